@@ -1,0 +1,59 @@
+# add_module(NAME SOURCES ... DEPENDS ... [PUBLIC_LIBRARIES ...] [LIBRARIES ...])
+#   One static library of the house. DEPENDS are our own targets (public), LIBRARIES third-party ones that only
+#   the .cpp files see, PUBLIC_LIBRARIES those that its headers include.
+# add_program(NAME SOURCES ... DEPENDS ... [LIBRARIES ...])
+# add_room_test(NAME SOURCES ... DEPENDS ... [LABELS ...])
+#   One GoogleTest program; every case becomes a ctest entry of its own. A case is labelled by its suite's suffix:
+#   suites ending in Db, Golden, RealData, Kill, EndToEnd, Fuzz, Gpu or Peer get that label, all others `unit`.
+function(add_module name)
+  cmake_parse_arguments(MODULE "" "" "SOURCES;DEPENDS;LIBRARIES;PUBLIC_LIBRARIES" ${ARGN})
+  add_library(${name} STATIC ${MODULE_SOURCES})
+  target_link_libraries(${name} PUBLIC anneal_flags ${MODULE_DEPENDS} ${MODULE_PUBLIC_LIBRARIES} PRIVATE ${MODULE_LIBRARIES})
+  anneal_precompile(${name})
+endfunction()
+
+function(add_program name)
+  cmake_parse_arguments(PROGRAM "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_executable(${name} ${PROGRAM_SOURCES})
+  target_link_libraries(${name} PRIVATE anneal_flags ${PROGRAM_DEPENDS} ${PROGRAM_LIBRARIES})
+  anneal_precompile(${name})
+endfunction()
+
+function(anneal_precompile name)
+  if(ANNEAL_PRECOMPILED_HEADERS)
+    target_precompile_headers(${name} PRIVATE
+      <algorithm> <array> <chrono> <cmath> <cstdint> <filesystem> <functional> <map> <memory> <mutex> <optional>
+      <span> <stdexcept> <string> <string_view> <thread> <unordered_map> <utility> <variant> <vector>)
+  endif()
+endfunction()
+
+function(add_room_test name)
+  cmake_parse_arguments(TEST "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE anneal_flags ${TEST_DEPENDS} ${TEST_LIBRARIES} GTest::gtest_main)
+  target_compile_options(${name} PRIVATE -O1)
+  anneal_precompile(${name})
+  set(suffixes Db Golden RealData Kill EndToEnd Fuzz Gpu Peer)
+  set(labels db golden real-data kill e2e fuzz gpu peer)
+  set(labelled "")
+  foreach(suffix label IN ZIP_LISTS suffixes labels)
+    # The pattern is a gtest filter: SuiteSuffix.* plain and Instance/SuiteSuffix.*/* parameterised.
+    anneal_discover(${name} ${label} "*${suffix}.*:*${suffix}/*.*")
+    list(APPEND labelled "*${suffix}.*" "*${suffix}/*.*")
+  endforeach()
+  list(JOIN labelled ":" excluded)
+  anneal_discover(${name} unit "-${excluded}")
+endfunction()
+
+function(anneal_discover name label filter)
+  set(timeout 120)
+  if(label MATCHES "^(kill|e2e|real-data|peer)$")
+    set(timeout 1500)
+  endif()
+  gtest_discover_tests(${name}
+    TEST_FILTER "${filter}"
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]"
+      ENVIRONMENT "ANNEAL_BIN=${PROJECT_BINARY_DIR}/bin;ANNEAL_SOURCE=${PROJECT_SOURCE_DIR}")
+endfunction()

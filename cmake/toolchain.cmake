@@ -1,0 +1,34 @@
+# Compiler, linker and cache: warnings are errors, ccache and mold are used where they are present.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(ANNEAL_CCACHE ccache)
+if(ANNEAL_CCACHE)
+  # Precompiled headers need these two to be cached.
+  set(ccache_command ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${ANNEAL_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${ccache_command})
+  set(CMAKE_C_COMPILER_LAUNCHER ${ccache_command})
+endif()
+find_program(ANNEAL_MOLD mold)
+if(ANNEAL_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# What every target of ours is compiled with; third-party headers are SYSTEM and stay out of it.
+add_library(anneal_flags INTERFACE)
+target_compile_options(anneal_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual -Wnon-virtual-dtor -Werror
+  -fno-omit-frame-pointer
+  $<$<CXX_COMPILER_ID:GNU>:-fcoroutines -fpch-preprocess>)
+target_include_directories(anneal_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(anneal_flags INTERFACE BOOST_ASIO_NO_DEPRECATED)
+
+if(ANNEAL_SANITIZER)
+  add_compile_options(-fsanitize=${ANNEAL_SANITIZER} -fno-sanitize-recover=all -g1)
+  add_link_options(-fsanitize=${ANNEAL_SANITIZER})
+endif()
