@@ -1,0 +1,44 @@
+// Small operations on whole tensors and on rows. Unless said otherwise all tensors are float32 with equal element counts
+// and an output may be an input. Letters: N and M rows, C channels.
+#pragma once
+
+#include "kernels/core/context.h"
+#include "kernels/core/tensor.h"
+#include "kernels/ops/activation.h"
+
+namespace kernels {
+
+/// y += factor * x.
+void add(Context& context, const Tensor& x, Tensor& y, float factor = 1.0f);
+
+/// y = a + b.
+void sum(Context& context, const Tensor& a, const Tensor& b, Tensor& y);
+
+/// y = a * b, element by element.
+void multiply(Context& context, const Tensor& a, const Tensor& b, Tensor& y);
+
+/// y *= factor.
+void scale(Context& context, Tensor& y, float factor);
+
+/// y[n] += bias for every row.  y: [N, C]; bias: [C] float32 or bfloat16.
+void add_bias(Context& context, const Tensor& bias, Tensor& y);
+
+/// total += sum over rows of x; the backward of add_bias.  x: [N, C]; total: [C].
+void sum_rows(Context& context, const Tensor& x, Tensor& total);
+
+/// y = act(x).
+void activation_forward(Context& context, Activation activation, const Tensor& x, Tensor& y);
+
+/// dx = dy * act'(x).
+void activation_backward(Context& context, Activation activation, const Tensor& dy, const Tensor& x, Tensor& dx);
+
+/// y[m] = x[rows[m]].  x: [N, C]; rows: [M] int32 in [0, N); y: [M, C], not x.
+void gather_rows(Context& context, const Tensor& x, const Tensor& rows, Tensor& y);
+
+/// y[rows[m]] = x[m].  x: [M, C]; rows: [M] int32 in [0, N), each at most once; y: [N, C], not x.
+void scatter_rows(Context& context, const Tensor& x, const Tensor& rows, Tensor& y);
+
+/// y[rows[m]] += x[m]; rows may repeat.  x: [M, C]; rows: [M] int32 in [0, N); y: [N, C], not x.
+void scatter_add_rows(Context& context, const Tensor& x, const Tensor& rows, Tensor& y);
+
+}  // namespace kernels
