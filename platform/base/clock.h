@@ -1,0 +1,31 @@
+// Time of day, and its RFC 3339 text. Code that waits or stamps takes a Clock, so that tests turn the hands.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace platform {
+
+/// UTC, microseconds (PostgreSQL's own resolution).
+using Time = std::chrono::sys_time<std::chrono::microseconds>;
+
+/// Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual Time now() const = 0;
+};
+
+class SystemClock final : public Clock {
+ public:
+  Time now() const override;
+};
+
+/// "2026-03-01T08:15:30.123456Z"; zero microseconds are left out.
+std::string format_time(Time time);
+/// Reads RFC 3339 with any offset, `T` or blank between, 0 to 9 digits of a second (cut to microseconds).
+/// Throws kInvalidInput with the text.
+Time parse_time(std::string_view text);
+
+}  // namespace platform

@@ -1,0 +1,54 @@
+#include "platform/base/data_folder.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "platform/base/did_you_mean.h"
+#include "platform/base/error.h"
+
+namespace platform {
+namespace {
+
+std::vector<std::filesystem::path> base_roots(const DataFolder& data) {
+  std::vector<std::filesystem::path> roots{data.bases()};
+  std::error_code ignored;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  if (!program.empty()) roots.push_back(program.parent_path().parent_path() / "share/anneal/bases");
+  if (const char* source = std::getenv("ANNEAL_SOURCE")) roots.push_back(std::filesystem::path(source) / "finetune/bases");
+  roots.push_back(std::filesystem::path(ANNEAL_SOURCE_FOLDER) / "finetune/bases");
+  return roots;
+}
+
+}  // namespace
+
+DataFolder data_folder(const std::string& given) {
+  if (!given.empty()) return {std::filesystem::absolute(given)};
+  if (const char* variable = std::getenv("ANNEAL_DATA"); variable != nullptr && *variable != '\0') return {std::filesystem::absolute(variable)};
+  if (::geteuid() == 0) return {"/var/lib/anneal"};
+  const char* home = std::getenv("HOME");
+  if (home == nullptr) throw Error(ErrorCode::kInvalidInput, "no data folder: neither ANNEAL_DATA nor HOME is set; pass --data-folder DIR");
+  return {std::filesystem::path(home) / ".local/share/anneal"};
+}
+
+std::filesystem::path base_folder(const DataFolder& data, const std::string& name) {
+  if (name.find('/') != std::string::npos) {
+    if (std::filesystem::exists(std::filesystem::path(name) / "config.json")) return name;
+    throw Error(ErrorCode::kNotFound, "no base model in the folder " + name + ": it has no config.json", "base");
+  }
+  std::vector<std::string> known;
+  for (const auto& root : base_roots(data)) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(root, ignored)) {
+      if (!std::filesystem::exists(entry.path() / "config.json")) continue;
+      if (entry.path().filename() == name) return entry.path();
+      known.push_back(entry.path().filename().string());
+    }
+  }
+  std::string list;
+  for (const auto& each : known) list += (list.empty() ? "" : ", ") + each;
+  throw Error(ErrorCode::kNotFound, "no base named '" + name + "'" + did_you_mean(name, known) + "; there are: " + (list.empty() ? "none" : list), "base");
+}
+
+}  // namespace platform

@@ -1,0 +1,275 @@
+#include "platform/base/json.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "platform/base/did_you_mean.h"
+#include "platform/base/file.h"
+
+namespace platform {
+namespace {
+
+constexpr std::size_t kMaxDepth = 64;
+
+// Boost.JSON keeps the last of two equal keys; a document that says two things is refused instead.
+class DuplicateKeyScanner {
+ public:
+  DuplicateKeyScanner(std::string_view text, std::string_view what) : text_(text), what_(what) {}
+
+  void scan() { value(); }
+
+ private:
+  void skip_space() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+  }
+  std::string_view quoted() {
+    const std::size_t begin = ++at_;
+    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
+    const std::size_t end = std::min(at_, text_.size());
+    at_ = end + 1;
+    return text_.substr(begin, end - begin);
+  }
+  void value() {
+    skip_space();
+    if (at_ >= text_.size()) return;
+    if (text_[at_] == '{') return object();
+    if (text_[at_] == '[') return array();
+    if (text_[at_] == '"') {
+      quoted();
+      return;
+    }
+    while (at_ < text_.size() && std::string_view(",]} \n\t\r").find(text_[at_]) == std::string_view::npos) ++at_;
+  }
+  void array() {
+    ++at_;
+    for (skip_space(); at_ < text_.size() && text_[at_] != ']'; skip_space()) {
+      value();
+      skip_space();
+      if (at_ < text_.size() && text_[at_] == ',') ++at_;
+    }
+    ++at_;
+  }
+  void object() {
+    ++at_;
+    std::vector<std::string_view> keys;
+    for (skip_space(); at_ < text_.size() && text_[at_] != '}'; skip_space()) {
+      keys.push_back(quoted());
+      skip_space();
+      ++at_;  // ':'
+      value();
+      skip_space();
+      if (at_ < text_.size() && text_[at_] == ',') ++at_;
+    }
+    ++at_;
+    std::sort(keys.begin(), keys.end());
+    const auto twice = std::adjacent_find(keys.begin(), keys.end());
+    if (twice != keys.end()) {
+      throw Error(ErrorCode::kInvalidInput, std::string(what_) + ": the key \"" + std::string(*twice) + "\" stands twice in one object; keep one");
+    }
+  }
+
+  std::string_view text_;
+  std::string_view what_;
+  std::size_t at_ = 0;
+};
+
+std::string join(std::string_view where, std::string_view key) {
+  return where.empty() ? std::string(key) : std::string(where) + "." + std::string(key);
+}
+
+[[noreturn]] void wrong_type(std::string_view where, std::string_view key, std::string_view wanted, const json::value& value) {
+  std::string shown = json::serialize(value);
+  if (shown.size() > 60) shown = shown.substr(0, 57) + "...";
+  const std::string path = join(where, key);
+  throw Error(ErrorCode::kInvalidInput, path + " must be " + std::string(wanted) + ", not " + shown, path);
+}
+
+void append_number(std::string& out, double number) {
+  if (!std::isfinite(number)) throw Error(ErrorCode::kInvalidInput, "JSON cannot hold NaN or infinity; leave the field out or use null");
+  char buffer[40];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, number).ptr;
+  const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
+  out += text;
+  if (text.find_first_of(".eE") == std::string_view::npos) out += ".0";
+}
+
+void append_canonical(std::string& out, const json::value& value) {
+  if (value.is_object()) {
+    std::vector<const json::key_value_pair*> pairs;
+    for (const auto& pair : value.get_object()) pairs.push_back(&pair);
+    std::sort(pairs.begin(), pairs.end(), [](auto* a, auto* b) { return a->key() < b->key(); });
+    out += '{';
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      if (i) out += ',';
+      out += json::serialize(json::string(pairs[i]->key()));
+      out += ':';
+      append_canonical(out, pairs[i]->value());
+    }
+    out += '}';
+  } else if (value.is_array()) {
+    out += '[';
+    bool first = true;
+    for (const auto& item : value.get_array()) {
+      if (!first) out += ',';
+      first = false;
+      append_canonical(out, item);
+    }
+    out += ']';
+  } else if (value.is_double()) {
+    append_number(out, value.get_double());
+  } else {
+    out += json::serialize(value);
+  }
+}
+
+void append_pretty(std::string& out, const json::value& value, int depth) {
+  const std::string indent(static_cast<std::size_t>(depth + 1) * 2, ' ');
+  const std::string closing(static_cast<std::size_t>(depth) * 2, ' ');
+  const auto scalars = [](const json::array& array) {
+    return std::none_of(array.begin(), array.end(), [](const json::value& v) { return v.is_object() || v.is_array(); });
+  };
+  if (value.is_object() && !value.get_object().empty()) {
+    out += "{\n";
+    bool first = true;
+    for (const auto& pair : value.get_object()) {
+      if (!first) out += ",\n";
+      first = false;
+      out += indent + json::serialize(json::string(pair.key())) + ": ";
+      append_pretty(out, pair.value(), depth + 1);
+    }
+    out += "\n" + closing + "}";
+  } else if (value.is_array() && !value.get_array().empty() && !(scalars(value.get_array()) && value.get_array().size() <= 12)) {
+    out += "[\n";
+    bool first = true;
+    for (const auto& item : value.get_array()) {
+      if (!first) out += ",\n";
+      first = false;
+      out += indent;
+      append_pretty(out, item, depth + 1);
+    }
+    out += "\n" + closing + "]";
+  } else {
+    append_canonical(out, value);
+  }
+}
+
+}  // namespace
+
+json::value parse_json(std::string_view text, std::string_view what) {
+  json::parse_options options;
+  options.max_depth = kMaxDepth;
+  boost::system::error_code error;
+  json::stream_parser parser({}, options);
+  const std::size_t read = parser.write_some(text.data(), text.size(), error);
+  if (!error) parser.finish(error);
+  if (error) {
+    throw Error(ErrorCode::kInvalidInput, std::string(what) + " is not valid JSON at byte " + std::to_string(read) + ": " + error.message());
+  }
+  if (text.find_first_not_of(" \t\r\n", read) != std::string_view::npos) {
+    throw Error(ErrorCode::kInvalidInput, std::string(what) + " has text after the JSON document at byte " + std::to_string(read));
+  }
+  DuplicateKeyScanner(text, what).scan();
+  return parser.release();
+}
+
+json::value read_json_file(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
+
+void write_json_file(const std::filesystem::path& path, const json::value& value) { write_file_atomically(path, pretty_json(value) + "\n"); }
+
+std::string canonical_json(const json::value& value) {
+  std::string out;
+  append_canonical(out, value);
+  return out;
+}
+
+std::string pretty_json(const json::value& value) {
+  std::string out;
+  append_pretty(out, value, 0);
+  return out;
+}
+
+const json::object& as_object(const json::value& value, std::string_view where) {
+  if (!value.is_object()) wrong_type("", where, "an object", value);
+  return value.get_object();
+}
+
+const json::array& as_array(const json::value& value, std::string_view where) {
+  if (!value.is_array()) wrong_type("", where, "an array", value);
+  return value.get_array();
+}
+
+const json::value* find(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+const json::value& require(const json::object& object, std::string_view key, std::string_view where) {
+  const json::value* value = find(object, key);
+  if (value == nullptr) throw Error(ErrorCode::kInvalidInput, join(where, key) + " is missing", join(where, key));
+  return *value;
+}
+
+std::string require_string(const json::object& object, std::string_view key, std::string_view where) {
+  const json::value& value = require(object, key, where);
+  if (!value.is_string()) wrong_type(where, key, "a string", value);
+  return std::string(value.get_string());
+}
+
+double require_number(const json::object& object, std::string_view key, std::string_view where) {
+  const json::value& value = require(object, key, where);
+  if (!value.is_number()) wrong_type(where, key, "a number", value);
+  return value.to_number<double>();
+}
+
+std::int64_t require_int(const json::object& object, std::string_view key, std::string_view where) {
+  const json::value& value = require(object, key, where);
+  boost::system::error_code error;
+  const auto number = value.to_number<std::int64_t>(error);
+  if (error) wrong_type(where, key, "a whole number", value);
+  return number;
+}
+
+bool require_bool(const json::object& object, std::string_view key, std::string_view where) {
+  const json::value& value = require(object, key, where);
+  if (!value.is_bool()) wrong_type(where, key, "true or false", value);
+  return value.get_bool();
+}
+
+std::string string_or(const json::object& object, std::string_view key, std::string_view fallback, std::string_view where) {
+  return find(object, key) ? require_string(object, key, where) : std::string(fallback);
+}
+double number_or(const json::object& object, std::string_view key, double fallback, std::string_view where) {
+  return find(object, key) ? require_number(object, key, where) : fallback;
+}
+std::int64_t int_or(const json::object& object, std::string_view key, std::int64_t fallback, std::string_view where) {
+  return find(object, key) ? require_int(object, key, where) : fallback;
+}
+bool bool_or(const json::object& object, std::string_view key, bool fallback, std::string_view where) {
+  return find(object, key) ? require_bool(object, key, where) : fallback;
+}
+
+void refuse_unknown_keys(const json::object& object, const std::vector<std::string_view>& known, std::string_view where) {
+  for (const auto& pair : object) {
+    const std::string_view key = pair.key();
+    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    throw Error(ErrorCode::kInvalidInput, "unknown key " + join(where, key) + did_you_mean(key, known), join(where, key));
+  }
+}
+
+json::array to_json(const std::vector<std::string>& values) {
+  json::array out;
+  for (const auto& value : values) out.emplace_back(value);
+  return out;
+}
+
+std::vector<std::string> strings_from(const json::value& value, std::string_view where) {
+  std::vector<std::string> out;
+  for (const auto& item : as_array(value, where)) {
+    if (!item.is_string()) wrong_type("", where, "a list of strings", item);
+    out.emplace_back(item.get_string());
+  }
+  return out;
+}
+
+}  // namespace platform

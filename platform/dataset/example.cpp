@@ -1,0 +1,171 @@
+#include "platform/dataset/example.h"
+
+#include <cmath>
+#include <limits>
+
+#include "platform/base/error.h"
+
+namespace platform {
+namespace {
+
+json::object signal_to_json(const Signal& signal) {
+  json::array values;
+  for (const float value : signal.values) {
+    if (std::isfinite(value)) {
+      // Through the shortest text of the float, so that 0.1f is written 0.1 and reads back to the same bits.
+      values.emplace_back(static_cast<double>(value));
+    } else {
+      values.emplace_back(nullptr);
+    }
+  }
+  json::object out{{"values", std::move(values)}};
+  if (signal.rate_hz != 0) out["rate_hz"] = signal.rate_hz;
+  if (!signal.unit.empty()) out["unit"] = signal.unit;
+  return out;
+}
+
+Signal signal_from_json(const json::value& value, const std::string& where) {
+  const json::object& object = as_object(value, where);
+  refuse_unknown_keys(object, {"values", "rate_hz", "unit"}, where);
+  Signal signal;
+  signal.rate_hz = number_or(object, "rate_hz", 0, where);
+  signal.unit = string_or(object, "unit", "", where);
+  for (const json::value& item : as_array(require(object, "values", where), where + ".values")) {
+    if (item.is_null()) {
+      signal.values.push_back(std::numeric_limits<float>::quiet_NaN());
+    } else if (item.is_number()) {
+      signal.values.push_back(static_cast<float>(item.to_number<double>()));
+    } else {
+      throw Error(ErrorCode::kInvalidInput, where + ".values must hold numbers or null", where + ".values");
+    }
+  }
+  return signal;
+}
+
+void read_slots(const json::object& object, Example& example) {
+  if (const json::value* numbers = find(object, "numbers")) {
+    for (const auto& pair : as_object(*numbers, "numbers")) {
+      if (!pair.value().is_null() && !pair.value().is_number()) throw Error(ErrorCode::kInvalidInput, "numbers must hold numbers or null", "numbers." + std::string(pair.key()));
+      example.numbers[pair.key()] = pair.value().is_null() ? std::nullopt : std::optional<double>(pair.value().to_number<double>());
+    }
+  }
+  if (const json::value* categories = find(object, "categories")) {
+    for (const auto& pair : as_object(*categories, "categories")) {
+      if (!pair.value().is_null() && !pair.value().is_string()) throw Error(ErrorCode::kInvalidInput, "categories must hold text or null", "categories." + std::string(pair.key()));
+      example.categories[pair.key()] = pair.value().is_null() ? std::nullopt : std::optional<std::string>(pair.value().get_string());
+    }
+  }
+  if (const json::value* signals = find(object, "signals")) {
+    for (const auto& pair : as_object(*signals, "signals")) example.signals[pair.key()] = signal_from_json(pair.value(), "signals." + std::string(pair.key()));
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Split split) {
+  if (split == Split::kTrain) return "train";
+  return split == Split::kValidation ? "validation" : "test";
+}
+
+Split split_from(std::string_view name) {
+  if (name == "train") return Split::kTrain;
+  if (name == "validation") return Split::kValidation;
+  if (name == "test") return Split::kTest;
+  throw Error(ErrorCode::kInvalidInput, "unknown split '" + std::string(name) + "'; it is train, validation or test", "split");
+}
+
+json::value to_json(const Example& example) {
+  json::object out{{"split", to_string(example.split)}};
+  if (!example.id.empty()) out["id"] = example.id;
+  if (!example.source.empty()) out["source"] = example.source;
+  if (!example.group.empty()) out["group"] = example.group;
+  if (!example.prompt.empty()) out["prompt"] = example.prompt;
+  if (!example.completion.empty()) out["completion"] = example.completion;
+  if (!example.text.empty()) out["text"] = example.text;
+  if (!example.messages.empty()) {
+    json::array messages;
+    for (const Message& message : example.messages) messages.push_back(json::object{{"role", message.role}, {"content", message.content}});
+    out["messages"] = std::move(messages);
+  }
+  json::object numbers, categories, signals;
+  for (const auto& [name, value] : example.numbers) numbers[name] = value ? json::value(*value) : json::value(nullptr);
+  for (const auto& [name, value] : example.categories) categories[name] = value ? json::value(*value) : json::value(nullptr);
+  for (const auto& [name, signal] : example.signals) signals[name] = signal_to_json(signal);
+  if (!numbers.empty()) out["numbers"] = std::move(numbers);
+  if (!categories.empty()) out["categories"] = std::move(categories);
+  if (!signals.empty()) out["signals"] = std::move(signals);
+  if (example.label) out["label"] = *example.label;
+  if (example.value) out["value"] = *example.value;
+  if (example.weight != 1.0) out["weight"] = example.weight;
+  return out;
+}
+
+Example example_from_json(const json::value& value) {
+  const json::object& object = as_object(value, "example");
+  refuse_unknown_keys(object, {"id", "source", "group", "split", "prompt", "completion", "messages", "text", "numbers", "categories", "signals", "label", "value", "weight"}, "");
+  Example example;
+  example.id = string_or(object, "id", "", "");
+  example.source = string_or(object, "source", "", "");
+  example.group = string_or(object, "group", "", "");
+  example.split = split_from(string_or(object, "split", "train", ""));
+  example.prompt = string_or(object, "prompt", "", "");
+  example.completion = string_or(object, "completion", "", "");
+  example.text = string_or(object, "text", "", "");
+  if (const json::value* messages = find(object, "messages")) {
+    for (const json::value& item : as_array(*messages, "messages")) {
+      const json::object& message = as_object(item, "messages[]");
+      example.messages.push_back({require_string(message, "role", "messages[]"), require_string(message, "content", "messages[]")});
+    }
+  }
+  read_slots(object, example);
+  if (find(object, "label")) example.label = require_string(object, "label", "");
+  if (find(object, "value")) example.value = require_number(object, "value", "");
+  example.weight = number_or(object, "weight", 1.0, "");
+  const int forms = (!example.prompt.empty() ? 1 : 0) + (!example.messages.empty() ? 1 : 0) + (!example.text.empty() ? 1 : 0);
+  if (forms != 1) throw Error(ErrorCode::kInvalidInput, "an example holds exactly one of prompt, messages and text", "prompt");
+  return example;
+}
+
+std::vector<PromptPart> parse_prompt(std::string_view prompt) {
+  std::vector<PromptPart> parts;
+  std::string literal;
+  const auto flush = [&] {
+    if (!literal.empty()) parts.push_back({PromptPart::Kind::kText, std::move(literal)});
+    literal.clear();
+  };
+  std::size_t at = 0;
+  while (at < prompt.size()) {
+    const std::size_t open = prompt.find("{{", at);
+    literal += prompt.substr(at, open == std::string_view::npos ? std::string_view::npos : open - at);
+    if (open == std::string_view::npos) break;
+    const std::size_t close = prompt.find("}}", open + 2);
+    const std::string where = " at byte " + std::to_string(open);
+    if (prompt.substr(open, 10) == "{{ \"{{\" }}") {
+      literal += "{{";
+      at = open + 10;
+      continue;
+    }
+    if (close == std::string_view::npos) throw Error(ErrorCode::kInvalidInput, "'{{' is never closed" + where + "; write {{ name }}", "prompt");
+    std::string_view inside = prompt.substr(open + 2, close - open - 2);
+    while (!inside.empty() && inside.front() == ' ') inside.remove_prefix(1);
+    while (!inside.empty() && inside.back() == ' ') inside.remove_suffix(1);
+    PromptPart part{PromptPart::Kind::kField, {}};
+    const std::size_t colon = inside.find(':');
+    const std::string_view kind = colon == std::string_view::npos ? std::string_view() : inside.substr(0, colon);
+    if (kind == "number") part.kind = PromptPart::Kind::kNumber;
+    if (kind == "category") part.kind = PromptPart::Kind::kCategory;
+    if (kind == "signal") part.kind = PromptPart::Kind::kSignal;
+    if (part.kind == PromptPart::Kind::kField && !kind.empty()) {
+      throw Error(ErrorCode::kInvalidInput, "unknown slot kind '" + std::string(kind) + "'" + where + "; it is number, category or signal", "prompt");
+    }
+    part.text = part.kind == PromptPart::Kind::kField ? inside : inside.substr(colon + 1);
+    if (part.text.empty()) throw Error(ErrorCode::kInvalidInput, "an empty slot" + where, "prompt");
+    flush();
+    parts.push_back(std::move(part));
+    at = close + 2;
+  }
+  flush();
+  return parts;
+}
+
+}  // namespace platform

@@ -1,0 +1,71 @@
+// One training or evaluation example: what a dataset version holds, one canonical JSON line each, and what the trainer
+// and the plant agent read. A rendered prompt keeps its slots as written, `{{ number:torque }}`, `{{ category:grade }}`
+// and `{{ signal:vibration }}`; the values of the slots stand in `numbers`, `categories` and `signals` under the same
+// names. All other template fields are already text. Plain values; no thread has any business with another's copy.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/base/json.h"
+
+namespace platform {
+
+/// The part of a dataset version that an example belongs to.
+enum class Split { kTrain, kValidation, kTest };
+std::string_view to_string(Split split);           // "train", "validation", "test"
+Split split_from(std::string_view name);           // throws kInvalidInput
+
+/// Evenly sampled values. `rate_hz` 0 = unknown (cycles rather than seconds). A missing sample is NaN in memory and null in JSON.
+struct Signal {
+  double rate_hz = 0;
+  std::string unit;
+  std::vector<float> values;
+};
+
+struct Message {
+  std::string role;  // system, user, assistant
+  std::string content;
+};
+
+struct Example {
+  std::string id;      // source + key of the record (or of a window's last record)
+  std::string source;
+  std::string group;   // never on two sides of a split; may be empty
+  Split split = Split::kTrain;
+
+  // Exactly one of prompt/completion, messages, text is set.
+  std::string prompt;      // with slots
+  std::string completion;  // target text of an `lm` task; empty for heads and at prediction time
+  std::vector<Message> messages;
+  std::string text;  // plain text: every token is supervised (pretraining, language-model adaptation)
+
+  std::map<std::string, std::optional<double>> numbers;        // nullopt = missing
+  std::map<std::string, std::optional<std::string>> categories;
+  std::map<std::string, Signal> signals;
+
+  std::optional<std::string> label;  // classify
+  std::optional<double> value;       // regress
+  double weight = 1.0;
+};
+
+/// Keys are left out where empty; `Example` -> JSON -> `Example` is the identity.
+json::value to_json(const Example& example);
+/// Throws kInvalidInput with the path of the field at fault. Unknown keys are refused.
+Example example_from_json(const json::value& value);
+
+/// A piece of a prompt after its slots have been found.
+struct PromptPart {
+  enum class Kind { kText, kField, kNumber, kCategory, kSignal };
+  Kind kind = Kind::kText;
+  std::string text;  // the literal text, or the name in the slot
+};
+/// Splits `{{ name }}`, `{{ number:x }}`, `{{ category:x }}`, `{{ signal:x }}` from literal text.
+/// Throws kInvalidInput with the byte position for an unclosed `{{` or an unknown slot kind. `{{ "{{" }}` is literal braces.
+std::vector<PromptPart> parse_prompt(std::string_view prompt);
+
+}  // namespace platform
