@@ -1,0 +1,79 @@
+// Predictor: a base and, optionally, one adapter, loaded, verified and ready to answer. Construction checks every hash of
+// the manifest and runs the probe recorded at training; a wrong base, tokenizer or adapter is an error, never a silent
+// base-model answer. Calls may come from several threads; they are computed one at a time behind an internal mutex.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "platform/dataset/example.h"
+
+namespace finetune {
+
+struct GenerateOptions {
+  std::int64_t max_tokens = 256;
+  float temperature = 0.0f;  // 0 = greedy
+  std::int32_t top_k = 0;
+  float top_p = 1.0f;
+  std::uint64_t seed = 1;
+  std::vector<std::string> stop;  // generation ends before the first of these texts
+};
+
+struct Prediction {
+  std::optional<std::string> label;                             // classify
+  std::vector<std::pair<std::string, double>> probabilities;    // classify, in the adapter's label order
+  std::optional<double> value;                                  // regress
+  std::optional<std::string> text;                              // lm
+};
+
+struct Generation {
+  std::string text;
+  std::string finish_reason;  // "stop" or "length"
+  std::int64_t prompt_tokens = 0;
+  std::int64_t completion_tokens = 0;
+};
+
+/// Called with each piece of text as it is made (whole characters); false stops the generation.
+using OnPiece = std::function<bool(std::string_view piece)>;
+
+class Predictor {
+ public:
+  /// `adapter_folder` empty: the bare base (generation only). Throws kCorrupt when a file differs from the manifest,
+  /// kConflict when the adapter belongs to another base or tokenizer or its probe does not reproduce.
+  Predictor(const std::filesystem::path& base_folder, const std::optional<std::filesystem::path>& adapter_folder,
+            int threads = 0);
+  Predictor(Predictor&&) noexcept;
+  Predictor& operator=(Predictor&&) noexcept;
+  ~Predictor();
+
+  /// Answers one example by the adapter's task; labels and completions in it are not read.
+  Prediction predict(const platform::Example& example);
+  /// The same for many, computed in packed batches.
+  std::vector<Prediction> predict_batch(const std::vector<platform::Example>& examples);
+
+  /// Answers a conversation.
+  Generation chat(const std::vector<platform::Message>& messages, const GenerateOptions& options, const OnPiece& on_piece = {});
+  /// Continues a text.
+  Generation complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece = {});
+
+  /// "lm", "classify" or "regress"; "lm" for a bare base.
+  std::string task() const;
+  /// "sha256:..." of anneal.json; empty for a bare base.
+  const std::string& adapter_digest() const;
+  const std::string& base_digest() const;
+  /// The profile that the adapter carries; null for a bare base.
+  const platform::json::value& profile() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace finetune

@@ -1,0 +1,63 @@
+// TrainConfig: every setting of a training run with the default that suits a few hundred to some ten thousand examples.
+// Plain value; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/base/json.h"
+
+namespace finetune {
+
+/// lm: continue the prompt. classify: one of K labels. regress: one number.
+enum class Task { kLanguageModel, kClassify, kRegress };
+std::string_view to_string(Task task);         // "lm", "classify", "regress"
+Task task_from(std::string_view name);         // throws kInvalidInput
+
+struct TrainConfig {
+  // LoRA
+  int r = 16;
+  double alpha = 32;
+  double dropout = 0.0;
+  std::vector<std::string> target_modules = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+
+  // Length and batches
+  double max_epochs = 12;
+  std::int64_t max_steps = 0;             // 0 = by epochs
+  std::int64_t min_steps = 200;           // small sets repeat until this many steps were made
+  std::int64_t batch_examples = 32;       // per optimizer step
+  std::int64_t micro_batch_tokens = 2048; // packed tokens computed at once
+  std::int64_t max_example_tokens = 1024; // longer prompts lose their beginning
+
+  // Optimizer
+  double learning_rate = 1e-3;
+  double head_learning_rate_scale = 1.0;    // heads and sensor encoder
+  double weight_decay = 0.01;
+  double clip_norm = 1.0;
+  std::string schedule = "cosine";          // cosine, linear, constant; all with warm-up
+  double warmup_fraction = 0.05;
+
+  // Choice of the checkpoint
+  std::string metric = "auto";              // auto: macro_f1, rmse or loss by task
+  int evaluations = 12;                     // validation passes over the run
+  int patience = 4;                         // passes without a better score before it stops; 0 = never
+  std::string class_weights = "none";       // none, balanced
+
+  // Sensor fields
+  std::int64_t patch_size = 16;             // samples a slot
+  // Memory
+  std::string activations = "keep";         // keep, recompute
+
+  /// Throws kInvalidInput naming the first field out of range.
+  void validate() const;
+};
+
+/// Absent keys keep their defaults; unknown keys, wrong types and bad values throw kInvalidInput with the key.
+TrainConfig train_config_from_json(const platform::json::value& value);
+platform::json::value to_json(const TrainConfig& config);
+/// The keys that a configuration may have, for checks that run before training.
+const std::vector<std::string_view>& train_config_keys();
+
+}  // namespace finetune

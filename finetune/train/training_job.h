@@ -1,0 +1,117 @@
+// The door for workflow steps and commands: one call trains an adapter from a base folder and a file of examples, another
+// scores it. Both run on the calling thread with their own compute threads and touch nothing but the folders they are given.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "finetune/train/train_config.h"
+#include "platform/base/json.h"
+
+namespace finetune {
+
+/// What is known after an optimizer step or a validation pass.
+struct TrainProgress {
+  std::int64_t step = 0;
+  std::int64_t total_steps = 0;
+  double epoch = 0;
+  double loss = 0;           // of this step, per supervised token or example
+  double learning_rate = 0;
+  double gradient_norm = 0;
+  double tokens_per_second = 0;
+  double seconds_left = 0;
+  std::optional<double> validation_loss;    // set after a validation pass
+  std::optional<double> validation_metric;  // its `metric`
+  std::string metric;
+};
+
+/// Told about progress; asked whether to go on. Called on the training thread. Interface for a worker's heartbeat.
+class TrainObserver {
+ public:
+  virtual ~TrainObserver() = default;
+  virtual void on_step(const TrainProgress&) {}
+  /// True: save a checkpoint and leave with Error kCancelled. Asked after every micro-batch.
+  virtual bool should_stop() { return false; }
+};
+
+struct TrainRequest {
+  std::filesystem::path base_folder;
+  std::filesystem::path dataset;  // JSON lines of platform::Example, the parts in `split`
+  Task task = Task::kClassify;
+  std::vector<std::string> labels;  // classify: order of the classes; empty = every label of the train part, sorted
+  TrainConfig config;
+  std::filesystem::path work_folder;    // checkpoint; a run that finds one goes on from it
+  std::filesystem::path output_folder;  // the adapter; replaced when training is done
+  platform::json::value profile;        // carried in the manifest, not read
+  std::uint64_t seed = 1;
+  int threads = 0;  // 0 = one per core
+};
+
+struct TrainResult {
+  std::string adapter_digest;  // "sha256:..." of anneal.json
+  std::string base_digest;
+  std::int64_t steps = 0;
+  std::int64_t best_step = 0;
+  std::int64_t skipped_steps = 0;  // non-finite gradients
+  double seconds = 0;              // of this process
+  double tokens_per_second = 0;
+  std::int64_t trained_parameters = 0;
+  std::optional<double> validation_metric;  // of the best checkpoint
+  std::string metric;
+};
+
+/// Trains and writes the adapter folder. With the same request, machine type and threads the folder's bytes are the same,
+/// however often the run was interrupted. Throws kCancelled (resumable) when the observer asks to stop, kInvalidInput when
+/// the data do not fit the task, kConflict when the checkpoint belongs to another request.
+TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer);
+
+struct EvaluateRequest {
+  std::filesystem::path base_folder;
+  std::filesystem::path adapter_folder;
+  std::filesystem::path dataset;
+  std::string split = "test";
+  std::filesystem::path predictions_file;  // JSON lines {id, truth, prediction, probabilities}; empty = none
+  bool baselines = true;                   // trains the plain models on the train part for comparison
+  double confidence = 0.95;
+  std::uint64_t seed = 1;  // of the bootstrap
+  int threads = 0;
+};
+
+/// One score with its bootstrap interval.
+struct Score {
+  std::string metric;  // accuracy, macro_f1, average_precision, rmse, mae, qwk, loss, perplexity
+  double value = 0;
+  double low = 0;
+  double high = 0;
+};
+
+struct EvaluationReport {
+  std::string adapter_digest;
+  std::string base_digest;
+  std::string dataset_digest;  // of the file's bytes
+  std::string split;
+  std::string task;
+  std::int64_t examples = 0;
+  std::vector<Score> scores;
+  /// Baseline name (majority, mean, linear) -> its scores on the same examples.
+  std::vector<std::pair<std::string, std::vector<Score>>> baselines;
+  double seconds = 0;  // not part of to_json: equal inputs give equal reports
+
+  /// nullopt if the metric was not computed.
+  std::optional<Score> score(std::string_view metric) const;
+  std::optional<Score> baseline(std::string_view name, std::string_view metric) const;
+};
+
+platform::json::value to_json(const EvaluationReport& report);
+EvaluationReport evaluation_report_from_json(const platform::json::value& value);
+/// True for accuracy, macro_f1, average_precision and qwk; false for errors and losses.
+bool higher_is_better(std::string_view metric);
+
+/// Scores an adapter on one part of a dataset. Throws as Predictor's constructor does.
+EvaluationReport evaluate_adapter(const EvaluateRequest& request);
+
+}  // namespace finetune
