@@ -1,0 +1,87 @@
+// Deployments on the server: makes a signed bundle of a model version and drives its rollout. The decisions are in
+// rollout.h, the rows in platform/store/deployment_store.h; this class joins them with keys and blobs. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "deploy/bundle.h"
+#include "deploy/trust.h"
+#include "platform/base/clock.h"
+#include "platform/base/log.h"
+#include "platform/model/deployment.h"
+
+namespace platform {
+class BlobStore;
+class DeploymentStore;
+}  // namespace platform
+
+namespace deploy {
+
+struct DeploymentRequest {
+  std::string project = "default";
+  std::string model;
+  std::string model_version;
+  std::string adapter;                // digest of the adapter's folder in the blob store (BlobStore::put_folder)
+  std::filesystem::path base_folder;  // Hugging Face layout; its files are put into the blob store
+  std::string selector = "*";
+  std::vector<double> waves{0.1, 1.0};
+  std::chrono::seconds soak{600};
+  double failure_threshold = 0;
+  bool automatic_rollback = true;
+  std::string created_by;
+  std::optional<platform::DeploymentId> undoes;
+
+  /// Throws kInvalidInput: selector, waves (rising, in (0, 1], the last one 1), soak, threshold in [0, 1).
+  void validate() const;
+};
+
+/// Called once when a deployment's last wave is through: the place to move the alias `production`.
+using OnFinished = std::function<void(const platform::Deployment&)>;
+
+class Deployments {
+ public:
+  Deployments(platform::DeploymentStore& store, platform::BlobStore& blobs, SigningKeys keys, const platform::Clock& clock, platform::Log log,
+              OnFinished on_finished = {});
+
+  /// Signs the bundle, stores the deployment for every registered agent that matches, and makes the first offers.
+  platform::Deployment create(const DeploymentRequest& request);
+  /// Applies rollout.h to one deployment until there is nothing to do; safe to repeat at any time.
+  void advance(const platform::DeploymentId& id);
+  /// advance for every running deployment.
+  void advance_all();
+  /// Throws kConflict if the deployment is not in a state that allows it.
+  void pause(const platform::Deployment& deployment, const std::string& actor, const std::string& reason);
+  void resume(const platform::Deployment& deployment, const std::string& actor);
+  /// Stops offering and brings the version before it back to the same agents by a new bundle with a higher number. Returns
+  /// that new deployment, or nullopt where there is no version before it.
+  std::optional<platform::Deployment> roll_back(const platform::Deployment& deployment, const std::string& actor, const std::string& reason);
+  /// What an agent reported about its update; applies it and advances.
+  void report(const platform::Deployment& deployment, const std::string& agent, const std::string& key, const std::string& state, const std::string& execution,
+              const std::string& finished, const std::string& code, const std::string& detail);
+  /// A registered agent: adds it to running deployments whose selector it matches.
+  void agent_appeared(const platform::Agent& agent);
+
+  /// The documents for an agent or a courier file; the timestamp is fresh and valid for `valid`.
+  BundleMetadata metadata(const platform::Deployment& deployment, std::chrono::seconds valid);
+  /// Writes the bundle as one file.
+  void export_bundle(const platform::Deployment& deployment, std::chrono::seconds valid, const std::filesystem::path& file);
+  const SigningKeys& keys() const { return keys_; }
+
+ private:
+  void offer(const platform::Deployment& deployment, const std::vector<std::string>& agents);
+
+  platform::DeploymentStore& store_;
+  platform::BlobStore& blobs_;
+  SigningKeys keys_;
+  const platform::Clock& clock_;
+  platform::Log log_;
+  OnFinished on_finished_;
+};
+
+}  // namespace deploy
