@@ -12,6 +12,7 @@
 
 namespace kernels {
 
+class Context;
 class Tensor;
 
 /// A device that is not built in, not present, or that reported a failure.
@@ -36,5 +37,8 @@ void check_count(const char* operation, const char* name, const Tensor& tensor, 
 
 /// Throws std::invalid_argument unless `tensor` has `rank` dimensions.
 void check_rank(const char* operation, const char* name, const Tensor& tensor, std::size_t rank);
+
+/// Throws DeviceError when `operation`, which has only a CPU version, is asked to run elsewhere.
+void check_on_cpu(const char* operation, const Context& context);
 
 }  // namespace kernels

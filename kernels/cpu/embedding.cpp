@@ -1,0 +1,44 @@
+#include "kernels/core/parallel.h"
+#include "kernels/cpu/operations.h"
+#include "kernels/cpu/simd.h"
+
+namespace kernels::cpu {
+namespace {
+
+ANNEAL_SIMD void add_row(const float* x, std::int64_t count, float* y) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] += x[i];
+}
+
+}  // namespace
+
+void embedding_forward(Context& context, const Tensor& table, const Tensor& ids, Tensor& y) {
+  const std::int64_t channels = table.size(1);
+  const FloatSource source = float_source(table);
+  const std::int32_t* tokens = ids.data<std::int32_t>();
+  float* rows = y.data<float>();
+  parallel_for(context, ids.count(), 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n) {
+      if (tokens[n] < 0) {
+        std::fill_n(rows + n * channels, channels, 0.0f);
+      } else {
+        widen(source, tokens[n] * channels, channels, rows + n * channels);
+      }
+    }
+  });
+}
+
+// Threads share the channels, not the tokens: a token may repeat, and its rows are added in order.
+void embedding_backward(Context& context, const Tensor& ids, const Tensor& dy, Tensor& dtable) {
+  const std::int64_t channels = dtable.size(1), count = ids.count();
+  const std::int32_t* tokens = ids.data<std::int32_t>();
+  const float* rows = dy.data<float>();
+  float* table = dtable.data<float>();
+  parallel_for(context, channels, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = 0; n < count; ++n) {
+      if (tokens[n] < 0) continue;
+      add_row(rows + n * channels + begin, end - begin, table + tokens[n] * channels + begin);
+    }
+  });
+}
+
+}  // namespace kernels::cpu

@@ -1,0 +1,98 @@
+#include "kernels/ops/attention.h"
+
+#include "kernels/core/error.h"
+#include "kernels/cpu/operations.h"
+
+namespace kernels {
+namespace {
+
+void check_sequences(const char* operation, const Tensor& cu_seqlens, std::int64_t tokens) {
+  check_rank(operation, "cu_seqlens", cu_seqlens, 1);
+  check_shape(operation, "cu_seqlens", cu_seqlens, {cu_seqlens.size(0)}, DataType::kInt32);
+  const auto sums = cu_seqlens.values<std::int32_t>();
+  bool valid = !sums.empty() && sums.front() == 0 && sums.back() == tokens;
+  for (std::size_t i = 1; i < sums.size(); ++i) valid = valid && sums[i - 1] <= sums[i];
+  if (!valid) throw_invalid(operation, "cu_seqlens must rise from 0 to " + std::to_string(tokens));
+}
+
+void check_heads(const char* operation, const Tensor& q, std::int64_t key_heads) {
+  if (key_heads > 0 && q.size(1) % key_heads == 0) return;
+  throw_invalid(operation, "q " + shape_to_string(q.shape()) + " has heads that do not share " + std::to_string(key_heads) +
+                               " key heads evenly");
+}
+
+void check_options(const char* operation, const AttentionOptions& options) {
+  if (options.sliding_window >= 0) return;
+  throw_invalid(operation, "sliding_window " + std::to_string(options.sliding_window) + " is negative");
+}
+
+cpu::AttentionShape checked_shape(const char* operation, const Tensor& q, const Tensor& k, const Tensor& v,
+                                  const Tensor& cu_seqlens, const AttentionOptions& options) {
+  check_rank(operation, "q", q, 3);
+  check_rank(operation, "k", k, 3);
+  check_shape(operation, "q", q, {q.size(0), q.size(1), q.size(2)});
+  check_heads(operation, q, k.size(1));
+  check_shape(operation, "k", k, {q.size(0), k.size(1), q.size(2)});
+  check_shape(operation, "v", v, {q.size(0), k.size(1), q.size(2)});
+  check_sequences(operation, cu_seqlens, q.size(0));
+  check_options(operation, options);
+  return {q.size(0), q.size(1), k.size(1), q.size(2), cu_seqlens.values<std::int32_t>()};
+}
+
+void check_sequence(const CachedSequence& sequence, std::int64_t key_heads, std::int64_t head_size) {
+  constexpr const char* kOperation = "attention_decode";
+  if (sequence.keys == nullptr || sequence.values == nullptr) throw_invalid(kOperation, "a sequence has no cache");
+  check_rank(kOperation, "keys", *sequence.keys, 3);
+  const std::int64_t capacity = sequence.keys->size(0);
+  check_shape(kOperation, "keys", *sequence.keys, {capacity, key_heads, head_size});
+  check_shape(kOperation, "values", *sequence.values, {capacity, key_heads, head_size});
+  if (sequence.length >= 1 && sequence.length <= capacity) return;
+  throw_invalid(kOperation, "length " + std::to_string(sequence.length) + " is not in a cache of " + std::to_string(capacity));
+}
+
+}  // namespace
+
+void attention_forward(Context& context, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& cu_seqlens,
+                       const AttentionOptions& options, Tensor& o, Tensor& lse) {
+  constexpr const char* kOperation = "attention_forward";
+  check_on_cpu(kOperation, context);
+  const cpu::AttentionShape shape = checked_shape(kOperation, q, k, v, cu_seqlens, options);
+  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)});
+  check_shape(kOperation, "lse", lse, {q.size(0), q.size(1)});
+  cpu::attention_forward(context, shape, options, {q.data<float>(), k.data<float>(), v.data<float>()}, o.data<float>(),
+                         lse.data<float>());
+}
+
+void attention_backward(Context& context, const Tensor& d_o, const Tensor& q, const Tensor& k, const Tensor& v,
+                        const Tensor& o, const Tensor& lse, const Tensor& cu_seqlens, const AttentionOptions& options,
+                        Tensor& dq, Tensor& dk, Tensor& dv) {
+  constexpr const char* kOperation = "attention_backward";
+  check_on_cpu(kOperation, context);
+  const cpu::AttentionShape shape = checked_shape(kOperation, q, k, v, cu_seqlens, options);
+  check_shape(kOperation, "d_o", d_o, {q.size(0), q.size(1), q.size(2)});
+  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)});
+  check_shape(kOperation, "lse", lse, {q.size(0), q.size(1)});
+  check_shape(kOperation, "dq", dq, {q.size(0), q.size(1), q.size(2)});
+  check_shape(kOperation, "dk", dk, {k.size(0), k.size(1), k.size(2)});
+  check_shape(kOperation, "dv", dv, {k.size(0), k.size(1), k.size(2)});
+  cpu::attention_backward(context, shape, options, {q.data<float>(), k.data<float>(), v.data<float>()},
+                          {d_o.data<float>(), o.data<float>(), lse.data<float>(), dq.data<float>(), dk.data<float>(),
+                           dv.data<float>()});
+}
+
+void attention_decode(Context& context, const Tensor& q, std::span<const CachedSequence> sequences,
+                      const AttentionOptions& options, Tensor& o) {
+  constexpr const char* kOperation = "attention_decode";
+  check_on_cpu(kOperation, context);
+  check_rank(kOperation, "q", q, 3);
+  check_shape(kOperation, "q", q, {static_cast<std::int64_t>(sequences.size()), q.size(1), q.size(2)});
+  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)});
+  check_options(kOperation, options);
+  for (const CachedSequence& sequence : sequences) {
+    check_sequence(sequence, sequences[0].keys == nullptr ? 0 : sequences[0].keys->size(1), q.size(2));
+  }
+  if (!sequences.empty()) check_heads(kOperation, q, sequences[0].keys->size(1));
+  cpu::attention_decode(context, q, sequences, options, o);
+}
+
+}  // namespace kernels

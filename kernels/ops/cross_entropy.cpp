@@ -1,0 +1,137 @@
+#include "kernels/ops/cross_entropy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/core/error.h"
+#include "kernels/core/parallel.h"
+#include "kernels/cpu/operations.h"
+
+namespace kernels {
+namespace {
+
+void check_targets(const char* operation, const Tensor& targets, std::int64_t rows, std::int64_t classes) {
+  check_shape(operation, "targets", targets, {rows}, DataType::kInt32);
+  for (const std::int32_t target : targets.values<std::int32_t>()) {
+    if (target == kIgnoredTarget || (target >= 0 && target < classes)) continue;
+    throw_invalid(operation, "target " + std::to_string(target) + " is not one of " + std::to_string(classes) + " classes");
+  }
+}
+
+void check_head(const char* operation, const Tensor& hidden, const PackedWeight& head, const Tensor& targets) {
+  if (!head.has_value()) throw_invalid(operation, "the head is empty");
+  check_rank(operation, "hidden", hidden, 2);
+  check_shape(operation, "hidden", hidden, {hidden.size(0), head.in_features()});
+  check_targets(operation, targets, hidden.size(0), head.out_features());
+}
+
+void check_rows(const char* operation, const Tensor& x, const Tensor& y) {
+  check_rank(operation, "logits", x, 2);
+  check_shape(operation, "logits", x, {x.size(0), x.size(1)});
+  check_shape(operation, "y", y, {x.size(0), x.size(1)});
+}
+
+}  // namespace
+
+LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
+                             const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
+                             Tensor* dweight) {
+  constexpr const char* kOperation = "linear_cross_entropy";
+  check_on_cpu(kOperation, context);
+  check_head(kOperation, hidden, head, targets);
+  if (row_weights != nullptr) check_shape(kOperation, "row_weights", *row_weights, {hidden.size(0)});
+  if (dhidden != nullptr) check_shape(kOperation, "dhidden", *dhidden, {hidden.size(0), hidden.size(1)});
+  if (dweight != nullptr) check_shape(kOperation, "dweight", *dweight, {head.out_features(), head.in_features()});
+  return cpu::linear_cross_entropy(context, hidden, head.weight(), targets, row_weights, options, dhidden, dweight, nullptr);
+}
+
+void token_log_probabilities(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
+                             const LinearCrossEntropyOptions& options, Tensor& log_probabilities) {
+  constexpr const char* kOperation = "token_log_probabilities";
+  check_on_cpu(kOperation, context);
+  check_head(kOperation, hidden, head, targets);
+  check_shape(kOperation, "log_probabilities", log_probabilities, {hidden.size(0)});
+  cpu::linear_cross_entropy(context, hidden, head.weight(), targets, nullptr, options, nullptr, nullptr, &log_probabilities);
+}
+
+LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets, const Tensor* class_weights,
+                              const Tensor* row_weights, float scale, Tensor* dlogits) {
+  constexpr const char* kOperation = "softmax_cross_entropy";
+  check_on_cpu(kOperation, context);
+  check_rank(kOperation, "logits", logits, 2);
+  const std::int64_t rows = logits.size(0), classes = logits.size(1);
+  check_shape(kOperation, "logits", logits, {rows, classes});
+  check_targets(kOperation, targets, rows, classes);
+  if (class_weights != nullptr) check_shape(kOperation, "class_weights", *class_weights, {classes});
+  if (row_weights != nullptr) check_shape(kOperation, "row_weights", *row_weights, {rows});
+  if (dlogits != nullptr) check_shape(kOperation, "dlogits", *dlogits, {rows, classes});
+  float* gradients = dlogits == nullptr ? nullptr : dlogits->data<float>();
+  LossSum sum;
+  for (std::int64_t n = 0; n < rows; ++n) {
+    const std::int32_t target = targets.data<std::int32_t>()[n];
+    float* gradient = gradients == nullptr ? nullptr : gradients + n * classes;
+    if (target == kIgnoredTarget) {
+      if (gradient != nullptr) std::fill_n(gradient, classes, 0.0f);
+      continue;
+    }
+    const float weight = (row_weights == nullptr ? 1.0f : row_weights->data<float>()[n]) *
+                         (class_weights == nullptr ? 1.0f : class_weights->data<float>()[target]);
+    const double loss = cpu::cross_entropy_row({logits.data<float>() + n * classes, classes, target, scale * weight, gradient,
+                                                0.0f});
+    sum.loss += static_cast<double>(weight) * loss;
+    sum.weight += static_cast<double>(weight);
+    ++sum.count;
+  }
+  return sum;
+}
+
+void softmax_rows(Context& context, const Tensor& logits, Tensor& y) {
+  check_on_cpu("softmax_rows", context);
+  check_rows("softmax_rows", logits, y);
+  const std::int64_t classes = logits.size(1);
+  if (classes == 0) return;
+  const float* inputs = logits.data<float>();
+  float* outputs = y.data<float>();
+  parallel_for(context, logits.size(0), 1 + 8192 / classes, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n) cpu::softmax_row(inputs + n * classes, classes, outputs + n * classes);
+  });
+}
+
+void log_softmax_rows(Context& context, const Tensor& logits, Tensor& y) {
+  check_on_cpu("log_softmax_rows", context);
+  check_rows("log_softmax_rows", logits, y);
+  const std::int64_t classes = logits.size(1);
+  if (classes == 0) return;
+  const float* inputs = logits.data<float>();
+  float* outputs = y.data<float>();
+  parallel_for(context, logits.size(0), 1 + 8192 / classes, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n) cpu::log_softmax_row(inputs + n * classes, classes, outputs + n * classes);
+  });
+}
+
+LossSum squared_error(Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights, float scale,
+                      Tensor* dy) {
+  constexpr const char* kOperation = "squared_error";
+  check_on_cpu(kOperation, context);
+  check_rank(kOperation, "y", y, 2);
+  const std::int64_t rows = y.size(0), columns = y.size(1);
+  check_shape(kOperation, "y", y, {rows, columns});
+  check_shape(kOperation, "targets", targets, {rows, columns});
+  if (row_weights != nullptr) check_shape(kOperation, "row_weights", *row_weights, {rows});
+  if (dy != nullptr) check_shape(kOperation, "dy", *dy, {rows, columns});
+  LossSum sum;
+  for (std::int64_t i = 0; i < rows * columns; ++i) {
+    const float target = targets.data<float>()[i];
+    const float weight = row_weights == nullptr ? 1.0f : row_weights->data<float>()[i / columns];
+    const float difference = std::isnan(target) ? 0.0f : y.data<float>()[i] - target;
+    if (dy != nullptr) dy->data<float>()[i] = scale * weight * difference;
+    if (std::isnan(target)) continue;
+    sum.loss += 0.5 * static_cast<double>(weight) * static_cast<double>(difference) * static_cast<double>(difference);
+    sum.weight += static_cast<double>(weight);
+    ++sum.count;
+  }
+  return sum;
+}
+
+}  // namespace kernels

@@ -1,0 +1,45 @@
+#include "kernels/ops/rotary.h"
+
+#include "kernels/core/error.h"
+#include "kernels/cpu/operations.h"
+
+namespace kernels {
+namespace {
+
+void rotate_checked(const char* operation, Context& context, const RotaryTable& table, float direction, Tensor& x) {
+  check_on_cpu(operation, context);
+  check_rank(operation, "x", x, 3);
+  check_shape(operation, "x", x, {x.size(0), x.size(1), x.size(2)});
+  check_rank(operation, "table.cosine", table.cosine, 2);
+  const std::int64_t pairs = table.cosine.size(1);
+  check_shape(operation, "table.cosine", table.cosine, {x.size(0), pairs});
+  check_shape(operation, "table.sine", table.sine, {x.size(0), pairs});
+  if (2 * pairs > x.size(2)) {
+    throw_invalid(operation, std::to_string(pairs) + " frequencies do not fit x " + shape_to_string(x.shape()));
+  }
+  cpu::rotate(context, table, direction, x);
+}
+
+}  // namespace
+
+void make_rotary_table(Context& context, const Tensor& positions, const Tensor& inv_freq, float attention_factor,
+                       RotaryTable& table) {
+  check_on_cpu("make_rotary_table", context);
+  check_rank("make_rotary_table", "positions", positions, 1);
+  check_shape("make_rotary_table", "positions", positions, {positions.size(0)}, DataType::kInt32);
+  check_rank("make_rotary_table", "inv_freq", inv_freq, 1);
+  check_shape("make_rotary_table", "inv_freq", inv_freq, {inv_freq.size(0)});
+  table.cosine.resize({positions.size(0), inv_freq.size(0)});
+  table.sine.resize({positions.size(0), inv_freq.size(0)});
+  cpu::make_rotary_table(context, positions, inv_freq, attention_factor, table);
+}
+
+void rotary_forward(Context& context, const RotaryTable& table, Tensor& x) {
+  rotate_checked("rotary_forward", context, table, 1.0f, x);
+}
+
+void rotary_backward(Context& context, const RotaryTable& table, Tensor& dx) {
+  rotate_checked("rotary_backward", context, table, -1.0f, dx);
+}
+
+}  // namespace kernels
