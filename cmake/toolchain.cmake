@@ -22,7 +22,7 @@ endif()
 # What every target of ours is compiled with; third-party headers are SYSTEM and stay out of it.
 add_library(anneal_flags INTERFACE)
 target_compile_options(anneal_flags INTERFACE
-  -Wall -Wextra -Wconversion -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual -Wnon-virtual-dtor -Werror
+  -Wall -Wextra -Wno-missing-field-initializers -Wconversion -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual -Wnon-virtual-dtor -Werror
   -fno-omit-frame-pointer
   $<$<CXX_COMPILER_ID:GNU>:-fcoroutines -fpch-preprocess>)
 target_include_directories(anneal_flags INTERFACE ${PROJECT_SOURCE_DIR})

@@ -1,5 +1,7 @@
 #include "platform/base/json.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -12,67 +14,46 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 
-// Boost.JSON keeps the last of two equal keys; a document that says two things is refused instead.
-class DuplicateKeyScanner {
- public:
-  DuplicateKeyScanner(std::string_view text, std::string_view what) : text_(text), what_(what) {}
+// From simdjson's tree to ours. simdjson reads numbers exactly (Boost.JSON 1.81 can be one unit in the last place off) and
+// keeps both of two equal keys, so that a document that says two things is refused here.
+json::value convert(simdjson::dom::element element, std::string_view what);
 
-  void scan() { value(); }
+json::object convert_object(simdjson::dom::object source, std::string_view what) {
+  json::object object;
+  for (const auto field : source) {
+    if (!object.emplace(field.key, convert(field.value, what)).second) {
+      throw Error(ErrorCode::kInvalidInput, std::string(what) + ": the key \"" + std::string(field.key) + "\" stands twice in one object; keep one");
+    }
+  }
+  return object;
+}
 
- private:
-  void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
-  }
-  std::string_view quoted() {
-    const std::size_t begin = ++at_;
-    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
-    const std::size_t end = std::min(at_, text_.size());
-    at_ = end + 1;
-    return text_.substr(begin, end - begin);
-  }
-  void value() {
-    skip_space();
-    if (at_ >= text_.size()) return;
-    if (text_[at_] == '{') return object();
-    if (text_[at_] == '[') return array();
-    if (text_[at_] == '"') {
-      quoted();
-      return;
+json::value convert(simdjson::dom::element element, std::string_view what) {
+  using Type = simdjson::dom::element_type;
+  switch (element.type()) {
+    case Type::OBJECT:
+      return convert_object(element.get_object(), what);
+    case Type::ARRAY: {
+      json::array array;
+      const simdjson::dom::array source = element.get_array();
+      for (const auto item : source) array.push_back(convert(item, what));
+      return array;
     }
-    while (at_ < text_.size() && std::string_view(",]} \n\t\r").find(text_[at_]) == std::string_view::npos) ++at_;
+    case Type::STRING:
+      return json::value(std::string_view(element.get_string()));
+    case Type::INT64:
+      return std::int64_t(element.get_int64());
+    case Type::UINT64:
+      return std::uint64_t(element.get_uint64());
+    case Type::DOUBLE:
+      return double(element.get_double());
+    case Type::BOOL:
+      return bool(element.get_bool());
+    case Type::NULL_VALUE:
+      break;
   }
-  void array() {
-    ++at_;
-    for (skip_space(); at_ < text_.size() && text_[at_] != ']'; skip_space()) {
-      value();
-      skip_space();
-      if (at_ < text_.size() && text_[at_] == ',') ++at_;
-    }
-    ++at_;
-  }
-  void object() {
-    ++at_;
-    std::vector<std::string_view> keys;
-    for (skip_space(); at_ < text_.size() && text_[at_] != '}'; skip_space()) {
-      keys.push_back(quoted());
-      skip_space();
-      ++at_;  // ':'
-      value();
-      skip_space();
-      if (at_ < text_.size() && text_[at_] == ',') ++at_;
-    }
-    ++at_;
-    std::sort(keys.begin(), keys.end());
-    const auto twice = std::adjacent_find(keys.begin(), keys.end());
-    if (twice != keys.end()) {
-      throw Error(ErrorCode::kInvalidInput, std::string(what_) + ": the key \"" + std::string(*twice) + "\" stands twice in one object; keep one");
-    }
-  }
-
-  std::string_view text_;
-  std::string_view what_;
-  std::size_t at_ = 0;
-};
+  return nullptr;
+}
 
 std::string join(std::string_view where, std::string_view key) {
   return where.empty() ? std::string(key) : std::string(where) + "." + std::string(key);
@@ -157,20 +138,13 @@ void append_pretty(std::string& out, const json::value& value, int depth) {
 }  // namespace
 
 json::value parse_json(std::string_view text, std::string_view what) {
-  json::parse_options options;
-  options.max_depth = kMaxDepth;
-  boost::system::error_code error;
-  json::stream_parser parser({}, options);
-  const std::size_t read = parser.write_some(text.data(), text.size(), error);
-  if (!error) parser.finish(error);
-  if (error) {
-    throw Error(ErrorCode::kInvalidInput, std::string(what) + " is not valid JSON at byte " + std::to_string(read) + ": " + error.message());
-  }
-  if (text.find_first_not_of(" \t\r\n", read) != std::string_view::npos) {
-    throw Error(ErrorCode::kInvalidInput, std::string(what) + " has text after the JSON document at byte " + std::to_string(read));
-  }
-  DuplicateKeyScanner(text, what).scan();
-  return parser.release();
+  simdjson::dom::parser parser;
+  simdjson::error_code error = parser.allocate(std::max<std::size_t>(text.size(), 64), kMaxDepth);
+  simdjson::dom::element root;
+  if (!error) error = parser.parse(text.data(), text.size()).get(root);
+  if (error == simdjson::MEMALLOC) throw Error(ErrorCode::kTooLarge, std::string(what) + " is too large to parse: " + std::to_string(text.size()) + " bytes");
+  if (error) throw Error(ErrorCode::kInvalidInput, std::string(what) + " is not valid JSON: " + simdjson::error_message(error));
+  return convert(root, what);
 }
 
 json::value read_json_file(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }

@@ -1,0 +1,39 @@
+#include "platform/base/error.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "platform/base/did_you_mean.h"
+
+namespace platform {
+namespace {
+
+TEST(Error, EveryCodeHasANameOfItsOwnAndAStatus) {
+  std::set<std::string_view> names;
+  for (int code = 0; code <= static_cast<int>(ErrorCode::kInternal); ++code) {
+    const auto name = to_string(static_cast<ErrorCode>(code));
+    EXPECT_TRUE(names.insert(name).second) << name;
+    EXPECT_GE(http_status(static_cast<ErrorCode>(code)), 400) << name;
+  }
+}
+
+TEST(Error, TellsTheUsersFaultFromOursByTheExitCode) {
+  EXPECT_EQ(exit_code(ErrorCode::kInvalidInput), 2);
+  EXPECT_EQ(exit_code(ErrorCode::kNotFound), 2);
+  EXPECT_EQ(exit_code(ErrorCode::kUnavailable), 1);
+  EXPECT_EQ(exit_code(ErrorCode::kCancelled), 1);
+  EXPECT_TRUE(retryable(ErrorCode::kUnavailable));
+  EXPECT_FALSE(retryable(ErrorCode::kInvalidInput));
+}
+
+TEST(DidYouMean, FindsTheNearestWordAndNothingFar) {
+  const std::vector<std::string> words{"needs", "uses", "with", "timeout"};
+  EXPECT_EQ(did_you_mean("need", words), " (did you mean 'needs'?)");
+  EXPECT_EQ(did_you_mean("tiemout", words), " (did you mean 'timeout'?)");
+  EXPECT_EQ(did_you_mean("elephant", words), "");
+  EXPECT_EQ(did_you_mean(std::string(100000, 'x'), words), "");
+}
+
+}  // namespace
+}  // namespace platform

@@ -1,0 +1,60 @@
+#include "platform/base/file.h"
+
+#include <gtest/gtest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "platform/base/error.h"
+
+namespace platform {
+namespace {
+
+TEST(File, IsReplacedWholeAndKeepsTheAskedMode) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "secret";
+  write_file_atomically(path, "one", 0600);
+  write_file_atomically(path, "two", 0600);
+  EXPECT_EQ(read_file(path), "two");
+  struct stat facts {};
+  ASSERT_EQ(::stat(path.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0600u);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1) << "a temporary file was left behind";
+}
+
+TEST(File, OverTheLimitIsRefusedBeforeItIsHeld) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder.path() / "big", std::string(200'000, 'x'));
+  try {
+    read_file(folder.path() / "big", 100'000);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kTooLarge);
+  }
+}
+
+TEST(File, MissingSaysWhichOne) {
+  try {
+    read_file("/nonexistent/file");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+    EXPECT_NE(std::string(error.what()).find("/nonexistent/file"), std::string::npos);
+  }
+}
+
+TEST(File, OnAFullDiskLeavesTheOldOneAndNoTemporary) {
+  if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
+  const int full = ::open("/dev/full", O_WRONLY);
+  try {
+    write_all(full, "x", "/dev/full");
+    ::close(full);
+    FAIL();
+  } catch (const Error& error) {
+    ::close(full);
+    EXPECT_EQ(error.code(), ErrorCode::kDiskFull);
+  }
+}
+
+}  // namespace
+}  // namespace platform

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds everything and runs the tests.
+#
+#   tests/run.sh                 everything but `peer`
+#   tests/run.sh unit db         only these labels (unit db golden real-data kill e2e fuzz gpu peer)
+#   tests/run.sh --preset asan   under a sanitizer (asan, tsan, ubsan)
+#
+# Safe to repeat. The last lines are ctest's summary; the exit code is 0 only if nothing failed.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+preset=dev
+labels=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --preset) preset=${2:?--preset needs a name}; shift 2 ;;
+    -h|--help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -*) echo "unknown option $1; see tests/run.sh --help" >&2; exit 2 ;;
+    *) labels+=("$1"); shift ;;
+  esac
+done
+
+begin=$(date +%s)
+deploy/packaging/install_packages.sh build test
+command -v nvcc >/dev/null || echo "No CUDA toolkit on this machine: a CPU build."
+echo "== building (preset $preset, $(nproc) jobs)"
+cmake --preset "$preset" > "/tmp/anneal-configure-$$.log" 2>&1 || { cat "/tmp/anneal-configure-$$.log"; exit 1; }
+rm -f "/tmp/anneal-configure-$$.log"
+cmake --build --preset "$preset" --parallel "$(nproc)"
+built=$(date +%s)
+echo "== built in $((built - begin)) s; running the tests"
+selection=(--label-exclude '^peer$')
+if [ ${#labels[@]} -gt 0 ]; then
+  selection=(--label-regex "^($(IFS='|'; echo "${labels[*]}"))\$")
+fi
+status=0
+ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --parallel "$(nproc)" "${selection[@]}" || status=$?
+echo "== tests took $(($(date +%s) - built)) s"
+exit $status
