@@ -1,0 +1,92 @@
+#include "finetune/train/optimizer.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "kernels/ops/adamw.h"
+#include "platform/base/error.h"
+
+namespace finetune {
+
+using kernels::Tensor;
+using platform::Error;
+using platform::ErrorCode;
+
+Optimizer::Optimizer(std::vector<TrainedWeight> weights, OptimizerOptions options)
+    : weights_(std::move(weights)), options_(options) {
+  for (const TrainedWeight& trained : weights_) {
+    first_.push_back(Tensor::zeros(trained.weight->value.shape()));
+    second_.push_back(Tensor::zeros(trained.weight->value.shape()));
+  }
+}
+
+void Optimizer::zero_gradients() {
+  for (const TrainedWeight& trained : weights_) trained.weight->gradient.fill_zero();
+}
+
+double Optimizer::step(kernels::Context& context, double learning_rate) {
+  std::vector<const Tensor*> gradients;
+  std::vector<kernels::AdamWTensor> tensors;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    Weight& weight = *weights_[i].weight;
+    gradients.push_back(&weight.gradient);
+    tensors.push_back({&weight.value, &weight.gradient, &first_[i], &second_[i], weights_[i].learning_rate_scale, weights_[i].decay});
+  }
+  const double norm = kernels::global_norm(context, gradients);
+  if (!std::isfinite(norm)) {
+    ++skipped_;
+    return norm;
+  }
+  kernels::AdamWOptions options;
+  options.learning_rate = static_cast<float>(learning_rate);
+  options.weight_decay = options_.weight_decay;
+  options.beta2 = options_.beta2;
+  kernels::adamw_step(context, tensors, options, ++steps_, kernels::clip_factor(norm, options_.clip_norm));
+  return norm;
+}
+
+std::int64_t Optimizer::parameter_count() const {
+  std::int64_t count = 0;
+  for (const TrainedWeight& trained : weights_) count += trained.weight->value.count();
+  return count;
+}
+
+std::map<std::string, const Tensor*> Optimizer::tensors() const {
+  std::map<std::string, const Tensor*> all;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    const std::string& name = weights_[i].weight->name;
+    all[name] = &weights_[i].weight->value;
+    all[name + ".m"] = &first_[i];
+    all[name + ".v"] = &second_[i];
+  }
+  return all;
+}
+
+void Optimizer::restore(const std::map<std::string, Tensor>& tensors, std::int64_t steps, std::int64_t skipped) {
+  const auto copy = [&](const std::string& name, Tensor& into) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end() || found->second.shape() != into.shape()) {
+      throw Error(ErrorCode::kCorrupt, "the checkpoint does not hold " + name + " in the shape of this run; remove it and start again");
+    }
+    into.copy_from(found->second);
+  };
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    const std::string& name = weights_[i].weight->name;
+    copy(name, weights_[i].weight->value);
+    copy(name + ".m", first_[i]);
+    copy(name + ".v", second_[i]);
+  }
+  steps_ = steps;
+  skipped_ = skipped;
+}
+
+double schedule_factor(std::string_view schedule, std::int64_t step, std::int64_t warmup, std::int64_t total) {
+  if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
+  const double progress = static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(1, total - warmup));
+  if (schedule == "constant") return 1.0;
+  if (schedule == "linear") return std::max(0.0, 1.0 - progress);
+  if (schedule == "cosine") return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
+  throw Error(ErrorCode::kInvalidInput, "schedule must be cosine, linear or constant, not \"" + std::string(schedule) + "\"", "schedule");
+}
+
+}  // namespace finetune

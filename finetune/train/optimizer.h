@@ -1,0 +1,56 @@
+// AdamW over a list of trained weights: gradients are zeroed, measured, clipped and applied together. The moments travel
+// with checkpoints under "<weight>.m" and "<weight>.v". Belongs to one thread; borrows the weights.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "finetune/model/weights.h"
+#include "kernels/core/context.h"
+
+namespace finetune {
+
+struct TrainedWeight {
+  Weight* weight = nullptr;
+  bool decay = true;
+  float learning_rate_scale = 1.0f;
+};
+
+struct OptimizerOptions {
+  float weight_decay = 0.01f;
+  double clip_norm = 1.0;
+  float beta2 = 0.999f;
+};
+
+class Optimizer {
+ public:
+  Optimizer(std::vector<TrainedWeight> weights, OptimizerOptions options);
+  void zero_gradients();
+  /// One step; returns the gradient norm before clipping. A non-finite norm changes nothing and is counted as skipped.
+  double step(kernels::Context& context, double learning_rate);
+
+  std::int64_t steps() const { return steps_; }
+  std::int64_t skipped() const { return skipped_; }
+  std::int64_t parameter_count() const;
+  const std::vector<TrainedWeight>& weights() const { return weights_; }
+
+  /// Values and moments by name, for a checkpoint.
+  std::map<std::string, const kernels::Tensor*> tensors() const;
+  /// Copies them back. Throws kCorrupt on a missing or wrongly shaped tensor.
+  void restore(const std::map<std::string, kernels::Tensor>& tensors, std::int64_t steps, std::int64_t skipped);
+
+ private:
+  std::vector<TrainedWeight> weights_;
+  OptimizerOptions options_;
+  std::vector<kernels::Tensor> first_, second_;
+  std::int64_t steps_ = 0;
+  std::int64_t skipped_ = 0;
+};
+
+/// Multiplier of the learning rate before step `step` (from 0) of `total`: linear warm-up over `warmup` steps, then
+/// cosine, linear or constant. Throws kInvalidInput on another name.
+double schedule_factor(std::string_view schedule, std::int64_t step, std::int64_t warmup, std::int64_t total);
+
+}  // namespace finetune
