@@ -1,5 +1,6 @@
 #include "platform/dataset/example.h"
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -8,12 +9,20 @@
 namespace platform {
 namespace {
 
+// The double with the float's shortest text, so that 0.1f is written 0.1 and reads back to the same bits.
+double shortest(float value) {
+  char buffer[32];
+  const char* end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  double number = 0;
+  std::from_chars(buffer, end, number);
+  return number;
+}
+
 json::object signal_to_json(const Signal& signal) {
   json::array values;
   for (const float value : signal.values) {
     if (std::isfinite(value)) {
-      // Through the shortest text of the float, so that 0.1f is written 0.1 and reads back to the same bits.
-      values.emplace_back(static_cast<double>(value));
+      values.emplace_back(shortest(value));
     } else {
       values.emplace_back(nullptr);
     }
@@ -135,7 +144,9 @@ std::vector<PromptPart> parse_prompt(std::string_view prompt) {
   };
   std::size_t at = 0;
   while (at < prompt.size()) {
-    const std::size_t open = prompt.find("{{", at);
+    std::size_t open = prompt.find("{{", at);
+    // Of three braces in a row the first is text.
+    while (open != std::string_view::npos && open + 2 < prompt.size() && prompt[open + 2] == '{') ++open;
     literal += prompt.substr(at, open == std::string_view::npos ? std::string_view::npos : open - at);
     if (open == std::string_view::npos) break;
     const std::size_t close = prompt.find("}}", open + 2);

@@ -15,9 +15,9 @@ struct Observation {
   std::string source;
   std::string key;     // unique within the source
   Time event_time{};   // zero if the record has none
-  json::object fields; // raw values as they came in: text, numbers, booleans, arrays of numbers for signals
+  json::object fields; // raw values as they came in: text, numbers, booleans, arrays of numbers for signals;
+                       // a record's free text stands here under `text`
   std::map<std::string, Signal> signals;
-  std::string text;    // the field that profiles call `text`, if `fields` has none of that name
   bool usable = true;  // false: the source marked the record's quality as bad; a snapshot leaves it out and says so
 };
 

@@ -29,7 +29,7 @@ Example render(const Profile& profile, std::span<const Observation> rows, std::v
 Example render(const Profile& profile, const Observation& row, std::vector<FieldProblem>* problems = nullptr);
 
 /// For prediction: `record` is a JSON object of raw fields, or with a window an array of such objects, oldest first. Keys
-/// `fields`, `signals` and `text` at the top level are taken as a whole record. Throws kInvalidInput if it is neither.
+/// `fields` (and `signals`) at the top level are taken as a whole record. Throws kInvalidInput if it is neither.
 Example render_request(const Profile& profile, const json::value& record, std::vector<FieldProblem>* problems = nullptr);
 
 /// The raw value of a profile's field or of a column by that name; nullptr if absent.

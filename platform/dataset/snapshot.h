@@ -26,7 +26,7 @@ struct SnapshotResult {
   std::string content_hash;       // "sha256:..." of `lines`
   json::object schema;      // {task, labels, fields: [{name, kind, unit, ...}], prompt}
   json::object statistics;  // {records, examples, splits: {train: n, ...}, labels: {train: {a: 1}}, fields: {x: {count, missing, mean, ...}}, target}
-  json::object report;      // {dropped, warnings, class_balance, duplicates, groups, out_of_range, constant, supervised}; see snapshot_report.h
+  json::object report;      // {records, examples, dropped, problems, warnings, class_balance, duplicates_across_parts, groups_across_parts, constant, sizes}
 };
 
 /// `rule` wins over the profile's; with neither, groups are split 70/10/20. Throws kInvalidInput if no example is left
