@@ -1,0 +1,280 @@
+#include "workflows/workflow.h"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "platform/base/did_you_mean.h"
+#include "platform/base/digest.h"
+#include "platform/base/file.h"
+#include "platform/engine/expression.h"
+#include "workflows/duration.h"
+#include "workflows/input_rules.h"
+#include "workflows/schedule.h"
+#include "workflows/workflow_checks.h"
+
+namespace workflows {
+namespace {
+
+namespace json = platform::json;
+using platform::Mistake;
+using platform::StepDefinition;
+using platform::YamlFields;
+using platform::YamlNode;
+
+bool is_name(std::string_view text) {
+  if (text.empty() || text.size() > 64 || std::isalnum(static_cast<unsigned char>(text.front())) == 0) return false;
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
+}
+
+bool has_expression(const YamlNode& node) {
+  if (node.kind == YamlNode::Kind::kScalar) return node.scalar.find("${{") != std::string::npos;
+  if (std::any_of(node.items.begin(), node.items.end(), has_expression)) return true;
+  return std::any_of(node.entries.begin(), node.entries.end(), [](const auto& entry) { return has_expression(entry.second); });
+}
+
+class WorkflowReader {
+ public:
+  WorkflowReader(Workflow& workflow, const YamlNode& root, const std::string& file, const std::vector<StepKind>& kinds, std::vector<Mistake>& mistakes)
+      : workflow_(workflow), root_(root), file_(file), kinds_(kinds), mistakes_(mistakes) {}
+
+  void read() {
+    YamlFields fields(root_, "the workflow", file_, mistakes_);
+    const YamlNode* name = fields.require("name");
+    workflow_.name = fields.string("name");
+    if (name != nullptr && name->kind == YamlNode::Kind::kScalar && !is_name(name->scalar)) {
+      fields.mistake(*name, "'" + name->scalar + "' is no name; use letters, digits, '-' and '_', at most 64");
+    }
+    workflow_.description = fields.string("description");
+    if (const YamlNode* inputs = fields.node("inputs")) read_inputs(*inputs);
+    if (const YamlNode* on = fields.node("on")) read_triggers(*on);
+    const YamlNode* steps = fields.require("steps");
+    if (steps != nullptr) read_steps(*steps);
+    if (root_.kind == YamlNode::Kind::kMapping) fields.refuse_others();
+  }
+
+ private:
+  void mistake(const YamlNode& at, std::string message) { mistakes_.push_back({file_, at.line, at.column, std::move(message)}); }
+
+  void read_inputs(const YamlNode& node) {
+    if (node.kind != YamlNode::Kind::kMapping) return mistake(node, "'inputs' must be a mapping of names to {type, default, ...}");
+    for (const auto& [key, value] : node.entries) {
+      WorkflowInput input;
+      input.name = key.scalar;
+      if (!is_name(key.scalar)) mistake(key, "'" + key.scalar + "' is no name; use letters, digits, '-' and '_'");
+      read_input(value, input);
+      workflow_.inputs.push_back(std::move(input));
+    }
+  }
+
+  void read_input(const YamlNode& node, WorkflowInput& input) {
+    YamlFields fields(node, "input '" + input.name + "'", file_, mistakes_);
+    if (node.kind != YamlNode::Kind::kMapping) return;
+    const YamlNode* type = fields.require("type");
+    input.type = fields.string("type");
+    const std::vector<std::string>& types = input_types();
+    const bool known = std::find(types.begin(), types.end(), input.type) != types.end();
+    if (type != nullptr && !known) mistake(*type, "unknown input type '" + input.type + "'" + platform::did_you_mean(input.type, types));
+    input.description = fields.string("description");
+    if (fields.node("minimum") != nullptr) input.minimum = fields.number("minimum", 0);
+    if (fields.node("maximum") != nullptr) input.maximum = fields.number("maximum", 0);
+    input.choices = fields.strings("choices");
+    if (const YamlNode* fallback = fields.node("default")) {
+      input.fallback = platform::to_json(*fallback);
+      const std::string trouble = known ? input_trouble(input, *input.fallback) : std::string();
+      if (!trouble.empty()) mistake(*fallback, "the default of " + trouble);
+    }
+    fields.refuse_others();
+  }
+
+  void read_triggers(const YamlNode& node) {
+    YamlFields fields(node, "'on'", file_, mistakes_);
+    if (node.kind != YamlNode::Kind::kMapping) return;
+    if (const YamlNode* schedule = fields.node("schedule")) {
+      workflow_.schedule = fields.string("schedule");
+      const std::string trouble = schedule->kind == YamlNode::Kind::kScalar ? schedule_trouble(*workflow_.schedule) : std::string();
+      if (!trouble.empty()) mistake(*schedule, trouble);
+    }
+    if (const YamlNode* records = fields.node("records")) read_records(*records);
+    fields.node("manual");  // runs can always be started by hand; the key only says so
+    fields.refuse_others();
+  }
+
+  void read_records(const YamlNode& node) {
+    YamlFields fields(node, "'records'", file_, mistakes_);
+    if (node.kind != YamlNode::Kind::kMapping) return;
+    RecordsTrigger trigger;
+    fields.require("source");
+    trigger.source = fields.string("source");
+    trigger.at_least = fields.integer("at_least", 1);
+    if (trigger.at_least < 1) mistake(*node.find("at_least"), "'at_least' must be 1 or more");
+    fields.refuse_others();
+    workflow_.records = std::move(trigger);
+  }
+
+  void read_steps(const YamlNode& node) {
+    if (node.kind != YamlNode::Kind::kMapping || node.entries.empty()) return mistake(node, "'steps' must be a mapping with at least one step");
+    for (const auto& [key, value] : node.entries) {
+      StepDefinition step;
+      step.name = key.scalar;
+      if (!is_name(key.scalar)) mistake(key, "'" + key.scalar + "' is no name; use letters, digits, '-' and '_'");
+      read_step(value, step);
+      workflow_.steps.push_back(std::move(step));
+    }
+  }
+
+  void read_step(const YamlNode& node, StepDefinition& step) {
+    const std::string where = "step '" + step.name + "'";
+    YamlFields fields(node, where, file_, mistakes_);
+    if (node.kind != YamlNode::Kind::kMapping) return;
+    const YamlNode* uses = fields.require("uses");
+    step.kind = fields.string("uses");
+    const StepKind* kind = find_kind(kinds_, step.kind);
+    if (uses != nullptr && uses->kind == YamlNode::Kind::kScalar && kind == nullptr) {
+      std::vector<std::string> names;
+      for (const StepKind& each : kinds_) names.push_back(each.name);
+      mistake(*uses, "unknown step kind '" + step.kind + "'" + platform::did_you_mean(step.kind, names));
+    }
+    read_with(node, fields.node("with"), kind, step);
+    step.needs = fields.strings("needs");
+    step.condition = fields.string("if");
+    if (const YamlNode* resources = fields.node("resources")) read_resources(*resources, step.name);
+    if (const YamlNode* retry = fields.node("retry")) read_retry(*retry, step);
+    if (const YamlNode* timeout = fields.node("timeout")) step.timeout = read_duration(*timeout, "timeout");
+    fields.refuse_others();
+  }
+
+  std::chrono::seconds read_duration(const YamlNode& node, const std::string& key) {
+    const auto found = node.kind == YamlNode::Kind::kScalar ? duration_from(node.scalar) : std::nullopt;
+    if (!found) mistake(node, "'" + key + "' must be a duration such as 45s, 10m or 2h");
+    return found.value_or(std::chrono::seconds(0));
+  }
+
+  void read_resources(const YamlNode& node, const std::string& step) {
+    YamlFields fields(node, "'resources' of step '" + step + "'", file_, mistakes_);
+    if (node.kind != YamlNode::Kind::kMapping) return;
+    Resources& resources = workflow_.resources[step];
+    for (auto [key, target] : {std::pair{"cpus", &resources.cpus}, std::pair{"gpus", &resources.gpus}}) {
+      *target = fields.integer(key, 0);
+      if (*target < 0) mistake(*node.find(key), "'" + std::string(key) + "' must be 0 or more");
+    }
+    fields.refuse_others();
+  }
+
+  void read_retry(const YamlNode& node, StepDefinition& step) {
+    YamlFields fields(node, "'retry' of step '" + step.name + "'", file_, mistakes_);
+    if (node.kind != YamlNode::Kind::kMapping) return;
+    fields.require("attempts");
+    step.attempts = fields.integer("attempts", 1);
+    if (step.attempts < 1 || step.attempts > 100) mistake(*node.find("attempts"), "'attempts' must be between 1 and 100");
+    if (const YamlNode* backoff = fields.node("backoff")) step.backoff = read_duration(*backoff, "backoff");
+    fields.refuse_others();
+  }
+
+  void read_with(const YamlNode& step_node, const YamlNode* with, const StepKind* kind, StepDefinition& step) {
+    const std::string where = "step '" + step.name + "' (" + step.kind + ")";
+    if (with != nullptr && with->kind != YamlNode::Kind::kMapping && with->kind != YamlNode::Kind::kNull) {
+      return mistake(*with, "'with' of step '" + step.name + "' must be a mapping (option: value)");
+    }
+    if (with != nullptr && with->kind == YamlNode::Kind::kMapping) step.with = platform::to_json(*with).as_object();
+    if (kind == nullptr) return;
+    std::vector<std::string> known;
+    for (const StepOption& option : kind->options) {
+      known.push_back(option.name);
+      const YamlNode* node = with == nullptr ? nullptr : with->find(option.name);
+      if (node == nullptr && option.required) mistake(with != nullptr ? *with : step_node, where + " needs the option '" + option.name + "': " + option.help);
+      if (node != nullptr) check_option(*node, option);
+    }
+    if (with == nullptr) return;
+    for (const auto& [key, value] : with->entries) {
+      if (std::find(known.begin(), known.end(), key.scalar) == known.end()) {
+        mistake(key, "unknown option '" + key.scalar + "' of " + step.kind + platform::did_you_mean(key.scalar, known));
+      }
+    }
+    check_together(*with, *kind, known);
+  }
+
+  // A value with an expression is judged when the run knows it; an expression over an input is judged by the input's type.
+  void check_option(const YamlNode& node, const StepOption& option) {
+    if (!has_expression(node)) {
+      const std::string trouble = option_trouble(option, platform::to_json(node));
+      if (!trouble.empty()) mistake(node, trouble);
+      return;
+    }
+    const auto references = platform::find_references(node.scalar);
+    if (references.size() != 1 || references[0].kind != platform::Reference::Kind::kInput || references[0].end - references[0].begin != node.scalar.size()) return;
+    for (const WorkflowInput& input : workflow_.inputs) {
+      if (input.name != references[0].name || type_may_fit(input.type, option.type)) continue;
+      mistake(node, "'" + option.name + "' must be " + std::string(describe(option.type)) + ", but input '" + input.name + "' is of type " + input.type);
+    }
+  }
+
+  void check_together(const YamlNode& with, const StepKind& kind, const std::vector<std::string>& known) {
+    if (!kind.check || with.kind != YamlNode::Kind::kMapping) return;
+    json::object literal;
+    for (const auto& [key, value] : with.entries) {
+      const bool is_known = std::find(known.begin(), known.end(), key.scalar) != known.end();
+      if (is_known && !has_expression(value)) literal[key.scalar] = platform::to_json(value);
+    }
+    try {
+      kind.check(literal);
+    } catch (const platform::Error& error) {
+      const YamlNode* at = with.find(error.path());
+      mistake(at != nullptr ? *at : with, error.what());
+    }
+  }
+
+  Workflow& workflow_;
+  const YamlNode& root_;
+  const std::string& file_;
+  const std::vector<StepKind>& kinds_;
+  std::vector<Mistake>& mistakes_;
+};
+
+}  // namespace
+
+std::optional<Workflow> parse_workflow(std::string_view text, const std::string& file, const std::vector<StepKind>& kinds, std::vector<Mistake>& mistakes) {
+  const std::size_t before = mistakes.size();
+  const std::optional<YamlNode> root = platform::parse_yaml(text, file, mistakes);
+  if (!root) return std::nullopt;
+  Workflow workflow;
+  workflow.text = text;
+  workflow.content_hash = platform::digest_of(text);
+  WorkflowReader(workflow, *root, file, kinds, mistakes).read();
+  WorkflowDraft draft{workflow, *root, file, kinds, mistakes};
+  check_needs(draft);
+  check_references(draft);
+  if (mistakes.size() == before) return workflow;
+  std::stable_sort(mistakes.begin() + static_cast<std::ptrdiff_t>(before), mistakes.end(),
+                   [](const Mistake& a, const Mistake& b) { return std::pair(a.line, a.column) < std::pair(b.line, b.column); });
+  return std::nullopt;
+}
+
+Workflow workflow_from_text(std::string_view text, const std::string& file, const std::vector<StepKind>& kinds) {
+  std::vector<Mistake> mistakes;
+  std::optional<Workflow> workflow = parse_workflow(text, file, kinds, mistakes);
+  if (!workflow) platform::throw_mistakes(mistakes);
+  return std::move(*workflow);
+}
+
+Workflow read_workflow_file(const std::filesystem::path& path, const std::vector<StepKind>& kinds) {
+  return workflow_from_text(platform::read_file(path, 1 << 20), path.string(), kinds);
+}
+
+std::vector<std::string> execution_order(const Workflow& workflow) {
+  std::vector<std::string> order;
+  std::set<std::string> placed;
+  while (order.size() < workflow.steps.size()) {
+    const std::size_t before = order.size();
+    for (const StepDefinition& step : workflow.steps) {
+      if (placed.count(step.name) != 0) continue;
+      if (!std::all_of(step.needs.begin(), step.needs.end(), [&](const std::string& need) { return placed.count(need) != 0; })) continue;
+      order.push_back(step.name);
+      placed.insert(step.name);
+    }
+    if (order.size() == before) break;  // a circle; parse_workflow never lets one through
+  }
+  return order;
+}
+
+}  // namespace workflows
