@@ -1,0 +1,152 @@
+#include "finetune/text/bpe.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <queue>
+#include <tuple>
+
+namespace finetune {
+namespace {
+
+constexpr std::size_t kShortWord = 40;
+constexpr std::size_t kMaxCachedBytes = 64;
+constexpr std::size_t kMaxCachedWords = 8192;
+constexpr std::int32_t kNoRank = std::numeric_limits<std::int32_t>::max();
+
+std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
+  return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right);
+}
+
+std::size_t scatter(std::uint64_t key) { return (key ^ (key >> 29)) * 0x9E3779B97F4A7C15ull >> 20; }
+
+}  // namespace
+
+Bpe::Bpe(BytesToId vocabulary, const std::vector<BpeMerge>& merges, bool ignore_merges, std::optional<std::int32_t> unknown_id,
+         bool fuse_unknown)
+    : vocabulary_(std::move(vocabulary)), ignore_merges_(ignore_merges), unknown_id_(unknown_id), fuse_unknown_(fuse_unknown) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const char character = static_cast<char>(byte);
+    const auto found = vocabulary_.find(std::string_view(&character, 1));
+    byte_ids_[byte] = found == vocabulary_.end() ? -1 : found->second;
+  }
+  slots_.resize(std::bit_ceil(merges.size() * 2 + 2));
+  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+    insert(pair_key(merges[rank].left, merges[rank].right), static_cast<std::int32_t>(rank), merges[rank].result);
+  }
+}
+
+void Bpe::insert(std::uint64_t pair, std::int32_t rank, std::int32_t result) {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t at = scatter(pair) & mask;
+  while (slots_[at].pair != ~std::uint64_t{0} && slots_[at].pair != pair) at = (at + 1) & mask;
+  slots_[at] = {pair, rank, result};  // the later one of two equal pairs counts
+}
+
+const Bpe::Slot* Bpe::find(std::int32_t left, std::int32_t right) const {
+  const std::uint64_t pair = pair_key(left, right);
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t at = scatter(pair) & mask; slots_[at].pair != ~std::uint64_t{0}; at = (at + 1) & mask) {
+    if (slots_[at].pair == pair) return &slots_[at];
+  }
+  return nullptr;
+}
+
+std::vector<std::int32_t> Bpe::bytes_of(std::string_view word) const {
+  std::vector<std::int32_t> symbols;
+  symbols.reserve(word.size());
+  bool after_unknown = false;
+  for (const char byte : word) {
+    const std::int32_t id = byte_ids_[static_cast<unsigned char>(byte)];
+    if (id >= 0) {
+      symbols.push_back(id);
+    } else if (unknown_id_ && !(fuse_unknown_ && after_unknown)) {
+      symbols.push_back(*unknown_id_);
+    }
+    after_unknown = id < 0;
+  }
+  return symbols;
+}
+
+void Bpe::merge_short(std::vector<std::int32_t>& symbols) const {
+  std::array<std::int32_t, kShortWord> ranks{};
+  std::array<std::int32_t, kShortWord> results{};
+  const auto look_up = [&](std::size_t i) {
+    const Slot* slot = find(symbols[i], symbols[i + 1]);
+    ranks[i] = slot ? slot->rank : kNoRank;
+    results[i] = slot ? slot->result : 0;
+  };
+  for (std::size_t i = 0; i + 1 < symbols.size(); ++i) look_up(i);
+  while (symbols.size() > 1) {
+    const std::size_t pairs = symbols.size() - 1;
+    const auto best = static_cast<std::size_t>(std::min_element(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(pairs)) - ranks.begin());
+    if (ranks[best] == kNoRank) return;
+    symbols[best] = results[best];
+    symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+    for (std::size_t i = best + 1; i + 1 < pairs; ++i) {
+      ranks[i] = ranks[i + 1];
+      results[i] = results[i + 1];
+    }
+    if (best > 0) look_up(best - 1);
+    if (best + 1 < symbols.size()) look_up(best);
+  }
+}
+
+// A linked list over the symbols and a queue of candidate pairs; a queue entry is stale once either half has changed.
+void Bpe::merge_long(std::vector<std::int32_t>& symbols) const {
+  const auto count = static_cast<std::int32_t>(symbols.size());
+  std::vector<std::int32_t> previous(symbols.size());
+  std::vector<std::int32_t> next(symbols.size());
+  for (std::int32_t i = 0; i < count; ++i) {
+    previous[static_cast<std::size_t>(i)] = i - 1;
+    next[static_cast<std::size_t>(i)] = i + 1;
+  }
+  const auto at = [](std::int32_t i) { return static_cast<std::size_t>(i); };
+  using Candidate = std::tuple<std::int32_t, std::int32_t, std::int32_t>;  // rank, position of the left half, result
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  const auto offer = [&](std::int32_t left) {
+    if (left < 0 || next[at(left)] >= count) return;
+    if (const Slot* slot = find(symbols[at(left)], symbols[at(next[at(left)])])) queue.emplace(slot->rank, left, slot->result);
+  };
+  for (std::int32_t i = 0; i + 1 < count; ++i) offer(i);
+  while (!queue.empty()) {
+    const auto [rank, left, result] = queue.top();
+    queue.pop();
+    const std::int32_t right = symbols[at(left)] < 0 ? count : next[at(left)];
+    if (right >= count) continue;
+    const Slot* slot = find(symbols[at(left)], symbols[at(right)]);
+    if (!slot || slot->rank != rank) continue;
+    symbols[at(left)] = result;
+    symbols[at(right)] = -1;
+    next[at(left)] = next[at(right)];
+    if (next[at(left)] < count) previous[at(next[at(left)])] = left;
+    offer(previous[at(left)]);
+    offer(left);
+  }
+  std::erase(symbols, -1);
+}
+
+void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
+  if (ignore_merges_) {
+    if (const auto found = vocabulary_.find(word); found != vocabulary_.end()) {
+      ids.push_back(found->second);
+      return;
+    }
+  }
+  CacheShard* shard = word.size() <= kMaxCachedBytes ? &cache_[BytesHash()(word) % kShards] : nullptr;
+  if (shard) {
+    const std::lock_guard lock(shard->mutex);
+    if (const auto found = shard->words.find(word); found != shard->words.end()) {
+      ids.insert(ids.end(), found->second.begin(), found->second.end());
+      return;
+    }
+  }
+  std::vector<std::int32_t> symbols = bytes_of(word);
+  symbols.size() <= kShortWord ? merge_short(symbols) : merge_long(symbols);
+  ids.insert(ids.end(), symbols.begin(), symbols.end());
+  if (!shard) return;
+  const std::lock_guard lock(shard->mutex);
+  if (shard->words.size() < kMaxCachedWords) shard->words.emplace(word, std::move(symbols));
+}
+
+}  // namespace finetune

@@ -1,0 +1,134 @@
+// The tokenizer beside the outputs of Hugging Face's own, family by family.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "finetune/text/byte_level.h"
+#include "finetune/text/normalizer.h"
+#include "finetune/text/pre_tokenizer.h"
+#include "finetune/text/tokenizer.h"
+#include "platform/base/error.h"
+#include "platform/base/json.h"
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+
+std::filesystem::path golden_folder() {
+  const char* root = std::getenv("ANNEAL_GOLDEN");
+  return std::filesystem::path(root ? root : "../shared/golden") / "tokenizers";
+}
+
+std::vector<json::value> read_lines(const std::filesystem::path& path) {
+  std::vector<json::value> lines;
+  std::ifstream stream(path);
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.empty()) lines.push_back(json::parse(line));
+  }
+  return lines;
+}
+
+std::vector<std::int32_t> ids_of(const json::value& value) { return json::value_to<std::vector<std::int32_t>>(value); }
+
+// Joins a whole stream, and keeps the chunks apart.
+std::vector<std::string> stream_of(const Tokenizer& tokenizer, const std::vector<std::int32_t>& ids, bool skip) {
+  DecodeStream stream(tokenizer, skip);
+  std::vector<std::string> chunks;
+  for (const std::int32_t id : ids) chunks.push_back(stream.push(id));
+  return chunks;
+}
+
+void check_decoding(const Tokenizer& tokenizer, const json::object& expected, const std::vector<std::int32_t>& ids, const std::string& name) {
+  if (const auto* text = expected.if_contains("decoded")) {
+    EXPECT_EQ(tokenizer.decode(ids, false), text->as_string()) << name;
+  }
+  if (const auto* text = expected.if_contains("decoded_skip")) {
+    EXPECT_EQ(tokenizer.decode(ids, true), text->as_string()) << name;
+  }
+  if (const auto* chunks = expected.if_contains("stream")) {
+    EXPECT_EQ(stream_of(tokenizer, ids, false), json::value_to<std::vector<std::string>>(*chunks)) << name;
+  }
+  if (const auto* chunks = expected.if_contains("stream_skip")) {
+    EXPECT_EQ(stream_of(tokenizer, ids, true), json::value_to<std::vector<std::string>>(*chunks)) << name;
+  }
+}
+
+std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path& folder) {
+  const std::string family = folder.filename().string();
+  const std::vector<json::value> cases = read_lines(folder / "cases.jsonl");
+  for (const json::value& value : cases) {
+    const json::object& expected = value.as_object();
+    const std::string name = family + "/" + std::string(expected.at("name").as_string());
+    EncodeOptions options;
+    options.add_special_tokens = expected.at("add_special_tokens").as_bool();
+    options.parse_special_tokens = !expected.at("encode_special_tokens").as_bool();
+    const std::vector<std::int32_t> ids = ids_of(expected.at("ids"));
+    EXPECT_EQ(tokenizer.encode(expected.at("text").as_string(), options), ids) << name;
+    check_decoding(tokenizer, expected, ids, name);
+  }
+  const std::vector<json::value> decode_cases = read_lines(folder / "decode_cases.jsonl");
+  for (const json::value& value : decode_cases) {
+    const json::object& expected = value.as_object();
+    check_decoding(tokenizer, expected, ids_of(expected.at("ids")), family + "/decode/" + std::string(expected.at("name").as_string()));
+  }
+  return cases.size() + decode_cases.size();
+}
+
+TEST(TokenizerGolden, GivesTheIdsAndTextsOfEveryByteLevelFamily) {
+  if (!std::filesystem::exists(golden_folder())) GTEST_SKIP() << "no golden data at " << golden_folder();
+  std::size_t checked = 0;
+  std::vector<std::string> not_covered;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
+    if (!entry.is_directory()) continue;
+    std::optional<Tokenizer> tokenizer;
+    try {
+      tokenizer.emplace(Tokenizer::load(entry.path()));
+    } catch (const platform::Error& error) {
+      not_covered.push_back(entry.path().filename().string() + ": " + error.what());
+      continue;
+    }
+    checked += check_family(*tokenizer, entry.path());
+  }
+  std::cout << "cases checked: " << checked << "\n";
+  for (const std::string& family : not_covered) std::cout << "not covered: " << family << "\n";
+  EXPECT_GT(checked, 0u);
+}
+
+TEST(TokenizerGolden, SplitsAndNormalisesAsEachComponent) {
+  const auto path = golden_folder() / "components.jsonl";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data at " << path;
+  std::size_t checked = 0;
+  std::size_t not_covered = 0;
+  for (const json::value& value : read_lines(path)) {
+    const json::object& row = value.as_object();
+    const std::string kind(row.at("kind").as_string());
+    const std::string shown = json::serialize(row.at("config"));
+    try {
+      if (kind == "normalizer") {
+        EXPECT_EQ(Normalizer(row.at("config")).apply(row.at("input").as_string()), row.at("output").as_string()) << shown;
+      } else if (kind == "pre_tokenizer") {
+        const PreTokenizer pre_tokenizer(row.at("config"));
+        std::vector<std::string> pieces;
+        pre_tokenizer.split(row.at("input").as_string(), [&](std::string_view piece) {
+          pieces.push_back(pre_tokenizer.byte_level() ? to_byte_alphabet(piece) : std::string(piece));
+        });
+        EXPECT_EQ(pieces, json::value_to<std::vector<std::string>>(row.at("pieces"))) << shown << " " << row.at("input");
+      } else {
+        ++not_covered;
+        continue;
+      }
+      ++checked;
+    } catch (const platform::Error&) {
+      ++not_covered;
+    }
+  }
+  std::cout << "cases checked: " << checked << ", not covered: " << not_covered << "\n";
+  EXPECT_GT(checked, 0u);
+}
+
+}  // namespace
+}  // namespace finetune
