@@ -1,0 +1,231 @@
+// adapter_config.json: which keys are understood, which may be there because they are off, and the matching rules.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "finetune/formats/peft.h"
+#include "finetune/text/pattern.h"
+#include "platform/base/error.h"
+
+namespace finetune {
+namespace {
+
+using platform::Error;
+using platform::ErrorCode;
+namespace json = platform::json;
+
+constexpr const char* kWhere = "adapter_config.json";
+constexpr int kMaxRank = 4096;
+
+// Keys that say nothing about the mathematics; any value is accepted.
+constexpr std::array<std::string_view, 9> kInformative = {"auto_mapping", "base_model_name_or_path", "inference_mode", "layers_pattern", "peft_type",
+                                                          "peft_version", "revision",                "task_type",      "init_lora_weights"};
+// Keys that are read.
+constexpr std::array<std::string_view, 9> kRead = {"alpha_pattern", "exclude_modules", "layers_to_transform", "lora_alpha", "lora_dropout",
+                                                   "r",             "rank_pattern",    "target_modules",      "use_rslora"};
+// Initial values that changed the base weights: the adapter is wrong on the untouched base.
+constexpr std::array<std::string_view, 5> kBaseChanging = {"corda", "loftq", "lora_ga", "olora", "pissa"};
+
+template <std::size_t N>
+bool listed(const std::array<std::string_view, N>& keys, std::string_view key) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+// Off: absent in effect, or the value PEFT writes where the feature is not used.
+bool is_off(std::string_view key, const json::value& value) {
+  if (value.is_null()) return true;
+  if (value.is_bool()) return !value.get_bool();
+  if (value.is_array()) return value.get_array().empty();
+  if (value.is_object()) return value.get_object().empty();
+  if (value.is_string()) return value.get_string().empty() || (key == "bias" && value.get_string() == "none") || key == "megatron_core";
+  // Widths of features that are switched by another key.
+  return key == "qalora_group_size" || key == "runtime_config";
+}
+
+void refuse_unsupported(const json::object& object) {
+  std::string refused;
+  for (const auto& [key, value] : object) {
+    if (listed(kInformative, key) || listed(kRead, key) || is_off(key, value)) continue;
+    std::string shown = json::serialize(value);
+    if (shown.size() > 60) shown = shown.substr(0, 57) + "...";
+    refused += (refused.empty() ? "" : ", ") + std::string(key) + " = " + shown;
+  }
+  if (refused.empty()) return;
+  throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + " uses what is not supported: " + refused +
+                                            "; supported are plain LoRA and rsLoRA on linear layers");
+}
+
+void refuse_base_changing(const json::object& object) {
+  const json::value* value = platform::find(object, "init_lora_weights");
+  if (!value || !value->is_string()) return;
+  const std::string_view name = value->get_string();
+  const bool refused = std::any_of(kBaseChanging.begin(), kBaseChanging.end(), [&](std::string_view start) { return name.starts_with(start); });
+  if (!refused) return;
+  throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": init_lora_weights = \"" + std::string(name) +
+                                            "\" has changed the base weights, so the adapter is wrong on the plain base; save it converted to plain LoRA",
+              "init_lora_weights");
+}
+
+void read_targets(const json::object& object, LoraConfig& config) {
+  const json::value* targets = platform::find(object, "target_modules");
+  if (!targets) {
+    config.target_modules = {"q_proj", "v_proj"};  // PEFT's own choice for the Llama-shaped families
+  } else if (targets->is_string()) {
+    config.target_pattern = std::string(targets->get_string());
+  } else {
+    config.target_modules = platform::strings_from(*targets, "target_modules");
+    std::sort(config.target_modules.begin(), config.target_modules.end());
+  }
+}
+
+void read_layers(const json::object& object, LoraConfig& config) {
+  const json::value* layers = platform::find(object, "layers_to_transform");
+  if (!layers) return;
+  const auto add = [&](const json::value& value) {
+    if (!value.is_int64() || value.get_int64() < 0 || value.get_int64() > 100'000) {
+      throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": layers_to_transform must be layer numbers", "layers_to_transform");
+    }
+    config.layers_to_transform.push_back(static_cast<int>(value.get_int64()));
+  };
+  if (!layers->is_array()) return add(*layers);
+  for (const json::value& value : layers->get_array()) add(value);
+}
+
+int checked_rank(std::int64_t rank) {
+  if (rank >= 1 && rank <= kMaxRank) return static_cast<int>(rank);
+  throw Error(ErrorCode::kInvalidInput, "LoRA rank must be 1 to 4096, not " + std::to_string(rank), "r");
+}
+
+bool ends_with_name(std::string_view module, std::string_view name) {
+  return module == name || (module.size() > name.size() && module.ends_with(name) && module[module.size() - name.size() - 1] == '.');
+}
+
+// The first number between two dots; -1 if there is none.
+int layer_of(std::string_view module) {
+  std::size_t begin = 0;
+  while (begin < module.size()) {
+    const std::size_t end = std::min(module.find('.', begin), module.size());
+    int layer = -1;
+    const auto parsed = std::from_chars(module.data() + begin, module.data() + end, layer);
+    if (parsed.ec == std::errc() && parsed.ptr == module.data() + end && layer >= 0) return layer;
+    begin = end + 1;
+  }
+  return -1;
+}
+
+template <typename T>
+const T* first_matching(const std::vector<std::pair<std::string, T>>& patterns, std::string_view module) {
+  for (const auto& [expression, value] : patterns) {
+    if (Pattern("(.*\\.)?(" + expression + ")$").matches_whole(module)) return &value;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void LoraConfig::validate() const {
+  checked_rank(r);
+  for (const auto& [unused, rank] : rank_pattern) checked_rank(rank);
+  if (!std::isfinite(lora_alpha) || lora_alpha <= 0) throw Error(ErrorCode::kInvalidInput, "lora_alpha must be above 0", "lora_alpha");
+  if (!(lora_dropout >= 0 && lora_dropout < 1)) throw Error(ErrorCode::kInvalidInput, "lora_dropout must be at least 0 and below 1", "lora_dropout");
+  if (target_modules.empty() == target_pattern.empty()) {
+    throw Error(ErrorCode::kInvalidInput, "target_modules must be a list of module names, a regular expression or \"all-linear\"", "target_modules");
+  }
+  if (!target_pattern.empty() && target_pattern != "all-linear") Pattern{target_pattern};
+}
+
+bool LoraConfig::targets(std::string_view module) const {
+  const auto named = [&](const std::string& name) { return ends_with_name(module, name); };
+  if (std::any_of(exclude_modules.begin(), exclude_modules.end(), named)) return false;
+  if (!layers_to_transform.empty()) {
+    const int layer = layer_of(module);
+    if (std::find(layers_to_transform.begin(), layers_to_transform.end(), layer) == layers_to_transform.end()) return false;
+  }
+  if (target_pattern == "all-linear") return !ends_with_name(module, "lm_head");
+  if (!target_pattern.empty()) return Pattern(target_pattern).matches_whole(module);
+  return std::any_of(target_modules.begin(), target_modules.end(), named);
+}
+
+int LoraConfig::rank_of(std::string_view module) const {
+  const int* rank = first_matching(rank_pattern, module);
+  return rank ? *rank : r;
+}
+
+double LoraConfig::scaling_of(std::string_view module) const {
+  const double* own = first_matching(alpha_pattern, module);
+  const double alpha = own ? *own : lora_alpha;
+  const double rank = rank_of(module);
+  return alpha / (use_rslora ? std::sqrt(rank) : rank);
+}
+
+LoraConfig lora_config_from_json(const json::value& document) {
+  const json::object& object = platform::as_object(document, kWhere);
+  const std::string type = platform::require_string(object, "peft_type", kWhere);
+  if (type != "LORA") throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": peft_type '" + type + "' is not supported; supported is LORA", "peft_type");
+  refuse_unsupported(object);
+  refuse_base_changing(object);
+  LoraConfig config;
+  config.r = checked_rank(platform::int_or(object, "r", 8, kWhere));
+  config.lora_alpha = platform::number_or(object, "lora_alpha", 8, kWhere);
+  config.lora_dropout = platform::number_or(object, "lora_dropout", 0, kWhere);
+  config.use_rslora = platform::bool_or(object, "use_rslora", false, kWhere);
+  config.base_model_name_or_path = platform::string_or(object, "base_model_name_or_path", "", kWhere);
+  config.task_type = platform::string_or(object, "task_type", "", kWhere);
+  read_targets(object, config);
+  read_layers(object, config);
+  if (const json::value* excluded = platform::find(object, "exclude_modules")) {
+    if (excluded->is_string()) throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": exclude_modules as an expression is not supported; give a list", "exclude_modules");
+    config.exclude_modules = platform::strings_from(*excluded, "exclude_modules");
+  }
+  if (const json::value* ranks = platform::find(object, "rank_pattern")) {
+    for (const auto& [key, unused] : platform::as_object(*ranks, "rank_pattern")) {
+      config.rank_pattern.emplace_back(key, checked_rank(platform::require_int(ranks->get_object(), key, "rank_pattern")));
+    }
+  }
+  if (const json::value* alphas = platform::find(object, "alpha_pattern")) {
+    for (const auto& [key, unused] : platform::as_object(*alphas, "alpha_pattern")) {
+      config.alpha_pattern.emplace_back(key, platform::require_number(alphas->get_object(), key, "alpha_pattern"));
+    }
+  }
+  config.validate();
+  return config;
+}
+
+json::object to_json(const LoraConfig& config) {
+  const auto text_or_null = [](const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); };
+  // PEFT writes a whole alpha as an integer; so do we.
+  const auto number = [](double value) {
+    return value == std::floor(value) && std::abs(value) < 1e15 ? json::value(static_cast<std::int64_t>(value)) : json::value(value);
+  };
+  json::object ranks;
+  for (const auto& [key, rank] : config.rank_pattern) ranks[key] = rank;
+  json::object alphas;
+  for (const auto& [key, alpha] : config.alpha_pattern) alphas[key] = number(alpha);
+  json::value layers = nullptr;
+  if (!config.layers_to_transform.empty()) layers = json::array(config.layers_to_transform.begin(), config.layers_to_transform.end());
+  json::value targets = config.target_pattern.empty() ? json::value(platform::to_json(config.target_modules)) : json::value(config.target_pattern);
+  json::object object{{"alpha_pattern", std::move(alphas)},
+                      {"auto_mapping", nullptr},
+                      {"base_model_name_or_path", text_or_null(config.base_model_name_or_path)},
+                      {"bias", "none"},
+                      {"fan_in_fan_out", false},
+                      {"inference_mode", true},
+                      {"init_lora_weights", true},
+                      {"layers_pattern", nullptr},
+                      {"layers_to_transform", std::move(layers)},
+                      {"lora_alpha", number(config.lora_alpha)},
+                      {"lora_dropout", config.lora_dropout},
+                      {"modules_to_save", nullptr},
+                      {"peft_type", "LORA"},
+                      {"r", config.r},
+                      {"rank_pattern", std::move(ranks)},
+                      {"revision", nullptr},
+                      {"target_modules", std::move(targets)},
+                      {"task_type", text_or_null(config.task_type)},
+                      {"use_rslora", config.use_rslora}};
+  if (!config.exclude_modules.empty()) object["exclude_modules"] = platform::to_json(config.exclude_modules);
+  return object;
+}
+
+}  // namespace finetune
