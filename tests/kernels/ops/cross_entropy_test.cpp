@@ -1,0 +1,192 @@
+#include "kernels/ops/cross_entropy.h"
+
+#include <limits>
+
+#include "tests/support/op_case.h"
+
+namespace kernels {
+namespace {
+
+using test_support::Doubles;
+using test_support::expect_close;
+using test_support::expect_refused;
+using test_support::OpCase;
+using test_support::random_tensor;
+using test_support::to_doubles;
+
+double log_probability(const Doubles& logits, std::size_t target) {
+  double total = 0.0;
+  for (const double logit : logits) total += std::exp(logit);
+  return logits[target] - std::log(total);
+}
+
+struct Setting {
+  std::vector<std::int32_t> targets;
+  std::vector<float> weights;
+  std::int64_t channels, vocabulary;
+  LinearCrossEntropyOptions options;
+};
+
+// The summed loss as one number, times options.scale as the gradients are.
+OpCase loss_case(const Setting& s) {
+  const auto rows = static_cast<std::int64_t>(s.targets.size());
+  OpCase op;
+  op.name = "linear_cross_entropy";
+  op.inputs.push_back(random_tensor({rows, s.channels}, 1));
+  op.inputs.push_back(random_tensor({s.vocabulary, s.channels}, 2));
+  op.differentiated = 2;
+  const auto run = [s](Context& context, const std::vector<Tensor>& in, Tensor* dhidden, Tensor* dweight) {
+    const Tensor weights = Tensor::from(s.weights);
+    return linear_cross_entropy(context, in[0], PackedWeight(in[1].view()), Tensor::from(s.targets), &weights, s.options,
+                                dhidden, dweight);
+  };
+  op.forward = [=](Context& context, const std::vector<Tensor>& in) {
+    return Tensor::from<float>({static_cast<float>(run(context, in, nullptr, nullptr).loss)});
+  };
+  op.backward = [=](Context& context, const std::vector<Tensor>& in, const Tensor& d_loss) {
+    std::vector<Tensor> gradients;
+    gradients.emplace_back(in[0].shape());
+    gradients.push_back(Tensor::zeros(in[1].shape()));
+    run(context, in, &gradients[0], &gradients[1]);
+    for (Tensor& gradient : gradients) {
+      for (float& value : gradient.values<float>()) value *= d_loss.data<float>()[0] / s.options.scale;
+    }
+    return gradients;
+  };
+  op.definition = [s](const std::vector<Doubles>& in) {
+    const auto channels = static_cast<std::size_t>(s.channels), vocabulary = static_cast<std::size_t>(s.vocabulary);
+    double loss = 0.0;
+    for (std::size_t n = 0; n < s.targets.size(); ++n) {
+      if (s.targets[n] == kIgnoredTarget) continue;
+      Doubles logits(vocabulary);
+      for (std::size_t i = 0; i < vocabulary * channels; ++i) logits[i / channels] += in[0][n * channels + i % channels] * in[1][i];
+      for (double& logit : logits) {
+        logit *= static_cast<double>(s.options.logit_scale);
+        const double cap = static_cast<double>(s.options.logit_softcap);
+        if (cap > 0.0) logit = cap * std::tanh(logit / cap);
+      }
+      loss -= static_cast<double>(s.weights[n]) * log_probability(logits, static_cast<std::size_t>(s.targets[n]));
+    }
+    return Doubles{loss};
+  };
+  return op;
+}
+
+TEST(LinearCrossEntropy, MatchesItsDefinitionWithIgnoredRowsAndWeights) {
+  check_op(loss_case({{3, -100, 0, 12, -100}, {1.0f, 9.0f, 0.5f, 2.0f, 1.0f}, 7, 13, {.scale = 0.25f}}));
+  check_op(loss_case({{5}, {1.0f}, 3, 9, {.scale = 1.0f}}));
+  check_op(loss_case({{1, 2, 3}, {1.0f, 1.0f, 1.0f}, 4, 33, {.scale = 0.5f, .logit_scale = 0.7f, .logit_softcap = 2.0f}}));
+}
+
+TEST(LinearCrossEntropy, ManyChunksAddUpToOneRowAtATime) {
+  Context context = Context::cpu(2);
+  const std::int64_t rows = 300, vocabulary = 20000, channels = 8;
+  const Tensor hidden = random_tensor({rows, channels}, 1);
+  const PackedWeight head(random_tensor({vocabulary, channels}, 2));
+  std::vector<std::int32_t> targets;
+  for (std::int64_t n = 0; n < rows; ++n) targets.push_back(n % 7 == 3 ? kIgnoredTarget : static_cast<std::int32_t>(61 * n % vocabulary));
+  const Tensor target = Tensor::from(targets);
+  Tensor dhidden({rows, channels}), row_gradient({1, channels}), log_probabilities({rows});
+  const LossSum sum = linear_cross_entropy(context, hidden, head, target, nullptr, {}, &dhidden, nullptr);
+  token_log_probabilities(context, hidden, head, target, {}, log_probabilities);
+  double loss = 0.0;
+  std::int64_t count = 0;
+  for (std::int64_t n = 0; n < rows; ++n) {
+    const LossSum row = linear_cross_entropy(context, hidden.slice_rows(n, n + 1), head, target.slice_rows(n, n + 1), nullptr, {},
+                                             &row_gradient, nullptr);
+    loss += row.loss;
+    count += row.count;
+    expect_close(to_doubles(dhidden.slice_rows(n, n + 1)), to_doubles(row_gradient), 1e-5, "dhidden");
+    EXPECT_NEAR(static_cast<double>(log_probabilities.data<float>()[n]), -row.loss, 1e-4);
+  }
+  EXPECT_NEAR(sum.loss, loss, 1e-5 * loss);
+  EXPECT_EQ(sum.count, count);
+}
+
+TEST(LinearCrossEntropy, NothingSupervisedIsZeroAndNeverRead) {
+  Context context = Context::cpu(1);
+  Tensor hidden({2, 3}), dhidden({2, 3});
+  std::fill_n(hidden.data<float>(), 6, std::numeric_limits<float>::quiet_NaN());
+  const PackedWeight head(random_tensor({5, 3}, 1));
+  const LossSum sum = linear_cross_entropy(context, hidden, head, Tensor::from<std::int32_t>({-100, -100}), nullptr, {}, &dhidden,
+                                           nullptr);
+  EXPECT_EQ(sum.loss, 0.0);
+  EXPECT_EQ(sum.count, 0);
+  for (const float value : dhidden.values<float>()) EXPECT_EQ(value, 0.0f);
+}
+
+TEST(LinearCrossEntropy, RefusesTargetsOutsideTheVocabulary) {
+  Context context = Context::cpu(1);
+  const Tensor hidden = random_tensor({1, 3}, 1);
+  const PackedWeight head(random_tensor({5, 3}, 1));
+  const auto call = [&](std::int32_t target) {
+    linear_cross_entropy(context, hidden, head, Tensor::from<std::int32_t>({target}), nullptr, {}, nullptr, nullptr);
+  };
+  expect_refused([&] { call(5); }, {"linear_cross_entropy", "target 5", "5 classes"});
+  expect_refused([&] { call(-1); }, {"target -1"});
+}
+
+TEST(SoftmaxCrossEntropy, MatchesItsDefinitionWithClassWeights) {
+  const std::vector<std::int32_t> targets{2, 0, -100, 1};
+  const std::vector<float> class_weights{1.0f, 3.0f, 0.5f}, row_weights{1.0f, 2.0f, 1.0f, 0.5f};
+  const auto run = [=](Context& context, const Tensor& logits, Tensor* gradient) {
+    const Tensor classes = Tensor::from(class_weights), rows = Tensor::from(row_weights);
+    return softmax_cross_entropy(context, logits, Tensor::from(targets), &classes, &rows, 1.0f, gradient);
+  };
+  OpCase op;
+  op.name = "softmax_cross_entropy";
+  op.inputs.push_back(random_tensor({4, 3}, 1));
+  op.differentiated = 1;
+  op.forward = [=](Context& context, const std::vector<Tensor>& in) {
+    return Tensor::from<float>({static_cast<float>(run(context, in[0], nullptr).loss)});
+  };
+  op.backward = [=](Context& context, const std::vector<Tensor>& in, const Tensor& d_loss) {
+    std::vector<Tensor> gradients;
+    gradients.push_back(in[0].clone());  // in place
+    run(context, gradients[0], &gradients[0]);
+    for (float& value : gradients[0].values<float>()) value *= d_loss.data<float>()[0];
+    return gradients;
+  };
+  op.definition = [=](const std::vector<Doubles>& in) {
+    double loss = 0.0;
+    for (std::size_t n = 0; n < 4; ++n) {
+      if (targets[n] == kIgnoredTarget) continue;
+      const Doubles row(in[0].begin() + static_cast<std::ptrdiff_t>(3 * n), in[0].begin() + static_cast<std::ptrdiff_t>(3 * n + 3));
+      const auto target = static_cast<std::size_t>(targets[n]);
+      loss -= static_cast<double>(row_weights[n] * class_weights[target]) * log_probability(row, target);
+    }
+    return Doubles{loss};
+  };
+  check_op(op);
+}
+
+TEST(SoftmaxRows, SumToOneAndAgreeWithTheirLogarithms) {
+  Context context = Context::cpu(2);
+  const Tensor logits = random_tensor({5, 301}, 1, 30.0);
+  Tensor p(logits.shape()), log_p(logits.shape());
+  softmax_rows(context, logits, p);
+  log_softmax_rows(context, logits, log_p);
+  for (std::size_t n = 0; n < 5; ++n) {
+    double total = 0.0;
+    for (std::size_t i = 301 * n; i < 301 * (n + 1); ++i) {
+      total += static_cast<double>(p.values<float>()[i]);
+      EXPECT_NEAR(static_cast<double>(p.values<float>()[i]), std::exp(static_cast<double>(log_p.values<float>()[i])), 1e-5);
+    }
+    EXPECT_NEAR(total, 1.0, 1e-5);
+  }
+}
+
+TEST(SquaredError, IgnoresMissingTargets) {
+  Context context = Context::cpu(1);
+  const Tensor y = Tensor::from<float>({1, 2, 3, 4}, {2, 2});
+  const Tensor targets = Tensor::from<float>({0, std::numeric_limits<float>::quiet_NaN(), 1, 4}, {2, 2});
+  const Tensor weights = Tensor::from<float>({1, 3});
+  Tensor dy({2, 2});
+  const LossSum sum = squared_error(context, y, targets, &weights, 0.5f, &dy);
+  EXPECT_EQ(sum.loss, 0.5 + 3 * 2.0);
+  EXPECT_EQ(sum.count, 3);
+  EXPECT_EQ(to_doubles(dy), (Doubles{0.5, 0, 3, 0}));
+}
+
+}  // namespace
+}  // namespace kernels
