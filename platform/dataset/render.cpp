@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "platform/dataset/unicode_text.h"
+
 namespace platform {
 namespace {
 
@@ -150,7 +152,9 @@ class Renderer {
 Observation observation_from(const json::value& record) {
   if (!record.is_object()) throw Error(ErrorCode::kInvalidInput, "a record must be a JSON object of fields, or an array of them for a window", "record");
   Observation row;
-  const json::object& object = record.get_object();
+  json::value normal = record;
+  normalize_strings(normal);
+  const json::object& object = normal.get_object();
   const json::value* fields = object.if_contains("fields");
   if (fields == nullptr || !fields->is_object()) {
     row.fields = object;

@@ -1,0 +1,114 @@
+#include "connectors/record_parser.h"
+
+#include <gtest/gtest.h>
+
+namespace connectors {
+namespace {
+
+namespace json = platform::json;
+
+ParsedRecords parse(std::string_view body, std::string_view type, const InputFormat& input = {}, const platform::Profile& profile = {}) {
+  return parse_records(body, type, input, profile, "line-3");
+}
+
+TEST(RecordParser, KeepsNineHundredNinetyNineOfAThousandWhenOneIsMalformed) {
+  std::string array = "[";
+  std::string lines;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string record = i == 417 ? "{\"n\": 4 17}" : "{\"n\": " + std::to_string(i) + "}";
+    array += (i == 0 ? "" : ",\n") + record;
+    lines += record + "\n";
+  }
+  for (const auto& [body, type] : {std::pair<std::string, std::string>{array + "]", "application/json"}, {lines, "application/x-ndjson"}}) {
+    const ParsedRecords parsed = parse(body, type);
+    EXPECT_EQ(parsed.records.size(), 999u);
+    ASSERT_EQ(parsed.errors.size(), 1u);
+    EXPECT_EQ(parsed.errors[0].line, 418);
+    EXPECT_EQ(parsed.errors[0].code, "invalid_json");
+  }
+  EXPECT_EQ(parse(array + "]", "application/json").errors[0].path, "[417]");
+}
+
+TEST(RecordParser, ReadsTypesHeaderAndDecimalCommaOfATable) {
+  const ParsedRecords parsed = parse("name;value;code\nA;1,5;007\nB;-2;9\n", "text/csv");
+  ASSERT_EQ(parsed.records.size(), 2u);
+  EXPECT_EQ(parsed.records[0].fields.at("value"), json::value(1.5));
+  EXPECT_EQ(parsed.records[0].fields.at("code"), json::value("007"));
+  EXPECT_EQ(parsed.records[1].fields.at("value"), json::value(-2));
+}
+
+TEST(RecordParser, NamesTheRowWithTooFewCells) {
+  const ParsedRecords parsed = parse("a,b\n1,2\n3\n4,5\n", "text/csv");
+  EXPECT_EQ(parsed.records.size(), 2u);
+  ASSERT_EQ(parsed.errors.size(), 1u);
+  EXPECT_EQ(parsed.errors[0].line, 3);
+  EXPECT_EQ(parsed.errors[0].code, "invalid_row");
+}
+
+TEST(RecordParser, GivesEqualRowsOfOneBodyDifferentKeysAndTheSameBodyTheSameOnes) {
+  const std::string body = "a,b\n1,2\n1,2\n3,4\n";
+  const ParsedRecords once = parse(body, "text/csv"), again = parse(body, "text/csv");
+  ASSERT_EQ(once.records.size(), 3u);
+  EXPECT_NE(once.records[0].key, once.records[1].key);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(once.records[i].key, again.records[i].key);
+}
+
+TEST(RecordParser, MakesTheSameRecordOfEqualRowsByEveryDoor) {
+  const auto csv = parse("a,b\n1,x\n", "text/csv").records.at(0);
+  const auto array = parse("[{\"a\": 1, \"b\": \"x\"}]", "application/json").records.at(0);
+  const auto line = parse("{\"b\": \"x\", \"a\": 1}", "application/x-ndjson").records.at(0);
+  EXPECT_EQ(csv.key, array.key);
+  EXPECT_EQ(csv.key, line.key);
+  EXPECT_EQ(csv.fields, array.fields);
+}
+
+TEST(RecordParser, FillsTheKeyTemplateAndRefusesARecordWithoutItsFields) {
+  InputFormat input;
+  input.key = "{{ machine }}-{{ n }}";
+  const ParsedRecords parsed = parse("[{\"machine\": \"M1\", \"n\": 7}, {\"n\": 8}]", "application/json", input);
+  ASSERT_EQ(parsed.records.size(), 1u);
+  EXPECT_EQ(parsed.records[0].key, "M1-7");
+  ASSERT_EQ(parsed.errors.size(), 1u);
+  EXPECT_EQ(parsed.errors[0].path, "[1].key");
+}
+
+TEST(RecordParser, ReadsTheWholeFormWithTimeSignalsAndQuality) {
+  const ParsedRecords parsed = parse(R"([{"key": "k", "event_time": "2026-03-01T08:15:30Z", "text": "loud", "quality": "bad",
+      "fields": {"a": 1}, "signals": {"v": {"rate_hz": 100, "values": [1, null]}}}, {"fields": {}, "feilds": 1}])", "application/json");
+  ASSERT_EQ(parsed.records.size(), 1u);
+  EXPECT_FALSE(parsed.records[0].usable);
+  EXPECT_EQ(parsed.records[0].fields.at("text"), json::value("loud"));
+  EXPECT_EQ(parsed.records[0].signals.at("v").values.size(), 2u);
+  EXPECT_EQ(platform::format_time(parsed.records[0].event_time), "2026-03-01T08:15:30Z");
+  ASSERT_EQ(parsed.errors.size(), 1u);
+  EXPECT_EQ(parsed.errors[0].path, "[1].feilds");
+}
+
+TEST(RecordParser, BringsKoreanTextIntoNormalFormCAndRefusesBytesThatAreNotUtf8) {
+  const ParsedRecords parsed = parse("text\n\xE1\x84\x80\xE1\x85\xA1 broken\n\xFF\xFE bad\n", "text/csv", [] { InputFormat i; i.format = "csv"; i.delimiter = ','; i.header = true; return i; }());
+  ASSERT_EQ(parsed.records.size(), 1u);
+  EXPECT_EQ(parsed.records[0].fields.at("text"), json::value("\xEA\xB0\x80 broken"));
+  EXPECT_EQ(parsed.errors.size(), 1u);
+}
+
+TEST(RecordParser, CutsALineAtItsLastComma) {
+  InputFormat input;
+  input.format = "lines";
+  input.columns = {"observation", "label"};
+  input.split_last = ",";
+  input.row_number = "row";
+  const ParsedRecords parsed = parse("leaks, badly,Leaking\nnothing\n", "", input);
+  ASSERT_EQ(parsed.records.size(), 1u);
+  EXPECT_EQ(parsed.records[0].fields.at("observation"), json::value("leaks, badly"));
+  EXPECT_EQ(parsed.records[0].fields.at("row"), json::value(1));
+  EXPECT_EQ(parsed.errors.at(0).line, 2);
+}
+
+TEST(RecordParser, SaysThatAnArrayIsCutOffAndKeepsWhatCameBefore) {
+  const ParsedRecords parsed = parse("[{\"a\":1},{\"a\":2},{\"a\":", "application/json");
+  EXPECT_EQ(parsed.records.size(), 2u);
+  EXPECT_GE(parsed.errors.size(), 1u);
+}
+
+}  // namespace
+}  // namespace connectors
