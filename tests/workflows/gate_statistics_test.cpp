@@ -1,0 +1,72 @@
+#include "workflows/gate_statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "platform/base/error.h"
+
+namespace workflows {
+namespace {
+
+std::vector<std::size_t> all(std::size_t n) {
+  std::vector<std::size_t> indices(n);
+  std::iota(indices.begin(), indices.end(), std::size_t{0});
+  return indices;
+}
+
+const char* kLines = R"({"id":"1","truth":"a","prediction":"a","probabilities":{"a":0.9,"b":0.1}}
+{"id":"2","truth":"a","prediction":"b","probabilities":{"a":0.4,"b":0.6}}
+{"id":"3","truth":"b","prediction":"b","probabilities":{"a":0.3,"b":0.7}}
+{"id":"4","truth":"a","prediction":"a","probabilities":{"a":0.8,"b":0.2}}
+)";
+
+TEST(GateStatistics, MetricsOfAHandCountedTable) {
+  const auto rows = read_predictions(kLines);
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_DOUBLE_EQ(*metric_of("accuracy", rows, all(4)), 0.75);
+  // a: 2 hits, 1 miss -> 4/5; b: 1 hit, 1 false alarm -> 2/3
+  EXPECT_NEAR(*metric_of("macro_f1", rows, all(4)), (0.8 + 2.0 / 3) / 2, 1e-12);
+  EXPECT_DOUBLE_EQ(*metric_of("average_precision", rows, all(4)), 1.0);
+  EXPECT_FALSE(metric_of("qwk", rows, all(4)));
+}
+
+TEST(GateStatistics, ErrorsOfNumbers) {
+  const auto rows = read_predictions("{\"id\":\"1\",\"truth\":1.0,\"prediction\":4}\n{\"id\":\"2\",\"truth\":2,\"prediction\":-2.0}\n");
+  EXPECT_DOUBLE_EQ(*metric_of("mae", rows, all(2)), 3.5);
+  EXPECT_DOUBLE_EQ(*metric_of("rmse", rows, all(2)), std::sqrt(12.5));
+}
+
+std::vector<PredictedExample> model(std::size_t n, std::size_t wrong_every) {
+  std::vector<PredictedExample> rows(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    rows[i].id = std::to_string(i);
+    rows[i].truth = i % 2 == 0 ? "a" : "b";
+    rows[i].prediction = i % wrong_every == 0 ? (i % 2 == 0 ? "b" : "a") : rows[i].truth;
+  }
+  return rows;
+}
+
+TEST(GateStatistics, AClearlyBetterModelWinsNearlyEveryResample) {
+  const auto good = model(400, 20), poor = model(400, 4);
+  const Comparison comparison = compare_paired("accuracy", true, good, poor, 1);
+  EXPECT_GT(comparison.share, 0.99);
+  EXPECT_NEAR(comparison.difference, 0.20, 1e-9);
+  EXPECT_LT(compare_paired("accuracy", true, poor, good, 1).share, 0.01);
+  EXPECT_EQ(compare_paired("accuracy", true, good, poor, 1).share, comparison.share) << "the same seed gives the same share";
+}
+
+TEST(GateStatistics, EqualModelsAreAToss) {
+  const auto one = model(300, 5);
+  EXPECT_DOUBLE_EQ(compare_paired("macro_f1", true, one, one, 7).share, 0.5);
+  EXPECT_GT(compare_with_score("accuracy", true, one, 0.5, 7).share, 0.99);
+}
+
+TEST(GateStatistics, ModelsScoredOnDifferentExamplesAreNotCompared) {
+  auto one = model(10, 5), other = model(10, 5);
+  other[3].id = "x";
+  EXPECT_THROW(compare_paired("accuracy", true, one, other, 1), platform::Error);
+}
+
+}  // namespace
+}  // namespace workflows

@@ -1,0 +1,138 @@
+#include "workflows/workflow.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "platform/base/file.h"
+#include "workflows/duration.h"
+#include "workflows/schedule.h"
+#include "workflows/step_schemas.h"
+
+namespace workflows {
+namespace {
+
+namespace json = platform::json;
+
+std::filesystem::path source_folder() {
+  const char* folder = std::getenv("ANNEAL_SOURCE");
+  return folder != nullptr ? folder : ".";
+}
+
+std::vector<std::string> mistakes_in(const std::string& text, const std::string& file = "f") {
+  std::vector<platform::Mistake> mistakes;
+  parse_workflow(text, file, step_schemas(), mistakes);
+  std::vector<std::string> lines;
+  for (const platform::Mistake& mistake : mistakes) lines.push_back(mistake.str());
+  return lines;
+}
+
+const char* kGood = R"(name: tool-failure
+inputs:
+  source: {type: source, default: cnc-line-3}
+  rank:   {type: integer, default: 16, minimum: 1, maximum: 256}
+on:
+  schedule: "0 2 * * *"
+  records: {source: "${{ inputs.source }}", at_least: 5000}
+steps:
+  data:
+    uses: dataset.snapshot
+    with: {source: "${{ inputs.source }}", profile: machine-failure, split: {by: group, field: machine, validation: 0.1, test: 0.2}}
+  tune:
+    uses: finetune.lora
+    needs: [data]
+    with: {base: anneal-nano, dataset: "${{ steps.data.dataset }}", task: classify, r: "${{ inputs.rank }}", max_epochs: 8}
+    resources: {cpus: 2, gpus: 0}
+    retry: {attempts: 3}
+  score:  {uses: model.evaluate, needs: [tune], with: {adapter: "${{ steps.tune.adapter }}", dataset: "${{ steps.data.dataset }}"}}
+  gate:   {uses: model.gate, needs: [score], with: {metric: macro_f1, at_least: 0.60, better_than: [majority, alias:production], confidence: 0.95}}
+  model:  {uses: model.register, needs: [gate], with: {name: tool-failure}}
+  ok:     {uses: approval, needs: [model], with: {role: engineer, not_by: starter}}
+  ship:   {uses: deploy.rollout, needs: [ok], with: {model: "${{ steps.model.version }}", to: "line=3", waves: [10%, 100%], soak: 10m, rollback: automatic}}
+)";
+
+TEST(Workflow, ReadsTheWholeLoop) {
+  const Workflow workflow = workflow_from_text(kGood, "good.yaml", step_schemas());
+  EXPECT_EQ(workflow.name, "tool-failure");
+  ASSERT_EQ(workflow.steps.size(), 7u);
+  EXPECT_EQ(workflow.steps[1].attempts, 3);
+  EXPECT_EQ(workflow.steps[1].with.at("r"), json::value("${{ inputs.rank }}"));
+  EXPECT_EQ(workflow.resources.at("tune").cpus, 2);
+  EXPECT_EQ(workflow.records->at_least, 5000);
+  EXPECT_EQ(execution_order(workflow), (std::vector<std::string>{"data", "tune", "score", "gate", "model", "ok", "ship"}));
+}
+
+TEST(WorkflowGolden, EveryMistakeOfAFileIsNamedAtItsPlace) {
+  const std::string text = platform::read_file(source_folder() / "tests/workflows/ten_mistakes.yaml");
+  const std::vector<std::string> expected = {
+      "f:3:16: unknown input type 'integr' (did you mean 'integer'?)",
+      "f:4:36: the default of input 'epochs' must be at most 50, not '99'",
+      "f:6:13: hour 25 is not between 0 and 23",
+      "f:9:11: unknown step kind 'dataset.snapsho' (did you mean 'dataset.snapshot'?)",
+      "f:12:11: step 'tune' (finetune.lora) must need a dataset.snapshot step, directly or not",
+      "f:13:5: unknown key 'need' in step 'tune' (did you mean 'needs'?)",
+      "f:14:41: step 'tune' does not need step 'data', so its output may not be there yet; add it to 'needs'",
+      "f:14:69: unknown option 'learning_rte' of finetune.lora (did you mean 'learning_rate'?)",
+      "f:17:19: step 'score' needs 'dta', which is not a step (did you mean 'data'?)",
+      "f:18:11: step 'score' (model.evaluate) needs the option 'adapter': ${{ steps.X.adapter }}",
+      "f:18:22: step 'score' does not need step 'data', so its output may not be there yet; add it to 'needs'",
+      "f:21:12: the steps need each other in a circle: gate -> gate",
+      "f:22:40: 'at_least' must be a number, not 'high'",
+      "f:23:10: there is no input 'shp'",
+  };
+  EXPECT_EQ(mistakes_in(text), expected);
+}
+
+TEST(Workflow, AMissingNameAndMissingStepsAreMistakes) {
+  EXPECT_EQ(mistakes_in("description: x\n").size(), 2u);
+  EXPECT_EQ(mistakes_in("").size(), 1u);
+  EXPECT_EQ(mistakes_in("name: x\nsteps: {}\n").size(), 1u);
+  EXPECT_EQ(mistakes_in("- a\n").size(), 1u);
+}
+
+TEST(Workflow, ACircleIsNamedOnceInItsOrder) {
+  const auto mistakes = mistakes_in("name: x\nsteps:\n  a: {uses: approval, needs: [c]}\n  b: {uses: approval, needs: [a]}\n  c: {uses: approval, needs: [b]}\n");
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_NE(mistakes[0].find("a -> c -> b -> a"), std::string::npos) << mistakes[0];
+}
+
+TEST(Workflow, OutputsThatAKindDoesNotGiveAreRefused) {
+  std::string text = kGood;
+  text.replace(text.find("steps.data.dataset"), 18, "steps.data.datset");
+  const auto mistakes = mistakes_in(text);
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_NE(mistakes[0].find("has no output 'datset' (did you mean 'dataset'?)"), std::string::npos) << mistakes[0];
+}
+
+TEST(Workflow, ABadSplitRuleIsFoundBeforeARun) {
+  std::string text = kGood;
+  text.replace(text.find("by: group"), 9, "by: grup");
+  EXPECT_EQ(mistakes_in(text).size(), 1u);
+}
+
+TEST(Workflow, AnInputOfTheWrongTypeForAnOptionIsRefused) {
+  std::string text = kGood;
+  text.replace(text.find("r: \"${{ inputs.rank }}\""), 23, "r: \"${{ inputs.source }}\"");
+  const auto mistakes = mistakes_in(text);
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_NE(mistakes[0].find("'r' must be a whole number, but input 'source' is of type source"), std::string::npos);
+}
+
+TEST(Workflow, InputsTakeDefaultsAndTextsBecomeTheirType) {
+  const Workflow workflow = workflow_from_text(kGood, "good.yaml", step_schemas());
+  EXPECT_EQ(platform::canonical_json(settle_inputs(workflow, {{"rank", "8"}})), R"({"rank":8,"source":"cnc-line-3"})");
+  EXPECT_THROW(settle_inputs(workflow, {{"rank", 300}}), platform::Error);
+  EXPECT_THROW(settle_inputs(workflow, {{"rank", "many"}}), platform::Error);
+  EXPECT_THROW(settle_inputs(workflow, {{"rnk", 8}}), platform::Error);
+}
+
+TEST(Workflow, DurationsAndSchedulesAreReadStrictly) {
+  EXPECT_EQ(duration_from("10m"), std::chrono::seconds(600));
+  EXPECT_EQ(duration_from("7"), std::chrono::seconds(7));
+  for (const char* bad : {"", "m", "10x", "-5s", "1.5h", "99999999999d"}) EXPECT_FALSE(duration_from(bad)) << bad;
+  for (const char* good : {"0 2 * * *", "*/15 8-18 * * 1-5", "0,30 * 1 1,7 0"}) EXPECT_EQ(schedule_trouble(good), "") << good;
+  for (const char* bad : {"", "* * * *", "60 * * * *", "a * * * *", "*/0 * * * *", "* * 0 * *"}) EXPECT_NE(schedule_trouble(bad), "") << bad;
+}
+
+}  // namespace
+}  // namespace workflows

@@ -1,0 +1,176 @@
+#include "workflows/gate_statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <random>
+#include <set>
+
+#include "platform/base/json.h"
+
+namespace workflows {
+namespace {
+
+namespace json = platform::json;
+using Rows = std::span<const PredictedExample>;
+using Chosen = std::span<const std::size_t>;
+
+double accuracy(Rows rows, Chosen chosen) {
+  const auto right = std::count_if(chosen.begin(), chosen.end(), [&](std::size_t i) { return rows[i].truth == rows[i].prediction; });
+  return static_cast<double>(right) / static_cast<double>(chosen.size());
+}
+
+// Mean over the classes that occur as truth or prediction in the chosen rows.
+double macro_f1(Rows rows, Chosen chosen) {
+  struct Counts {
+    double hit = 0, wrong = 0;  // wrong: false alarms plus misses
+  };
+  std::map<std::string_view, Counts> classes;
+  for (std::size_t i : chosen) {
+    if (rows[i].truth == rows[i].prediction) {
+      classes[rows[i].truth].hit += 1;
+    } else {
+      classes[rows[i].truth].wrong += 1;
+      classes[rows[i].prediction].wrong += 1;
+    }
+  }
+  double sum = 0;
+  for (const auto& [name, counts] : classes) sum += 2 * counts.hit / (2 * counts.hit + counts.wrong);
+  return sum / static_cast<double>(classes.size());
+}
+
+double error_of(Rows rows, Chosen chosen, bool squared) {
+  double sum = 0;
+  for (std::size_t i : chosen) {
+    const double difference = rows[i].predicted_value - rows[i].true_value;
+    sum += squared ? difference * difference : std::abs(difference);
+  }
+  const double mean = sum / static_cast<double>(chosen.size());
+  return squared ? std::sqrt(mean) : mean;
+}
+
+std::string rarer_class(Rows rows) {
+  std::map<std::string, std::size_t> counts;
+  for (const PredictedExample& row : rows) ++counts[row.truth];
+  const auto least = std::min_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return least == counts.end() ? std::string() : least->first;
+}
+
+// Area under the precision-recall steps; equal scores are one threshold.
+double average_precision(Rows rows, Chosen chosen, const std::string& positive) {
+  std::vector<std::pair<double, bool>> scored;
+  double positives = 0;
+  for (std::size_t i : chosen) {
+    const auto found = rows[i].probabilities.find(positive);
+    const bool is_positive = rows[i].truth == positive;
+    scored.emplace_back(found == rows[i].probabilities.end() ? 0.0 : found->second, is_positive);
+    positives += is_positive ? 1 : 0;
+  }
+  if (positives == 0) return 0;
+  std::sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  double hits = 0, sum = 0;
+  for (std::size_t at = 0; at < scored.size();) {
+    double new_hits = 0;
+    const double threshold = scored[at].first;
+    for (; at < scored.size() && scored[at].first == threshold; ++at) new_hits += scored[at].second ? 1 : 0;
+    hits += new_hits;
+    sum += new_hits / positives * hits / static_cast<double>(at);
+  }
+  return sum;
+}
+
+PredictedExample read_line(std::string_view line, std::size_t number) {
+  const std::string where = "predictions line " + std::to_string(number);
+  const json::value value = platform::parse_json(line, where);
+  const json::object& object = platform::as_object(value, where);
+  PredictedExample example;
+  example.id = platform::string_or(object, "id", std::to_string(number), where);
+  const json::value& truth = platform::require(object, "truth", where);
+  const json::value& prediction = platform::require(object, "prediction", where);
+  if (truth.is_number() && prediction.is_number()) {
+    example.true_value = truth.to_number<double>();
+    example.predicted_value = prediction.to_number<double>();
+  }
+  const auto text = [](const json::value& each) { return each.is_string() ? std::string(each.get_string()) : platform::canonical_json(each); };
+  example.truth = text(truth);
+  example.prediction = text(prediction);
+  const json::value* probabilities = platform::find(object, "probabilities");
+  if (probabilities == nullptr || !probabilities->is_object()) return example;
+  for (const auto& [label, share] : probabilities->get_object()) example.probabilities[std::string(label)] = share.to_number<double>();
+  return example;
+}
+
+// Calls `difference` with kResamples draws of n indices with replacement.
+Comparison bootstrap(std::size_t n, std::uint64_t seed, const std::function<double(Chosen)>& difference) {
+  if (n == 0) throw platform::Error(platform::ErrorCode::kInvalidInput, "there are no predictions to compare");
+  std::vector<std::size_t> chosen(n);
+  std::iota(chosen.begin(), chosen.end(), std::size_t{0});
+  Comparison comparison;
+  comparison.difference = difference(chosen);
+  std::mt19937_64 random(seed);
+  double better = 0;
+  for (int i = 0; i < kResamples; ++i) {
+    // The high bits times n: the same indices on every machine, which std::uniform_int_distribution does not promise.
+    for (std::size_t& each : chosen) each = static_cast<std::size_t>(((random() >> 32) * n) >> 32);
+    const double drawn = difference(chosen);
+    better += drawn > 0 ? 1 : drawn == 0 ? 0.5 : 0;
+  }
+  comparison.share = better / kResamples;
+  return comparison;
+}
+
+double require_metric(std::string_view metric, Rows rows, Chosen chosen, const std::string& positive) {
+  if (const auto value = metric_of(metric, rows, chosen, positive)) return *value;
+  throw platform::Error(platform::ErrorCode::kInvalidInput, "the metric '" + std::string(metric) + "' cannot be compared by bootstrap; use accuracy, macro_f1, average_precision, rmse or mae", "metric");
+}
+
+}  // namespace
+
+std::vector<PredictedExample> read_predictions(std::string_view lines) {
+  std::vector<PredictedExample> rows;
+  std::size_t number = 0;
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    ++number;
+    if (end > 0) rows.push_back(read_line(lines.substr(0, end), number));
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+  }
+  return rows;
+}
+
+std::optional<double> metric_of(std::string_view metric, Rows rows, Chosen chosen, const std::string& positive) {
+  if (chosen.empty()) return std::nullopt;
+  if (metric == "accuracy") return accuracy(rows, chosen);
+  if (metric == "macro_f1") return macro_f1(rows, chosen);
+  if (metric == "rmse") return error_of(rows, chosen, true);
+  if (metric == "mae") return error_of(rows, chosen, false);
+  if (metric == "average_precision") return average_precision(rows, chosen, positive.empty() ? rarer_class(rows) : positive);
+  return std::nullopt;
+}
+
+Comparison compare_with_score(std::string_view metric, bool higher_is_better, Rows rows, double score, std::uint64_t seed) {
+  const std::string positive = rarer_class(rows);
+  const double direction = higher_is_better ? 1 : -1;
+  return bootstrap(rows.size(), seed, [&](Chosen chosen) { return direction * (require_metric(metric, rows, chosen, positive) - score); });
+}
+
+Comparison compare_paired(std::string_view metric, bool higher_is_better, Rows first, Rows second, std::uint64_t seed) {
+  std::map<std::string_view, const PredictedExample*> by_id;
+  for (const PredictedExample& row : second) by_id[row.id] = &row;
+  std::vector<PredictedExample> other;
+  for (const PredictedExample& row : first) {
+    const auto found = by_id.find(row.id);
+    if (found == by_id.end() || second.size() != first.size()) {
+      throw platform::Error(platform::ErrorCode::kInvalidInput, "the two models were scored on different examples (" + row.id + "); evaluate both on the same dataset version");
+    }
+    other.push_back(*found->second);
+  }
+  const std::string positive = rarer_class(first);
+  const double direction = higher_is_better ? 1 : -1;
+  return bootstrap(first.size(), seed, [&](Chosen chosen) {
+    return direction * (require_metric(metric, first, chosen, positive) - require_metric(metric, other, chosen, positive));
+  });
+}
+
+}  // namespace workflows

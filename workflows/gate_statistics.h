@@ -1,0 +1,42 @@
+// The statistics of a gate: metrics over predictions of a test part, and the bootstrap share of resamples in which one
+// model beats another on the same examples. The same seed gives the same share on every machine. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace workflows {
+
+/// One line of a predictions file.
+struct PredictedExample {
+  std::string id;
+  std::string truth, prediction;             // classify
+  double true_value = 0, predicted_value = 0;  // regress
+  std::map<std::string, double> probabilities;
+};
+
+/// JSON lines {id, truth, prediction, probabilities}. Throws kCorrupt naming the line.
+std::vector<PredictedExample> read_predictions(std::string_view lines);
+
+/// accuracy, macro_f1, average_precision, rmse, mae over the chosen rows; nullopt for a metric that cannot be had from
+/// predictions. `positive` is the class of average_precision; empty = the rarer one in all rows.
+std::optional<double> metric_of(std::string_view metric, std::span<const PredictedExample> rows, std::span<const std::size_t> chosen, const std::string& positive = {});
+
+struct Comparison {
+  double share = 0;       // of resamples in which the first is better; ties count half
+  double difference = 0;  // first minus second over all rows, in the metric's own direction: above 0 = better
+};
+constexpr int kResamples = 2000;
+
+/// Against a fixed score, such as a baseline's.
+Comparison compare_with_score(std::string_view metric, bool higher_is_better, std::span<const PredictedExample> rows, double score, std::uint64_t seed);
+/// Paired: both models answered the same examples. Throws kInvalidInput if the ids differ.
+Comparison compare_paired(std::string_view metric, bool higher_is_better, std::span<const PredictedExample> first, std::span<const PredictedExample> second, std::uint64_t seed);
+
+}  // namespace workflows

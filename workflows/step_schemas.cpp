@@ -1,0 +1,149 @@
+#include "workflows/step_schemas.h"
+
+#include <cmath>
+
+#include "platform/base/did_you_mean.h"
+#include "platform/dataset/split.h"
+#include "platform/engine/expression.h"
+#include "workflows/duration.h"
+
+namespace workflows {
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+
+StepOption required(std::string name, OptionType type, std::string help) { return {std::move(name), type, std::move(help), true}; }
+StepOption option(std::string name, OptionType type, std::string help) { return {std::move(name), type, std::move(help), false}; }
+StepOption number(std::string name, double minimum, double maximum, std::string help) { return {std::move(name), OptionType::kNumber, std::move(help), false, {}, minimum, maximum}; }
+StepOption whole(std::string name, double minimum, double maximum, std::string help) { return {std::move(name), OptionType::kInteger, std::move(help), false, {}, minimum, maximum}; }
+StepOption choice(std::string name, std::vector<std::string> choices, std::string help) { return {std::move(name), OptionType::kText, std::move(help), false, std::move(choices)}; }
+
+void check_split(const json::value& value) { platform::split_rule_from_json(value, "split"); }
+
+void check_modules(const json::value& value) {
+  const std::vector<std::string> known = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  const json::array one{value};
+  for (const json::value& item : value.is_array() ? value.get_array() : one) {
+    const std::string name = item.is_string() ? std::string(item.get_string()) : std::string();
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      throw Error(ErrorCode::kInvalidInput, "unknown target module '" + name + "'" + platform::did_you_mean(name, known), "target_modules");
+    }
+  }
+}
+
+void check_rivals(const json::value& value) {
+  const std::vector<std::string> known = {"majority", "mean", "linear", "alias:production", "alias:candidate"};
+  const json::array one{value};
+  for (const json::value& item : value.is_array() ? value.get_array() : one) {
+    const std::string name = item.is_string() ? std::string(item.get_string()) : std::string();
+    if (name.rfind("alias:", 0) == 0 && name.size() > 6) continue;
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      throw Error(ErrorCode::kInvalidInput, "'better_than' must name baselines (majority, mean, linear) or alias:NAME, not '" + name + "'" + platform::did_you_mean(name, known), "better_than");
+    }
+  }
+}
+
+void check_waves(const json::value& value) {
+  double before = 0;
+  const json::array one{value};
+  for (const json::value& item : value.is_array() ? value.get_array() : one) {
+    const std::string text = item.is_string() ? std::string(item.get_string()) : platform::canonical_json(item);
+    char* end = nullptr;
+    const double share = std::strtod(text.c_str(), &end);
+    if (end == text.c_str() || std::string_view(end) != "%" || !(share > before) || share > 100) {
+      throw Error(ErrorCode::kInvalidInput, "'waves' must be rising percentages such as [10%, 100%], not '" + text + "'", "waves");
+    }
+    before = share;
+  }
+  if (before != 100) throw Error(ErrorCode::kInvalidInput, "the last of 'waves' must be 100%", "waves");
+}
+
+void check_data(const json::object& with) {
+  const bool source = with.contains("source"), sources = with.contains("sources");
+  if (source && sources) throw Error(ErrorCode::kInvalidInput, "'source' and 'sources' exclude each other; give one of them", "sources");
+}
+
+void check_gate(const json::object& with) {
+  const bool anything = with.contains("at_least") || with.contains("at_most") || with.contains("better_than");
+  if (!anything && with.contains("metric")) throw Error(ErrorCode::kInvalidInput, "the gate asks for nothing; give at_least, at_most or better_than", "metric");
+}
+
+StepKind approval() {
+  return {"approval", "Waits until a person approves or rejects.",
+          {option("comment", OptionType::kText, "what the person is asked"), choice("not_by", {"starter"}, "starter: whoever started the run may not decide"),
+           choice("role", {"admin", "engineer", "operator", "viewer"}, "role that may decide")},
+          {"approved_by"}, {}};
+}
+
+StepKind dataset_snapshot() {
+  StepOption split = option("split", OptionType::kMapping, "split rule; the profile's if absent");
+  split.check = check_split;
+  StepKind kind{"dataset.snapshot", "Makes an immutable dataset version of the records of a source.",
+                {option("name", OptionType::kText, "dataset name; the profile's if absent"), required("profile", OptionType::kAny, "name of a ready profile, path of a profile file, or a profile in place"),
+                 option("since", OptionType::kText, "only records with this event time or later"), option("source", OptionType::kText, "source name"),
+                 option("sources", OptionType::kTexts, "several source names"), std::move(split), option("until", OptionType::kText, "only records before this event time")},
+                {"dataset", "examples", "hash", "name", "report"}, {}};
+  kind.check = check_data;
+  return kind;
+}
+
+StepKind deploy_rollout() {
+  StepOption waves = option("waves", OptionType::kTexts, "shares of the fleet, one after the other");
+  waves.check = check_waves;
+  return {"deploy.rollout", "Brings a model version to the agents of a selector, wave by wave, then moves production.",
+          {required("model", OptionType::kText, "model version, ${{ steps.X.version }}"), choice("rollback", {"automatic", "manual"}, "what a stopped rollout does"),
+           option("soak", OptionType::kDuration, "how long an agent watches itself before it commits"), number("threshold", 0, 0.99, "share of a wave that may fail"),
+           option("to", OptionType::kText, "selector of agents, such as line=3; * = all"), std::move(waves)},
+          {"deployment", "agents"}, {"model.register"}};
+}
+
+StepKind finetune_lora() {
+  StepOption modules = option("target_modules", OptionType::kTexts, "linear layers that get LoRA");
+  modules.check = check_modules;
+  return {"finetune.lora", "Trains a LoRA adapter of a base on a dataset version.",
+          {choice("activations", {"keep", "recompute"}, "memory against time"), number("alpha", 0.01, 4096, "LoRA scale"), required("base", OptionType::kText, "name of the base model"),
+           whole("batch_examples", 1, 4096, "examples an optimizer step"), choice("class_weights", {"none", "balanced"}, "weight of rare classes"), number("clip_norm", 0, 1000, "gradient norm limit; 0 = none"),
+           required("dataset", OptionType::kText, "dataset version, ${{ steps.X.dataset }}"), number("dropout", 0, 0.9, "LoRA dropout"), whole("evaluations", 1, 1000, "validation passes"),
+           number("head_learning_rate_scale", 0.001, 1000, "of heads and sensor encoder"), number("learning_rate", 1e-8, 1, "peak learning rate"), whole("max_epochs", 1, 10000, "passes over the data"),
+           whole("max_example_tokens", 8, 1 << 20, "longer prompts lose their beginning"), whole("max_steps", 0, 100000000, "optimizer steps; 0 = by epochs"), option("metric", OptionType::kText, "chooses the best checkpoint"),
+           whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"), whole("min_steps", 0, 100000000, "small sets repeat until then"), whole("patch_size", 1, 1024, "signal samples a slot"),
+           whole("patience", 0, 1000, "validation passes without a gain before it stops"), whole("r", 1, 1024, "LoRA rank"), choice("schedule", {"cosine", "linear", "constant"}, "learning rate over time"),
+           whole("seed", 0, 9007199254740992.0, "of initial weights and order"), std::move(modules), choice("task", {"classify", "lm", "regress"}, "the dataset's if absent"),
+           number("warmup_fraction", 0, 1, "share of steps with rising rate"), number("weight_decay", 0, 10, "AdamW weight decay")},
+          {"adapter", "base", "digest", "steps", "validation"}, {"dataset.snapshot"}};
+}
+
+StepKind model_evaluate() {
+  return {"model.evaluate", "Scores an adapter on the test part, beside plain baselines.",
+          {required("adapter", OptionType::kText, "${{ steps.X.adapter }}"), option("base", OptionType::kText, "base model; that of the training step if absent"),
+           option("compare", OptionType::kText, "alias:NAME, scored on the same examples"), required("dataset", OptionType::kText, "${{ steps.X.dataset }}"), option("model", OptionType::kText, "registered model that the alias belongs to"),
+           choice("split", {"test", "validation"}, "part to score")},
+          {"evaluation", "examples", "predictions", "scores"}, {"finetune.lora"}};
+}
+
+StepKind model_gate() {
+  StepOption rivals = option("better_than", OptionType::kTexts, "baselines and aliases to beat");
+  rivals.check = check_rivals;
+  StepKind kind{"model.gate", "Lets a run go on only if the evaluation is good enough.",
+                {number("at_least", -1e12, 1e12, "the metric must not be below"), number("at_most", -1e12, 1e12, "the metric must not be above"), std::move(rivals),
+                 number("confidence", 0.5, 0.9999, "share of bootstrap resamples that must agree"), StepOption{"metric", OptionType::kText, "score to judge", true, {"accuracy", "average_precision", "macro_f1", "mae", "qwk", "rmse", "loss", "perplexity"}},
+                 option("model", OptionType::kText, "registered model whose aliases are meant"), whole("seed", 0, 9007199254740992.0, "of the bootstrap")},
+                {"gate", "metric", "passed", "value"}, {"model.evaluate"}};
+  kind.check = check_gate;
+  return kind;
+}
+
+StepKind model_register() {
+  return {"model.register", "Makes an immutable model version and moves the alias candidate to it.", {required("name", OptionType::kText, "model name")}, {"model", "version"}, {"model.gate", "finetune.lora"}};
+}
+
+}  // namespace
+
+const std::vector<StepKind>& step_schemas() {
+  static const std::vector<StepKind> kKinds = {approval(), dataset_snapshot(), deploy_rollout(), finetune_lora(), model_evaluate(), model_gate(), model_register()};
+  return kKinds;
+}
+
+}  // namespace workflows
