@@ -1,0 +1,99 @@
+#include "finetune/adapter/loaded_adapter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "finetune/adapter/probe.h"
+
+namespace finetune {
+
+using platform::Error;
+using platform::ErrorCode;
+
+namespace {
+
+void check_binding(const Manifest& manifest, const Base& base) {
+  if (manifest.base_digest != base.digest) {
+    throw Error(ErrorCode::kConflict, "the adapter was trained on another base: " + manifest.base_digest + ", not " + base.digest +
+                                          "; give it the base it belongs to");
+  }
+  if (manifest.tokenizer_digest != base.tokenizer_digest) {
+    throw Error(ErrorCode::kConflict, "the adapter was trained with another tokenizer: " + manifest.tokenizer_digest + ", not " +
+                                          base.tokenizer_digest + "; give it the tokenizer it belongs to");
+  }
+}
+
+Outcome class_outcome(const EncodedExample& example, const std::vector<float>& logits) {
+  Outcome outcome;
+  outcome.truth = example.label;
+  const auto largest = std::max_element(logits.begin(), logits.end());
+  outcome.prediction = static_cast<std::int32_t>(largest - logits.begin());
+  double sum = 0;
+  std::vector<double> powers;
+  for (const float logit : logits) sum += powers.emplace_back(std::exp(static_cast<double>(logit - *largest)));
+  for (const double power : powers) outcome.probabilities.push_back(static_cast<float>(power / sum));
+  return outcome;
+}
+
+}  // namespace
+
+EncodingRules LoadedAdapter::rules() const {
+  return {.tokenizer = &base->tokenizer, .schema = &parts->schema, .task = parts->task, .labels = &parts->labels,
+          .max_tokens = base->config.max_positions};
+}
+
+LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::path& base_folder,
+                           const std::optional<std::filesystem::path>& adapter_folder) {
+  LoadedAdapter loaded;
+  if (adapter_folder) loaded.manifest = read_manifest(*adapter_folder);
+  loaded.base = std::make_unique<Base>(Base::load(base_folder));
+  loaded.parts = std::make_unique<AdapterParts>();
+  if (adapter_folder) {
+    check_binding(loaded.manifest, *loaded.base);
+    loaded.parts->task = loaded.manifest.task;
+    loaded.parts->labels = loaded.manifest.labels;
+    loaded.parts->target_mean = loaded.manifest.target_mean;
+    loaded.parts->target_deviation = loaded.manifest.target_deviation;
+    loaded.parts->schema = sensor_schema_from_json(loaded.manifest.sensors);
+    loaded.parts->load(*adapter_folder, *loaded.base);
+    loaded.adapter_digest = adapter_digest(*adapter_folder);
+  }
+  loaded.model = std::make_unique<AdaptedModel>(*loaded.base, *loaded.parts);
+  if (adapter_folder) verify_probe(context, *loaded.model, loaded.rules(), loaded.manifest.probe, kProbeTolerance32);
+  return loaded;
+}
+
+std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedModel& model, const std::vector<EncodedExample>& examples,
+                                           std::int64_t max_tokens) {
+  std::vector<std::size_t> order(examples.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::vector<std::vector<float>> all;
+  for (const auto& group : group_by_tokens(examples, order, max_tokens)) {
+    std::vector<const EncodedExample*> batch;
+    for (const std::size_t index : group) batch.push_back(&examples[index]);
+    for (auto& row : model.outputs(context, batch)) all.push_back(std::move(row));
+  }
+  return all;
+}
+
+std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples, const std::vector<std::vector<float>>& outputs) {
+  std::vector<Outcome> outcomes;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    if (task == Task::kClassify) {
+      outcomes.push_back(class_outcome(examples[i], outputs[i]));
+      continue;
+    }
+    outcomes.emplace_back();
+    if (task == Task::kRegress) {
+      outcomes.back().true_value = static_cast<double>(examples[i].value);
+      outcomes.back().predicted_value = static_cast<double>(outputs[i].at(0));
+    } else {
+      outcomes.back().predicted_value = -std::accumulate(outputs[i].begin(), outputs[i].end(), 0.0);
+      outcomes.back().weight = static_cast<double>(outputs[i].size());
+    }
+  }
+  return outcomes;
+}
+
+}  // namespace finetune

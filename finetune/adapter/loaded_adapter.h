@@ -1,0 +1,34 @@
+// A base and an adapter folder, read, checked against each other and against the probe. Move-only; one thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "finetune/adapter/adapted_model.h"
+#include "finetune/adapter/manifest.h"
+#include "finetune/evaluate/metrics.h"
+
+namespace finetune {
+
+struct LoadedAdapter {
+  std::unique_ptr<Base> base;          // behind pointers, so that the model's references survive a move
+  std::unique_ptr<AdapterParts> parts;
+  std::unique_ptr<AdaptedModel> model;
+  Manifest manifest;
+  std::string adapter_digest;  // empty for a bare base
+
+  EncodingRules rules() const;
+};
+
+/// Without an adapter folder: the bare base. Throws kCorrupt for a file that differs from the manifest, kConflict for
+/// another base or tokenizer or a probe that does not reproduce.
+LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::path& base_folder,
+                           const std::optional<std::filesystem::path>& adapter_folder);
+
+/// Outputs (see AdaptedModel::outputs) of many examples in packed batches, in the order given.
+std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedModel& model,
+                                           const std::vector<EncodedExample>& examples, std::int64_t max_tokens);
+/// Outputs as scored outcomes: softmax over logits, values, or summed token losses.
+std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples, const std::vector<std::vector<float>>& outputs);
+
+}  // namespace finetune

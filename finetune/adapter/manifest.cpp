@@ -1,0 +1,113 @@
+#include "finetune/adapter/manifest.h"
+
+#include <algorithm>
+
+#include "platform/base/digest.h"
+#include "platform/base/file.h"
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+
+constexpr const char* kManifestName = "anneal.json";
+constexpr std::int64_t kFormat = 1;
+
+std::string digest_of_files(const std::filesystem::path& folder, std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  std::string lines;
+  for (const std::string& name : names) lines += platform::sha256_file_hex(folder / name) + "  " + name + "\n";
+  return platform::digest_of(lines);
+}
+
+const json::value& value_or_null(const json::object& object, std::string_view key) {
+  static const json::value kNull;
+  const json::value* value = platform::find(object, key);
+  return value == nullptr ? kNull : *value;
+}
+
+}  // namespace
+
+json::value to_json(const Manifest& manifest) {
+  json::object files;
+  for (const auto& [name, digest] : manifest.files) files[name] = digest;
+  return json::object{{"format", kFormat},
+                      {"task", to_string(manifest.task)},
+                      {"labels", platform::to_json(manifest.labels)},
+                      {"target_mean", manifest.target_mean},
+                      {"target_deviation", manifest.target_deviation},
+                      {"base", manifest.base_digest},
+                      {"tokenizer", manifest.tokenizer_digest},
+                      {"files", files},
+                      {"sensors", manifest.sensors},
+                      {"profile", manifest.profile},
+                      {"training", manifest.training},
+                      {"probe", manifest.probe}};
+}
+
+Manifest manifest_from_json(const json::value& value) {
+  const std::string where = kManifestName;
+  const json::object& object = platform::as_object(value, where);
+  if (platform::require_int(object, "format", where) != kFormat) {
+    throw Error(ErrorCode::kInvalidInput, "anneal.json has a format that this version does not read; update the program", "format");
+  }
+  Manifest manifest;
+  manifest.task = task_from(platform::require_string(object, "task", where));
+  manifest.labels = platform::strings_from(platform::require(object, "labels", where), "labels");
+  manifest.target_mean = platform::require_number(object, "target_mean", where);
+  manifest.target_deviation = platform::require_number(object, "target_deviation", where);
+  manifest.base_digest = platform::require_string(object, "base", where);
+  manifest.tokenizer_digest = platform::require_string(object, "tokenizer", where);
+  for (const auto& pair : platform::as_object(platform::require(object, "files", where), "files")) {
+    manifest.files[std::string(pair.key())] = platform::require_string(object.at("files").as_object(), pair.key(), "files");
+  }
+  manifest.sensors = value_or_null(object, "sensors");
+  manifest.profile = value_or_null(object, "profile");
+  manifest.training = value_or_null(object, "training");
+  manifest.probe = value_or_null(object, "probe");
+  return manifest;
+}
+
+Manifest read_manifest(const std::filesystem::path& adapter_folder) {
+  Manifest manifest = manifest_from_json(platform::read_json_file(adapter_folder / kManifestName));
+  for (const auto& [name, digest] : manifest.files) {
+    if (name.find('/') != std::string::npos || name.starts_with(".")) {
+      throw Error(ErrorCode::kCorrupt, "anneal.json names a file outside its folder: " + name);
+    }
+    const std::string found = platform::digest_of_file(adapter_folder / name);
+    if (found != digest) {
+      throw Error(ErrorCode::kCorrupt, "the adapter's file differs from its manifest: " + name + " is " + found + ", not " + digest +
+                                           "; fetch the adapter again");
+    }
+  }
+  return manifest;
+}
+
+std::string adapter_digest(const std::filesystem::path& adapter_folder) {
+  return platform::digest_of_file(adapter_folder / kManifestName);
+}
+
+std::string base_folder_digest(const std::filesystem::path& base_folder) {
+  std::vector<std::string> names{"config.json"};
+  if (std::filesystem::exists(base_folder / "model.safetensors")) {
+    names.emplace_back("model.safetensors");
+    return digest_of_files(base_folder, names);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(base_folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".safetensors") || name == "model.safetensors.index.json") names.push_back(name);
+  }
+  return digest_of_files(base_folder, names);
+}
+
+std::string tokenizer_digest(const std::filesystem::path& base_folder) {
+  std::vector<std::string> names;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    if (std::filesystem::exists(base_folder / name)) names.emplace_back(name);
+  }
+  return digest_of_files(base_folder, names);
+}
+
+}  // namespace finetune

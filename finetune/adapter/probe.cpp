@@ -1,0 +1,89 @@
+#include "finetune/adapter/probe.h"
+
+#include <cmath>
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+using Rows = std::vector<std::vector<float>>;
+
+Rows run(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules, const std::vector<platform::Example>& examples, bool adapted) {
+  std::vector<EncodedExample> encoded;
+  for (const platform::Example& example : examples) encoded.push_back(encode_example(rules, example, true));
+  std::vector<const EncodedExample*> batch;
+  for (const EncodedExample& example : encoded) batch.push_back(&example);
+  model.transformer().set_adapter_active(adapted);
+  Rows rows = model.outputs(context, batch);
+  model.transformer().set_adapter_active(true);
+  return rows;
+}
+
+json::array rows_to_json(const Rows& rows) {
+  json::array all;
+  for (const auto& row : rows) {
+    json::array values;
+    for (const float value : row) values.emplace_back(static_cast<double>(value));
+    all.emplace_back(std::move(values));
+  }
+  return all;
+}
+
+Rows rows_from_json(const json::value& value) {
+  Rows rows;
+  for (const json::value& row : platform::as_array(value, "probe")) {
+    rows.emplace_back();
+    for (const json::value& item : platform::as_array(row, "probe")) rows.back().push_back(item.to_number<float>());
+  }
+  return rows;
+}
+
+// Largest difference over the largest reference; infinity where the shapes differ.
+double relative_difference(const Rows& reference, const Rows& other) {
+  if (reference.size() != other.size()) return INFINITY;
+  double largest = 1e-6, difference = 0;
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    if (reference[i].size() != other[i].size()) return INFINITY;
+    for (std::size_t k = 0; k < reference[i].size(); ++k) {
+      largest = std::max(largest, static_cast<double>(std::fabs(reference[i][k])));
+      const double gap = static_cast<double>(std::fabs(reference[i][k] - other[i][k]));
+      difference = std::isfinite(gap) ? std::max(difference, gap) : INFINITY;
+    }
+  }
+  return difference / largest;
+}
+
+}  // namespace
+
+json::value record_probe(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules,
+                         const std::vector<platform::Example>& examples) {
+  json::array inputs;
+  for (const platform::Example& example : examples) inputs.push_back(platform::to_json(example));
+  return json::object{{"examples", inputs},
+                      {"outputs", rows_to_json(run(context, model, rules, examples, true))},
+                      {"without_adapter", rows_to_json(run(context, model, rules, examples, false))}};
+}
+
+void verify_probe(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules, const json::value& probe, double tolerance) {
+  const json::object& object = platform::as_object(probe, "probe");
+  std::vector<platform::Example> examples;
+  for (const json::value& item : platform::as_array(platform::require(object, "examples", "probe"), "probe.examples")) {
+    examples.push_back(platform::example_from_json(item));
+  }
+  const Rows expected = rows_from_json(platform::require(object, "outputs", "probe"));
+  const Rows bare = rows_from_json(platform::require(object, "without_adapter", "probe"));
+  const double difference = relative_difference(expected, run(context, model, rules, examples, true));
+  if (!(difference <= tolerance)) {
+    throw Error(ErrorCode::kConflict, "the adapter's probe does not reproduce: outputs differ by " + std::to_string(difference) +
+                                          " of their size, allowed " + std::to_string(tolerance) + "; check base, adapter and build");
+  }
+  const double effect = relative_difference(expected, bare);
+  if (!(effect >= 10 * kProbeTolerance32)) {
+    throw Error(ErrorCode::kConflict, "the adapter does not act: with and without it the outputs differ by only " +
+                                          std::to_string(effect) + " of their size; train longer");
+  }
+}
+
+}  // namespace finetune

@@ -1,0 +1,52 @@
+// SensorSchema: which slots the prompts of an adapter have, and the statistics of the training part that turn a raw value
+// into features. It travels in the manifest, so that a value is encoded at the plant exactly as in training. Plain value.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "platform/base/json.h"
+#include "platform/dataset/example.h"
+
+namespace finetune {
+
+struct SensorField {
+  enum class Kind { kNumber, kCategory, kSignal };
+  Kind kind = Kind::kNumber;
+  std::string name;
+  double mean = 0;       // number and signal: of the training part
+  double deviation = 1;  // never 0
+  std::vector<std::string> values;  // category: sorted; an unseen value gets an embedding of its own
+  std::vector<float> edges;         // number: inner quantiles of the training part, in standardised units
+};
+
+struct SensorSchema {
+  std::vector<SensorField> fields;  // in the order of first use
+  std::int64_t patch_size = 16;
+
+  bool empty() const { return fields.empty(); }
+  /// Index of a field. Throws kInvalidInput if the training data had no such slot.
+  std::size_t index_of(SensorField::Kind kind, const std::string& name) const;
+};
+
+/// What one slot holds: which field, and its features (numbers, signals) or its row (categories).
+struct SlotValue {
+  std::int32_t field = 0;
+  bool missing = false;
+  std::int32_t row = 0;
+  std::vector<float> features;
+};
+
+/// Collects the slots of these prompts and their statistics. Missing values and NaN samples do not count.
+SensorSchema learn_sensor_schema(const std::vector<const platform::Example*>& examples, std::int64_t patch_size);
+/// The slot values of one prompt part: 1 for a number or category, ceil(length / patch) for a signal (at least 1).
+/// Throws kInvalidInput when the example has no such field.
+std::vector<SlotValue> slot_values(const SensorSchema& schema, const platform::PromptPart& part, const platform::Example& example);
+/// Features of a field's slot: value, quantile steps and periodic features for a number; samples and their scale for a signal.
+std::int64_t feature_count(const SensorSchema& schema, const SensorField& field);
+
+platform::json::value to_json(const SensorSchema& schema);
+SensorSchema sensor_schema_from_json(const platform::json::value& value);
+
+}  // namespace finetune

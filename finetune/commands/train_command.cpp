@@ -1,0 +1,164 @@
+#include <sys/resource.h>
+
+#include <cstdio>
+
+#include "finetune/adapter/lora.h"
+#include "finetune/adapter/manifest.h"
+#include "finetune/commands/commands.h"
+#include "finetune/commands/progress_line.h"
+#include "finetune/generate/predictor.h"
+#include "finetune/model/base.h"
+#include "finetune/train/training_job.h"
+#include "platform/base/command_line.h"
+#include "platform/base/file.h"
+#include "platform/base/yaml.h"
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+
+// A configuration file holds the keys of TrainConfig, and `task`, `labels` and `seed`.
+void read_config(const std::filesystem::path& file, TrainRequest& request) {
+  json::value document = platform::to_json(platform::read_yaml_file(file));
+  json::object object = document.is_null() ? json::object{} : platform::as_object(document, file.string());
+  if (platform::find(object, "task") != nullptr) request.task = task_from(platform::require_string(object, "task", ""));
+  if (const auto* labels = platform::find(object, "labels")) request.labels = platform::strings_from(*labels, "labels");
+  request.seed = static_cast<std::uint64_t>(platform::int_or(object, "seed", static_cast<std::int64_t>(request.seed), ""));
+  for (const char* key : {"task", "labels", "seed"}) object.erase(key);
+  request.config = train_config_from_json(object);
+}
+
+void print_scores(const char* name, const std::vector<Score>& scores) {
+  for (const Score& score : scores) {
+    std::printf("%-10s %-18s %10.4f   [%.4f, %.4f]\n", name, score.metric.c_str(), score.value, score.low, score.high);
+  }
+}
+
+}  // namespace
+
+int train_command(const Arguments& arguments) {
+  platform::CommandLine line("anneal train", "Adapts a base to a data set; the same command resumes after a stop.",
+                             {"anneal train --base base --data data.jsonl --config train.yaml --out adapter"});
+  line.option("base", "DIR", "base model folder", {.required = true});
+  line.option("data", "FILE", "JSON lines of examples", {.required = true});
+  line.option("config", "FILE", "YAML with task, labels, seed and training settings", {});
+  line.option("task", "NAME", "lm, classify or regress (over the configuration's)", {});
+  line.option("out", "DIR", "adapter folder", {.required = true});
+  line.option("work", "DIR", "folder of the checkpoint; default OUT.work", {});
+  line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
+  if (!line.read(arguments)) return 0;
+  TrainRequest request;
+  request.base_folder = line.text("base");
+  request.dataset = line.text("data");
+  request.output_folder = line.text("out");
+  request.work_folder = line.has("work") ? line.text("work") : line.text("out") + ".work";
+  request.threads = static_cast<int>(line.integer("threads"));
+  if (line.has("config")) read_config(line.text("config"), request);
+  if (line.has("task")) request.task = task_from(line.text("task"));
+  TrainResult result;
+  {
+    ProgressLine progress;
+    result = train_adapter(request, progress);
+  }
+  std::filesystem::remove_all(request.work_folder);
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  json::object summary{{"adapter", result.adapter_digest}, {"steps", result.steps}, {"best_step", result.best_step},
+                       {"skipped_steps", result.skipped_steps}, {"trained_parameters", result.trained_parameters},
+                       {"seconds", result.seconds}, {"tokens_per_second", result.tokens_per_second},
+                       {"peak_memory_mib", usage.ru_maxrss / 1024}};
+  if (result.validation_metric) summary["validation_" + result.metric] = *result.validation_metric;
+  std::printf("%s\n", json::serialize(summary).c_str());
+  return 0;
+}
+
+int evaluate_command(const Arguments& arguments) {
+  platform::CommandLine line("anneal evaluate", "Scores an adapter beside the plain baselines.",
+                             {"anneal evaluate --base base --adapter adapter --data data.jsonl --split test"});
+  line.option("base", "DIR", "base model folder", {.required = true});
+  line.option("adapter", "DIR", "adapter folder", {.required = true});
+  line.option("data", "FILE", "JSON lines of examples", {.required = true});
+  line.option("split", "NAME", "train, validation or test", {.fallback = "test"});
+  line.option("predictions", "FILE", "writes one line an example", {});
+  line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
+  line.flag("json", "print the report as JSON");
+  if (!line.read(arguments)) return 0;
+  EvaluateRequest request;
+  request.base_folder = line.text("base");
+  request.adapter_folder = line.text("adapter");
+  request.dataset = line.text("data");
+  request.split = line.text("split");
+  request.predictions_file = line.text("predictions");
+  request.threads = static_cast<int>(line.integer("threads"));
+  const EvaluationReport report = evaluate_adapter(request);
+  if (line.has("json")) {
+    std::printf("%s\n", platform::pretty_json(to_json(report)).c_str());
+    return 0;
+  }
+  print_scores("adapter", report.scores);
+  for (const auto& [name, scores] : report.baselines) print_scores(name.c_str(), scores);
+  return 0;
+}
+
+int generate_command(const Arguments& arguments) {
+  platform::CommandLine line("anneal generate", "Continues a text.",
+                             {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64"});
+  line.option("base", "DIR", "base model folder", {.required = true});
+  line.option("adapter", "DIR", "adapter folder", {});
+  line.option("prompt", "TEXT", "text to continue", {.required = true});
+  line.option("max-tokens", "N", "longest answer", {.fallback = "128"});
+  line.option("temperature", "X", "0 = greedy", {.fallback = "0"});
+  line.option("top-p", "X", "nucleus", {.fallback = "1"});
+  line.option("seed", "S", "random seed", {.fallback = "1"});
+  line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
+  line.flag("chat", "the prompt is a user's message, answered by the assistant");
+  if (!line.read(arguments)) return 0;
+  std::optional<std::filesystem::path> adapter;
+  if (line.has("adapter")) adapter = line.text("adapter");
+  Predictor predictor(line.text("base"), adapter, static_cast<int>(line.integer("threads")));
+  GenerateOptions options;
+  options.max_tokens = line.integer("max-tokens");
+  options.temperature = static_cast<float>(line.number("temperature"));
+  options.top_p = static_cast<float>(line.number("top-p"));
+  options.seed = static_cast<std::uint64_t>(line.integer("seed"));
+  const OnPiece print = [](std::string_view piece) {
+    std::fwrite(piece.data(), 1, piece.size(), stdout);
+    std::fflush(stdout);
+    return true;
+  };
+  if (line.has("chat")) {
+    predictor.chat({{"user", line.text("prompt")}}, options, print);
+  } else {
+    predictor.complete(line.text("prompt"), options, print);
+  }
+  std::fputc('\n', stdout);
+  return 0;
+}
+
+int merge_command(const Arguments& arguments) {
+  platform::CommandLine line("anneal merge", "Writes the base with a text adapter's LoRA added to its weights.",
+                             {"anneal merge --base base --adapter adapter --out merged"});
+  line.option("base", "DIR", "base model folder", {.required = true});
+  line.option("adapter", "DIR", "adapter folder", {.required = true});
+  line.option("out", "DIR", "folder of the merged model", {.required = true});
+  if (!line.read(arguments)) return 0;
+  const std::filesystem::path base_folder = line.text("base"), out = line.text("out");
+  const Manifest manifest = read_manifest(line.text("adapter"));
+  Base base = Base::load(base_folder);
+  if (manifest.base_digest != base.digest) {
+    throw platform::Error(platform::ErrorCode::kConflict, "the adapter was trained on another base: " + manifest.base_digest);
+  }
+  if (manifest.files.contains("sensor.safetensors")) {
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "this adapter has a sensor encoder or a head, which a plain model cannot hold; serve it as an adapter");
+  }
+  Lora::load(line.text("adapter"), base.config).merge_into(base.weights);
+  save_model(out, base.config, base.weights, kernels::DataType::kBFloat16);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    if (std::filesystem::exists(base_folder / name)) platform::write_file_atomically(out / name, platform::read_file(base_folder / name));
+  }
+  std::printf("wrote %s\n", out.c_str());
+  return 0;
+}
+
+}  // namespace finetune

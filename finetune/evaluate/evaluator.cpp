@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <chrono>
+
+#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/evaluate/baseline.h"
+#include "finetune/evaluate/metrics.h"
+#include "finetune/train/training_job.h"
+#include "platform/base/digest.h"
+#include "platform/base/file.h"
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+
+constexpr std::int64_t kBatchTokens = 4096;
+
+json::value to_json(const Score& score) {
+  return json::object{{"metric", score.metric}, {"value", score.value}, {"low", score.low}, {"high", score.high}};
+}
+
+json::array to_json(const std::vector<Score>& scores) {
+  json::array all;
+  for (const Score& score : scores) all.push_back(to_json(score));
+  return all;
+}
+
+std::vector<Score> scores_from(const json::value& value) {
+  std::vector<Score> scores;
+  for (const json::value& item : platform::as_array(value, "scores")) {
+    const json::object& object = platform::as_object(item, "scores");
+    scores.push_back({platform::require_string(object, "metric", "scores"), platform::require_number(object, "value", "scores"),
+                      platform::require_number(object, "low", "scores"), platform::require_number(object, "high", "scores")});
+  }
+  return scores;
+}
+
+std::optional<Score> find_score(const std::vector<Score>& scores, std::string_view metric) {
+  for (const Score& score : scores) {
+    if (score.metric == metric) return score;
+  }
+  return std::nullopt;
+}
+
+// The rarer class of the training part; of the scored part where there is no training part.
+std::size_t positive_class(const std::vector<std::string>& labels, const std::vector<const platform::Example*>& examples) {
+  std::vector<std::size_t> counts(std::max<std::size_t>(1, labels.size()), 0);
+  for (const platform::Example* example : examples) {
+    const auto found = std::find(labels.begin(), labels.end(), example->label.value_or(""));
+    if (found != labels.end()) ++counts[static_cast<std::size_t>(found - labels.begin())];
+  }
+  return static_cast<std::size_t>(std::min_element(counts.begin(), counts.end()) - counts.begin());
+}
+
+std::vector<Score> all_scores(Task task, const std::vector<std::string>& labels, const std::vector<Outcome>& outcomes,
+                              std::size_t positive, const EvaluateRequest& request) {
+  std::vector<Score> scores;
+  for (const std::string& metric : metrics_of(task, labels)) {
+    scores.push_back(score_with_interval(metric, outcomes, labels, positive, request.confidence, request.seed));
+  }
+  return scores;
+}
+
+void write_predictions(const std::filesystem::path& file, Task task, const std::vector<std::string>& labels,
+                       const std::vector<const platform::Example*>& examples, const std::vector<Outcome>& outcomes) {
+  std::string lines;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const Outcome& outcome = outcomes[i];
+    json::object line{{"id", examples[i]->id}};
+    if (task == Task::kClassify) {
+      json::object probabilities;
+      for (std::size_t k = 0; k < labels.size(); ++k) probabilities[labels[k]] = static_cast<double>(outcome.probabilities[k]);
+      line["truth"] = examples[i]->label.value_or("");
+      line["prediction"] = labels[static_cast<std::size_t>(outcome.prediction)];
+      line["probabilities"] = std::move(probabilities);
+    } else if (task == Task::kRegress) {
+      line["truth"] = outcome.true_value;
+      line["prediction"] = outcome.predicted_value;
+    } else {
+      line["loss"] = outcome.predicted_value;
+      line["tokens"] = outcome.weight;
+    }
+    lines += platform::canonical_json(line) + "\n";
+  }
+  platform::write_file_atomically(file, lines);
+}
+
+}  // namespace
+
+std::optional<Score> EvaluationReport::score(std::string_view metric) const { return find_score(scores, metric); }
+
+std::optional<Score> EvaluationReport::baseline(std::string_view name, std::string_view metric) const {
+  for (const auto& [known, values] : baselines) {
+    if (known == name) return find_score(values, metric);
+  }
+  return std::nullopt;
+}
+
+json::value to_json(const EvaluationReport& report) {
+  json::object baselines;
+  for (const auto& [name, scores] : report.baselines) baselines[name] = to_json(scores);
+  return json::object{{"adapter", report.adapter_digest}, {"base", report.base_digest}, {"dataset", report.dataset_digest},
+                      {"split", report.split}, {"task", report.task}, {"examples", report.examples},
+                      {"scores", to_json(report.scores)}, {"baselines", baselines}};
+}
+
+EvaluationReport evaluation_report_from_json(const json::value& value) {
+  const json::object& object = platform::as_object(value, "evaluation");
+  EvaluationReport report;
+  report.adapter_digest = platform::string_or(object, "adapter", "", "evaluation");
+  report.base_digest = platform::string_or(object, "base", "", "evaluation");
+  report.dataset_digest = platform::string_or(object, "dataset", "", "evaluation");
+  report.split = platform::string_or(object, "split", "", "evaluation");
+  report.task = platform::string_or(object, "task", "", "evaluation");
+  report.examples = platform::int_or(object, "examples", 0, "evaluation");
+  report.scores = scores_from(platform::require(object, "scores", "evaluation"));
+  for (const auto& pair : platform::as_object(platform::require(object, "baselines", "evaluation"), "baselines")) {
+    report.baselines.emplace_back(std::string(pair.key()), scores_from(pair.value()));
+  }
+  return report;
+}
+
+EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
+  const auto begin = std::chrono::steady_clock::now();
+  kernels::Context context = kernels::Context::cpu(request.threads);
+  LoadedAdapter loaded = load_adapter(context, request.base_folder, request.adapter_folder);
+  const std::vector<platform::Example> examples = read_examples(request.dataset);
+  const platform::Split split = platform::split_from(request.split);
+  std::vector<const platform::Example*> scored, train;
+  for (const platform::Example& example : examples) {
+    if (example.split == split) scored.push_back(&example);
+    if (example.split == platform::Split::kTrain) train.push_back(&example);
+  }
+  if (scored.empty()) throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"", "split");
+  std::vector<EncodedExample> encoded;
+  for (const platform::Example* example : scored) encoded.push_back(encode_example(loaded.rules(), *example, true));
+  const std::vector<Outcome> outcomes = outcomes_of(loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens));
+  const Task task = loaded.parts->task;
+  const std::vector<std::string>& labels = loaded.parts->labels;
+  const std::size_t positive = positive_class(labels, train.empty() ? scored : train);
+  EvaluationReport report;
+  report.adapter_digest = loaded.adapter_digest;
+  report.base_digest = loaded.base->digest;
+  report.dataset_digest = platform::digest_of_file(request.dataset);
+  report.split = request.split;
+  report.task = std::string(to_string(task));
+  report.examples = static_cast<std::int64_t>(scored.size());
+  report.scores = all_scores(task, labels, outcomes, positive, request);
+  if (request.baselines) {
+    for (const auto& [name, predicted] : baseline_outcomes(task, labels, train, scored, request.seed)) {
+      report.baselines.emplace_back(name, all_scores(task, labels, predicted, positive, request));
+    }
+  }
+  if (!request.predictions_file.empty()) write_predictions(request.predictions_file, task, labels, scored, outcomes);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return report;
+}
+
+}  // namespace finetune

@@ -1,0 +1,34 @@
+// Scores of predictions against the truth, and their bootstrap intervals. Pure functions; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "finetune/train/training_job.h"
+
+namespace finetune {
+
+/// One scored example. classify: truth and prediction are class indices (truth -1: a class training never saw) and
+/// `probabilities` has K entries; regress: values; lm: value = sum of -log p over its supervised tokens, weight their count.
+struct Outcome {
+  std::int32_t truth = -1;
+  std::int32_t prediction = -1;
+  std::vector<float> probabilities;
+  double true_value = 0;
+  double predicted_value = 0;
+  double weight = 1;
+};
+
+/// The metrics that a task has, the main one first. `labels` decides on average_precision (two classes) and qwk (all numeric).
+std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels);
+/// accuracy; macro_f1 over the classes present in the truth; average_precision of the rarer class (index `positive`); qwk
+/// with the labels' numbers; rmse; mae; loss; perplexity. Throws kInvalidInput for another name or without outcomes.
+double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels, std::size_t positive);
+/// Point value and percentile interval from 1,000 resamples of the examples; the same seed gives the same interval.
+Score score_with_interval(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
+                          std::size_t positive, double confidence, std::uint64_t seed);
+
+}  // namespace finetune

@@ -1,0 +1,107 @@
+#include "finetune/generate/generator.h"
+
+#include <algorithm>
+
+#include "kernels/ops/matmul.h"
+#include "kernels/ops/sample.h"
+
+namespace finetune {
+namespace {
+
+using kernels::Tensor;
+
+std::int32_t next_token(kernels::Context& context, const Base& base, const Tensor& hidden, const kernels::SampleOptions& options,
+                        kernels::Random& random) {
+  Tensor logits({1, base.config.vocab_size});
+  kernels::linear(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), base.weights.output_head().packed, logits);
+  return kernels::sample_token(context, logits.view({base.config.vocab_size}), options, random);
+}
+
+// Holds text back while its end could still become a stop text; cuts at the first stop text.
+class StopFilter {
+ public:
+  explicit StopFilter(const std::vector<std::string>& stops) : stops_(stops) {}
+  bool stopped() const { return stopped_; }
+
+  std::string push(const std::string& piece) {
+    held_ += piece;
+    std::size_t cut = std::string::npos;
+    for (const std::string& stop : stops_) {
+      if (!stop.empty()) cut = std::min(cut, held_.find(stop));
+    }
+    if (cut != std::string::npos) {
+      stopped_ = true;
+      held_.resize(cut);
+      return finish();
+    }
+    const std::size_t keep = longest_partial();
+    std::string out = held_.substr(0, held_.size() - keep);
+    held_.erase(0, out.size());
+    return out;
+  }
+  std::string finish() { return std::exchange(held_, {}); }
+
+ private:
+  std::size_t longest_partial() const {
+    std::size_t longest = 0;
+    for (const std::string& stop : stops_) {
+      for (std::size_t n = std::min(stop.size(), held_.size()); n > longest; --n) {
+        if (held_.ends_with(std::string_view(stop).substr(0, n))) longest = n;
+      }
+    }
+    return longest;
+  }
+
+  const std::vector<std::string>& stops_;
+  std::string held_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, const EncodedExample& prompt,
+                    const GenerateOptions& options, const OnPiece& on_piece) {
+  Generation result;
+  result.prompt_tokens = static_cast<std::int64_t>(prompt.ids.size());
+  result.finish_reason = "length";
+  const std::int64_t room = std::min(base.config.max_positions, result.prompt_tokens + options.max_tokens);
+  if (result.prompt_tokens >= base.config.max_positions) {
+    throw platform::Error(platform::ErrorCode::kTooLarge, "the prompt has " + std::to_string(result.prompt_tokens) +
+                                                              " tokens, the model takes " + std::to_string(base.config.max_positions) + "; shorten it");
+  }
+  KeyValueCache cache(base.config, room);
+  kernels::Random random(options.seed);
+  const kernels::SampleOptions sampling{.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p};
+  const std::vector<std::int32_t> ends = base.end_tokens();
+  DecodeStream decoder(base.tokenizer);
+  StopFilter filter(options.stop);
+  const EncodedExample* batch[] = {&prompt};
+  std::vector<std::int32_t> ids = prompt.ids;
+  const Tensor* slots = model.slot_embeddings(context, batch);
+  const auto emit = [&](const std::string& piece) {
+    result.text += piece;
+    return piece.empty() || !on_piece || on_piece(piece);
+  };
+  for (bool wanted = true; wanted && cache.length < room && result.completion_tokens < options.max_tokens; slots = nullptr) {
+    const std::span<const std::int32_t> document(ids);
+    const PackedBatch packed = pack_documents({&document, 1});
+    const Tensor& hidden = model.transformer().forward_cached(context, packed, slots, cache);
+    const std::int32_t token = next_token(context, base, hidden, sampling, random);
+    if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
+      result.finish_reason = "stop";
+      break;
+    }
+    ++result.completion_tokens;
+    wanted = emit(filter.push(decoder.push(token)));
+    if (filter.stopped() || !wanted) {
+      result.finish_reason = "stop";
+      return result;
+    }
+    ids = {token};
+  }
+  emit(filter.push(decoder.finish()));
+  if (!filter.stopped()) emit(filter.finish());
+  return result;
+}
+
+}  // namespace finetune

@@ -1,0 +1,91 @@
+#include "finetune/generate/predictor.h"
+
+#include <mutex>
+
+#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/generate/generator.h"
+#include "finetune/text/chat_format.h"
+
+namespace finetune {
+namespace {
+
+constexpr std::int64_t kBatchTokens = 4096;
+
+Prediction to_prediction(const AdapterParts& parts, const Outcome& outcome) {
+  Prediction prediction;
+  if (parts.task == Task::kRegress) {
+    prediction.value = outcome.predicted_value;
+    return prediction;
+  }
+  prediction.label = parts.labels[static_cast<std::size_t>(outcome.prediction)];
+  for (std::size_t i = 0; i < parts.labels.size(); ++i) {
+    prediction.probabilities.emplace_back(parts.labels[i], static_cast<double>(outcome.probabilities[i]));
+  }
+  return prediction;
+}
+
+}  // namespace
+
+struct Predictor::State {
+  kernels::Context context;
+  LoadedAdapter loaded;
+  std::mutex mutex;  // guards context and loaded
+};
+
+Predictor::Predictor(const std::filesystem::path& base_folder, const std::optional<std::filesystem::path>& adapter_folder, int threads) {
+  kernels::Context context = kernels::Context::cpu(threads);
+  LoadedAdapter loaded = load_adapter(context, base_folder, adapter_folder);
+  state_ = std::unique_ptr<State>(new State{std::move(context), std::move(loaded), {}});
+}
+
+Predictor::Predictor(Predictor&&) noexcept = default;
+Predictor& Predictor::operator=(Predictor&&) noexcept = default;
+Predictor::~Predictor() = default;
+
+Prediction Predictor::predict(const platform::Example& example) { return predict_batch({example}).front(); }
+
+std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Example>& examples) {
+  const std::lock_guard lock(state_->mutex);
+  LoadedAdapter& loaded = state_->loaded;
+  std::vector<EncodedExample> encoded;
+  for (const platform::Example& example : examples) encoded.push_back(encode_example(loaded.rules(), example, false));
+  std::vector<Prediction> predictions;
+  if (loaded.parts->task == Task::kLanguageModel) {
+    for (const EncodedExample& example : encoded) {
+      predictions.emplace_back();
+      predictions.back().text = generate(state_->context, *loaded.base, *loaded.model, example, {}, {}).text;
+    }
+    return predictions;
+  }
+  const auto outputs = outputs_of(state_->context, *loaded.model, encoded, kBatchTokens);
+  for (const Outcome& outcome : outcomes_of(loaded.parts->task, encoded, outputs)) {
+    predictions.push_back(to_prediction(*loaded.parts, outcome));
+  }
+  return predictions;
+}
+
+Generation Predictor::chat(const std::vector<platform::Message>& messages, const GenerateOptions& options, const OnPiece& on_piece) {
+  const std::lock_guard lock(state_->mutex);
+  std::vector<Message> turns;
+  for (const platform::Message& message : messages) turns.push_back({message.role, message.content});
+  EncodedExample prompt;
+  prompt.ids = format_generation_prompt(state_->loaded.base->tokenizer, turns);
+  return generate(state_->context, *state_->loaded.base, *state_->loaded.model, prompt, options, on_piece);
+}
+
+Generation Predictor::complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece) {
+  const std::lock_guard lock(state_->mutex);
+  const Tokenizer& tokenizer = state_->loaded.base->tokenizer;
+  EncodedExample encoded;
+  encoded.ids = tokenizer.encode(prompt);
+  if (const auto begin = tokenizer.bos_id()) encoded.ids.insert(encoded.ids.begin(), *begin);
+  if (encoded.ids.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "the prompt is empty", "prompt");
+  return generate(state_->context, *state_->loaded.base, *state_->loaded.model, encoded, options, on_piece);
+}
+
+std::string Predictor::task() const { return std::string(to_string(state_->loaded.parts->task)); }
+const std::string& Predictor::adapter_digest() const { return state_->loaded.adapter_digest; }
+const std::string& Predictor::base_digest() const { return state_->loaded.base->digest; }
+const platform::json::value& Predictor::profile() const { return state_->loaded.manifest.profile; }
+
+}  // namespace finetune

@@ -1,0 +1,28 @@
+// Base: a frozen foundation model: configuration, weights and tokenizer of one folder, with the digests that an adapter
+// is bound to. Move-only; readers may share it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "finetune/model/model_config.h"
+#include "finetune/model/weights.h"
+#include "finetune/text/tokenizer.h"
+
+namespace finetune {
+
+struct Base {
+  ModelConfig config;
+  ModelWeights weights;
+  Tokenizer tokenizer;
+  std::string digest;            // "sha256:...": config.json and weights
+  std::string tokenizer_digest;  // "sha256:...": tokenizer files
+
+  /// Loads and checks everything. Throws as load_weights, read_model_config and Tokenizer::load do, and kInvalidInput when
+  /// the tokenizer has more tokens than the model.
+  static Base load(const std::filesystem::path& folder, WeightPrecision precision = WeightPrecision::kFloat32);
+  /// Tokens that end a generation: the configuration's and the tokenizer's.
+  std::vector<std::int32_t> end_tokens() const;
+};
+
+}  // namespace finetune

@@ -1,0 +1,118 @@
+#include "finetune/train/example_encoding.h"
+
+#include <algorithm>
+
+#include "finetune/text/chat_format.h"
+#include "kernels/ops/cross_entropy.h"
+#include "platform/base/file.h"
+
+namespace finetune {
+namespace {
+
+using platform::Error;
+using platform::ErrorCode;
+
+void append_text(const EncodingRules& rules, std::string_view text, std::vector<std::int32_t>& ids) {
+  const std::vector<std::int32_t> tokens = rules.tokenizer->encode(text);
+  ids.insert(ids.end(), tokens.begin(), tokens.end());
+}
+
+void encode_prompt(const EncodingRules& rules, const platform::Example& example, EncodedExample& encoded) {
+  if (const auto begin = rules.tokenizer->bos_id()) encoded.ids.push_back(*begin);
+  for (const platform::PromptPart& part : platform::parse_prompt(example.prompt)) {
+    if (part.kind == platform::PromptPart::Kind::kText) {
+      append_text(rules, part.text, encoded.ids);
+    } else if (part.kind == platform::PromptPart::Kind::kField) {
+      throw Error(ErrorCode::kInvalidInput, "the prompt of example " + example.id + " still has an unfilled field: " + part.text, "prompt");
+    } else {
+      for (SlotValue& slot : slot_values(*rules.schema, part, example)) {
+        encoded.ids.push_back(-1);
+        encoded.slots.push_back(std::move(slot));
+      }
+    }
+  }
+}
+
+void cut_front(EncodedExample& encoded, std::vector<std::uint8_t>& supervised, std::int64_t limit) {
+  if (static_cast<std::int64_t>(encoded.ids.size()) <= limit) return;
+  const auto drop = static_cast<std::ptrdiff_t>(encoded.ids.size()) - static_cast<std::ptrdiff_t>(limit);
+  const auto lost = std::count(encoded.ids.begin(), encoded.ids.begin() + drop, -1);
+  encoded.slots.erase(encoded.slots.begin(), encoded.slots.begin() + lost);
+  encoded.ids.erase(encoded.ids.begin(), encoded.ids.begin() + drop);
+  if (!supervised.empty()) supervised.erase(supervised.begin(), supervised.begin() + drop);
+}
+
+std::vector<std::uint8_t> encode_tokens(const EncodingRules& rules, const platform::Example& example, bool with_target,
+                                        EncodedExample& encoded) {
+  TokenSequence sequence;
+  if (!example.messages.empty()) {
+    std::vector<Message> messages;
+    for (const auto& message : example.messages) messages.push_back({message.role, message.content});
+    if (!with_target && messages.back().role != "assistant") {
+      encoded.ids = format_generation_prompt(*rules.tokenizer, messages);
+      return std::vector<std::uint8_t>(encoded.ids.size(), 0);
+    }
+    sequence = format_messages(*rules.tokenizer, messages);
+  } else if (!example.text.empty()) {
+    sequence = format_text(*rules.tokenizer, example.text);
+  } else {
+    encode_prompt(rules, example, encoded);
+    std::vector<std::uint8_t> supervised(encoded.ids.size(), 0);
+    if (!with_target || rules.task != Task::kLanguageModel) return supervised;
+    append_text(rules, example.completion, encoded.ids);
+    if (const auto end = rules.tokenizer->eos_id()) encoded.ids.push_back(*end);
+    supervised.resize(encoded.ids.size(), 1);
+    return supervised;
+  }
+  encoded.ids = std::move(sequence.ids);
+  return std::move(sequence.supervised);
+}
+
+void set_target(const EncodingRules& rules, const platform::Example& example, EncodedExample& encoded) {
+  if (rules.task == Task::kClassify) {
+    if (!example.label) throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has no label", "label");
+    const auto found = std::find(rules.labels->begin(), rules.labels->end(), *example.label);
+    // A label that training never saw cannot be predicted; it stays -1 and counts as wrong.
+    encoded.label = found == rules.labels->end() ? -1 : static_cast<std::int32_t>(found - rules.labels->begin());
+  } else if (rules.task == Task::kRegress) {
+    if (!example.value) throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has no value", "value");
+    encoded.value = static_cast<float>(*example.value);
+  }
+}
+
+}  // namespace
+
+std::int64_t EncodedExample::supervised() const {
+  return std::count_if(targets.begin(), targets.end(), [](std::int32_t target) { return target >= 0; });
+}
+
+EncodedExample encode_example(const EncodingRules& rules, const platform::Example& example, bool with_target) {
+  EncodedExample encoded;
+  std::vector<std::uint8_t> supervised = encode_tokens(rules, example, with_target, encoded);
+  if (encoded.ids.empty()) throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has an empty prompt", "prompt");
+  cut_front(encoded, supervised, rules.max_tokens);
+  encoded.targets.assign(encoded.ids.size(), kernels::kIgnoredTarget);
+  for (std::size_t i = 0; i + 1 < encoded.ids.size(); ++i) {
+    if (supervised[i + 1] != 0) encoded.targets[i] = encoded.ids[i + 1];
+  }
+  encoded.weight = static_cast<float>(example.weight);
+  if (with_target) set_target(rules, example, encoded);
+  return encoded;
+}
+
+std::vector<platform::Example> read_examples(const std::filesystem::path& file) {
+  const std::string bytes = platform::read_file(file, std::uint64_t{8} << 30);
+  std::vector<platform::Example> examples;
+  std::size_t number = 0;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::size_t end = std::min(bytes.find('\n', at), bytes.size());
+    const std::string_view line(bytes.data() + at, end - at);
+    at = end + 1;
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    examples.push_back(platform::example_from_json(platform::parse_json(line, file.string() + ":" + std::to_string(number))));
+  }
+  return examples;
+}
+
+}  // namespace finetune

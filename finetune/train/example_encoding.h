@@ -1,0 +1,42 @@
+// Examples as token ids: text through the tokenizer, slots as -1 with their values aside, and the target of every token.
+// Pure functions; any thread.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "finetune/adapter/sensor_schema.h"
+#include "finetune/text/tokenizer.h"
+#include "finetune/train/train_config.h"
+#include "platform/dataset/example.h"
+
+namespace finetune {
+
+struct EncodedExample {
+  std::vector<std::int32_t> ids;      // -1 at slots
+  std::vector<std::int32_t> targets;  // the token to predict after each, or -100
+  std::vector<SlotValue> slots;       // in the order of the -1s
+  std::int32_t label = -1;            // classify
+  float value = std::numeric_limits<float>::quiet_NaN();  // regress, in the example's unit
+  float weight = 1.0f;
+  std::int64_t supervised() const;
+};
+
+/// What encoding needs besides the example; borrowed.
+struct EncodingRules {
+  const Tokenizer* tokenizer = nullptr;
+  const SensorSchema* schema = nullptr;
+  Task task = Task::kLanguageModel;
+  const std::vector<std::string>* labels = nullptr;
+  std::int64_t max_tokens = 1024;  // a longer prompt loses its beginning
+};
+
+/// With `with_target` the completion, label or value must be there (kInvalidInput otherwise, naming the example).
+EncodedExample encode_example(const EncodingRules& rules, const platform::Example& example, bool with_target);
+
+/// All lines of a JSON-lines file. Throws kInvalidInput naming file and line.
+std::vector<platform::Example> read_examples(const std::filesystem::path& file);
+
+}  // namespace finetune

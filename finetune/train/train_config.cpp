@@ -1,0 +1,121 @@
+#include "finetune/train/train_config.h"
+
+#include "platform/base/error.h"
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+
+void check(bool good, std::string_view key, const std::string& rule) {
+  if (!good) throw Error(ErrorCode::kInvalidInput, std::string(key) + " must be " + rule, std::string(key));
+}
+
+bool one_of(const std::string& value, std::initializer_list<std::string_view> allowed) {
+  for (const std::string_view item : allowed) {
+    if (value == item) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string_view to_string(Task task) {
+  if (task == Task::kClassify) return "classify";
+  return task == Task::kRegress ? "regress" : "lm";
+}
+
+Task task_from(std::string_view name) {
+  for (const Task task : {Task::kLanguageModel, Task::kClassify, Task::kRegress}) {
+    if (to_string(task) == name) return task;
+  }
+  throw Error(ErrorCode::kInvalidInput, "task must be lm, classify or regress, not \"" + std::string(name) + "\"", "task");
+}
+
+const std::vector<std::string_view>& train_config_keys() {
+  static const std::vector<std::string_view> kKeys = {
+      "r", "alpha", "dropout", "target_modules", "max_epochs", "max_steps", "min_steps", "batch_examples", "micro_batch_tokens",
+      "max_example_tokens", "learning_rate", "head_learning_rate_scale", "weight_decay", "clip_norm", "schedule",
+      "warmup_fraction", "metric", "evaluations", "patience", "class_weights", "patch_size", "activations"};
+  return kKeys;
+}
+
+void TrainConfig::validate() const {
+  check(r >= 1 && r <= 256, "r", "between 1 and 256");
+  check(alpha > 0, "alpha", "positive");
+  check(dropout >= 0 && dropout < 1, "dropout", "at least 0 and below 1");
+  check(!target_modules.empty(), "target_modules", "a list of linear layers such as [q_proj, v_proj]");
+  check(max_epochs > 0 && max_epochs <= 10'000, "max_epochs", "positive");
+  check(max_steps >= 0, "max_steps", "0 (by epochs) or more");
+  check(min_steps >= 0, "min_steps", "0 or more");
+  check(batch_examples >= 1, "batch_examples", "at least 1");
+  check(micro_batch_tokens >= 1, "micro_batch_tokens", "at least 1");
+  check(max_example_tokens >= 2, "max_example_tokens", "at least 2");
+  check(learning_rate > 0 && learning_rate <= 1, "learning_rate", "above 0 and at most 1");
+  check(head_learning_rate_scale > 0, "head_learning_rate_scale", "positive");
+  check(weight_decay >= 0, "weight_decay", "0 or more");
+  check(clip_norm >= 0, "clip_norm", "0 (off) or more");
+  check(one_of(schedule, {"cosine", "linear", "constant"}), "schedule", "cosine, linear or constant");
+  check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup_fraction", "at least 0 and below 1");
+  check(one_of(metric, {"auto", "loss", "accuracy", "macro_f1", "average_precision", "rmse", "mae", "qwk"}), "metric",
+        "auto, loss, accuracy, macro_f1, average_precision, rmse, mae or qwk");
+  check(evaluations >= 1, "evaluations", "at least 1");
+  check(patience >= 0, "patience", "0 (never) or more");
+  check(one_of(class_weights, {"none", "balanced"}), "class_weights", "none or balanced");
+  check(patch_size >= 1 && patch_size <= 4096, "patch_size", "between 1 and 4096");
+  check(one_of(activations, {"keep", "recompute"}), "activations", "keep or recompute");
+}
+
+TrainConfig train_config_from_json(const json::value& value) {
+  TrainConfig config;
+  if (value.is_null()) return config;
+  const json::object& object = platform::as_object(value, "config");
+  platform::refuse_unknown_keys(object, train_config_keys(), "");
+  const auto number = [&](std::string_view key, double& field) { field = platform::number_or(object, key, field, ""); };
+  const auto whole = [&](std::string_view key, auto& field) {
+    field = static_cast<std::remove_reference_t<decltype(field)>>(platform::int_or(object, key, field, ""));
+  };
+  const auto text = [&](std::string_view key, std::string& field) { field = platform::string_or(object, key, field, ""); };
+  whole("r", config.r);
+  number("alpha", config.alpha);
+  number("dropout", config.dropout);
+  if (const json::value* modules = platform::find(object, "target_modules")) config.target_modules = platform::strings_from(*modules, "target_modules");
+  number("max_epochs", config.max_epochs);
+  whole("max_steps", config.max_steps);
+  whole("min_steps", config.min_steps);
+  whole("batch_examples", config.batch_examples);
+  whole("micro_batch_tokens", config.micro_batch_tokens);
+  whole("max_example_tokens", config.max_example_tokens);
+  number("learning_rate", config.learning_rate);
+  number("head_learning_rate_scale", config.head_learning_rate_scale);
+  number("weight_decay", config.weight_decay);
+  number("clip_norm", config.clip_norm);
+  text("schedule", config.schedule);
+  number("warmup_fraction", config.warmup_fraction);
+  text("metric", config.metric);
+  whole("evaluations", config.evaluations);
+  whole("patience", config.patience);
+  text("class_weights", config.class_weights);
+  whole("patch_size", config.patch_size);
+  text("activations", config.activations);
+  config.validate();
+  return config;
+}
+
+json::value to_json(const TrainConfig& config) {
+  return json::object{{"r", config.r}, {"alpha", config.alpha}, {"dropout", config.dropout},
+                      {"target_modules", platform::to_json(config.target_modules)}, {"max_epochs", config.max_epochs},
+                      {"max_steps", config.max_steps}, {"min_steps", config.min_steps},
+                      {"batch_examples", config.batch_examples}, {"micro_batch_tokens", config.micro_batch_tokens},
+                      {"max_example_tokens", config.max_example_tokens}, {"learning_rate", config.learning_rate},
+                      {"head_learning_rate_scale", config.head_learning_rate_scale}, {"weight_decay", config.weight_decay},
+                      {"clip_norm", config.clip_norm}, {"schedule", config.schedule},
+                      {"warmup_fraction", config.warmup_fraction}, {"metric", config.metric},
+                      {"evaluations", config.evaluations}, {"patience", config.patience},
+                      {"class_weights", config.class_weights}, {"patch_size", config.patch_size},
+                      {"activations", config.activations}};
+}
+
+}  // namespace finetune

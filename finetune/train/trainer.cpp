@@ -1,0 +1,221 @@
+#include "finetune/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "finetune/adapter/loaded_adapter.h"
+
+namespace finetune {
+namespace {
+
+using kernels::Tensor;
+using platform::Error;
+using platform::ErrorCode;
+using Clock = std::chrono::steady_clock;
+
+constexpr double kCheckpointSeconds = 5.0;
+constexpr double kLargestClassWeight = 20.0;
+
+std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfig& config) {
+  parts.make_trainable();
+  std::vector<TrainedWeight> trained;
+  for (Weight* weight : parts.weights()) {
+    const bool sensor = weight->name.starts_with("sensor.") || weight->name.starts_with("head.");
+    const bool decay = weight->value.rank() == 2 && !weight->name.ends_with(".rows");
+    trained.push_back({weight, decay, static_cast<float>(sensor ? config.head_learning_rate_scale : 1.0)});
+  }
+  return trained;
+}
+
+// n / (K n_c), the largest limited so that one rare example cannot rule a step.
+Tensor balanced_weights(const std::vector<EncodedExample>& examples, std::size_t classes) {
+  std::vector<double> counts(classes, 0);
+  for (const EncodedExample& example : examples) counts.at(static_cast<std::size_t>(example.label)) += 1;
+  std::vector<float> weights;
+  for (const double count : counts) {
+    const double weight = static_cast<double>(examples.size()) / (static_cast<double>(classes) * std::max(1.0, count));
+    weights.push_back(static_cast<float>(std::min(kLargestClassWeight, weight)));
+  }
+  return Tensor::from(weights);
+}
+
+std::size_t rarest_class(const std::vector<EncodedExample>& examples, std::size_t classes) {
+  std::vector<std::size_t> counts(classes, 0);
+  for (const EncodedExample& example : examples) ++counts.at(static_cast<std::size_t>(example.label));
+  return static_cast<std::size_t>(std::min_element(counts.begin(), counts.end()) - counts.begin());
+}
+
+}  // namespace
+
+Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data,
+                 const TrainRequest& request, std::string request_key)
+    : context_(context), model_(model), parts_(parts), data_(data), request_(request), key_(std::move(request_key)),
+      optimizer_(trained_weights(parts, request.config),
+                 {.weight_decay = static_cast<float>(request.config.weight_decay), .clip_norm = request.config.clip_norm}) {
+  const TrainConfig& config = request.config;
+  const auto count = static_cast<std::int64_t>(data.train.size());
+  steps_per_epoch_ = (count + config.batch_examples - 1) / config.batch_examples;
+  const auto by_epochs = static_cast<std::int64_t>(std::ceil(config.max_epochs * static_cast<double>(steps_per_epoch_)));
+  total_steps_ = config.max_steps > 0 ? config.max_steps : std::max(by_epochs, config.min_steps);
+  evaluation_steps_ = std::max<std::int64_t>(1, total_steps_ / config.evaluations);
+  metric_ = config.metric != "auto" ? config.metric : request.task == Task::kRegress ? "rmse" : "loss";
+  if (request.task == Task::kClassify) {
+    positive_ = rarest_class(data.train, parts.labels.size());
+    if (config.class_weights == "balanced") class_weights_ = balanced_weights(data.train, parts.labels.size());
+  }
+  std::filesystem::create_directories(request.work_folder);
+  resume();
+}
+
+float Trainer::class_weight(std::int32_t label) const {
+  return class_weights_ && label >= 0 ? class_weights_->data<float>()[label] : 1.0f;
+}
+
+// Each epoch has its own order, made from the seed alone.
+std::vector<std::size_t> Trainer::examples_of_step(std::int64_t step) {
+  const std::int64_t epoch = step / steps_per_epoch_;
+  if (epoch != order_epoch_) {
+    order_.resize(data_.train.size());
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    kernels::Random random(kernels::random_bits(request_.seed, static_cast<std::uint64_t>(epoch)));
+    for (std::size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+    order_epoch_ = epoch;
+  }
+  const auto begin = static_cast<std::size_t>((step % steps_per_epoch_) * request_.config.batch_examples);
+  const std::size_t end = std::min(order_.size(), begin + static_cast<std::size_t>(request_.config.batch_examples));
+  return {order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
+double Trainer::step_weight(const std::vector<std::size_t>& indices) const {
+  double weight = 0;
+  for (const std::size_t index : indices) {
+    const EncodedExample& example = data_.train[index];
+    const double each = request_.task == Task::kLanguageModel ? static_cast<double>(example.supervised()) : static_cast<double>(class_weight(example.label));
+    weight += static_cast<double>(example.weight) * each;
+  }
+  return weight;
+}
+
+TrainProgress Trainer::one_step(TrainObserver& observer) {
+  const TrainConfig& config = request_.config;
+  const std::vector<std::size_t> indices = examples_of_step(step_);
+  const double weight = step_weight(indices);
+  const float scale = weight > 0 ? static_cast<float>(1.0 / weight) : 0.0f;
+  const ActivationMode mode = config.activations == "recompute" ? ActivationMode::kRecompute : ActivationMode::kKeep;
+  optimizer_.zero_gradients();
+  double loss = 0;
+  std::uint64_t micro_batch = 0;
+  for (const auto& group : group_by_tokens(data_.train, indices, config.micro_batch_tokens)) {
+    if (observer.should_stop()) cancel();
+    std::vector<const EncodedExample*> batch;
+    for (const std::size_t index : group) {
+      batch.push_back(&data_.train[index]);
+      tokens_ += static_cast<std::int64_t>(data_.train[index].ids.size());
+    }
+    const std::uint64_t dropout_seed = kernels::random_bits(request_.seed ^ 0x5eedu, static_cast<std::uint64_t>(step_) * 1024 + micro_batch++);
+    loss += model_.train(context_, batch, scale, class_weights_ ? &*class_weights_ : nullptr, mode, dropout_seed).loss;
+  }
+  const auto warmup = static_cast<std::int64_t>(config.warmup_fraction * static_cast<double>(total_steps_));
+  TrainProgress progress;
+  progress.learning_rate = config.learning_rate * schedule_factor(config.schedule, step_, warmup, total_steps_);
+  progress.gradient_norm = optimizer_.step(context_, progress.learning_rate);
+  progress.step = ++step_;
+  progress.total_steps = total_steps_;
+  progress.epoch = static_cast<double>(step_) / static_cast<double>(steps_per_epoch_);
+  progress.loss = weight > 0 ? loss / weight : 0;
+  return progress;
+}
+
+void Trainer::validate(TrainProgress& progress) {
+  const auto outputs = outputs_of(context_, model_, data_.validation, 2 * request_.config.micro_batch_tokens);
+  const std::vector<Outcome> outcomes = outcomes_of(request_.task, data_.validation, outputs);
+  const double value = score(metric_, outcomes, parts_.labels, positive_);
+  progress.metric = metric_;
+  progress.validation_metric = value;
+  const bool better = std::isfinite(value) && (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));
+  if (better) {
+    best_score_ = value;
+    best_step_ = step_;
+    passes_without_gain_ = 0;
+    remember_best();
+  } else {
+    ++passes_without_gain_;
+  }
+  stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience && step_ >= request_.config.min_steps;
+}
+
+void Trainer::remember_best() {
+  best_.clear();
+  for (const TrainedWeight& trained : optimizer_.weights()) best_.push_back(trained.weight->value.clone());
+}
+
+void Trainer::restore_best() {
+  for (std::size_t i = 0; i < best_.size(); ++i) optimizer_.weights()[i].weight->value.copy_from(best_[i]);
+}
+
+void Trainer::save() const {
+  std::map<std::string, const Tensor*> tensors = optimizer_.tensors();
+  for (std::size_t i = 0; i < best_.size(); ++i) tensors["best." + optimizer_.weights()[i].weight->name] = &best_[i];
+  platform::json::object state{{"request", key_}, {"step", step_}, {"updates", optimizer_.steps()}, {"skipped", optimizer_.skipped()},
+                               {"best_step", best_step_}, {"without_gain", passes_without_gain_}, {"stopped", stopped_early_}};
+  if (best_score_) state["best_score"] = *best_score_;
+  save_checkpoint(request_.work_folder / "checkpoint.safetensors", tensors, state);
+}
+
+void Trainer::resume() {
+  auto checkpoint = load_checkpoint(request_.work_folder / "checkpoint.safetensors", key_);
+  if (!checkpoint) return;
+  const auto whole = [&](std::string_view key) { return platform::require_int(checkpoint->state, key, "checkpoint"); };
+  optimizer_.restore(checkpoint->tensors, whole("updates"), whole("skipped"));
+  step_ = whole("step");
+  best_step_ = whole("best_step");
+  passes_without_gain_ = whole("without_gain");
+  stopped_early_ = platform::require_bool(checkpoint->state, "stopped", "checkpoint");
+  if (const auto* best = platform::find(checkpoint->state, "best_score")) {
+    best_score_ = best->to_number<double>();
+    for (const TrainedWeight& trained : optimizer_.weights()) {
+      best_.push_back(std::move(checkpoint->tensors.at("best." + trained.weight->name)));
+    }
+  }
+}
+
+void Trainer::cancel() const {
+  throw Error(ErrorCode::kCancelled, "training stopped after step " + std::to_string(step_) + "; the same request goes on from its checkpoint");
+}
+
+TrainResult Trainer::run(TrainObserver& observer) {
+  const auto begin = Clock::now();
+  auto saved = begin;
+  const std::int64_t first = step_;
+  const auto seconds_since = [](Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); };
+  while (step_ < total_steps_ && !stopped_early_) {
+    if (observer.should_stop()) {
+      save();
+      cancel();
+    }
+    TrainProgress progress = one_step(observer);
+    if (!data_.validation.empty() && (step_ % evaluation_steps_ == 0 || step_ == total_steps_)) validate(progress);
+    const double seconds = seconds_since(begin);
+    progress.tokens_per_second = static_cast<double>(tokens_) / seconds;
+    progress.seconds_left = seconds / static_cast<double>(step_ - first) * static_cast<double>(total_steps_ - step_);
+    if (seconds_since(saved) > kCheckpointSeconds || step_ == total_steps_ || stopped_early_) {
+      save();
+      saved = Clock::now();
+    }
+    observer.on_step(progress);
+  }
+  TrainResult result;
+  if (!best_.empty()) restore_best();
+  result.steps = step_;
+  result.best_step = best_.empty() ? step_ : best_step_;
+  result.skipped_steps = optimizer_.skipped();
+  result.seconds = seconds_since(begin);
+  result.tokens_per_second = result.seconds > 0 ? static_cast<double>(tokens_) / result.seconds : 0;
+  result.trained_parameters = optimizer_.parameter_count();
+  result.validation_metric = best_score_;
+  result.metric = metric_;
+  return result;
+}
+
+}  // namespace finetune

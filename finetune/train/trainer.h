@@ -1,0 +1,67 @@
+// Trainer: the loop of an adapter's training. Which examples a step takes follows from seed and step number, so the step
+// number is the whole position in the data. Its state goes into one checkpoint file. Belongs to one thread.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "finetune/adapter/adapted_model.h"
+#include "finetune/train/checkpoint.h"
+#include "finetune/train/optimizer.h"
+#include "finetune/train/training_job.h"
+
+namespace finetune {
+
+struct TrainerData {
+  std::vector<EncodedExample> train;
+  std::vector<EncodedExample> validation;
+};
+
+class Trainer {
+ public:
+  /// `request_key` names base, data and settings; a checkpoint with another key is refused.
+  Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data, const TrainRequest& request,
+          std::string request_key);
+  /// Trains to the end (or resumes) and leaves the best weights in the parts. Throws kCancelled.
+  TrainResult run(TrainObserver& observer);
+
+ private:
+  std::vector<std::size_t> examples_of_step(std::int64_t step);
+  double step_weight(const std::vector<std::size_t>& indices) const;
+  TrainProgress one_step(TrainObserver& observer);
+  void validate(TrainProgress& progress);
+  void remember_best();
+  void restore_best();
+  void save() const;
+  void resume();
+  [[noreturn]] void cancel() const;
+  float class_weight(std::int32_t label) const;
+
+  kernels::Context& context_;
+  AdaptedModel& model_;
+  AdapterParts& parts_;
+  const TrainerData& data_;
+  const TrainRequest& request_;
+  std::string key_;
+  Optimizer optimizer_;
+  std::optional<kernels::Tensor> class_weights_;
+  std::size_t positive_ = 0;
+  std::string metric_;
+  std::int64_t steps_per_epoch_ = 1;
+  std::int64_t total_steps_ = 1;
+  std::int64_t evaluation_steps_ = 1;
+
+  std::int64_t step_ = 0;
+  std::int64_t best_step_ = 0;
+  std::int64_t passes_without_gain_ = 0;
+  bool stopped_early_ = false;
+  std::optional<double> best_score_;
+  std::vector<kernels::Tensor> best_;
+  std::vector<std::size_t> order_;
+  std::int64_t order_epoch_ = -1;
+  std::int64_t tokens_ = 0;  // of this process
+};
+
+}  // namespace finetune

@@ -1,0 +1,146 @@
+#include "finetune/train/training_job.h"
+
+#include <cmath>
+#include <set>
+
+#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/adapter/probe.h"
+#include "finetune/train/trainer.h"
+#include "platform/base/digest.h"
+#include "platform/base/file.h"
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+using platform::Split;
+
+constexpr std::size_t kProbeExamples = 3;
+
+std::vector<const platform::Example*> part_of(const std::vector<platform::Example>& examples, Split split) {
+  std::vector<const platform::Example*> part;
+  for (const platform::Example& example : examples) {
+    if (example.split == split) part.push_back(&example);
+  }
+  return part;
+}
+
+std::vector<std::string> labels_of(const TrainRequest& request, const std::vector<const platform::Example*>& train) {
+  if (request.task != Task::kClassify) return {};
+  std::set<std::string> found;
+  for (const platform::Example* example : train) {
+    if (example->label) found.insert(*example->label);
+  }
+  std::vector<std::string> labels = request.labels.empty() ? std::vector<std::string>(found.begin(), found.end()) : request.labels;
+  for (const std::string& label : found) {
+    if (std::find(labels.begin(), labels.end(), label) != labels.end()) continue;
+    throw Error(ErrorCode::kInvalidInput, "the training part has a label that is not listed: \"" + label + "\"", "labels");
+  }
+  if (labels.size() < 2) throw Error(ErrorCode::kInvalidInput, "classification needs at least two labels in the training part", "labels");
+  return labels;
+}
+
+void set_target_statistics(const std::vector<const platform::Example*>& train, AdapterParts& parts) {
+  double sum = 0, squares = 0;
+  for (const platform::Example* example : train) {
+    if (!example->value) throw Error(ErrorCode::kInvalidInput, "example " + example->id + " has no value", "value");
+    sum += *example->value;
+  }
+  parts.target_mean = sum / static_cast<double>(train.size());
+  for (const platform::Example* example : train) squares += (*example->value - parts.target_mean) * (*example->value - parts.target_mean);
+  const double deviation = std::sqrt(squares / static_cast<double>(train.size()));
+  parts.target_deviation = deviation > 1e-12 ? deviation : 1.0;
+}
+
+std::vector<EncodedExample> encode_all(const EncodingRules& rules, const std::vector<const platform::Example*>& examples) {
+  std::vector<EncodedExample> encoded;
+  for (const platform::Example* example : examples) encoded.push_back(encode_example(rules, *example, true));
+  return encoded;
+}
+
+LoraConfig lora_config(const TrainConfig& config) {
+  LoraConfig lora;
+  lora.r = config.r;
+  lora.lora_alpha = config.alpha;
+  lora.lora_dropout = config.dropout;
+  lora.target_modules = config.target_modules;
+  return lora;
+}
+
+std::string key_of(const TrainRequest& request, const Base& base) {
+  return platform::sha256_hex(platform::canonical_json(
+      json::object{{"base", base.digest}, {"tokenizer", base.tokenizer_digest}, {"dataset", platform::digest_of_file(request.dataset)},
+                   {"task", to_string(request.task)}, {"labels", platform::to_json(request.labels)},
+                   {"config", to_json(request.config)}, {"profile", request.profile}, {"seed", request.seed}}));
+}
+
+json::object training_record(const TrainRequest& request, const TrainResult& result) {
+  json::object record{{"config", to_json(request.config)}, {"seed", request.seed}, {"dataset", platform::digest_of_file(request.dataset)},
+                      {"steps", result.steps}, {"best_step", result.best_step}, {"skipped_steps", result.skipped_steps},
+                      {"metric", result.metric}};
+  if (result.validation_metric) record["validation_metric"] = *result.validation_metric;
+  return record;
+}
+
+// Written beside the target and renamed, so that an adapter folder is whole or absent.
+std::string write_adapter(const TrainRequest& request, AdapterParts& parts, Manifest manifest) {
+  const std::filesystem::path fresh = request.output_folder.string() + ".new";
+  std::filesystem::remove_all(fresh);
+  std::filesystem::create_directories(fresh);
+  parts.save(fresh);
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "sensor.safetensors"}) {
+    if (std::filesystem::exists(fresh / name)) manifest.files[name] = platform::digest_of_file(fresh / name);
+  }
+  platform::write_json_file(fresh / "anneal.json", to_json(manifest));
+  std::filesystem::remove_all(request.output_folder);
+  std::filesystem::rename(fresh, request.output_folder);
+  return adapter_digest(request.output_folder);
+}
+
+Manifest make_manifest(const TrainRequest& request, const Base& base, const AdapterParts& parts, const TrainResult& result) {
+  Manifest manifest;
+  manifest.task = parts.task;
+  manifest.labels = parts.labels;
+  manifest.target_mean = parts.target_mean;
+  manifest.target_deviation = parts.target_deviation;
+  manifest.base_digest = base.digest;
+  manifest.tokenizer_digest = base.tokenizer_digest;
+  if (!parts.schema.empty()) manifest.sensors = to_json(parts.schema);
+  manifest.profile = request.profile;
+  manifest.training = training_record(request, result);
+  return manifest;
+}
+
+}  // namespace
+
+TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer) {
+  request.config.validate();
+  kernels::Context context = kernels::Context::cpu(request.threads);
+  Base base = Base::load(request.base_folder);
+  const std::vector<platform::Example> examples = read_examples(request.dataset);
+  const auto train = part_of(examples, Split::kTrain);
+  if (train.empty()) throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its training part: " + request.dataset.string());
+  AdapterParts parts;
+  parts.task = request.task;
+  parts.labels = labels_of(request, train);
+  if (request.task == Task::kRegress) set_target_statistics(train, parts);
+  parts.schema = learn_sensor_schema(train, request.config.patch_size);
+  const EncodingRules rules{.tokenizer = &base.tokenizer, .schema = &parts.schema, .task = request.task, .labels = &parts.labels,
+                            .max_tokens = std::min(request.config.max_example_tokens, base.config.max_positions)};
+  TrainerData data{encode_all(rules, train), encode_all(rules, part_of(examples, Split::kValidation))};
+  parts.start(base, lora_config(request.config), request.seed);
+  AdaptedModel model(base, parts);
+  Trainer trainer(context, model, parts, data, request, key_of(request, base));
+  TrainResult result = trainer.run(observer);
+  Manifest manifest = make_manifest(request, base, parts, result);
+  std::vector<platform::Example> probe;
+  for (std::size_t i = 0; i < std::min(kProbeExamples, train.size()); ++i) probe.push_back(*train[i]);
+  manifest.probe = record_probe(context, model, rules, probe);
+  result.base_digest = base.digest;
+  result.adapter_digest = write_adapter(request, parts, std::move(manifest));
+  return result;
+}
+
+}  // namespace finetune
