@@ -40,13 +40,15 @@ class ReleaseFolder {
   /// Throws kNotFound if this version is not here.
   Release release(std::int64_t version) const;
   bool has(std::int64_t version) const;
+  /// Every whole release, rising.
+  std::set<std::int64_t> versions() const;
   /// Lays the release out from blobs that are all here (hard links, else copies). Nothing happens if it exists.
   Release stage(const Targets& targets);
   /// Makes `current` name this version, durably and at once.
   void switch_to(std::int64_t version);
   /// Removes `current`: there was no version before.
   void switch_to_none();
-  /// Removes releases, and blobs that no kept release or the download under way needs.
+  /// Removes the other releases, and every blob that no kept release needs.
   void prune(const std::set<std::int64_t>& kept);
 
  private:

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -25,6 +26,7 @@ struct Offer {
 
 /// What an update wants to tell the server; delivered later if the server is away.
 struct UpdateReport {
+  std::string key;  // the same when the same thing is told again after a power cut
   std::string deployment;
   std::int64_t version = 0;
   std::string state;      // name of an AgentState
@@ -34,12 +36,13 @@ struct UpdateReport {
   std::string detail;
 };
 
-/// The world as the updater sees it. `HttpPlant` speaks to a server; tests bring their own.
+/// The server as the updater sees it. `HttpPeer` speaks to a server; tests bring their own.
 class UpdatePeer {
  public:
   virtual ~UpdatePeer() = default;
   /// Appends what is missing of the blob to `partial`. Throws kUnavailable if it cannot finish now; bytes already there stay.
-  virtual void download(const std::string& digest, const std::filesystem::path& partial) = 0;
+  /// Throws kCorrupt if the server has more than `size` bytes under this name.
+  virtual void download(const std::string& digest, std::uint64_t size, const std::filesystem::path& partial) = 0;
   /// Queues a report durably; never waits for the server.
   virtual void report(const UpdateReport& report) = 0;
   /// False once the server has withdrawn this deployment; true if it is not known (the server is away).
@@ -86,6 +89,7 @@ class Updater {
  private:
   struct Record {
     AgentState state = AgentState::kIdle;
+    std::string attempt;  // id of this try, part of every report's key
     std::optional<Targets> targets;
     std::int64_t previous = 0;  // version to go back to; 0 = none
     std::optional<platform::Time> probation_since;
@@ -98,8 +102,11 @@ class Updater {
   void load();
   void save();
   void enter(AgentEvent event);
-  void fail(const std::string& code, const std::string& reason);
+  void fail(AgentEvent event, const std::string& code, const std::string& reason);
+  void refuse(const Offer& offer, const std::string& reason);
+  void restore_current();
   void tell(const std::string& execution, const std::string& finished);
+  bool abandonable() const;
   Outcome act();
   Outcome download();
   Outcome verify();
@@ -114,6 +121,7 @@ class Updater {
   ModelSlot& slot_;
   const platform::Clock& clock_;
   UpdaterOptions options_;
+  MetadataStore trust_;
   Record record_;
 };
 

@@ -1,0 +1,230 @@
+#include "deploy/agent/updater.h"
+
+#include <exception>
+#include <utility>
+
+#include "deploy/selector.h"
+#include "platform/base/error.h"
+#include "platform/base/id.h"
+#include "platform/base/json.h"
+
+namespace deploy {
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+
+constexpr std::int64_t kMostStarts = 3;  // of a first version that never gets through; then it is given up
+
+std::string code_of(const std::exception& failure) {
+  const auto* error = dynamic_cast<const Error*>(&failure);
+  return error != nullptr && error->code() == ErrorCode::kCorrupt ? "refused" : "failed";
+}
+
+}  // namespace
+
+Updater::Updater(ReleaseFolder& folder, UpdatePeer& peer, ModelSlot& slot, const platform::Clock& clock, UpdaterOptions options)
+    : folder_(folder), peer_(peer), slot_(slot), clock_(clock), options_(std::move(options)), trust_(folder.trust()) {}
+
+void Updater::load() {
+  if (!std::filesystem::exists(folder_.state_file())) return;
+  const json::value document = platform::read_json_file(folder_.state_file());
+  const json::object& object = platform::as_object(document, "state.json");
+  record_.state = agent_state_from(platform::require_string(object, "state", "state.json"));
+  record_.attempt = platform::require_string(object, "attempt", "state.json");
+  record_.previous = platform::require_int(object, "previous", "state.json");
+  record_.starts = platform::require_int(object, "starts", "state.json");
+  record_.code = platform::require_string(object, "code", "state.json");
+  record_.reason = platform::require_string(object, "reason", "state.json");
+  if (const json::value* targets = platform::find(object, "targets")) record_.targets = targets_from_json(*targets);
+  if (const json::value* since = platform::find(object, "probation_since")) record_.probation_since = platform::parse_time(since->as_string());
+}
+
+void Updater::save() {
+  json::object object{{"state", to_string(record_.state)}, {"attempt", record_.attempt}, {"previous", record_.previous},
+                      {"starts", record_.starts},          {"code", record_.code},       {"reason", record_.reason}};
+  if (record_.targets) object["targets"] = to_json(*record_.targets);
+  if (record_.probation_since) object["probation_since"] = platform::format_time(*record_.probation_since);
+  platform::write_json_file(folder_.state_file(), object);
+}
+
+void Updater::enter(AgentEvent event) {
+  record_.state = next_state(record_.state, event);
+  if (record_.state == AgentState::kIdle) record_ = Record{};
+  save();
+  if (options_.on_state) options_.on_state(record_.state, "saved");
+  if (record_.state != AgentState::kIdle) tell("proceeding", "none");
+}
+
+void Updater::fail(AgentEvent event, const std::string& code, const std::string& reason) {
+  options_.log.error("update failed", {{"state", to_string(record_.state)}, {"code", code}, {"reason", reason}});
+  record_.code = code;
+  record_.reason = reason;
+  enter(event);
+}
+
+void Updater::tell(const std::string& execution, const std::string& finished) {
+  const std::string state(to_string(record_.state));
+  peer_.report({record_.attempt + "/" + state + "/" + finished, record_.targets->deployment, record_.targets->version, state, execution, finished, record_.code,
+                record_.reason});
+}
+
+void Updater::restore_current() {
+  try {
+    slot_.restore(folder_.current());
+  } catch (const std::exception& failure) {
+    // The program goes on without a model, so that the next update can still reach it.
+    options_.log.error("the current version does not load", {{"reason", failure.what()}});
+  }
+}
+
+void Updater::resume() {
+  load();
+  const bool pending = record_.state != AgentState::kIdle;
+  if (pending) ++record_.starts;
+  const AgentState before = record_.state;
+  const bool at_first = record_.previous == 0 && record_.starts <= kMostStarts;
+  const AgentEvent event = at_first ? AgentEvent::kRestartedAtFirst : AgentEvent::kRestarted;
+  const AgentState after = next_state(before, event);
+  if (after == AgentState::kRollingBack && before != after)
+    fail(event, "interrupted", "the machine or the program stopped while " + std::string(to_string(before)));
+  else
+    enter(event);
+  if (after != AgentState::kRollingBack && after != AgentState::kActivating) restore_current();
+}
+
+void Updater::refuse(const Offer& offer, const std::string& reason) {
+  options_.log.error("bundle refused", {{"deployment", offer.deployment}, {"reason", reason}});
+  peer_.report({platform::new_uuid(), offer.deployment, 0, std::string(to_string(AgentState::kIdle)), "closed", "failure", "refused", reason});
+}
+
+bool Updater::offer(const Offer& offer) {
+  if (record_.state != AgentState::kIdle) return false;
+  try {
+    Targets targets = trust_.accept(offer.timestamp, offer.targets, clock_.now());
+    if (targets.deployment != offer.deployment) throw Error(ErrorCode::kCorrupt, "the bundle belongs to deployment " + targets.deployment);
+    if (!selects(targets.selector, options_.name, options_.labels))
+      throw Error(ErrorCode::kConflict, "the bundle is for \"" + targets.selector + "\", which this agent is not");
+    const std::optional<Release> current = folder_.current();
+    record_ = Record{};
+    record_.attempt = platform::new_uuid();
+    record_.targets = std::move(targets);
+    record_.previous = current ? current->targets.version : 0;
+  } catch (const Error& error) {
+    refuse(offer, error.what());
+    return false;
+  }
+  if (record_.previous == record_.targets->version) {
+    tell("closed", "success");
+    record_ = Record{};
+    return false;
+  }
+  enter(AgentEvent::kOffered);
+  return true;
+}
+
+bool Updater::abandonable() const {
+  return record_.state != AgentState::kIdle && record_.state != AgentState::kCommitted && record_.state != AgentState::kRollingBack;
+}
+
+bool Updater::step() {
+  if (record_.state == AgentState::kIdle) return false;
+  try {
+    if (abandonable() && !peer_.still_wanted(record_.targets->deployment)) {
+      fail(AgentEvent::kWithdrawn, "withdrawn", "the server took the deployment back");
+      return true;
+    }
+    if (act() == Outcome::kWait) return false;
+    if (options_.on_state) options_.on_state(record_.state, "done");
+    enter(AgentEvent::kDone);
+  } catch (const std::exception& failure) {
+    if (!abandonable()) {
+      options_.log.error("state will be tried again", {{"state", to_string(record_.state)}, {"reason", failure.what()}});
+      return false;
+    }
+    fail(AgentEvent::kFailed, code_of(failure), failure.what());
+  }
+  return true;
+}
+
+Updater::Outcome Updater::act() {
+  switch (record_.state) {
+    case AgentState::kIdle: return Outcome::kWait;
+    case AgentState::kDownloading: return download();
+    case AgentState::kVerifying: return verify();
+    case AgentState::kStaging: return stage();
+    case AgentState::kActivating: return activate();
+    case AgentState::kProbation: return probation();
+    case AgentState::kCommitted: return commit();
+    case AgentState::kRollingBack: return roll_back();
+  }
+  return Outcome::kWait;
+}
+
+Updater::Outcome Updater::download() {
+  for (const auto& [path, file] : record_.targets->files) {
+    if (folder_.blobs().has(file.digest)) continue;
+    try {
+      peer_.download(file.digest, file.size, folder_.blobs().partial(file.digest));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUnavailable) throw;
+      options_.log.warning("download goes on later", {{"file", path}, {"reason", error.what()}});
+      return Outcome::kWait;
+    }
+    folder_.blobs().admit(file.digest, file.size);
+  }
+  return Outcome::kDone;
+}
+
+Updater::Outcome Updater::verify() {
+  for (const auto& [path, file] : record_.targets->files) folder_.blobs().verify(file.digest, file.size);
+  return Outcome::kDone;
+}
+
+Updater::Outcome Updater::stage() {
+  folder_.stage(*record_.targets);
+  return Outcome::kDone;
+}
+
+Updater::Outcome Updater::activate() {
+  slot_.prepare(folder_.release(record_.targets->version));
+  folder_.switch_to(record_.targets->version);
+  slot_.activate();
+  return Outcome::kDone;
+}
+
+Updater::Outcome Updater::probation() {
+  const platform::Time now = clock_.now();
+  if (!record_.probation_since || now < *record_.probation_since) {  // also after the clock was set back
+    record_.probation_since = now;
+    save();
+  }
+  slot_.check();
+  return now - *record_.probation_since >= std::chrono::seconds(record_.targets->soak_seconds) ? Outcome::kDone : Outcome::kWait;
+}
+
+Updater::Outcome Updater::commit() {
+  tell("closed", "success");
+  std::set<std::int64_t> kept{record_.targets->version};
+  if (record_.previous != 0) kept.insert(record_.previous);
+  folder_.prune(kept);
+  return Outcome::kDone;
+}
+
+Updater::Outcome Updater::roll_back() {
+  const std::optional<Release> current = folder_.current();
+  if (record_.previous == 0) {
+    if (current) folder_.switch_to_none();
+  } else if (!current || current->targets.version != record_.previous) {
+    folder_.switch_to(record_.previous);
+  }
+  slot_.restore(folder_.current());
+  tell("closed", "failure");
+  std::set<std::int64_t> kept = folder_.versions();
+  kept.erase(record_.targets->version);
+  folder_.prune(kept);
+  return Outcome::kDone;
+}
+
+}  // namespace deploy
