@@ -1,0 +1,160 @@
+#include "finetune/model/transformer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/ops/cross_entropy.h"
+#include "tests/support/tiny_base.h"
+
+namespace finetune {
+namespace {
+
+using kernels::Context;
+using kernels::Tensor;
+
+using Documents = std::vector<std::vector<std::int32_t>>;
+
+PackedBatch packed(const Documents& documents) {
+  std::vector<std::span<const std::int32_t>> spans(documents.begin(), documents.end());
+  return pack_documents(spans);
+}
+
+Tensor next_tokens(const Documents& documents) {
+  std::vector<std::int32_t> targets;
+  for (const auto& document : documents) {
+    targets.insert(targets.end(), document.begin() + 1, document.end());
+    targets.push_back(kernels::kIgnoredTarget);
+  }
+  return Tensor::from(targets);
+}
+
+struct TinyModel {
+  ModelConfig config = support::tiny_config(40);
+  ModelWeights weights;
+  Context context = Context::cpu(1);
+
+  explicit TinyModel(bool tied = true) {
+    config.tie_word_embeddings = tied;
+    kernels::Random random(3);
+    weights = random_weights(config, random);
+    weights.for_each([](Weight& weight) {
+      if (weight.value.rank() != 2) return;
+      for (float& value : weight.value.values<float>()) value *= 10.0f;
+    });
+  }
+
+  double loss(Transformer& transformer, const Documents& documents, ActivationMode mode, bool backward) {
+    const PackedBatch batch = packed(documents);
+    const Tensor& hidden = transformer.forward(context, batch, nullptr, mode);
+    Tensor dhidden(hidden.shape());
+    LinearWeight& head = weights.output_head();
+    const kernels::LossSum sum = kernels::linear_cross_entropy(context, hidden, head.packed, next_tokens(documents), nullptr, {},
+                                                               backward ? &dhidden : nullptr, backward && head.trained() ? &head.gradient : nullptr);
+    if (backward) transformer.backward(context, batch, dhidden, nullptr);
+    return sum.loss;
+  }
+};
+
+const Documents kDocuments = {{1, 5, 9, 33, 2, 7}, {4, 4, 8}, {11, 12, 13, 14, 15, 16, 17, 18, 39}};
+
+// Along a direction d, the loss must rise by g . d.
+void check_direction(TinyModel& model, Transformer& transformer, Weight& weight, const std::vector<float>& direction, const char* what) {
+  double expected = 0;
+  std::span<const float> gradient = weight.gradient.values<float>();
+  for (std::size_t i = 0; i < direction.size(); ++i) expected += static_cast<double>(gradient[i]) * static_cast<double>(direction[i]);
+  const auto moved = [&](float by) {
+    Tensor before = weight.value.clone();
+    std::span<float> values = weight.value.values<float>();
+    for (std::size_t i = 0; i < direction.size(); ++i) values[i] += by * direction[i];
+    model.weights.refresh();
+    const double loss = model.loss(transformer, kDocuments, ActivationMode::kNone, false);
+    weight.value.copy_from(before);
+    model.weights.refresh();
+    return loss;
+  };
+  const float step = 4e-3f;
+  const double measured = (moved(step) - moved(-step)) / (2.0 * static_cast<double>(step));
+  EXPECT_NEAR(measured, expected, 0.02 * std::fabs(expected) + 0.02) << weight.name << " " << what;
+}
+
+TEST(Transformer, GradientOfEveryWeightIsTheSlopeOfTheLoss) {
+  for (const bool tied : {true, false}) {
+    TinyModel model(tied);
+    model.weights.make_trainable();
+    Transformer transformer(model.config, model.weights, nullptr);
+    model.loss(transformer, kDocuments, ActivationMode::kKeep, true);
+    kernels::Random random(5);
+    model.weights.for_each([&](Weight& weight) {
+      std::vector<float> along(weight.gradient.values<float>().begin(), weight.gradient.values<float>().end());
+      double norm = 0;
+      for (const float value : along) norm += static_cast<double>(value) * static_cast<double>(value);
+      for (float& value : along) value /= static_cast<float>(std::sqrt(norm) + 1e-12);
+      check_direction(model, transformer, weight, along, "along the gradient");
+      std::vector<float> anywhere(along.size());
+      for (float& value : anywhere) value = static_cast<float>(random.normal() / std::sqrt(static_cast<double>(along.size())));
+      check_direction(model, transformer, weight, anywhere, "anywhere");
+    });
+  }
+}
+
+TEST(Transformer, PackedDocumentsDoNotSeeEachOther) {
+  TinyModel model;
+  Transformer transformer(model.config, model.weights, nullptr);
+  double apart = 0;
+  for (const auto& document : kDocuments) apart += model.loss(transformer, {document}, ActivationMode::kNone, false);
+  EXPECT_NEAR(model.loss(transformer, kDocuments, ActivationMode::kNone, false), apart, 1e-4);
+}
+
+TEST(Transformer, RecomputedActivationsGiveTheSameGradients) {
+  TinyModel kept, recomputed;
+  for (TinyModel* model : {&kept, &recomputed}) {
+    model->weights.make_trainable();
+    Transformer transformer(model->config, model->weights, nullptr);
+    model->loss(transformer, kDocuments, model == &kept ? ActivationMode::kKeep : ActivationMode::kRecompute, true);
+  }
+  std::vector<const Tensor*> gradients;
+  kept.weights.for_each([&](Weight& weight) { gradients.push_back(&weight.gradient); });
+  std::size_t at = 0;
+  recomputed.weights.for_each([&](Weight& weight) {
+    const std::span<const float> a = gradients[at++]->values<float>();
+    const std::span<const float> b = static_cast<const Tensor&>(weight.gradient).values<float>();
+    EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin())) << weight.name;
+  });
+}
+
+TEST(Transformer, CachedTokensGiveTheSameHiddenStates) {
+  TinyModel model;
+  Transformer transformer(model.config, model.weights, nullptr);
+  const std::vector<std::int32_t>& document = kDocuments[2];
+  const Tensor whole = transformer.forward(model.context, packed({document}), nullptr, ActivationMode::kNone).clone();
+  KeyValueCache cache(model.config, 16);
+  std::vector<float> rows;
+  for (const std::vector<std::int32_t>& piece : {std::vector<std::int32_t>(document.begin(), document.begin() + 4),
+                                                 std::vector<std::int32_t>{document[4]},
+                                                 std::vector<std::int32_t>(document.begin() + 5, document.end())}) {
+    const Tensor& hidden = transformer.forward_cached(model.context, packed({piece}), nullptr, cache);
+    rows.insert(rows.end(), hidden.values<float>().begin(), hidden.values<float>().end());
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_NEAR(rows[i], whole.values<float>()[i], 1e-4f) << i;
+}
+
+TEST(ModelConfig, RefusesAnUnknownFamilyAndListsTheKnown) {
+  platform::json::value config = to_json(support::tiny_config());
+  config.as_object()["model_type"] = "mamba";
+  try {
+    model_config_from_json(config);
+    FAIL();
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput);
+    EXPECT_NE(std::string(error.what()).find("supported: llama"), std::string::npos);
+  }
+}
+
+TEST(ModelConfig, SurvivesItsOwnConfigJson) {
+  const ModelConfig config = support::tiny_config();
+  EXPECT_EQ(platform::canonical_json(to_json(model_config_from_json(to_json(config)))), platform::canonical_json(to_json(config)));
+}
+
+}  // namespace
+}  // namespace finetune

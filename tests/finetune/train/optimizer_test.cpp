@@ -1,0 +1,33 @@
+#include "finetune/train/optimizer.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace finetune {
+namespace {
+
+TEST(Schedule, WarmsUpAndFallsToZero) {
+  EXPECT_LT(schedule_factor("cosine", 0, 10, 100), 0.2);
+  EXPECT_NEAR(schedule_factor("cosine", 10, 10, 100), 1.0, 1e-12);
+  EXPECT_NEAR(schedule_factor("cosine", 55, 10, 100), 0.5, 1e-12);
+  EXPECT_NEAR(schedule_factor("linear", 55, 10, 100), 0.5, 1e-12);
+  EXPECT_EQ(schedule_factor("constant", 99, 10, 100), 1.0);
+  EXPECT_THROW(schedule_factor("triangle", 20, 10, 100), platform::Error);
+}
+
+TEST(Optimizer, SkipsAndCountsAStepWithANonFiniteGradient) {
+  Weight weight;
+  weight.name = "w";
+  weight.value = kernels::Tensor::from(std::vector<float>{1.0f, 2.0f});
+  weight.gradient = kernels::Tensor::from(std::vector<float>{0.5f, std::numeric_limits<float>::quiet_NaN()});
+  Optimizer optimizer({{&weight}}, {});
+  kernels::Context context = kernels::Context::cpu(1);
+  optimizer.step(context, 0.1);
+  EXPECT_EQ(optimizer.skipped(), 1);
+  EXPECT_EQ(optimizer.steps(), 0);
+  EXPECT_EQ(weight.value.data<float>()[0], 1.0f);
+}
+
+}  // namespace
+}  // namespace finetune

@@ -1,0 +1,120 @@
+#include "finetune/train/training_job.h"
+
+#include <gtest/gtest.h>
+
+#include "finetune/adapter/manifest.h"
+#include "platform/dataset/example.h"
+#include "tests/support/tiny_base.h"
+
+namespace finetune {
+namespace {
+
+// Three classes that follow from one number and one word.
+void write_dataset(const std::filesystem::path& file, int count) {
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    platform::Example example;
+    example.id = "r" + std::to_string(i);
+    example.split = i % 5 == 3 ? platform::Split::kValidation : i % 5 == 4 ? platform::Split::kTest : platform::Split::kTrain;
+    const int kind = i % 3;
+    example.prompt = std::string("bearing ") + (kind == 2 ? "hot" : "cold") + " {{ number:load }}";
+    example.numbers["load"] = kind == 0 ? 1.0 + 0.01 * i : -1.0 - 0.01 * i;
+    example.label = kind == 0 ? "high" : kind == 1 ? "low" : "hot";
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(file, lines);
+}
+
+struct StopAfter final : TrainObserver {
+  std::int64_t steps;
+  std::int64_t seen = 0;
+  explicit StopAfter(std::int64_t limit) : steps(limit) {}
+  void on_step(const TrainProgress& progress) override { seen = progress.step; }
+  bool should_stop() override { return seen >= steps; }
+};
+
+class TrainingJob : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    support::write_tiny_base(folder_.path() / "base");
+    write_dataset(folder_.path() / "data.jsonl", 120);
+  }
+  TrainRequest request(const std::string& name, std::int64_t steps) const {
+    TrainRequest request;
+    request.base_folder = folder_.path() / "base";
+    request.dataset = folder_.path() / "data.jsonl";
+    request.config.max_steps = steps;
+    request.config.batch_examples = 16;
+    request.config.r = 4;
+    request.config.dropout = 0.1;
+    request.config.learning_rate = 5e-3;
+    request.work_folder = folder_.path() / (name + ".work");
+    request.output_folder = folder_.path() / name;
+    request.threads = 1;
+    return request;
+  }
+  platform::TemporaryFolder folder_;
+};
+
+TEST_F(TrainingJob, LearnsWhatTheDataSaysAndBeatsTheMajority) {
+  TrainObserver observer;
+  const TrainResult result = train_adapter(request("adapter", 150), observer);
+  EXPECT_EQ(result.adapter_digest, adapter_digest(folder_.path() / "adapter"));
+  EvaluateRequest evaluation;
+  evaluation.base_folder = folder_.path() / "base";
+  evaluation.adapter_folder = folder_.path() / "adapter";
+  evaluation.dataset = folder_.path() / "data.jsonl";
+  evaluation.predictions_file = folder_.path() / "predictions.jsonl";
+  evaluation.threads = 1;
+  const EvaluationReport report = evaluate_adapter(evaluation);
+  EXPECT_GE(report.score("accuracy")->value, 0.9);
+  EXPECT_LT(report.baseline("majority", "accuracy")->value, 0.5);
+  EXPECT_GE(report.baseline("linear", "accuracy")->value, 0.9);
+  EXPECT_EQ(platform::canonical_json(to_json(evaluation_report_from_json(to_json(report)))), platform::canonical_json(to_json(report)));
+  EXPECT_TRUE(std::filesystem::exists(evaluation.predictions_file));
+}
+
+TEST_F(TrainingJob, AnInterruptedTrainingEndsInTheSameBytes) {
+  TrainObserver observer;
+  const TrainResult whole = train_adapter(request("whole", 60), observer);
+  for (const std::int64_t steps : {7, 31, 44}) {
+    StopAfter stopping(steps);
+    try {
+      train_adapter(request("pieces", 60), stopping);
+      FAIL() << "was not stopped";
+    } catch (const platform::Error& error) {
+      ASSERT_EQ(error.code(), platform::ErrorCode::kCancelled);
+    }
+  }
+  const TrainResult pieces = train_adapter(request("pieces", 60), observer);
+  EXPECT_EQ(pieces.adapter_digest, whole.adapter_digest);
+  for (const char* name : {"adapter_model.safetensors", "sensor.safetensors", "anneal.json"}) {
+    EXPECT_EQ(platform::read_file(folder_.path() / "whole" / name), platform::read_file(folder_.path() / "pieces" / name)) << name;
+  }
+}
+
+TEST_F(TrainingJob, RefusesTheCheckpointOfAnotherRequest) {
+  StopAfter stopping(3);
+  EXPECT_THROW(train_adapter(request("other", 20), stopping), platform::Error);
+  TrainRequest changed = request("other", 20);
+  changed.config.learning_rate = 1e-3;
+  TrainObserver observer;
+  try {
+    train_adapter(changed, observer);
+    FAIL();
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kConflict);
+  }
+}
+
+TEST(TrainConfig, RefusesAnUnknownKeyWithTheNearestKnown) {
+  try {
+    train_config_from_json(platform::json::object{{"learning_rat", 0.1}});
+    FAIL();
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("learning_rate"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace finetune
