@@ -1,0 +1,130 @@
+#include "platform/store/database.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "platform/base/digest.h"
+#include "platform/store/transaction.h"
+
+namespace platform {
+
+struct Database::Pool {
+  std::mutex mutex;
+  std::condition_variable freed;
+  std::vector<std::unique_ptr<pqxx::connection>> idle;
+  int out = 0;  // checked out at this moment
+};
+
+Database::Database(DatabaseOptions options, Log log) : options_(std::move(options)), log_(std::move(log)), pool_(std::make_unique<Pool>()) {}
+Database::~Database() = default;
+
+Lease::Lease(Database& database) : database_(database) {
+  Database::Pool& pool = *database_.pool_;
+  {
+    std::unique_lock lock(pool.mutex);
+    const auto free = [&] { return pool.out < database_.options_.connections; };
+    if (!pool.freed.wait_for(lock, database_.options_.wait, free)) {
+      throw Error(ErrorCode::kUnavailable, "all " + std::to_string(database_.options_.connections) + " database connections are busy; try again");
+    }
+    ++pool.out;
+    if (!pool.idle.empty()) {
+      connection_ = std::move(pool.idle.back());
+      pool.idle.pop_back();
+    }
+  }
+  if (connection_ && connection_->is_open()) return;
+  try {
+    connection_ = std::make_unique<pqxx::connection>(database_.options_.connection);
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(pool.mutex);
+    --pool.out;
+    pool.freed.notify_one();
+    throw Error(ErrorCode::kUnavailable, std::string("the database cannot be reached: ") + error.what());
+  }
+}
+
+Lease::~Lease() {
+  Database::Pool& pool = *database_.pool_;
+  const std::lock_guard lock(pool.mutex);
+  --pool.out;
+  if (connection_ && connection_->is_open()) pool.idle.push_back(std::move(connection_));
+  pool.freed.notify_one();
+}
+
+void Lease::drop() { connection_.reset(); }
+
+bool asks_to_repeat() {
+  try {
+    throw;
+  } catch (const pqxx::serialization_failure&) {
+    return true;
+  } catch (const pqxx::deadlock_detected&) {
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+void throw_database_error(bool& broken) {
+  broken = false;
+  try {
+    throw;
+  } catch (const pqxx::broken_connection& error) {
+    broken = true;
+    throw Error(ErrorCode::kUnavailable, std::string("the database went away: ") + error.what());
+  } catch (const pqxx::in_doubt_error& error) {
+    broken = true;
+    throw Error(ErrorCode::kUnavailable, std::string("the database went away during a commit; ask again: ") + error.what());
+  } catch (const pqxx::transaction_rollback& error) {
+    broken = true;
+    throw Error(ErrorCode::kUnavailable, std::string("the database gave a transaction up; try again: ") + error.what());
+  } catch (const pqxx::unique_violation& error) {
+    throw Error(ErrorCode::kConflict, std::string("it exists already: ") + error.what());
+  } catch (const pqxx::foreign_key_violation& error) {
+    throw Error(ErrorCode::kConflict, std::string("it refers to what is not there, or is still referred to: ") + error.what());
+  } catch (const pqxx::disk_full& error) {
+    throw Error(ErrorCode::kDiskFull, std::string("the database's disk is full; free space on it: ") + error.what());
+  } catch (const pqxx::sql_error& error) {
+    // 57P01..57P03: the server shuts down or starts up; 53300: too many connections.
+    const std::string state = error.sqlstate();
+    broken = state.rfind("57P", 0) == 0;
+    if (broken || state == "53300") throw Error(ErrorCode::kUnavailable, std::string("the database is not available: ") + error.what());
+    throw Error(ErrorCode::kInternal, std::string("database error ") + state + ": " + error.what());
+  } catch (const std::exception& error) {
+    broken = true;
+    throw Error(ErrorCode::kInternal, std::string("database error: ") + error.what());
+  }
+}
+
+void Database::check() {
+  transact(*this, [](pqxx::work& work) { work.exec1("SELECT 1"); });
+}
+
+void Database::migrate() {
+  // Any constant does, as long as every program of ours takes the same lock.
+  constexpr std::int64_t kMigrationLock = 0x616e6e65616c;
+  int newest = 0;
+  for (const Migration& migration : migrations()) {
+    newest = migration.number;
+    const std::string checksum = sha256_hex(migration.sql);
+    const bool applied_now = transact(*this, [&](pqxx::work& work) {
+      work.exec_params("SELECT pg_advisory_xact_lock($1)", kMigrationLock);
+      work.exec0("CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
+      const pqxx::result known = work.exec_params("SELECT checksum FROM schema_migrations WHERE number = $1", migration.number);
+      if (!known.empty()) {
+        if (known[0][0].as<std::string>() == checksum) return false;
+        throw Error(ErrorCode::kCorrupt, "migration " + migration.name + " was applied with another text; use the program version that made this database, or restore a backup");
+      }
+      work.exec(migration.sql);
+      work.exec_params("INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)", migration.number, migration.name, checksum);
+      return true;
+    });
+    if (applied_now) log_.info("migration applied", {{"migration", migration.name}});
+  }
+  const int found = transact(*this, [](pqxx::work& work) { return work.exec1("SELECT coalesce(max(number), 0) FROM schema_migrations")[0].as<int>(); });
+  if (found > newest) {
+    throw Error(ErrorCode::kCorrupt, "the database is at migration " + std::to_string(found) + ", newer than this program's " + std::to_string(newest) + "; use the newer program");
+  }
+}
+
+}  // namespace platform

@@ -1,0 +1,11 @@
+# Writes OUTPUT, a C++ file that holds the SQL files of LIST (names with commas between, in order) as raw string literals.
+set(rows "")
+string(REPLACE "," ";" LIST "${LIST}")
+foreach(name IN LISTS LIST)
+  file(READ ${FOLDER}/${name} sql)
+  string(SUBSTRING ${name} 0 4 number)
+  math(EXPR number "${number}")
+  string(APPEND rows "      {${number}, \"${name}\", R\"anneal_sql(${sql})anneal_sql\"},\n")
+endforeach()
+file(WRITE ${OUTPUT}.new "#include \"platform/store/database.h\"\n\nnamespace platform {\n\nconst std::vector<Migration>& migrations() {\n  static const std::vector<Migration> kMigrations{\n${rows}  };\n  return kMigrations;\n}\n\n}  // namespace platform\n")
+file(COPY_FILE ${OUTPUT}.new ${OUTPUT} ONLY_IF_DIFFERENT)

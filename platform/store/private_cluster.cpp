@@ -1,0 +1,187 @@
+#include "platform/store/private_cluster.h"
+
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <thread>
+#include <vector>
+
+#include "platform/base/digest.h"
+#include "platform/base/file.h"
+#include "platform/store/transaction.h"
+
+namespace platform {
+namespace {
+
+constexpr std::size_t kLongestSocketPath = 107;
+
+// The newest PostgreSQL that is installed the Debian way, or the one on PATH.
+std::filesystem::path find_programs() {
+  std::vector<std::filesystem::path> found;
+  std::error_code ignored;
+  for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
+    if (std::filesystem::exists(version.path() / "bin/postgres")) found.push_back(version.path() / "bin");
+  }
+  std::sort(found.begin(), found.end());
+  if (!found.empty()) return found.back();
+  for (const char* folder : {"/usr/local/bin", "/usr/bin"}) {
+    if (std::filesystem::exists(std::filesystem::path(folder) / "postgres")) return folder;
+  }
+  throw Error(ErrorCode::kNotFound, "PostgreSQL is not installed: no /usr/lib/postgresql/*/bin/postgres; apt-get install postgresql, or pass --database");
+}
+
+const passwd* server_user() {
+  if (::geteuid() != 0) return nullptr;
+  const passwd* user = ::getpwnam("postgres");
+  if (user == nullptr) throw Error(ErrorCode::kNotFound, "there is no user `postgres` to run the database as; apt-get install postgresql");
+  return user;
+}
+
+// PostgreSQL refuses to run as root, so what it must reach belongs to its own user; the folders above only need to be passable.
+void give_to(const std::filesystem::path& folder, const passwd* user) {
+  std::filesystem::create_directories(folder);
+  ::chmod(folder.c_str(), 0700);
+  if (user == nullptr) return;
+  if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0) throw_errno("giving " + folder.string() + " to postgres", errno);
+  for (std::filesystem::path above = folder.parent_path(); above != above.root_path(); above = above.parent_path()) {
+    struct stat facts {};
+    if (::stat(above.c_str(), &facts) != 0 || facts.st_uid == user->pw_uid) continue;
+    if ((facts.st_mode & S_IXOTH) == 0) ::chmod(above.c_str(), (facts.st_mode & 07777) | S_IXOTH);
+  }
+}
+
+std::string last_lines(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return "(no log)";
+  const std::string text = read_file(path);
+  return text.size() <= 1500 ? text : "..." + text.substr(text.size() - 1500);
+}
+
+}  // namespace
+
+PrivateCluster::PrivateCluster(const DataFolder& data, Log log, PrivateClusterOptions options)
+    : cluster_(data.postgres() / "cluster"), socket_folder_(data.postgres() / "socket"), log_file_(data.postgres() / "server.log"), programs_(find_programs()), log_(std::move(log)), options_(options) {
+  // A Unix socket's path is short by law; a deep data folder gets one under /tmp, named by the folder.
+  if ((socket_folder_ / ".s.PGSQL.5432").string().size() > kLongestSocketPath) {
+    socket_folder_ = std::filesystem::path("/tmp") / ("anneal-" + sha256_hex(data.root.string()).substr(0, 16));
+  }
+  const passwd* user = server_user();
+  std::filesystem::create_directories(data.root);
+  give_to(data.postgres(), user);
+  give_to(socket_folder_, user);
+  if (!std::filesystem::exists(cluster_ / "PG_VERSION")) initialise();
+  start();
+}
+
+PrivateCluster::~PrivateCluster() { stop(); }
+
+ProcessOptions PrivateCluster::process_options() const {
+  ProcessOptions options;
+  if (const passwd* user = server_user()) {
+    options.user = user->pw_uid;
+    options.group = user->pw_gid;
+  }
+  options.working_folder = cluster_.parent_path();
+  // Messages that the rest of the program reads must not depend on the machine's language.
+  options.environment["LC_ALL"] = "C.UTF-8";
+  options.log_file = log_file_;
+  return options;
+}
+
+void PrivateCluster::initialise() {
+  log_.info("making the private database", {{"folder", cluster_.string()}});
+  // Into a folder beside it, so that a cluster that is there is whole.
+  const std::filesystem::path fresh = cluster_.string() + ".new";
+  std::error_code ignored;
+  std::filesystem::remove_all(fresh, ignored);
+  ProcessOptions options = process_options();
+  options.log_file.reset();
+  const CommandOutput made = run_command({(programs_ / "initdb").string(), "--pgdata", fresh.string(), "--username", "anneal", "--auth", "trust", "--encoding", "UTF8",
+                                          "--locale", "C.UTF-8", "--no-instructions"},
+                                         options);
+  if (made.exit_code != 0) throw Error(ErrorCode::kUnavailable, "the private database cannot be made: " + made.text);
+  std::filesystem::rename(fresh, cluster_);
+  sync_folder(cluster_.parent_path());
+}
+
+std::optional<int> PrivateCluster::postmaster() const {
+  std::error_code ignored;
+  const std::filesystem::path file = cluster_ / "postmaster.pid";
+  if (!std::filesystem::exists(file, ignored)) return std::nullopt;
+  const int pid = std::atoi(read_file(file).c_str());
+  if (pid <= 0 || ::kill(pid, 0) != 0) return std::nullopt;
+  // The pid may have been given to another program since.
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", ignored);
+  return program.filename() == "postgres" ? std::optional<int>(pid) : std::nullopt;
+}
+
+bool PrivateCluster::is_gone() {
+  if (server_ && server_->poll()) server_.reset();
+  return !postmaster();
+}
+
+void PrivateCluster::start() {
+  if (is_gone()) {
+    std::vector<std::string> command{(programs_ / "postgres").string(), "-D", cluster_.string(), "-k", socket_folder_.string()};
+    for (const char* setting : {"listen_addresses=", "port=5432", "unix_socket_permissions=0700", "max_connections=64", "shared_buffers=128MB", "logging_collector=off",
+                                "log_min_messages=warning", "timezone=UTC", "dynamic_shared_memory_type=posix"}) {
+      command.insert(command.end(), {"-c", setting});
+    }
+    if (!options_.durable) command.insert(command.end(), {"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"});
+    ProcessOptions options = process_options();
+    options.stop_signal = SIGINT;  // fast shutdown
+    options.stop_grace = std::chrono::seconds(30);
+    server_.emplace(command, options);
+  }
+  wait_until_ready();
+}
+
+bool PrivateCluster::answers() const {
+  ProcessOptions options = process_options();
+  options.log_file.reset();
+  return run_command({(programs_ / "pg_isready").string(), "--quiet", "--host", socket_folder_.string(), "--dbname", "postgres"}, options).exit_code == 0;
+}
+
+void PrivateCluster::wait_until_ready() {
+  const auto deadline = std::chrono::steady_clock::now() + options_.start_limit;
+  while (!answers()) {
+    const bool died = server_ && server_->poll();
+    if (died) {
+      // A backend of a killed postmaster may hold the cluster for a moment longer.
+      server_.reset();
+      if (std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        start();
+        return;
+      }
+    }
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw Error(ErrorCode::kUnavailable, "the private database does not start; its log " + log_file_.string() + " ends with:\n" + last_lines(log_file_));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  const std::string host = "host=" + socket_folder_.string() + " user=anneal dbname=postgres";
+  Database postgres({.connection = host, .connections = 1});
+  const bool known = transact(postgres, [](pqxx::work& work) { return !work.exec("SELECT 1 FROM pg_database WHERE datname = 'anneal'").empty(); });
+  if (known) return;
+  Lease lease(postgres);
+  try {
+    pqxx::nontransaction(lease.connection()).exec0("CREATE DATABASE anneal");
+  } catch (const pqxx::sql_error& error) {
+    // 42P04, 23505: a process that started beside us was first.
+    if (error.sqlstate() != "42P04" && error.sqlstate() != "23505") throw Error(ErrorCode::kUnavailable, std::string("the database `anneal` cannot be made: ") + error.what());
+  }
+}
+
+void PrivateCluster::stop() {
+  if (server_) server_->stop();
+  server_.reset();
+}
+
+std::string PrivateCluster::connection_string() const { return "host=" + socket_folder_.string() + " user=anneal dbname=anneal"; }
+
+}  // namespace platform

@@ -1,0 +1,67 @@
+// How a store talks to the database: `transact(database, [&](pqxx::work& work) { ... })`. Included by platform/store only.
+// The function may run more than once: it is repeated from the start when PostgreSQL reports a serialisation failure or a
+// deadlock, so it touches nothing but its own result. Everything that the client library throws becomes platform::Error.
+#pragma once
+
+#include <pqxx/pqxx>
+#include <utility>
+
+#include "platform/store/database.h"
+
+namespace platform {
+
+/// A connection out of the pool for the time of one transaction. Not thread-safe.
+class Lease {
+ public:
+  explicit Lease(Database& database);
+  ~Lease();
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  pqxx::connection& connection() { return *connection_; }
+  /// The connection is not given back but closed.
+  void drop();
+
+ private:
+  Database& database_;
+  std::unique_ptr<pqxx::connection> connection_;
+};
+
+/// Rethrows the exception in flight as platform::Error: server away -> kUnavailable, unique or foreign key -> kConflict, disk full
+/// -> kDiskFull, all others kInternal. `broken` says whether the connection must be dropped.
+[[noreturn]] void throw_database_error(bool& broken);
+/// True if the exception in flight asks for the transaction to be repeated.
+bool asks_to_repeat();
+
+/// Runs `work` in one transaction and commits it; returns what it returns.
+template <class Work>
+auto transact(Database& database, Work&& work) {
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    Lease lease(database);
+    bool broken = false;
+    try {
+      pqxx::work transaction(lease.connection());
+      if constexpr (std::is_void_v<decltype(work(transaction))>) {
+        work(transaction);
+        transaction.commit();
+        return;
+      } else {
+        auto result = work(transaction);
+        transaction.commit();
+        return result;
+      }
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception&) {
+      if (attempt < kAttempts && asks_to_repeat()) continue;
+      try {
+        throw_database_error(broken);
+      } catch (const Error&) {
+        if (broken) lease.drop();
+        throw;
+      }
+    }
+  }
+}
+
+}  // namespace platform

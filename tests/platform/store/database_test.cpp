@@ -1,0 +1,126 @@
+#include "platform/store/database.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "platform/store/transaction.h"
+#include "tests/support/temp_database.h"
+
+namespace platform {
+namespace {
+
+using DatabaseDb = tests::TempDatabase;
+
+TEST_F(DatabaseDb, MigratesOnceAndAgainWithoutChange) {
+  EXPECT_NO_THROW(database().migrate());
+  const int applied = transact(database(), [](pqxx::work& work) { return work.exec1("SELECT count(*) FROM schema_migrations")[0].as<int>(); });
+  EXPECT_EQ(applied, static_cast<int>(migrations().size()));
+}
+
+TEST_F(DatabaseDb, EveryMigrationHasTheNextNumber) {
+  int number = 0;
+  for (const Migration& migration : migrations()) EXPECT_EQ(migration.number, ++number) << migration.name;
+}
+
+TEST_F(DatabaseDb, RefusesAMigrationThatWasChangedAfterwards) {
+  transact(database(), [](pqxx::work& work) { work.exec0("UPDATE schema_migrations SET checksum = 'other' WHERE number = 1"); });
+  EXPECT_THROW(database().migrate(), Error);
+}
+
+TEST_F(DatabaseDb, RefusesADatabaseFromTheFuture) {
+  transact(database(), [](pqxx::work& work) { work.exec0("INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, 'future', '')"); });
+  try {
+    database().migrate();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCorrupt);
+    EXPECT_NE(std::string(error.what()).find("newer than this program"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(DatabaseDb, RollsBackWhatThrows) {
+  EXPECT_THROW(transact(database(),
+                        [](pqxx::work& work) {
+                          work.exec0("INSERT INTO projects (id) VALUES ('half')");
+                          throw Error(ErrorCode::kConflict, "changed my mind");
+                        }),
+               Error);
+  EXPECT_EQ(transact(database(), [](pqxx::work& work) { return work.exec("SELECT 1 FROM projects WHERE id = 'half'").size(); }), 0u);
+}
+
+TEST_F(DatabaseDb, TellsAConflictFromABug) {
+  const auto code = [&](const char* sql) {
+    try {
+      transact(database(), [&](pqxx::work& work) { work.exec(sql); });
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kCancelled;
+  };
+  EXPECT_EQ(code("INSERT INTO projects (id) VALUES ('default')"), ErrorCode::kConflict);
+  EXPECT_EQ(code("INSERT INTO sources (project_id, name, connector) VALUES ('nobody', 'a', 'b')"), ErrorCode::kConflict);
+  EXPECT_EQ(code("SELECT nonsense"), ErrorCode::kInternal);
+}
+
+TEST_F(DatabaseDb, RepeatsATransactionThatLostARace) {
+  transact(database(), [](pqxx::work& work) { work.exec0("CREATE TABLE counter (value int); INSERT INTO counter VALUES (0)"); });
+  std::atomic<int> attempts{0};
+  const auto add_ten = [&] {
+    for (int i = 0; i < 10; ++i) {
+      transact(database(), [&](pqxx::work& work) {
+        ++attempts;
+        work.exec0("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+        const int value = work.exec1("SELECT value FROM counter")[0].as<int>();
+        work.exec_params("UPDATE counter SET value = $1", value + 1);
+      });
+    }
+  };
+  std::thread other(add_ten);
+  add_ten();
+  other.join();
+  EXPECT_EQ(transact(database(), [](pqxx::work& work) { return work.exec1("SELECT value FROM counter")[0].as<int>(); }), 20);
+  EXPECT_GE(attempts.load(), 20);
+}
+
+TEST_F(DatabaseDb, ABusyPoolSaysSo) {
+  Database one({.connection = database().connection_string(), .connections = 1, .wait = std::chrono::milliseconds(20)});
+  Lease held(one);
+  try {
+    one.check();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+    EXPECT_NE(std::string(error.what()).find("connections are busy"), std::string::npos);
+  }
+}
+
+TEST_F(DatabaseDb, AConnectionThatTheServerCutIsReplaced) {
+  Database one({.connection = database().connection_string(), .connections = 1});
+  const int backend = transact(one, [](pqxx::work& work) { return work.exec1("SELECT pg_backend_pid()")[0].as<int>(); });
+  transact(database(), [&](pqxx::work& work) { work.exec_params("SELECT pg_terminate_backend($1)", backend); });
+  bool answered = false;
+  for (int i = 0; i < 100 && !answered; ++i) {
+    try {
+      one.check();
+      answered = true;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.what();
+    }
+  }
+  EXPECT_TRUE(answered);
+}
+
+TEST(DatabaseAway, IsUnavailableNotABug) {
+  Database nowhere({.connection = "host=/nonexistent user=anneal dbname=anneal"});
+  try {
+    nowhere.check();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  }
+}
+
+}  // namespace
+}  // namespace platform
