@@ -40,7 +40,8 @@ class StepContext {
 
   /// A line for the step's log that users read.
   virtual void say(const std::string& line) = 0;
-  /// A point of a curve. The same name and position again replaces the value.
+  /// A point of a curve; sent with the next heartbeat, so that a killed worker loses at most that much of it. The same name
+  /// and position again replaces the value.
   virtual void report_metric(const std::string& name, std::int64_t position, double value) = 0;
   virtual void report_progress(json::object progress) = 0;
   /// True after a cancel request, a lost lease, the step's timeout or when the worker is asked to end: save what

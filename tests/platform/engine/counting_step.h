@@ -1,0 +1,53 @@
+// A step for engine tests: it counts to `to` in a file of its work folder, one number every `pause_ms`, and goes on where
+// an earlier try stopped. What it counted is its output. Kinds: "count", "fail" (always fails), "ask" (asks for approval).
+#pragma once
+
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include "platform/base/error.h"
+#include "platform/base/file.h"
+#include "platform/engine/step.h"
+
+namespace platform::test {
+
+class CountingStep final : public Step {
+ public:
+  StepOutcome execute(StepContext& context) override {
+    const std::int64_t to = int_or(context.inputs(), "to", 3, "with");
+    const std::chrono::milliseconds pause(int_or(context.inputs(), "pause_ms", 0, "with"));
+    const auto file = context.work_folder() / "count";
+    std::int64_t count = std::filesystem::exists(file) ? std::stoll(read_file(file)) : 0;
+    while (count < to) {
+      if (context.should_stop()) throw Error(ErrorCode::kCancelled, "asked to stop at " + std::to_string(count));
+      write_file_atomically(file, std::to_string(++count));
+      context.report_metric("count", count, static_cast<double>(count));
+      if (pause.count() > 0) std::this_thread::sleep_for(pause);
+    }
+    context.say("counted to " + std::to_string(count));
+    return {StepOutcome::Kind::kSucceeded, {{"count", count}}, ""};
+  }
+};
+
+class FailingStep final : public Step {
+ public:
+  StepOutcome execute(StepContext& context) override {
+    if (bool_or(context.inputs(), "permanent", false, "with")) return {StepOutcome::Kind::kFailed, {}, "it never works"};
+    throw Error(ErrorCode::kUnavailable, "the peer is away");
+  }
+};
+
+class AskingStep final : public Step {
+ public:
+  StepOutcome execute(StepContext&) override { return {StepOutcome::Kind::kAsksApproval, {{"role", "engineer"}, {"not_by", "starter"}}, ""}; }
+};
+
+inline std::unique_ptr<Step> make_test_step(const std::string& kind) {
+  if (kind == "count") return std::make_unique<CountingStep>();
+  if (kind == "fail") return std::make_unique<FailingStep>();
+  return std::make_unique<AskingStep>();
+}
+
+}  // namespace platform::test
