@@ -1,6 +1,6 @@
 // Time of each operation on the shapes of one LoRA training step of the embedded base: 4 sequences of 512 tokens, 256
-// channels, 8 query and 4 key heads of 32, feed-forward 768, vocabulary 4096, rank 16. The first argument of a benchmark
-// is the thread count. GFLOP/s or GB/s are reported as counters.
+// channels, 8 query and 4 key heads of 32, feed-forward 768, vocabulary 4096, rank 16. The first argument of a
+// benchmark is the thread count. GFLOP/s or GB/s are reported as counters.
 #include <benchmark/benchmark.h>
 
 #include <vector>
@@ -21,8 +21,8 @@ namespace {
 
 using namespace kernels;
 
-constexpr std::int64_t kTokens = 2048, kChannels = 256, kHeads = 8, kKeyHeads = 4, kHeadSize = 32, kFeed = 768, kRank = 16,
-                       kVocabulary = 4096;
+constexpr std::int64_t kTokens = 2048, kChannels = 256, kHeads = 8, kKeyHeads = 4, kHeadSize = 32, kFeed = 768,
+                       kRank = 16, kVocabulary = 4096;
 
 Tensor random_tensor(Shape shape, std::uint64_t seed = 1) {
   Tensor tensor(std::move(shape));
@@ -31,7 +31,9 @@ Tensor random_tensor(Shape shape, std::uint64_t seed = 1) {
   return tensor;
 }
 
-Context context_of(const benchmark::State& state) { return Context::cpu(static_cast<int>(state.range(0))); }
+Context context_of(const benchmark::State& state) {
+  return Context::cpu(static_cast<int>(state.range(0)));
+}
 
 void report_flops(benchmark::State& state, double per_iteration) {
   state.counters["GFLOP/s"] = benchmark::Counter(per_iteration * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
@@ -71,7 +73,8 @@ void linear_decode(benchmark::State& state) {
 void lora(benchmark::State& state) {
   Context context = context_of(state);
   const LoraOptions options{.scaling = 1.0f, .dropout = static_cast<float>(state.range(1)) / 100.0f};
-  const Tensor x = random_tensor({kTokens, kChannels}), a = random_tensor({kRank, kChannels}), b = random_tensor({kFeed, kRank});
+  const Tensor x = random_tensor({kTokens, kChannels}), a = random_tensor({kRank, kChannels}),
+               b = random_tensor({kFeed, kRank});
   Tensor p({kTokens, kRank}), y = random_tensor({kTokens, kFeed}), da(a.shape()), db(b.shape()), dx(x.shape());
   da.fill_zero();
   db.fill_zero();
@@ -98,7 +101,8 @@ constexpr double kAttentionProduct = 4.0 * kHeads * 512 * 512 * kHeadSize;
 void attention_forward_pass(benchmark::State& state) {
   Context context = context_of(state);
   AttentionData data;
-  for (auto _ : state) attention_forward(context, data.q, data.k, data.v, data.sequences, data.options, data.o, data.lse);
+  for (auto _ : state)
+    attention_forward(context, data.q, data.k, data.v, data.sequences, data.options, data.o, data.lse);
   report_flops(state, 2 * kAttentionProduct);
 }
 
@@ -107,8 +111,8 @@ void attention_backward_pass(benchmark::State& state) {
   AttentionData data;
   attention_forward(context, data.q, data.k, data.v, data.sequences, data.options, data.o, data.lse);
   for (auto _ : state) {
-    attention_backward(context, data.d_o, data.q, data.k, data.v, data.o, data.lse, data.sequences, data.options, data.dq,
-                       data.dk, data.dv);
+    attention_backward(context, data.d_o, data.q, data.k, data.v, data.o, data.lse, data.sequences, data.options,
+                       data.dq, data.dk, data.dv);
   }
   report_flops(state, 5 * kAttentionProduct);
 }
@@ -158,17 +162,25 @@ void rotary(benchmark::State& state) {
 void adamw(benchmark::State& state) {
   Context context = context_of(state);
   constexpr std::int64_t kCount = 600000;
-  Tensor value = random_tensor({kCount}), gradient = random_tensor({kCount}), m = Tensor::zeros({kCount}), v = Tensor::zeros({kCount});
+  Tensor value = random_tensor({kCount}), gradient = random_tensor({kCount}), m = Tensor::zeros({kCount}),
+         v = Tensor::zeros({kCount});
   const std::vector<AdamWTensor> tensors{{&value, &gradient, &m, &v}};
   for (auto _ : state) adamw_step(context, tensors, {}, 1);
   report_bytes(state, 4.0 * 7 * kCount);
 }
 
-#define ANNEAL_BENCH(name) BENCHMARK(name)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMicrosecond)
+#define ANNEAL_BENCH(name) \
+  BENCHMARK(name)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMicrosecond)
 ANNEAL_BENCH(linear_forward);
 ANNEAL_BENCH(linear_input_gradient);
 ANNEAL_BENCH(linear_decode);
-BENCHMARK(lora)->ArgNames({"threads", "dropout%"})->Args({1, 0})->Args({2, 0})->Args({1, 10})->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(lora)
+    ->ArgNames({"threads", "dropout%"})
+    ->Args({1, 0})
+    ->Args({2, 0})
+    ->Args({1, 10})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
 ANNEAL_BENCH(attention_forward_pass);
 ANNEAL_BENCH(attention_backward_pass);
 ANNEAL_BENCH(loss);

@@ -53,7 +53,8 @@ void check_rank(const char* operation, const char* name, const Tensor& tensor, s
 
 void check_on_cpu(const char* operation, const Context& context) {
   if (context.device().type == DeviceType::kCpu) return;
-  throw DeviceError(std::string(operation) + ": not available on " + to_string(context.device()) + "; use Context::cpu()");
+  throw DeviceError(std::string(operation) + ": not available on " + to_string(context.device()) +
+                    "; use Context::cpu()");
 }
 
 }  // namespace kernels

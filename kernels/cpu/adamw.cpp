@@ -1,5 +1,5 @@
-// Adapters are many small tensors, so all of them are cut into one list of pieces that the threads share. The pieces do not
-// depend on the thread count, nor does the order in which their norms are added.
+// Adapters are many small tensors, so all of them are cut into one list of pieces that the threads share. The pieces do
+// not depend on the thread count, nor does the order in which their norms are added.
 #include <cmath>
 #include <vector>
 
@@ -36,7 +36,8 @@ struct StepFactors {
   float epsilon, decay;                              // lr * weight_decay
 };
 
-ANNEAL_SIMD void update(const StepFactors& f, const float* gradient, std::int64_t count, float* m, float* v, float* value) {
+ANNEAL_SIMD void update(const StepFactors& f, const float* gradient, std::int64_t count, float* m, float* v,
+                        float* value) {
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) {
     const float g = gradient[i] * f.gradient_scale;
@@ -62,9 +63,15 @@ void adamw_step(Context& context, std::span<const AdamWTensor> tensors, const Ad
                 float gradient_scale) {
   const double power1 = std::pow(static_cast<double>(options.beta1), static_cast<double>(step));
   const double power2 = std::pow(static_cast<double>(options.beta2), static_cast<double>(step));
-  const StepFactors shared{gradient_scale, options.beta1, options.beta2, 1.0f - options.beta1, 1.0f - options.beta2,
-                           static_cast<float>(1.0 / (1.0 - power1)), static_cast<float>(1.0 / std::sqrt(1.0 - power2)),
-                           options.epsilon, 0.0f};
+  const StepFactors shared{gradient_scale,
+                           options.beta1,
+                           options.beta2,
+                           1.0f - options.beta1,
+                           1.0f - options.beta2,
+                           static_cast<float>(1.0 / (1.0 - power1)),
+                           static_cast<float>(1.0 / std::sqrt(1.0 - power2)),
+                           options.epsilon,
+                           0.0f};
   const auto pieces = pieces_of(tensors.size(), [&](std::size_t t) { return tensors[t].value->count(); });
   parallel_for(context, static_cast<std::int64_t>(pieces.size()), 2, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
@@ -87,7 +94,8 @@ double global_norm(Context& context, std::span<const Tensor* const> tensors) {
   parallel_for(context, static_cast<std::int64_t>(pieces.size()), 4, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       const Piece& piece = pieces[static_cast<std::size_t>(i)];
-      sums[static_cast<std::size_t>(i)] = squares(tensors[piece.tensor]->data<float>() + piece.begin, piece.end - piece.begin);
+      sums[static_cast<std::size_t>(i)] =
+          squares(tensors[piece.tensor]->data<float>() + piece.begin, piece.end - piece.begin);
     }
   });
   double total = 0.0;

@@ -3,18 +3,19 @@
 // A task owns one document and key/value head, and with it the rows of dk and dv, so nothing is summed across threads.
 #include "kernels/core/parallel.h"
 #include "kernels/cpu/attention_tiles.h"
+#include "kernels/cpu/simd.h"
 
 namespace kernels::cpu {
 namespace {
 
 // One thread's buffers. Rows are padded(head_size) wide.
 struct BackwardBuffers {
-  float *keys_transposed, *values_transposed, *keys, *dk, *dv;          // of the whole document
-  float *queries, *d_output, *dq, *scores, *d_scores, *lse, *delta;     // of one block of queries
+  float *keys_panels, *values_panels, *keys, *dk, *dv;               // of the whole document
+  float *queries, *d_output, *dq, *scores, *d_scores, *lse, *delta;  // of one block of queries
 
   static std::int64_t floats(std::int64_t longest, std::int64_t head_size) {
     const std::int64_t width = padded(head_size);
-    return 2 * head_size * padded(longest) + 3 * longest * width + kQueryRows * (3 * width + 2 * kKeyColumns + 2) + 64;
+    return 2 * head_size * padded(longest) + 3 * longest * width + kQueryRows * (3 * width + 2 * kScoreStride + 2) + 64;
   }
   BackwardBuffers(float* memory, std::int64_t longest, std::int64_t head_size) {
     const std::int64_t width = padded(head_size);
@@ -23,16 +24,16 @@ struct BackwardBuffers {
       memory += count;
       return start;
     };
-    keys_transposed = take(head_size * padded(longest));
-    values_transposed = take(head_size * padded(longest));
+    keys_panels = take(head_size * padded(longest));
+    values_panels = take(head_size * padded(longest));
     keys = take(longest * width);
     dk = take(longest * width);
     dv = take(longest * width);
     queries = take(kQueryRows * width);
     d_output = take(kQueryRows * width);
     dq = take(kQueryRows * width);
-    scores = take(kQueryRows * kKeyColumns);
-    d_scores = take(kQueryRows * kKeyColumns);
+    scores = take(kQueryRows * kScoreStride);
+    d_scores = take(kQueryRows * kScoreStride);
     lse = take(kQueryRows);
     delta = take(kQueryRows);
   }
@@ -58,27 +59,29 @@ ANNEAL_SIMD float dot_rows(const float* a, const float* b, std::int64_t count) {
 
 void query_block(const AttentionShape& shape, const AttentionOptions& options, const HeadTask& task, std::int64_t first,
                  std::int64_t last, const BackwardBuffers& buffers) {
-  const std::int64_t size = shape.head_size, width = padded(size), key_width = padded(task.length), rows = last - first;
+  const std::int64_t size = shape.head_size, width = padded(size), rows = last - first;
   std::fill_n(buffers.dq, rows * width, 0.0f);
   const std::int64_t begin = visible_keys(options, first, task.length).first / kKeyColumns * kKeyColumns;
   const std::int64_t end = visible_keys(options, last - 1, task.length).last;
   for (std::int64_t column = begin; column < end; column += kKeyColumns) {
     const std::int64_t columns = std::min(kKeyColumns, end - column);
-    tile_product({rows, padded(columns), size, buffers.queries, width, 1, buffers.keys_transposed + column, key_width,
-                  buffers.scores, kKeyColumns, false});
-    tile_product({rows, padded(columns), size, buffers.d_output, width, 1, buffers.values_transposed + column, key_width,
-                  buffers.d_scores, kKeyColumns, false});
+    tile_product({rows, padded(columns), size, buffers.queries, width, 1,
+                  buffers.keys_panels + column * shape.head_size, 16, buffers.scores, kScoreStride, false,
+                  shape.head_size * 16});
+    tile_product({rows, padded(columns), size, buffers.d_output, width, 1,
+                  buffers.values_panels + column * shape.head_size, 16, buffers.d_scores, kScoreStride, false,
+                  shape.head_size * 16});
     for (std::int64_t i = 0; i < rows; ++i) {
-      float* probabilities = buffers.scores + i * kKeyColumns;
+      float* probabilities = buffers.scores + i * kScoreStride;
       probabilities_row(probabilities, columns, tile_columns(options, first + i, task.length, column, columns),
                         options.scale, buffers.lse[i]);
-      score_gradient_row(probabilities, columns, buffers.delta[i], options.scale, buffers.d_scores + i * kKeyColumns);
+      score_gradient_row(probabilities, columns, buffers.delta[i], options.scale, buffers.d_scores + i * kScoreStride);
     }
-    tile_product({columns, width, rows, buffers.scores, 1, kKeyColumns, buffers.d_output, width,
+    tile_product({columns, width, rows, buffers.scores, 1, kScoreStride, buffers.d_output, width,
                   buffers.dv + column * width, width, true});
-    tile_product({rows, width, columns, buffers.d_scores, kKeyColumns, 1, buffers.keys + column * width, width, buffers.dq,
-                  width, true});
-    tile_product({columns, width, rows, buffers.d_scores, 1, kKeyColumns, buffers.queries, width,
+    tile_product({rows, width, columns, buffers.d_scores, kScoreStride, 1, buffers.keys + column * width, width,
+                  buffers.dq, width, true});
+    tile_product({columns, width, rows, buffers.d_scores, 1, kScoreStride, buffers.queries, width,
                   buffers.dk + column * width, width, true});
   }
 }
@@ -93,8 +96,8 @@ void head_backward(const AttentionShape& shape, const AttentionOptions& options,
   const std::int64_t size = shape.head_size, width = padded(size), group = shape.heads / shape.key_heads;
   const std::int64_t query_stride = shape.heads * size, key_stride = shape.key_heads * size;
   const std::int64_t key_offset = task.begin * key_stride + task.key_head * size;
-  pack_transposed(in.k + key_offset, key_stride, task.length, size, buffers.keys_transposed);
-  pack_transposed(in.v + key_offset, key_stride, task.length, size, buffers.values_transposed);
+  pack_panels(in.k + key_offset, key_stride, task.length, size, buffers.keys_panels);
+  pack_panels(in.v + key_offset, key_stride, task.length, size, buffers.values_panels);
   pack_rows(in.k + key_offset, key_stride, task.length, size, 1.0f, buffers.keys);
   std::fill_n(buffers.dk, task.length * width, 0.0f);
   std::fill_n(buffers.dv, task.length * width, 0.0f);

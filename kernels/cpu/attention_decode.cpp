@@ -1,5 +1,5 @@
-// One query token against a cache: bound by reading the cache, so each (sequence, key/value head) reads its keys and values
-// once for all query heads of the group.
+// One query token against a cache: bound by reading the cache, so each (sequence, key/value head) reads its keys and
+// values once for all query heads of the group.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -27,7 +27,8 @@ ANNEAL_SIMD void add_scaled(const float* x, float factor, std::int64_t count, fl
 void attention_decode(Context& context, const Tensor& q, std::span<const CachedSequence> sequences,
                       const AttentionOptions& options, Tensor& o) {
   if (sequences.empty()) return;
-  const std::int64_t heads = q.size(1), size = q.size(2), key_heads = sequences[0].keys->size(1), group = heads / key_heads;
+  const std::int64_t heads = q.size(1), size = q.size(2), key_heads = sequences[0].keys->size(1),
+                     group = heads / key_heads;
   std::int64_t longest = 0;
   for (const CachedSequence& sequence : sequences) longest = std::max(longest, sequence.length);
   ScratchFrame frame(context);
@@ -39,7 +40,8 @@ void attention_decode(Context& context, const Tensor& q, std::span<const CachedS
   parallel_tasks(context, count * key_heads, [&](std::int64_t index, int slot) {
     const CachedSequence& sequence = sequences[static_cast<std::size_t>(index / key_heads)];
     const std::int64_t key_head = index % key_heads, stride = key_heads * size;
-    const std::int64_t first = options.sliding_window > 0 ? std::max<std::int64_t>(0, sequence.length - options.sliding_window) : 0;
+    const std::int64_t first =
+        options.sliding_window > 0 ? std::max<std::int64_t>(0, sequence.length - options.sliding_window) : 0;
     const std::int64_t seen = sequence.length - first, offset = first * stride + key_head * size;
     const float* keys = sequence.keys->data<float>() + offset;
     const float* values = sequence.values->data<float>() + offset;

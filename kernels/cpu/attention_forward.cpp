@@ -1,10 +1,11 @@
-// Forward attention with the online softmax: for a block of queries the key tiles are visited in order, keeping per query
-// the running maximum m, the running sum l of exp(score - m) and the running output, rescaled whenever m grows.
+// Forward attention with the online softmax: for a block of queries the key tiles are visited in order, keeping per
+// query the running maximum m, the running sum l of exp(score - m) and the running output, rescaled whenever m grows.
 #include <cmath>
 #include <limits>
 
 #include "kernels/core/parallel.h"
 #include "kernels/cpu/attention_tiles.h"
+#include "kernels/cpu/simd.h"
 
 namespace kernels::cpu {
 namespace {
@@ -13,27 +14,28 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // One thread's buffers.
 struct ForwardBuffers {
-  float *keys_transposed, *values, *queries, *scores, *output, *maximum, *sum;
+  float *keys_panels, *values, *queries, *scores, *output, *maximum, *sum;
 
   static std::int64_t floats(std::int64_t longest, std::int64_t head_size) {
     const std::int64_t width = padded(head_size);
-    return head_size * padded(longest) + longest * width + kQueryRows * (2 * width + kKeyColumns) + 2 * kQueryRows + 64;
+    return head_size * padded(longest) + longest * width + kQueryRows * (2 * width + kScoreStride) + 2 * kQueryRows +
+           64;
   }
   ForwardBuffers(float* memory, std::int64_t longest, std::int64_t head_size) {
     const std::int64_t width = padded(head_size);
-    keys_transposed = memory;
-    values = keys_transposed + head_size * padded(longest);
+    keys_panels = memory;
+    values = keys_panels + head_size * padded(longest);
     queries = values + longest * width;
     output = queries + kQueryRows * width;
     scores = output + kQueryRows * width;
-    maximum = scores + kQueryRows * kKeyColumns;
+    maximum = scores + kQueryRows * kScoreStride;
     sum = maximum + kQueryRows;
   }
 };
 
 // Turns one row of scores into exp(score - m), zero outside `seen`, and updates m, l and the row's output.
-ANNEAL_SIMD void absorb_row(float* scores, std::int64_t columns, KeyRange seen, float& maximum, float& sum, float* output,
-                            std::int64_t width) {
+ANNEAL_SIMD void absorb_row(float* scores, std::int64_t columns, KeyRange seen, float& maximum, float& sum,
+                            float* output, std::int64_t width) {
   if (seen.first >= seen.last) {
     for (std::int64_t j = 0; j < columns; ++j) scores[j] = 0.0f;
     return;
@@ -66,7 +68,7 @@ ANNEAL_SIMD void finish_row(const float* output, float sum, std::int64_t head_si
 // The queries [first, last) of one head of the task against all keys they see.
 void query_block(const AttentionShape& shape, const AttentionOptions& options, const HeadTask& task, std::int64_t first,
                  std::int64_t last, const ForwardBuffers& buffers) {
-  const std::int64_t width = padded(shape.head_size), key_width = padded(task.length), rows = last - first;
+  const std::int64_t width = padded(shape.head_size), rows = last - first;
   std::fill_n(buffers.output, rows * width, 0.0f);
   std::fill_n(buffers.maximum, rows, kMinusInfinity);
   std::fill_n(buffers.sum, rows, 0.0f);
@@ -74,13 +76,15 @@ void query_block(const AttentionShape& shape, const AttentionOptions& options, c
   const std::int64_t end = visible_keys(options, last - 1, task.length).last;
   for (std::int64_t column = begin; column < end; column += kKeyColumns) {
     const std::int64_t columns = std::min(kKeyColumns, end - column);
-    tile_product({rows, padded(columns), shape.head_size, buffers.queries, width, 1, buffers.keys_transposed + column,
-                  key_width, buffers.scores, kKeyColumns, false});
+    tile_product({rows, padded(columns), shape.head_size, buffers.queries, width, 1,
+                  buffers.keys_panels + column * shape.head_size, 16, buffers.scores, kScoreStride, false,
+                  shape.head_size * 16});
     for (std::int64_t i = 0; i < rows; ++i) {
-      absorb_row(buffers.scores + i * kKeyColumns, columns, tile_columns(options, first + i, task.length, column, columns),
-                 buffers.maximum[i], buffers.sum[i], buffers.output + i * width, width);
+      absorb_row(buffers.scores + i * kScoreStride, columns,
+                 tile_columns(options, first + i, task.length, column, columns), buffers.maximum[i], buffers.sum[i],
+                 buffers.output + i * width, width);
     }
-    tile_product({rows, width, columns, buffers.scores, kKeyColumns, 1, buffers.values + column * width, width,
+    tile_product({rows, width, columns, buffers.scores, kScoreStride, 1, buffers.values + column * width, width,
                   buffers.output, width, true});
   }
 }
@@ -90,7 +94,7 @@ void head_forward(const AttentionShape& shape, const AttentionOptions& options, 
   const std::int64_t size = shape.head_size, width = padded(size), group = shape.heads / shape.key_heads;
   const std::int64_t query_stride = shape.heads * size, key_stride = shape.key_heads * size;
   const std::int64_t key_offset = task.begin * key_stride + task.key_head * size;
-  pack_transposed(in.k + key_offset, key_stride, task.length, size, buffers.keys_transposed);
+  pack_panels(in.k + key_offset, key_stride, task.length, size, buffers.keys_panels);
   pack_rows(in.v + key_offset, key_stride, task.length, size, 1.0f, buffers.values);
   for (std::int64_t head = task.key_head * group; head < (task.key_head + 1) * group; ++head) {
     for (std::int64_t first = 0; first < task.length; first += kQueryRows) {

@@ -6,14 +6,16 @@
 #include <cstdint>
 
 #include "kernels/cpu/operations.h"
-#include "kernels/cpu/simd.h"
 
 namespace kernels::cpu {
 
-inline constexpr std::int64_t kQueryRows = 48;   // a multiple of the 6 rows that tile_product keeps in registers
+inline constexpr std::int64_t kQueryRows = 48;  // a multiple of the 6 rows that tile_product keeps in registers
 inline constexpr std::int64_t kKeyColumns = 128;
+inline constexpr std::int64_t kScoreStride = kKeyColumns + 16;  // not a power of two: spreads the rows over the cache
 
-constexpr std::int64_t padded(std::int64_t count) { return (count + 15) / 16 * 16; }
+constexpr std::int64_t padded(std::int64_t count) {
+  return (count + 15) / 16 * 16;
+}
 
 /// One unit of parallel work: the tokens [begin, begin + length) of a document and one key/value head.
 struct HeadTask {
@@ -51,32 +53,21 @@ inline KeyRange visible_keys(const AttentionOptions& options, std::int64_t row, 
   return range;
 }
 
-/// rows [begin, begin + count) of one head out of [tokens, heads, head_size], as [count, padded(head_size)], times factor.
-inline void pack_rows(const float* from, std::int64_t row_stride, std::int64_t count, std::int64_t head_size, float factor,
-                      float* to) {
-  const std::int64_t width = padded(head_size);
-  for (std::int64_t i = 0; i < count; ++i) {
-    for (std::int64_t d = 0; d < head_size; ++d) to[i * width + d] = factor * from[i * row_stride + d];
-    for (std::int64_t d = head_size; d < width; ++d) to[i * width + d] = 0.0f;
-  }
-}
+/// Rows of one head out of [tokens, heads, head_size], `row_stride` apart, as [count, padded(head_size)] times factor,
+/// zeros in the padding.
+void pack_rows(const float* from, std::int64_t row_stride, std::int64_t count, std::int64_t head_size, float factor,
+               float* to);
 
-/// The same rows transposed: [head_size, padded(count)].
-inline void pack_transposed(const float* from, std::int64_t row_stride, std::int64_t count, std::int64_t head_size,
-                            float* to) {
-  const std::int64_t width = padded(count);
-  for (std::int64_t first = 0; first < width; first += 16) {
-    for (std::int64_t d = 0; d < head_size; ++d) {
-      for (std::int64_t i = first; i < first + 16; ++i) to[d * width + i] = i < count ? from[i * row_stride + d] : 0.0f;
-    }
-  }
-}
+/// The same rows transposed, in panels of 16 tokens: [padded(count) / 16, head_size, 16], zeros in the padding. Panels
+/// keep the products' reads on neighbouring cache lines, which one long row per channel would not.
+void pack_panels(const float* from, std::int64_t row_stride, std::int64_t count, std::int64_t head_size, float* to);
 
 /// The part of one score tile (queries from `row`, keys from `column`) that a query row sees, relative to the tile.
-inline KeyRange tile_columns(const AttentionOptions& options, std::int64_t row, std::int64_t length, std::int64_t column,
-                             std::int64_t columns) {
+inline KeyRange tile_columns(const AttentionOptions& options, std::int64_t row, std::int64_t length,
+                             std::int64_t column, std::int64_t columns) {
   const KeyRange seen = visible_keys(options, row, length);
-  return {std::clamp<std::int64_t>(seen.first - column, 0, columns), std::clamp<std::int64_t>(seen.last - column, 0, columns)};
+  return {std::clamp<std::int64_t>(seen.first - column, 0, columns),
+          std::clamp<std::int64_t>(seen.last - column, 0, columns)};
 }
 
 }  // namespace kernels::cpu

@@ -9,7 +9,8 @@
 namespace kernels::cpu {
 namespace {
 
-// Logits held at a time: enough rows to keep the products efficient, at most this many elements beyond the smallest chunk.
+// Logits held at a time: enough rows to keep the products efficient, at most this many elements beyond the smallest
+// chunk.
 constexpr std::int64_t kChunkElements = std::int64_t{1} << 21;
 constexpr std::int64_t kSmallestChunk = 128;
 
@@ -35,7 +36,9 @@ std::vector<std::int64_t> supervised_rows(const std::int32_t* targets, std::int6
   return rows;
 }
 
-float weight_of(const Call& call, std::int64_t row) { return call.row_weights == nullptr ? 1.0f : call.row_weights[row]; }
+float weight_of(const Call& call, std::int64_t row) {
+  return call.row_weights == nullptr ? 1.0f : call.row_weights[row];
+}
 
 ANNEAL_SIMD void scale_row(float* values, std::int64_t count, float factor) {
   for (std::int64_t i = 0; i < count; ++i) values[i] *= factor;
@@ -64,7 +67,8 @@ Tensor chunk_inputs(const Call& call, ScratchFrame& frame, std::span<const std::
   if (rows.back() - rows.front() + 1 == count) return call.hidden.slice_rows(rows.front(), rows.back() + 1);
   float* inputs = frame.floats(count * channels);
   for (std::int64_t i = 0; i < count; ++i) {
-    std::copy_n(call.hidden.data<float>() + rows[static_cast<std::size_t>(i)] * channels, channels, inputs + i * channels);
+    std::copy_n(call.hidden.data<float>() + rows[static_cast<std::size_t>(i)] * channels, channels,
+                inputs + i * channels);
   }
   return Tensor::wrap(inputs, {count, channels});
 }
@@ -111,8 +115,14 @@ void run_chunk(const Call& call, std::span<const std::int64_t> rows, LossSum& su
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Tensor& head, const Tensor& targets,
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
                              Tensor* dweight, Tensor* log_probabilities) {
-  const Call call{context, hidden, head, targets.data<std::int32_t>(),
-                  row_weights == nullptr ? nullptr : row_weights->data<float>(), options, dhidden, dweight,
+  const Call call{context,
+                  hidden,
+                  head,
+                  targets.data<std::int32_t>(),
+                  row_weights == nullptr ? nullptr : row_weights->data<float>(),
+                  options,
+                  dhidden,
+                  dweight,
                   log_probabilities == nullptr ? nullptr : log_probabilities->data<float>()};
   const std::vector<std::int64_t> rows = supervised_rows(call.targets, targets.count());
   const bool every_row = static_cast<std::int64_t>(rows.size()) == targets.count();

@@ -7,7 +7,9 @@ namespace kernels::cpu {
 namespace {
 
 // Element i is kept when the upper 32 bits of its random number reach this.
-std::uint64_t drop_threshold(float dropout) { return static_cast<std::uint64_t>(static_cast<double>(dropout) * 0x1p32); }
+std::uint64_t drop_threshold(float dropout) {
+  return static_cast<std::uint64_t>(static_cast<double>(dropout) * 0x1p32);
+}
 
 // y[i] (= or +=) keep(i) ? factor * x[i] : 0
 ANNEAL_SIMD void masked(const float* x, std::uint64_t seed, std::uint64_t first, std::uint64_t threshold, float factor,
@@ -24,7 +26,8 @@ void apply_mask(Context& context, const LoraOptions& options, const float* x, st
   const std::uint64_t threshold = drop_threshold(options.dropout);
   const float kept = factor / (1.0f - options.dropout);
   parallel_for(context, count, 8192, [&](std::int64_t begin, std::int64_t end) {
-    masked(x + begin, options.seed, static_cast<std::uint64_t>(begin), threshold, kept, end - begin, accumulate, y + begin);
+    masked(x + begin, options.seed, static_cast<std::uint64_t>(begin), threshold, kept, end - begin, accumulate,
+           y + begin);
   });
 }
 
@@ -38,8 +41,8 @@ const float* dropped(Context& context, ScratchFrame& frame, const LoraOptions& o
 
 }  // namespace
 
-void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tensor& b, const LoraOptions& options, Tensor& p,
-                  Tensor& y) {
+void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tensor& b, const LoraOptions& options,
+                  Tensor& p, Tensor& y) {
   const std::int64_t rows = x.size(0), in = x.size(1), rank = a.size(0), out = b.size(0);
   ScratchFrame frame(context);
   const float* inputs = dropped(context, frame, options, x);
@@ -48,16 +51,16 @@ void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tens
             y.data<float>(), out);
 }
 
-void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& p, const Tensor& a, const Tensor& b,
-                   const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx) {
+void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& p, const Tensor& a,
+                   const Tensor& b, const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx) {
   const std::int64_t rows = x.size(0), in = x.size(1), rank = a.size(0), out = b.size(0);
   const float scaling = options.scaling;
   const float *gradients = dy.data<float>(), *down = a.data<float>();
   ScratchFrame frame(context);
   float* q = frame.floats(rows * rank);
   cpu::gemm(context, false, false, rows, rank, out, 1.0f, gradients, out, b.data<float>(), rank, 0.0f, q, rank);
-  cpu::gemm(context, true, false, out, rank, rows, scaling, gradients, out, p.data<float>(), rank, 1.0f, db.data<float>(),
-            rank);
+  cpu::gemm(context, true, false, out, rank, rows, scaling, gradients, out, p.data<float>(), rank, 1.0f,
+            db.data<float>(), rank);
   const float* inputs = dropped(context, frame, options, x);
   cpu::gemm(context, true, false, rank, in, rows, scaling, q, rank, inputs, in, 1.0f, da.data<float>(), in);
   if (dx == nullptr) return;

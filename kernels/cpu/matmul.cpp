@@ -71,7 +71,8 @@ void for_wide_blocks(Context& context, const Tensor& weight, const Use& use) {
   const std::int64_t rows = weight.size(0), columns = weight.size(1);
   const FloatSource source = float_source(weight);
   if (source.wide != nullptr || rows == 0) return use(std::int64_t{0}, rows, source.wide);
-  const std::int64_t block = std::min(rows, std::max<std::int64_t>(64, kWidenedBlock / std::max<std::int64_t>(1, columns)));
+  const std::int64_t block =
+      std::min(rows, std::max<std::int64_t>(64, kWidenedBlock / std::max<std::int64_t>(1, columns)));
   ScratchFrame frame(context);
   float* wide = frame.floats(block * columns);
   for (std::int64_t begin = 0; begin < rows; begin += block) {
@@ -107,8 +108,9 @@ const float* as_float(Context& context, ScratchFrame& frame, const Tensor& tenso
   return wide;
 }
 
-void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
-          const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+          float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
+          std::int64_t ldc) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
     for (std::int64_t i = 0; i < m; ++i) {
@@ -117,8 +119,8 @@ void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, 
     return;
   }
   const OpenMpThreads threads(context.threads());
-  const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb,
-                                          beta, c, ldc);
+  const dnnl_status_t status =
+      dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   if (status == dnnl_success) return;
   throw DeviceError("gemm: the matrix library refused m=" + std::to_string(m) + " n=" + std::to_string(n) +
                     " k=" + std::to_string(k) + " with status " + std::to_string(status));
@@ -128,7 +130,8 @@ void linear(Context& context, const Tensor& x, const Tensor& weight, Tensor& y, 
   const std::int64_t rows = x.size(0), in = x.size(1), out = weight.size(0);
   if (rows <= kFewRows) return linear_few_rows(context, x, weight, y, beta);
   for_wide_blocks(context, weight, [&](std::int64_t begin, std::int64_t end, const float* wide) {
-    cpu::gemm(context, false, true, rows, end - begin, in, 1.0f, x.data<float>(), in, wide, in, beta, y.data<float>() + begin, out);
+    cpu::gemm(context, false, true, rows, end - begin, in, 1.0f, x.data<float>(), in, wide, in, beta,
+              y.data<float>() + begin, out);
   });
 }
 
@@ -136,7 +139,7 @@ void linear_backward_input(Context& context, const Tensor& dy, const Tensor& wei
   const std::int64_t rows = dy.size(0), in = weight.size(1), out = weight.size(0);
   for_wide_blocks(context, weight, [&](std::int64_t begin, std::int64_t end, const float* wide) {
     cpu::gemm(context, false, false, rows, in, end - begin, 1.0f, dy.data<float>() + begin, out, wide, in,
-         begin == 0 ? beta : 1.0f, dx.data<float>(), in);
+              begin == 0 ? beta : 1.0f, dx.data<float>(), in);
   });
 }
 

@@ -1,5 +1,5 @@
-// The CPU versions behind kernels/ops, on raw row-major pointers. Shapes were checked by the caller; contracts are those of
-// the headers in kernels/ops. Weights that may be bfloat16 come as FloatSource.
+// The CPU versions behind kernels/ops, on raw row-major pointers. Shapes were checked by the caller; contracts are
+// those of the headers in kernels/ops. Weights that may be bfloat16 come as FloatSource.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,15 @@ void widen(FloatSource source, std::int64_t begin, std::int64_t count, float* ou
 /// The whole tensor as float32: its own memory, or a widened copy in `frame`.
 const float* as_float(Context& context, ScratchFrame& frame, const Tensor& tensor);
 
-void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
-          const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc);
+void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+          float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
+          std::int64_t ldc);
 void linear(Context& context, const Tensor& x, const Tensor& weight, Tensor& y, float beta);
 void linear_backward_input(Context& context, const Tensor& dy, const Tensor& weight, Tensor& dx, float beta);
 
-/// c (= or +=) a b with c: m x n, a(i, p) = a[i * a_row + p * a_column], b: k x n; n a multiple of 16. Made for the small
-/// tiles of attention: no packing, no threads, c must not overlap a or b.
+/// c (= or +=) a b with c: m x n, a(i, p) = a[i * a_row + p * a_column], b: k x n in panels of 16 columns that start
+/// b_panel apart (16: a plain row-major b); n a multiple of 16. Made for the small tiles of attention: no packing, no
+/// threads, c must not overlap a or b.
 struct TileProduct {
   std::int64_t m, n, k;
   const float* a;
@@ -44,6 +46,7 @@ struct TileProduct {
   float* c;
   std::int64_t c_row;
   bool accumulate;
+  std::int64_t b_panel = 16;
 };
 void tile_product(const TileProduct& product);
 
@@ -77,12 +80,12 @@ void make_rotary_table(Context& context, const Tensor& positions, const Tensor& 
 /// Rotates by the table's angles times `direction`, which is 1 or -1.
 void rotate(Context& context, const RotaryTable& table, float direction, Tensor& x);
 void swiglu_forward(Context& context, const Tensor& gate, const Tensor& up, Tensor& h, Activation activation);
-void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate, Tensor& dup,
-                     Activation activation);
-void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tensor& b, const LoraOptions& options, Tensor& p,
-                  Tensor& y);
-void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& p, const Tensor& a, const Tensor& b,
-                   const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx);
+void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                     Tensor& dup, Activation activation);
+void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tensor& b, const LoraOptions& options,
+                  Tensor& p, Tensor& y);
+void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& p, const Tensor& a,
+                   const Tensor& b, const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx);
 void adamw_step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,
                 float gradient_scale);
 double global_norm(Context& context, std::span<const Tensor* const> tensors);
@@ -95,9 +98,9 @@ struct LossRow {
   const float* logits;
   std::int64_t classes;
   std::int32_t target;
-  float weight;           // multiplies the gradient only
-  float* gradient;        // [classes] or null; may be logits
-  float softcap;          // what the logits were capped with; 0 for none
+  float weight;     // multiplies the gradient only
+  float* gradient;  // [classes] or null; may be logits
+  float softcap;    // what the logits were capped with; 0 for none
 };
 double cross_entropy_row(const LossRow& row);
 /// logits = cap * tanh(logits / cap).

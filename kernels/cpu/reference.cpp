@@ -45,8 +45,8 @@ void for_each_row(const AttentionShape& shape, const AttentionOptions& options, 
 
 }  // namespace
 
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const float* a,
-          std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+          const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
   for (std::int64_t i = 0; i < m; ++i) {
     for (std::int64_t j = 0; j < n; ++j) {
       double total = 0.0;
@@ -61,13 +61,14 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
   }
 }
 
-void attention_forward(const AttentionShape& shape, const AttentionOptions& options, const AttentionInputs& in, float* o,
-                       float* lse) {
+void attention_forward(const AttentionShape& shape, const AttentionOptions& options, const AttentionInputs& in,
+                       float* o, float* lse) {
   std::vector<double> scores;
   for_each_row(shape, options, [&](const Row& row) {
     scores.clear();
     for (std::int64_t j = row.first_key; j < row.last_key; ++j) {
-      scores.push_back(static_cast<double>(options.scale) * dot(in.q + row.query, in.k + key_place(shape, row, j), shape.head_size));
+      scores.push_back(static_cast<double>(options.scale) *
+                       dot(in.q + row.query, in.k + key_place(shape, row, j), shape.head_size));
     }
     const double highest = *std::max_element(scores.begin(), scores.end());
     double total = 0.0;

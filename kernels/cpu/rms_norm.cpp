@@ -90,9 +90,11 @@ void rms_norm_backward(Context& context, const Tensor& dy, const Tensor& x, cons
   parallel_for(context, rows, 1 + kGrainElements / channels, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t n = begin; n < end; ++n) {
       const std::int64_t place = n * channels;
-      const float mean = weighted_dot(gradients + place, inputs + place, weights, channels) / static_cast<float>(channels);
+      const float mean =
+          weighted_dot(gradients + place, inputs + place, weights, channels) / static_cast<float>(channels);
       const float along = scales[n] * scales[n] * scales[n] * mean;
-      input_gradient(gradients + place, inputs + place, weights, scales[n], along, channels, accumulate_dx, outputs + place);
+      input_gradient(gradients + place, inputs + place, weights, scales[n], along, channels, accumulate_dx,
+                     outputs + place);
     }
   });
 }

@@ -1,8 +1,8 @@
 // What the CPU operations share: the attribute that compiles a loop once per instruction set and picks at run time, and
 // the exponential as straight-line code that compilers turn into vector instructions.
 //
-// ANNEAL_SIMD goes on leaf functions that hold the loop. It must not go on a function with an OpenMP region: the region is
-// outlined without it. Inline functions called from the loop are compiled for the caller's instruction set.
+// ANNEAL_SIMD goes on leaf functions that hold the loop. It must not go on a function with an OpenMP region: the region
+// is outlined without it. Inline functions called from the loop are compiled for the caller's instruction set.
 #pragma once
 
 #include <bit>
@@ -43,8 +43,12 @@ ANNEAL_INLINE float fast_exp(float x) {
   return x < -86.6f ? 0.0f : (x > 88.722839f ? std::bit_cast<float>(0x7f800000) : result);
 }
 
-ANNEAL_INLINE float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+ANNEAL_INLINE float fast_sigmoid(float x) {
+  return 1.0f / (1.0f + fast_exp(-x));
+}
 
-ANNEAL_INLINE float fast_tanh(float x) { return 1.0f - 2.0f / (1.0f + fast_exp(2.0f * x)); }
+ANNEAL_INLINE float fast_tanh(float x) {
+  return 1.0f - 2.0f / (1.0f + fast_exp(2.0f * x));
+}
 
 }  // namespace kernels::cpu

@@ -17,8 +17,8 @@ ANNEAL_SIMD void gated_gelu(const float* gate, const float* up, std::int64_t cou
   for (std::int64_t i = 0; i < count; ++i) h[i] = gelu_tanh(gate[i]).value * up[i];
 }
 
-ANNEAL_SIMD void gated_silu_backward(const float* dh, const float* gate, const float* up, std::int64_t count, float* dgate,
-                                     float* dup) {
+ANNEAL_SIMD void gated_silu_backward(const float* dh, const float* gate, const float* up, std::int64_t count,
+                                     float* dgate, float* dup) {
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) {
     const ActivationValue a = silu(gate[i]);
@@ -28,8 +28,8 @@ ANNEAL_SIMD void gated_silu_backward(const float* dh, const float* gate, const f
   }
 }
 
-ANNEAL_SIMD void gated_gelu_backward(const float* dh, const float* gate, const float* up, std::int64_t count, float* dgate,
-                                     float* dup) {
+ANNEAL_SIMD void gated_gelu_backward(const float* dh, const float* gate, const float* up, std::int64_t count,
+                                     float* dgate, float* dup) {
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) {
     const ActivationValue a = gelu_tanh(gate[i]);
@@ -50,8 +50,8 @@ void swiglu_forward(Context& context, const Tensor& gate, const Tensor& up, Tens
   });
 }
 
-void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate, Tensor& dup,
-                     Activation activation) {
+void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                     Tensor& dup, Activation activation) {
   const auto loop = activation == Activation::kSilu ? gated_silu_backward : gated_gelu_backward;
   const float *gradients = dh.data<float>(), *gates = gate.data<float>(), *ups = up.data<float>();
   float *gate_gradients = dgate.data<float>(), *up_gradients = dup.data<float>();

@@ -1,5 +1,5 @@
-// A register-blocked product for tiles that stay in cache: up to 6 rows by 16 columns of c are held in registers while k
-// runs. Written with compiler vectors of 8 floats, which lower to whatever the instruction set has.
+// A register-blocked product for tiles that stay in cache: up to 6 rows by 16 columns of c are held in registers while
+// k runs. Written with compiler vectors of 8 floats, which lower to whatever the instruction set has.
 #include "kernels/cpu/operations.h"
 #include "kernels/cpu/simd.h"
 
@@ -10,8 +10,12 @@ typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
 
 constexpr std::int64_t kPanel = 16;
 
-ANNEAL_INLINE Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
-ANNEAL_INLINE void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
+ANNEAL_INLINE Lanes load(const float* from) {
+  return *reinterpret_cast<const Lanes*>(from);
+}
+ANNEAL_INLINE void store(float* to, Lanes value) {
+  *reinterpret_cast<Lanes*>(to) = value;
+}
 
 // Rows [row, row + kRows) of c in one panel of 16 columns.
 template <int kRows>
@@ -23,7 +27,7 @@ ANNEAL_INLINE void block(const TileProduct& t, std::int64_t row, std::int64_t co
     sums[i][1] = t.accumulate ? load(c + 8) : Lanes{};
   }
   const float* a = t.a + row * t.a_row;
-  const float* b = t.b + column;
+  const float* b = t.b + column / kPanel * t.b_panel;
   for (std::int64_t p = 0; p < t.k; ++p, a += t.a_column, b += t.b_row) {
     const Lanes left = load(b), right = load(b + 8);
 #pragma GCC unroll 6
@@ -48,12 +52,23 @@ ANNEAL_SIMD void tile_product(const TileProduct& product) {
     std::int64_t row = 0;
     for (; row + 6 <= t.m; row += 6) block<6>(t, row, column);
     switch (t.m - row) {
-      case 5: block<5>(t, row, column); break;
-      case 4: block<4>(t, row, column); break;
-      case 3: block<3>(t, row, column); break;
-      case 2: block<2>(t, row, column); break;
-      case 1: block<1>(t, row, column); break;
-      default: break;
+      case 5:
+        block<5>(t, row, column);
+        break;
+      case 4:
+        block<4>(t, row, column);
+        break;
+      case 3:
+        block<3>(t, row, column);
+        break;
+      case 2:
+        block<2>(t, row, column);
+        break;
+      case 1:
+        block<1>(t, row, column);
+        break;
+      default:
+        break;
     }
   }
 }

@@ -17,8 +17,8 @@ void check_sequences(const char* operation, const Tensor& cu_seqlens, std::int64
 
 void check_heads(const char* operation, const Tensor& q, std::int64_t key_heads) {
   if (key_heads > 0 && q.size(1) % key_heads == 0) return;
-  throw_invalid(operation, "q " + shape_to_string(q.shape()) + " has heads that do not share " + std::to_string(key_heads) +
-                               " key heads evenly");
+  throw_invalid(operation, "q " + shape_to_string(q.shape()) + " has heads that do not share " +
+                               std::to_string(key_heads) + " key heads evenly");
 }
 
 void check_options(const char* operation, const AttentionOptions& options) {
@@ -47,7 +47,8 @@ void check_sequence(const CachedSequence& sequence, std::int64_t key_heads, std:
   check_shape(kOperation, "keys", *sequence.keys, {capacity, key_heads, head_size});
   check_shape(kOperation, "values", *sequence.values, {capacity, key_heads, head_size});
   if (sequence.length >= 1 && sequence.length <= capacity) return;
-  throw_invalid(kOperation, "length " + std::to_string(sequence.length) + " is not in a cache of " + std::to_string(capacity));
+  throw_invalid(kOperation,
+                "length " + std::to_string(sequence.length) + " is not in a cache of " + std::to_string(capacity));
 }
 
 }  // namespace
@@ -75,9 +76,9 @@ void attention_backward(Context& context, const Tensor& d_o, const Tensor& q, co
   check_shape(kOperation, "dq", dq, {q.size(0), q.size(1), q.size(2)});
   check_shape(kOperation, "dk", dk, {k.size(0), k.size(1), k.size(2)});
   check_shape(kOperation, "dv", dv, {k.size(0), k.size(1), k.size(2)});
-  cpu::attention_backward(context, shape, options, {q.data<float>(), k.data<float>(), v.data<float>()},
-                          {d_o.data<float>(), o.data<float>(), lse.data<float>(), dq.data<float>(), dk.data<float>(),
-                           dv.data<float>()});
+  cpu::attention_backward(
+      context, shape, options, {q.data<float>(), k.data<float>(), v.data<float>()},
+      {d_o.data<float>(), o.data<float>(), lse.data<float>(), dq.data<float>(), dk.data<float>(), dv.data<float>()});
 }
 
 void attention_decode(Context& context, const Tensor& q, std::span<const CachedSequence> sequences,

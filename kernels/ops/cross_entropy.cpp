@@ -15,7 +15,8 @@ void check_targets(const char* operation, const Tensor& targets, std::int64_t ro
   check_shape(operation, "targets", targets, {rows}, DataType::kInt32);
   for (const std::int32_t target : targets.values<std::int32_t>()) {
     if (target == kIgnoredTarget || (target >= 0 && target < classes)) continue;
-    throw_invalid(operation, "target " + std::to_string(target) + " is not one of " + std::to_string(classes) + " classes");
+    throw_invalid(operation,
+                  "target " + std::to_string(target) + " is not one of " + std::to_string(classes) + " classes");
   }
 }
 
@@ -43,7 +44,8 @@ LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Packe
   if (row_weights != nullptr) check_shape(kOperation, "row_weights", *row_weights, {hidden.size(0)});
   if (dhidden != nullptr) check_shape(kOperation, "dhidden", *dhidden, {hidden.size(0), hidden.size(1)});
   if (dweight != nullptr) check_shape(kOperation, "dweight", *dweight, {head.out_features(), head.in_features()});
-  return cpu::linear_cross_entropy(context, hidden, head.weight(), targets, row_weights, options, dhidden, dweight, nullptr);
+  return cpu::linear_cross_entropy(context, hidden, head.weight(), targets, row_weights, options, dhidden, dweight,
+                                   nullptr);
 }
 
 void token_log_probabilities(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
@@ -52,11 +54,12 @@ void token_log_probabilities(Context& context, const Tensor& hidden, const Packe
   check_on_cpu(kOperation, context);
   check_head(kOperation, hidden, head, targets);
   check_shape(kOperation, "log_probabilities", log_probabilities, {hidden.size(0)});
-  cpu::linear_cross_entropy(context, hidden, head.weight(), targets, nullptr, options, nullptr, nullptr, &log_probabilities);
+  cpu::linear_cross_entropy(context, hidden, head.weight(), targets, nullptr, options, nullptr, nullptr,
+                            &log_probabilities);
 }
 
-LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets, const Tensor* class_weights,
-                              const Tensor* row_weights, float scale, Tensor* dlogits) {
+LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,
+                              const Tensor* class_weights, const Tensor* row_weights, float scale, Tensor* dlogits) {
   constexpr const char* kOperation = "softmax_cross_entropy";
   check_on_cpu(kOperation, context);
   check_rank(kOperation, "logits", logits, 2);
@@ -77,8 +80,8 @@ LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tens
     }
     const float weight = (row_weights == nullptr ? 1.0f : row_weights->data<float>()[n]) *
                          (class_weights == nullptr ? 1.0f : class_weights->data<float>()[target]);
-    const double loss = cpu::cross_entropy_row({logits.data<float>() + n * classes, classes, target, scale * weight, gradient,
-                                                0.0f});
+    const double loss =
+        cpu::cross_entropy_row({logits.data<float>() + n * classes, classes, target, scale * weight, gradient, 0.0f});
     sum.loss += static_cast<double>(weight) * loss;
     sum.weight += static_cast<double>(weight);
     ++sum.count;
@@ -106,7 +109,8 @@ void log_softmax_rows(Context& context, const Tensor& logits, Tensor& y) {
   const float* inputs = logits.data<float>();
   float* outputs = y.data<float>();
   parallel_for(context, logits.size(0), 1 + 8192 / classes, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n) cpu::log_softmax_row(inputs + n * classes, classes, outputs + n * classes);
+    for (std::int64_t n = begin; n < end; ++n)
+      cpu::log_softmax_row(inputs + n * classes, classes, outputs + n * classes);
   });
 }
 

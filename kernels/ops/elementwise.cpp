@@ -21,7 +21,8 @@ void check_rows(const char* operation, const Tensor& rows, std::int64_t count, s
 }
 
 // x [M, C] into rows of y [N, C].
-void check_scatter(const char* operation, const Context& context, const Tensor& x, const Tensor& rows, const Tensor& y) {
+void check_scatter(const char* operation, const Context& context, const Tensor& x, const Tensor& rows,
+                   const Tensor& y) {
   check_on_cpu(operation, context);
   check_rank(operation, "x", x, 2);
   check_rank(operation, "y", y, 2);

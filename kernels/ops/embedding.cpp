@@ -10,7 +10,8 @@ void check_ids(const char* operation, const Tensor& ids, std::int64_t rows) {
   check_rank(operation, "ids", ids, 1);
   check_shape(operation, "ids", ids, {ids.size(0)}, DataType::kInt32);
   for (const std::int32_t id : ids.values<std::int32_t>()) {
-    if (id >= rows) throw_invalid(operation, "id " + std::to_string(id) + " is not in a table of " + std::to_string(rows));
+    if (id >= rows)
+      throw_invalid(operation, "id " + std::to_string(id) + " is not in a table of " + std::to_string(rows));
   }
 }
 

@@ -22,16 +22,16 @@ void check_branch(const char* operation, const Tensor& x, const Tensor& a, const
 
 }  // namespace
 
-void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tensor& b, const LoraOptions& options, Tensor& p,
-                  Tensor& y) {
+void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tensor& b, const LoraOptions& options,
+                  Tensor& p, Tensor& y) {
   check_on_cpu("lora_forward", context);
   check_branch("lora_forward", x, a, b, p, options);
   check_shape("lora_forward", "y", y, {x.size(0), b.size(0)});
   cpu::lora_forward(context, x, a, b, options, p, y);
 }
 
-void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& p, const Tensor& a, const Tensor& b,
-                   const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx) {
+void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& p, const Tensor& a,
+                   const Tensor& b, const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx) {
   check_on_cpu("lora_backward", context);
   check_branch("lora_backward", x, a, b, p, options);
   check_shape("lora_backward", "dy", dy, {x.size(0), b.size(0)});

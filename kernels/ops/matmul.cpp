@@ -26,7 +26,8 @@ void matmul(Context& context, const Tensor& a, const Tensor& b, Tensor& c, const
   const std::int64_t inner = b.size(options.transpose_b ? 1 : 0), n = b.size(options.transpose_b ? 0 : 1);
   if (inner != k) {
     throw_invalid("matmul", "a " + shape_to_string(a.shape()) + (options.transpose_a ? " transposed" : "") + " and b " +
-                                shape_to_string(b.shape()) + (options.transpose_b ? " transposed" : "") + " do not fit");
+                                shape_to_string(b.shape()) + (options.transpose_b ? " transposed" : "") +
+                                " do not fit");
   }
   check_shape("matmul", "a", a, {a.size(0), a.size(1)});
   check_shape("matmul", "c", c, {m, n});
@@ -35,8 +36,9 @@ void matmul(Context& context, const Tensor& a, const Tensor& b, Tensor& c, const
             cpu::as_float(context, frame, b), b.size(1), options.beta, c.data<float>(), n);
 }
 
-void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
-          const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+          float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
+          std::int64_t ldc) {
   check_on_cpu("gemm", context);
   cpu::gemm(context, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
@@ -73,8 +75,8 @@ void linear_backward_weight(Context& context, const Tensor& dy, const Tensor& x,
   check_rank("linear_backward_weight", "x", x, 2);
   check_shape("linear_backward_weight", "x", x, {dy.size(0), x.size(1)});
   check_shape("linear_backward_weight", "dweight", dweight, {dy.size(1), x.size(1)});
-  cpu::gemm(context, true, false, dy.size(1), x.size(1), dy.size(0), 1.0f, dy.data<float>(), dy.size(1), x.data<float>(),
-            x.size(1), beta, dweight.data<float>(), x.size(1));
+  cpu::gemm(context, true, false, dy.size(1), x.size(1), dy.size(0), 1.0f, dy.data<float>(), dy.size(1),
+            x.data<float>(), x.size(1), beta, dweight.data<float>(), x.size(1));
 }
 
 }  // namespace kernels

@@ -13,7 +13,8 @@ std::int64_t checked_rows(const char* operation, const Tensor& x, const Tensor& 
   check_count(operation, "weight", weight, weight.size(0), type);
   const std::int64_t channels = weight.size(0);
   if (channels == 0 || x.rank() == 0 || x.size(-1) % channels != 0) {
-    throw_invalid(operation, "x " + shape_to_string(x.shape()) + " does not split into rows of " + std::to_string(channels));
+    throw_invalid(operation,
+                  "x " + shape_to_string(x.shape()) + " does not split into rows of " + std::to_string(channels));
   }
   check_count(operation, "x", x, x.count());
   return x.count() / channels;

@@ -30,8 +30,8 @@ std::vector<std::int32_t> finite_tokens(std::span<const float> logits) {
 }
 
 // Keeps the preferred tokens until their share of the whole reaches top_p, sorting no more of them than needed.
-void keep_top_p(std::vector<std::int32_t>& tokens, std::vector<double>& weights, std::span<const float> logits, double top_p,
-                const auto& weight_of) {
+void keep_top_p(std::vector<std::int32_t>& tokens, std::vector<double>& weights, std::span<const float> logits,
+                double top_p, const auto& weight_of) {
   double whole = 0.0;
   for (const std::int32_t token : tokens) whole += weight_of(token);
   const Preferred preferred{logits};
@@ -40,8 +40,8 @@ void keep_top_p(std::vector<std::int32_t>& tokens, std::vector<double>& weights,
   while (kept < tokens.size() && (kept == 0 || reached < top_p * whole)) {
     if (kept == sorted) {
       sorted = std::min(tokens.size(), std::max<std::size_t>(64, 4 * sorted));
-      std::partial_sort(tokens.begin() + static_cast<std::ptrdiff_t>(kept), tokens.begin() + static_cast<std::ptrdiff_t>(sorted),
-                        tokens.end(), preferred);
+      std::partial_sort(tokens.begin() + static_cast<std::ptrdiff_t>(kept),
+                        tokens.begin() + static_cast<std::ptrdiff_t>(sorted), tokens.end(), preferred);
     }
     weights.push_back(weight_of(tokens[kept]));
     reached += weights.back();

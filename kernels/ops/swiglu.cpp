@@ -13,8 +13,8 @@ void swiglu_forward(Context& context, const Tensor& gate, const Tensor& up, Tens
   cpu::swiglu_forward(context, gate, up, h, activation);
 }
 
-void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate, Tensor& dup,
-                     Activation activation) {
+void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                     Tensor& dup, Activation activation) {
   check_on_cpu("swiglu_backward", context);
   check_count("swiglu_backward", "gate", gate, gate.count());
   check_count("swiglu_backward", "dh", dh, gate.count());

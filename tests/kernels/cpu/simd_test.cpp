@@ -18,7 +18,8 @@ TEST(FastExp, StaysWithinTwoUnitsInTheLastPlace) {
     const float input = static_cast<float>(x);
     const double exact = std::exp(static_cast<double>(input));
     const float rounded = static_cast<float>(exact);
-    const double unit = static_cast<double>(std::nextafter(rounded, std::numeric_limits<float>::infinity())) - static_cast<double>(rounded);
+    const double unit = static_cast<double>(std::nextafter(rounded, std::numeric_limits<float>::infinity())) -
+                        static_cast<double>(rounded);
     worst = std::max(worst, std::abs(static_cast<double>(fast_exp(input)) - exact) / unit);
   }
   EXPECT_LE(worst, 2.0);
@@ -41,14 +42,16 @@ TEST(TileProduct, EqualsTheDefinitionForEveryRowCountAndBothStrides) {
     Tensor transposed({k, m});
     for (std::int64_t i = 0; i < m * k; ++i) transposed.data<float>()[i % k * m + i / k] = a.data<float>()[i];
     Tensor c = test_support::random_tensor({m, n}, 3), expected = c.clone();
-    reference::gemm(false, false, m, n, k, 1.0f, a.data<float>(), k, b.data<float>(), n, 1.0f, expected.data<float>(), n);
+    reference::gemm(false, false, m, n, k, 1.0f, a.data<float>(), k, b.data<float>(), n, 1.0f, expected.data<float>(),
+                    n);
     Tensor other = c.clone();
     tile_product({m, n, k, a.data<float>(), k, 1, b.data<float>(), n, c.data<float>(), n, true});
     tile_product({m, n, k, transposed.data<float>(), 1, m, b.data<float>(), n, other.data<float>(), n, true});
     test_support::expect_close(test_support::to_doubles(c), test_support::to_doubles(expected), 1e-5, "rows");
     test_support::expect_close(test_support::to_doubles(other), test_support::to_doubles(expected), 1e-5, "columns");
     tile_product({m, n, k, a.data<float>(), k, 1, b.data<float>(), n, c.data<float>(), n, false});
-    reference::gemm(false, false, m, n, k, 1.0f, a.data<float>(), k, b.data<float>(), n, 0.0f, expected.data<float>(), n);
+    reference::gemm(false, false, m, n, k, 1.0f, a.data<float>(), k, b.data<float>(), n, 0.0f, expected.data<float>(),
+                    n);
     test_support::expect_close(test_support::to_doubles(c), test_support::to_doubles(expected), 1e-5, "overwritten");
   }
 }

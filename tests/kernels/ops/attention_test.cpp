@@ -80,9 +80,9 @@ OpCase attention_case(const Setting& s) {
 }
 
 TEST(Attention, MatchesItsDefinitionForGroupsOfHeads) {
-  check_op(attention_case({{0, 5, 5, 14}, 4, 4, 8, {.scale = 0.4f}}));   // groups of one, an empty document
-  check_op(attention_case({{0, 1, 20}, 4, 2, 6, {.scale = 0.4f}}));      // groups of two, one token, odd head size
-  check_op(attention_case({{0, 17}, 8, 1, 16, {.scale = 0.25f}}));       // groups of eight
+  check_op(attention_case({{0, 5, 5, 14}, 4, 4, 8, {.scale = 0.4f}}));  // groups of one, an empty document
+  check_op(attention_case({{0, 1, 20}, 4, 2, 6, {.scale = 0.4f}}));     // groups of two, one token, odd head size
+  check_op(attention_case({{0, 17}, 8, 1, 16, {.scale = 0.25f}}));      // groups of eight
 }
 
 TEST(Attention, MatchesItsDefinitionWithAWindowAndWithoutCausality) {
@@ -97,7 +97,8 @@ TEST(Attention, TilesJoinUpOverLongDocuments) {
     for (const bool causal : {true, false}) {
       const std::vector<std::int32_t> sums{0, 301, 301, 430};
       const AttentionOptions options{.scale = 0.3f, .sliding_window = window, .causal = causal};
-      const Tensor q = random_tensor({430, 4, 20}, 1), k = random_tensor({430, 2, 20}, 2), v = random_tensor({430, 2, 20}, 3);
+      const Tensor q = random_tensor({430, 4, 20}, 1), k = random_tensor({430, 2, 20}, 2),
+                   v = random_tensor({430, 2, 20}, 3);
       const Tensor d_o = random_tensor({430, 4, 20}, 4), sequences = Tensor::from(sums);
       const cpu::AttentionShape shape{430, 4, 2, 20, sums};
       const cpu::AttentionInputs in{q.data<float>(), k.data<float>(), v.data<float>()};
@@ -107,8 +108,9 @@ TEST(Attention, TilesJoinUpOverLongDocuments) {
       attention_forward(context, q, k, v, sequences, options, o, lse);
       attention_backward(context, d_o, q, k, v, o, lse, sequences, options, dq, dk, dv);
       cpu::reference::attention_forward(shape, options, in, o2.data<float>(), lse2.data<float>());
-      cpu::reference::attention_backward(shape, options, in, {d_o.data<float>(), o2.data<float>(), lse2.data<float>(),
-                                         dq2.data<float>(), dk2.data<float>(), dv2.data<float>()});
+      cpu::reference::attention_backward(shape, options, in,
+                                         {d_o.data<float>(), o2.data<float>(), lse2.data<float>(), dq2.data<float>(),
+                                          dk2.data<float>(), dv2.data<float>()});
       expect_close(to_doubles(o), to_doubles(o2), 1e-5, "o");
       expect_close(to_doubles(lse), to_doubles(lse2), 1e-5, "lse");
       expect_close(to_doubles(dq), to_doubles(dq2), 1e-5, "dq");
@@ -120,7 +122,8 @@ TEST(Attention, TilesJoinUpOverLongDocuments) {
 
 TEST(Attention, LargeScoresDoNotOverflow) {
   Context context = Context::cpu(1);
-  const Tensor q = random_tensor({40, 1, 8}, 1, 100.0), k = random_tensor({40, 1, 8}, 2, 100.0), v = random_tensor({40, 1, 8}, 3);
+  const Tensor q = random_tensor({40, 1, 8}, 1, 100.0), k = random_tensor({40, 1, 8}, 2, 100.0),
+               v = random_tensor({40, 1, 8}, 3);
   Tensor o(q.shape()), lse({40, 1});
   attention_forward(context, q, k, v, Tensor::from<std::int32_t>({0, 40}), {.scale = 1.0f}, o, lse);
   for (const float value : o.values<float>()) ASSERT_TRUE(std::isfinite(value));
@@ -130,7 +133,8 @@ TEST(Attention, DecodingATokenEqualsItsRowOfTheWholeSequence) {
   for (const std::int64_t window : {0, 6}) {
     Context context = Context::cpu(2);
     const AttentionOptions options{.scale = 0.3f, .sliding_window = window};
-    const Tensor q = random_tensor({21, 4, 12}, 1), k = random_tensor({21, 2, 12}, 2), v = random_tensor({21, 2, 12}, 3);
+    const Tensor q = random_tensor({21, 4, 12}, 1), k = random_tensor({21, 2, 12}, 2),
+                 v = random_tensor({21, 2, 12}, 3);
     Tensor o(q.shape()), lse({21, 4});
     attention_forward(context, q, k, v, Tensor::from<std::int32_t>({0, 21}), options, o, lse);
     std::vector<CachedSequence> sequences;
@@ -152,7 +156,8 @@ TEST(Attention, RefusesWhatDoesNotFit) {
   Context context = Context::cpu(1);
   Tensor q({3, 4, 8}), k({3, 3, 8}), good({3, 2, 8}), o({3, 4, 8}), lse({3, 4});
   const Tensor sums = Tensor::from<std::int32_t>({0, 3}), short_sums = Tensor::from<std::int32_t>({0, 2});
-  expect_refused([&] { attention_forward(context, q, k, k, sums, {}, o, lse); }, {"attention_forward", "[3, 4, 8]", "3"});
+  expect_refused([&] { attention_forward(context, q, k, k, sums, {}, o, lse); },
+                 {"attention_forward", "[3, 4, 8]", "3"});
   expect_refused([&] { attention_forward(context, q, good, k, sums, {}, o, lse); }, {"v", "[3, 3, 8]", "[3, 2, 8]"});
   expect_refused([&] { attention_forward(context, q, good, good, short_sums, {}, o, lse); }, {"cu_seqlens", "3"});
   const std::vector<CachedSequence> sequences{{&good, &good, 4}};

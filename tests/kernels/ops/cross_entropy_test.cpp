@@ -37,8 +37,8 @@ OpCase loss_case(const Setting& s) {
   op.differentiated = 2;
   const auto run = [s](Context& context, const std::vector<Tensor>& in, Tensor* dhidden, Tensor* dweight) {
     const Tensor weights = Tensor::from(s.weights);
-    return linear_cross_entropy(context, in[0], PackedWeight(in[1].view()), Tensor::from(s.targets), &weights, s.options,
-                                dhidden, dweight);
+    return linear_cross_entropy(context, in[0], PackedWeight(in[1].view()), Tensor::from(s.targets), &weights,
+                                s.options, dhidden, dweight);
   };
   op.forward = [=](Context& context, const std::vector<Tensor>& in) {
     return Tensor::from<float>({static_cast<float>(run(context, in, nullptr, nullptr).loss)});
@@ -59,7 +59,8 @@ OpCase loss_case(const Setting& s) {
     for (std::size_t n = 0; n < s.targets.size(); ++n) {
       if (s.targets[n] == kIgnoredTarget) continue;
       Doubles logits(vocabulary);
-      for (std::size_t i = 0; i < vocabulary * channels; ++i) logits[i / channels] += in[0][n * channels + i % channels] * in[1][i];
+      for (std::size_t i = 0; i < vocabulary * channels; ++i)
+        logits[i / channels] += in[0][n * channels + i % channels] * in[1][i];
       for (double& logit : logits) {
         logit *= static_cast<double>(s.options.logit_scale);
         const double cap = static_cast<double>(s.options.logit_softcap);
@@ -75,7 +76,8 @@ OpCase loss_case(const Setting& s) {
 TEST(LinearCrossEntropy, MatchesItsDefinitionWithIgnoredRowsAndWeights) {
   check_op(loss_case({{3, -100, 0, 12, -100}, {1.0f, 9.0f, 0.5f, 2.0f, 1.0f}, 7, 13, {.scale = 0.25f}}));
   check_op(loss_case({{5}, {1.0f}, 3, 9, {.scale = 1.0f}}));
-  check_op(loss_case({{1, 2, 3}, {1.0f, 1.0f, 1.0f}, 4, 33, {.scale = 0.5f, .logit_scale = 0.7f, .logit_softcap = 2.0f}}));
+  check_op(
+      loss_case({{1, 2, 3}, {1.0f, 1.0f, 1.0f}, 4, 33, {.scale = 0.5f, .logit_scale = 0.7f, .logit_softcap = 2.0f}}));
 }
 
 TEST(LinearCrossEntropy, ManyChunksAddUpToOneRowAtATime) {
@@ -84,7 +86,8 @@ TEST(LinearCrossEntropy, ManyChunksAddUpToOneRowAtATime) {
   const Tensor hidden = random_tensor({rows, channels}, 1);
   const PackedWeight head(random_tensor({vocabulary, channels}, 2));
   std::vector<std::int32_t> targets;
-  for (std::int64_t n = 0; n < rows; ++n) targets.push_back(n % 7 == 3 ? kIgnoredTarget : static_cast<std::int32_t>(61 * n % vocabulary));
+  for (std::int64_t n = 0; n < rows; ++n)
+    targets.push_back(n % 7 == 3 ? kIgnoredTarget : static_cast<std::int32_t>(61 * n % vocabulary));
   const Tensor target = Tensor::from(targets);
   Tensor dhidden({rows, channels}), row_gradient({1, channels}), log_probabilities({rows});
   const LossSum sum = linear_cross_entropy(context, hidden, head, target, nullptr, {}, &dhidden, nullptr);
@@ -92,8 +95,8 @@ TEST(LinearCrossEntropy, ManyChunksAddUpToOneRowAtATime) {
   double loss = 0.0;
   std::int64_t count = 0;
   for (std::int64_t n = 0; n < rows; ++n) {
-    const LossSum row = linear_cross_entropy(context, hidden.slice_rows(n, n + 1), head, target.slice_rows(n, n + 1), nullptr, {},
-                                             &row_gradient, nullptr);
+    const LossSum row = linear_cross_entropy(context, hidden.slice_rows(n, n + 1), head, target.slice_rows(n, n + 1),
+                                             nullptr, {}, &row_gradient, nullptr);
     loss += row.loss;
     count += row.count;
     expect_close(to_doubles(dhidden.slice_rows(n, n + 1)), to_doubles(row_gradient), 1e-5, "dhidden");
@@ -108,8 +111,8 @@ TEST(LinearCrossEntropy, NothingSupervisedIsZeroAndNeverRead) {
   Tensor hidden({2, 3}), dhidden({2, 3});
   std::fill_n(hidden.data<float>(), 6, std::numeric_limits<float>::quiet_NaN());
   const PackedWeight head(random_tensor({5, 3}, 1));
-  const LossSum sum = linear_cross_entropy(context, hidden, head, Tensor::from<std::int32_t>({-100, -100}), nullptr, {}, &dhidden,
-                                           nullptr);
+  const LossSum sum = linear_cross_entropy(context, hidden, head, Tensor::from<std::int32_t>({-100, -100}), nullptr, {},
+                                           &dhidden, nullptr);
   EXPECT_EQ(sum.loss, 0.0);
   EXPECT_EQ(sum.count, 0);
   for (const float value : dhidden.values<float>()) EXPECT_EQ(value, 0.0f);
@@ -151,7 +154,8 @@ TEST(SoftmaxCrossEntropy, MatchesItsDefinitionWithClassWeights) {
     double loss = 0.0;
     for (std::size_t n = 0; n < 4; ++n) {
       if (targets[n] == kIgnoredTarget) continue;
-      const Doubles row(in[0].begin() + static_cast<std::ptrdiff_t>(3 * n), in[0].begin() + static_cast<std::ptrdiff_t>(3 * n + 3));
+      const Doubles row(in[0].begin() + static_cast<std::ptrdiff_t>(3 * n),
+                        in[0].begin() + static_cast<std::ptrdiff_t>(3 * n + 3));
       const auto target = static_cast<std::size_t>(targets[n]);
       loss -= static_cast<double>(row_weights[n] * class_weights[target]) * log_probability(row, target);
     }
@@ -170,7 +174,8 @@ TEST(SoftmaxRows, SumToOneAndAgreeWithTheirLogarithms) {
     double total = 0.0;
     for (std::size_t i = 301 * n; i < 301 * (n + 1); ++i) {
       total += static_cast<double>(p.values<float>()[i]);
-      EXPECT_NEAR(static_cast<double>(p.values<float>()[i]), std::exp(static_cast<double>(log_p.values<float>()[i])), 1e-5);
+      EXPECT_NEAR(static_cast<double>(p.values<float>()[i]), std::exp(static_cast<double>(log_p.values<float>()[i])),
+                  1e-5);
     }
     EXPECT_NEAR(total, 1.0, 1e-5);
   }

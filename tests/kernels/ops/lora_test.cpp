@@ -42,12 +42,14 @@ OpCase lora_case(std::int64_t rows, std::int64_t in, std::int64_t rank, std::int
   };
   const Doubles mask = mask_of(rows, in, options);
   op.definition = [=](const std::vector<Doubles>& x) {
-    const auto wide = static_cast<std::size_t>(in), low = static_cast<std::size_t>(rank), high = static_cast<std::size_t>(out);
+    const auto wide = static_cast<std::size_t>(in), low = static_cast<std::size_t>(rank),
+               high = static_cast<std::size_t>(out);
     Doubles y(static_cast<std::size_t>(rows) * high);
     for (std::size_t i = 0; i < y.size(); ++i) {
       for (std::size_t r = 0; r < low; ++r) {
         double p = 0.0;
-        for (std::size_t c = 0; c < wide; ++c) p += mask[i / high * wide + c] * x[0][i / high * wide + c] * x[1][r * wide + c];
+        for (std::size_t c = 0; c < wide; ++c)
+          p += mask[i / high * wide + c] * x[0][i / high * wide + c] * x[1][r * wide + c];
         y[i] += static_cast<double>(options.scaling) * p * x[2][i % high * low + r];
       }
     }

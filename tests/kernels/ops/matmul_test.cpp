@@ -91,7 +91,8 @@ TEST(Matmul, EveryTransposeMatchesTheDefinition) {
   const std::int64_t m = 17, n = 23, k = 9;
   for (const bool ta : {false, true}) {
     for (const bool tb : {false, true}) {
-      const Tensor a = random_tensor(ta ? Shape{k, m} : Shape{m, k}, 1), b = random_tensor(tb ? Shape{n, k} : Shape{k, n}, 2);
+      const Tensor a = random_tensor(ta ? Shape{k, m} : Shape{m, k}, 1),
+                   b = random_tensor(tb ? Shape{n, k} : Shape{k, n}, 2);
       Tensor c = random_tensor({m, n}, 3), expected = c.clone();
       matmul(context, a, b, c, {.transpose_a = ta, .transpose_b = tb, .alpha = 0.5f, .beta = 2.0f});
       cpu::reference::gemm(ta, tb, m, n, k, 0.5f, a.data<float>(), a.size(1), b.data<float>(), b.size(1), 2.0f,
@@ -105,7 +106,8 @@ TEST(Matmul, LeadingDimensionsReachPartsOfWiderMatrices) {
   Context context = Context::cpu(1);
   const Tensor a = random_tensor({6, 20}, 1), b = random_tensor({5, 30}, 2);
   Tensor c = random_tensor({6, 40}, 3), expected = c.clone();
-  gemm(context, false, false, 6, 7, 5, 1.0f, a.data<float>() + 3, 20, b.data<float>() + 2, 30, 0.0f, c.data<float>() + 11, 40);
+  gemm(context, false, false, 6, 7, 5, 1.0f, a.data<float>() + 3, 20, b.data<float>() + 2, 30, 0.0f,
+       c.data<float>() + 11, 40);
   cpu::reference::gemm(false, false, 6, 7, 5, 1.0f, a.data<float>() + 3, 20, b.data<float>() + 2, 30, 0.0f,
                        expected.data<float>() + 11, 40);
   expect_close(to_doubles(c), to_doubles(expected), 1e-5, "c");

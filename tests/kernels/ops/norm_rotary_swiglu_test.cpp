@@ -106,7 +106,8 @@ OpCase rotary_case(std::int64_t tokens, std::int64_t heads, std::int64_t size, s
     Doubles y = in[0];
     for (std::int64_t n = 0; n < tokens * heads; ++n) {
       for (std::int64_t f = 0; f < pairs; ++f) {
-        const double angle = positions[static_cast<std::size_t>(n / heads)] * static_cast<double>(frequencies[static_cast<std::size_t>(f)]);
+        const double angle = positions[static_cast<std::size_t>(n / heads)] *
+                             static_cast<double>(frequencies[static_cast<std::size_t>(f)]);
         const auto a = static_cast<std::size_t>(n * size + f), b = a + static_cast<std::size_t>(pairs);
         y[a] = 1.25 * (in[0][a] * std::cos(angle) - in[0][b] * std::sin(angle));
         y[b] = 1.25 * (in[0][b] * std::cos(angle) + in[0][a] * std::sin(angle));

@@ -40,19 +40,22 @@ TEST(Embedding, WidensABFloat16TableAndRefusesUnknownIds) {
   Tensor y({1, 9});
   embedding_forward(context, table, Tensor::from<std::int32_t>({2}), y);
   EXPECT_EQ(to_doubles(y.view({9})), to_doubles(table.slice_rows(2, 3).cast_to(DataType::kFloat32)));
-  expect_refused([&] { embedding_forward(context, table, Tensor::from<std::int32_t>({3}), y); }, {"embedding_forward", "id 3"});
+  expect_refused([&] { embedding_forward(context, table, Tensor::from<std::int32_t>({3}), y); },
+                 {"embedding_forward", "id 3"});
 }
 
 TEST(AdamW, FollowsItsFormulaOverSeveralStepsAndTensors) {
   const AdamWOptions options{.learning_rate = 0.01f, .weight_decay = 0.1f};
   for (const int threads : {1, 2}) {
     Context context = Context::cpu(threads);
-    Tensor a = random_tensor({20001}, 1), b = random_tensor({7}, 2), ma = Tensor::zeros({20001}), mb = Tensor::zeros({7});
+    Tensor a = random_tensor({20001}, 1), b = random_tensor({7}, 2), ma = Tensor::zeros({20001}),
+           mb = Tensor::zeros({7});
     Tensor va = Tensor::zeros({20001}), vb = Tensor::zeros({7});
     Doubles expected = to_doubles(a), m(20001), v(20001), other = to_doubles(b);
     for (std::int64_t step = 1; step <= 3; ++step) {
       const Tensor ga = random_tensor({20001}, 10 + static_cast<std::uint64_t>(step)), gb = Tensor::zeros({7});
-      const std::array<AdamWTensor, 2> tensors{AdamWTensor{&a, &ga, &ma, &va, 2.0f, true}, AdamWTensor{&b, &gb, &mb, &vb, 1.0f, false}};
+      const std::array<AdamWTensor, 2> tensors{AdamWTensor{&a, &ga, &ma, &va, 2.0f, true},
+                                               AdamWTensor{&b, &gb, &mb, &vb, 1.0f, false}};
       adamw_step(context, tensors, options, step, 0.5f);
       for (std::size_t i = 0; i < expected.size(); ++i) {
         const double g = 0.5 * static_cast<double>(ga.values<float>()[i]);
@@ -120,7 +123,11 @@ TEST(Elementwise, GatherAndScatterAreEachOthersGradient) {
   scatter_rows(context, picked, rows, back);
   scatter_add_rows(context, picked, rows, back);
   EXPECT_EQ(to_doubles(back), (Doubles{2, 4, 0, 0, 10, 12}));
-  expect_refused([&] { gather_rows(context, x, Tensor::from<std::int32_t>({3, 0}), picked); }, {"gather_rows", "row 3"});
+  expect_refused(
+      [&] {
+        gather_rows(context, x, Tensor::from<std::int32_t>({3, 0}), picked);
+      },
+      {"gather_rows", "row 3"});
 }
 
 TEST(Sampling, GreedyTakesTheLargestAndDrawsNothing) {
@@ -159,7 +166,8 @@ TEST(Sampling, TopKAndTopPKeepOnlyTheHead) {
 TEST(Sampling, RefusesLogitsWithoutAFiniteNumber) {
   Context context = Context::cpu(1);
   Random random(1);
-  const Tensor logits = Tensor::from<float>({std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()});
+  const Tensor logits =
+      Tensor::from<float>({std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()});
   expect_refused([&] { sample_token(context, logits, {}, random); }, {"sample_token", "2 logits"});
 }
 
