@@ -18,7 +18,27 @@ double shortest(float value) {
   return number;
 }
 
-json::object signal_to_json(const Signal& signal) {
+void read_slots(const json::object& object, Example& example) {
+  if (const json::value* numbers = find(object, "numbers")) {
+    for (const auto& pair : as_object(*numbers, "numbers")) {
+      if (!pair.value().is_null() && !pair.value().is_number()) throw Error(ErrorCode::kInvalidInput, "numbers must hold numbers or null", "numbers." + std::string(pair.key()));
+      example.numbers[pair.key()] = pair.value().is_null() ? std::nullopt : std::optional<double>(pair.value().to_number<double>());
+    }
+  }
+  if (const json::value* categories = find(object, "categories")) {
+    for (const auto& pair : as_object(*categories, "categories")) {
+      if (!pair.value().is_null() && !pair.value().is_string()) throw Error(ErrorCode::kInvalidInput, "categories must hold text or null", "categories." + std::string(pair.key()));
+      example.categories[pair.key()] = pair.value().is_null() ? std::nullopt : std::optional<std::string>(pair.value().get_string());
+    }
+  }
+  if (const json::value* signals = find(object, "signals")) {
+    for (const auto& pair : as_object(*signals, "signals")) example.signals[pair.key()] = signal_from_json(pair.value(), "signals." + std::string(pair.key()));
+  }
+}
+
+}  // namespace
+
+json::value to_json(const Signal& signal) {
   json::array values;
   for (const float value : signal.values) {
     if (std::isfinite(value)) {
@@ -51,26 +71,6 @@ Signal signal_from_json(const json::value& value, const std::string& where) {
   return signal;
 }
 
-void read_slots(const json::object& object, Example& example) {
-  if (const json::value* numbers = find(object, "numbers")) {
-    for (const auto& pair : as_object(*numbers, "numbers")) {
-      if (!pair.value().is_null() && !pair.value().is_number()) throw Error(ErrorCode::kInvalidInput, "numbers must hold numbers or null", "numbers." + std::string(pair.key()));
-      example.numbers[pair.key()] = pair.value().is_null() ? std::nullopt : std::optional<double>(pair.value().to_number<double>());
-    }
-  }
-  if (const json::value* categories = find(object, "categories")) {
-    for (const auto& pair : as_object(*categories, "categories")) {
-      if (!pair.value().is_null() && !pair.value().is_string()) throw Error(ErrorCode::kInvalidInput, "categories must hold text or null", "categories." + std::string(pair.key()));
-      example.categories[pair.key()] = pair.value().is_null() ? std::nullopt : std::optional<std::string>(pair.value().get_string());
-    }
-  }
-  if (const json::value* signals = find(object, "signals")) {
-    for (const auto& pair : as_object(*signals, "signals")) example.signals[pair.key()] = signal_from_json(pair.value(), "signals." + std::string(pair.key()));
-  }
-}
-
-}  // namespace
-
 std::string_view to_string(Split split) {
   if (split == Split::kTrain) return "train";
   return split == Split::kValidation ? "validation" : "test";
@@ -99,7 +99,7 @@ json::value to_json(const Example& example) {
   json::object numbers, categories, signals;
   for (const auto& [name, value] : example.numbers) numbers[name] = value ? json::value(*value) : json::value(nullptr);
   for (const auto& [name, value] : example.categories) categories[name] = value ? json::value(*value) : json::value(nullptr);
-  for (const auto& [name, signal] : example.signals) signals[name] = signal_to_json(signal);
+  for (const auto& [name, signal] : example.signals) signals[name] = to_json(signal);
   if (!numbers.empty()) out["numbers"] = std::move(numbers);
   if (!categories.empty()) out["categories"] = std::move(categories);
   if (!signals.empty()) out["signals"] = std::move(signals);

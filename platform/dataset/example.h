@@ -27,6 +27,10 @@ struct Signal {
   std::vector<float> values;
 };
 
+json::value to_json(const Signal& signal);
+/// Throws kInvalidInput with `where` in the message.
+Signal signal_from_json(const json::value& value, const std::string& where);
+
 struct Message {
   std::string role;  // system, user, assistant
   std::string content;
