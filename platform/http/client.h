@@ -29,7 +29,6 @@ struct HttpClientOptions {
   std::chrono::milliseconds backoff{200};          // doubles with each try, with jitter; Retry-After wins
   std::chrono::milliseconds backoff_limit{10'000};
   std::uint64_t body_limit_bytes = std::uint64_t{256} << 20;
-  std::filesystem::path unix_socket = {};  // speak to this socket; the base address then only gives the Host header
 };
 
 struct HttpResponse {
@@ -45,14 +44,14 @@ struct HttpResponse {
 };
 
 struct ServerEvent {
-  std::string event;  // "message" if the server names none
+  std::string event;  // "" if the server names none
   std::string data;
   std::string id;
 };
 
 class HttpClient {
  public:
-  /// `base_url`: http://host[:port][/prefix] or https://. Throws kInvalidInput.
+  /// `base_url`: http://host[:port][/prefix]. Throws kInvalidInput for anything else; https is not spoken yet.
   explicit HttpClient(std::string base_url, HttpClientOptions options = {});
   ~HttpClient();
   HttpClient(HttpClient&&) noexcept;

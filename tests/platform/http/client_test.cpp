@@ -1,0 +1,105 @@
+#include "platform/http/client.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "platform/base/file.h"
+#include "tests/support/http_fixture.h"
+
+namespace {
+
+using platform::Error;
+using platform::ErrorCode;
+using platform::Method;
+using platform::Request;
+
+TEST(HttpClient, ResumesADownloadAtTheByteItStopped) {
+  const platform::TemporaryFolder folder;
+  std::string bytes(3'000'000, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 + i / 256);
+  platform::write_file_atomically(folder.path() / "blob", bytes);
+  std::vector<std::string> ranges;
+  platform::RouteTable table;
+  table.add({Method::kGet, "/blob", "A file", "", [&](const Request& request) {
+               ranges.push_back(request.header("Range").value_or(""));
+               return platform::file_response(folder.path() / "blob", "application/octet-stream", "abc");
+             }});
+  support::HttpFixture fixture(std::move(table));
+  auto client = fixture.client();
+  const auto partial = folder.path() / "partial";
+  EXPECT_THROW(client.download("/blob", partial, [](std::uint64_t have, std::uint64_t) { return have < 1'000'000; }), Error);
+  const auto stopped_at = std::filesystem::file_size(partial);
+  ASSERT_GE(stopped_at, 1'000'000u);
+  ASSERT_LT(stopped_at, bytes.size());
+  EXPECT_EQ(client.download("/blob", partial), bytes.size());
+  EXPECT_EQ(platform::read_file(partial), bytes);
+  EXPECT_EQ(client.download("/blob", partial), bytes.size());  // complete already
+  EXPECT_EQ(platform::read_file(partial), bytes);
+  EXPECT_EQ(ranges[1], "bytes=" + std::to_string(stopped_at) + "-");
+}
+
+TEST(HttpClient, AsksForPartsOfAFile) {
+  const platform::TemporaryFolder folder;
+  platform::write_file_atomically(folder.path() / "f", "0123456789");
+  platform::RouteTable table;
+  table.add({Method::kGet, "/f", "A file", "", [&](const Request&) { return platform::file_response(folder.path() / "f", "text/plain"); }});
+  support::HttpFixture fixture(std::move(table));
+  auto client = fixture.client();
+  EXPECT_EQ(client.get("/f", {{"Range", "bytes=2-4"}}).body, "234");
+  EXPECT_EQ(client.get("/f", {{"Range", "bytes=-3"}}).body, "789");
+  EXPECT_EQ(client.get("/f", {{"Range", "bytes=8-"}}).headers.at("Content-Range"), "bytes 8-9/10");
+  EXPECT_EQ(client.get("/f", {{"Range", "bytes=10-"}}).status, 416);
+  EXPECT_EQ(client.get("/f", {{"Range", "lines=1-2"}}).body, "0123456789");
+}
+
+TEST(HttpClient, TriesAgainWhenTheServerIsBusy) {
+  std::atomic<int> calls{0};
+  platform::RouteTable table;
+  table.add({Method::kPost, "/busy", "Refuses twice", "", [&](const Request&) -> platform::Response {
+               if (++calls < 3) return {503, {{"Retry-After", "0"}}, std::string()};
+               return platform::text_response("done");
+             }});
+  support::HttpFixture fixture(std::move(table));
+  platform::HttpClientOptions options;
+  options.retries = 3;
+  EXPECT_EQ(fixture.client(options).post("/busy", "x").body, "done");
+  EXPECT_EQ(calls, 3);
+}
+
+TEST(HttpClient, NamesTheHostItCannotReach) {
+  std::string address;
+  {
+    support::HttpFixture fixture{platform::RouteTable()};
+    address = fixture.server.address();
+  }
+  platform::HttpClient client(address);
+  try {
+    client.get("/x");
+    FAIL();
+  } catch (const Error& failed) {
+    EXPECT_EQ(failed.code(), ErrorCode::kUnavailable);
+    EXPECT_NE(std::string(failed.what()).find(address.substr(7)), std::string::npos) << failed.what();
+  }
+}
+
+TEST(HttpClient, ThrowsTheErrorThatTheServerThrew) {
+  platform::RouteTable table;
+  table.add({Method::kGet, "/x", "Fails", "", [](const Request&) -> platform::Response { throw Error(ErrorCode::kConflict, "gate not passed: v3", "alias"); }});
+  support::HttpFixture fixture(std::move(table));
+  try {
+    fixture.client().get("/x").checked();
+    FAIL();
+  } catch (const Error& failed) {
+    EXPECT_EQ(failed.code(), ErrorCode::kConflict);
+    EXPECT_EQ(failed.path(), "alias");
+    EXPECT_STREQ(failed.what(), "gate not passed: v3");
+  }
+}
+
+TEST(HttpClient, RefusesAnAddressThatIsNone) {
+  EXPECT_THROW(platform::HttpClient("localhost"), Error);
+  EXPECT_THROW(platform::HttpClient("ftp://host"), Error);
+}
+
+}  // namespace

@@ -1,0 +1,221 @@
+#include "platform/http/server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "platform/base/file.h"
+#include "tests/support/http_fixture.h"
+
+namespace {
+
+using platform::Error;
+using platform::ErrorCode;
+using platform::Method;
+using platform::Request;
+using support::HttpFixture;
+
+platform::RouteTable echo_routes() {
+  platform::RouteTable table;
+  table.add({Method::kGet, "/hello/{name}", "Greets", "", [](const Request& request) { return platform::text_response("hello " + request.param("name")); }});
+  table.add({Method::kPost, "/echo", "Sends the body back", "things.write", [](const Request& request) { return platform::text_response(request.body); }, 1000});
+  table.add({Method::kGet, "/fails", "Throws an error of ours", "", [](const Request&) -> platform::Response {
+               throw Error(ErrorCode::kConflict, "the name is taken: a; choose another", "name");
+             }});
+  table.add({Method::kGet, "/breaks", "Throws something else", "", [](const Request&) -> platform::Response { throw std::runtime_error("secret detail"); }});
+  table.add({Method::kGet, "/stream", "Counts to three", "", [](const Request&) {
+               return platform::event_response([](platform::EventSink& sink) {
+                 for (int i = 1; i <= 3 && sink.send("count", std::to_string(i), std::to_string(i)); ++i) {
+                 }
+               });
+             }});
+  return table;
+}
+
+/// Sends bytes as they are and returns everything until the server closes.
+std::string raw(std::uint16_t port, const std::string& bytes) {
+  const platform::FileDescriptor socket(::socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return "no connection";
+  if (::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return "not sent";
+  std::string all;
+  char piece[4096];
+  for (ssize_t got = 0; (got = ::recv(socket.get(), piece, sizeof piece, 0)) > 0;) all.append(piece, static_cast<std::size_t>(got));
+  return all;
+}
+
+TEST(HttpServer, AnswersManyRequestsOverOneConnection) {
+  HttpFixture fixture(echo_routes());
+  auto client = fixture.client();
+  for (int i = 0; i < 50; ++i) {
+    const auto response = client.get("/hello/line%20" + std::to_string(i));
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(response.body, "hello line " + std::to_string(i));
+    EXPECT_FALSE(response.headers.at("X-Request-Id").empty());
+    EXPECT_EQ(response.headers.at("X-Content-Type-Options"), "nosniff");
+  }
+}
+
+TEST(HttpServer, AnswersAThousandRequestsOverThirtyTwoConnections) {
+  HttpFixture fixture(echo_routes());
+  std::atomic<int> right{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 32; ++t) {
+    threads.emplace_back([&, t] {
+      auto client = fixture.client();
+      for (int i = 0; i < 32; ++i) {
+        const std::string body = std::to_string(t * 100 + i);
+        if (client.post("/echo", body, "text/plain").body == body) ++right;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(right, 32 * 32);
+}
+
+TEST(HttpServer, TurnsAnErrorIntoAProblemWithCodeAndPath) {
+  HttpFixture fixture(echo_routes());
+  const auto response = fixture.client().get("/fails");
+  EXPECT_EQ(response.status, 409);
+  EXPECT_EQ(response.headers.at("Content-Type"), "application/problem+json");
+  const auto problem = response.json().as_object();
+  EXPECT_EQ(problem.at("code").as_string(), "conflict");
+  EXPECT_EQ(problem.at("path").as_string(), "name");
+  EXPECT_EQ(problem.at("request_id").as_string(), response.headers.at("X-Request-Id"));
+}
+
+TEST(HttpServer, HidesTheTextOfAnUnknownException) {
+  HttpFixture fixture(echo_routes());
+  const auto response = fixture.client().get("/breaks");
+  EXPECT_EQ(response.status, 500);
+  EXPECT_EQ(response.body.find("secret"), std::string::npos);
+}
+
+TEST(HttpServer, KnowsNoSuchAddressFromNoSuchMethod) {
+  HttpFixture fixture(echo_routes());
+  auto client = fixture.client();
+  EXPECT_EQ(client.get("/nowhere").status, 404);
+  const auto wrong = client.remove("/hello/a");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.headers.at("Allow"), "GET, HEAD");
+}
+
+TEST(HttpServer, AnswersHeadWithTheLengthAndNoBody) {
+  HttpFixture fixture(echo_routes());
+  auto client = fixture.client();
+  const auto response = client.request(Method::kHead, "/hello/you", "", "", {});
+  EXPECT_EQ(response.headers.at("Content-Length"), "9");
+  EXPECT_TRUE(response.body.empty());
+  EXPECT_EQ(client.get("/hello/you").body, "hello you");
+}
+
+TEST(HttpServer, RefusesABodyOverTheRoutesLimit) {
+  HttpFixture fixture(echo_routes());
+  EXPECT_EQ(fixture.client().post("/echo", std::string(1000, 'x')).status, 200);
+  EXPECT_EQ(fixture.client().post("/echo", std::string(1001, 'x')).status, 413);
+  const std::string chunked = raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n");
+  EXPECT_TRUE(chunked.starts_with("HTTP/1.1 413")) << chunked;
+}
+
+TEST(HttpServer, ReadsAChunkedBody) {
+  HttpFixture fixture(echo_routes());
+  const std::string answer = raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nabcde")) << answer;
+}
+
+TEST(HttpServer, AsksForTheBodyOfAClientThatExpectsIt) {
+  HttpFixture fixture(echo_routes());
+  const std::string answer = raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200")) << answer;
+}
+
+TEST(HttpServer, RefusesMalformedRequests) {
+  HttpFixture fixture(echo_routes());
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"nonsense\r\n\r\n", "400"},
+      {"GET /hello/a HTTP/1.1\r\nbroken header\r\n\r\n", "400"},
+      {"GET /hello/%zz HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+      {"POST /echo HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "400"},
+      {"POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "400"},
+      {"BREW /hello/a HTTP/1.1\r\nHost: a\r\n\r\n", "501"},
+      {"GET /hello/a HTTP/1.1\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n", "431"}};
+  for (const auto& [bytes, status] : cases) {
+    const std::string answer = raw(fixture.server.port(), bytes);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 " + status)) << bytes.substr(0, 60) << "\n" << answer;
+  }
+  EXPECT_EQ(fixture.client().get("/hello/b").status, 200);
+}
+
+TEST(HttpServer, TimesOutAClientThatStopsInTheMiddleOfItsHeaders) {
+  platform::ServerOptions options;
+  options.header_timeout = std::chrono::milliseconds(100);
+  options.idle_timeout = std::chrono::milliseconds(100);
+  HttpFixture fixture(echo_routes(), options);
+  EXPECT_TRUE(raw(fixture.server.port(), "GET /hello/a HTTP/1.1\r\nHo").starts_with("HTTP/1.1 408"));
+  EXPECT_EQ(raw(fixture.server.port(), ""), "");
+}
+
+TEST(HttpServer, AsksTheAuthorizeFunctionWithTheRoutesPermission) {
+  const auto authorize = [](const Request& request, std::string_view permission) -> platform::Identity {
+    if (permission.empty()) return {};
+    if (platform::bearer_token(request) != "right") throw Error(ErrorCode::kUnauthenticated, "unknown token");
+    return {"kim", "engineer", "default"};
+  };
+  HttpFixture fixture(echo_routes(), {}, authorize);
+  EXPECT_EQ(fixture.client().get("/hello/a").status, 200);
+  const auto refused = fixture.client().post("/echo", "x");
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.headers.at("WWW-Authenticate"), "Bearer");
+  platform::HttpClientOptions options;
+  options.token = "right";
+  EXPECT_EQ(fixture.client(options).post("/echo", "x").status, 200);
+}
+
+TEST(HttpServer, StreamsEventsUntilTheProducerEnds) {
+  HttpFixture fixture(echo_routes());
+  std::string seen;
+  auto client = fixture.client();
+  client.events("/stream", [&](const platform::ServerEvent& event) {
+    seen += event.event + event.id + "=" + event.data + " ";
+    return true;
+  });
+  EXPECT_EQ(seen, "count1=1 count2=2 count3=3 ");
+  EXPECT_EQ(client.get("/hello/a").status, 200);
+}
+
+TEST(HttpServer, FinishesARequestThatIsUnderWayWhenItStops) {
+  std::atomic<bool> entered{false};
+  std::atomic<bool> leave{false};
+  platform::RouteTable table;
+  table.add({Method::kGet, "/slow", "Waits", "", [&](const Request&) {
+               entered = true;
+               while (!leave) std::this_thread::yield();
+               return platform::text_response("finished");
+             }});
+  HttpFixture fixture(std::move(table));
+  std::string body;
+  std::thread asking([&] { body = fixture.client().get("/slow").body; });
+  while (!entered) std::this_thread::yield();
+  std::thread stopping([&] { fixture.server.stop(); });
+  leave = true;
+  asking.join();
+  stopping.join();
+  EXPECT_EQ(body, "finished");
+}
+
+TEST(HttpServer, NamesTheAddressThatIsTaken) {
+  HttpFixture fixture(echo_routes());
+  platform::ServerOptions options;
+  options.port = fixture.server.port();
+  EXPECT_THROW(HttpFixture(echo_routes(), options), Error);
+}
+
+}  // namespace

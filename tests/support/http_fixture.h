@@ -1,0 +1,23 @@
+// A real server on an ephemeral loopback port with a handful of routes of the test's own.
+#pragma once
+
+#include <memory>
+
+#include "platform/http/client.h"
+#include "platform/http/server.h"
+
+namespace support {
+
+class HttpFixture {
+ public:
+  explicit HttpFixture(platform::RouteTable routes, platform::ServerOptions options = {},
+                       platform::AuthorizeFunction authorize = platform::allow_everything)
+      : server(std::move(options), std::move(routes), std::move(authorize), metrics, platform::Log::silent()) {}
+
+  platform::HttpClient client(platform::HttpClientOptions options = {}) { return platform::HttpClient(server.address(), std::move(options)); }
+
+  platform::Metrics metrics;
+  platform::Server server;
+};
+
+}  // namespace support
