@@ -23,7 +23,7 @@ struct SensorField {
 
 struct SensorSchema {
   std::vector<SensorField> fields;  // in the order of first use
-  std::int64_t patch_size = 16;
+  std::int64_t patch_size = 32;
 
   bool empty() const { return fields.empty(); }
   /// Index of a field. Throws kInvalidInput if the training data had no such slot.

@@ -48,7 +48,7 @@ void TrainConfig::validate() const {
   check(dropout >= 0 && dropout < 1, "dropout", "at least 0 and below 1");
   check(!target_modules.empty(), "target_modules", "a list of linear layers such as [q_proj, v_proj]");
   check(max_epochs > 0 && max_epochs <= 10'000, "max_epochs", "positive");
-  check(max_steps >= 0, "max_steps", "0 (by epochs) or more");
+  check(max_steps >= 0, "max_steps", "0 (no limit) or more");
   check(min_steps >= 0, "min_steps", "0 or more");
   check(batch_examples >= 1, "batch_examples", "at least 1");
   check(micro_batch_tokens >= 1, "micro_batch_tokens", "at least 1");

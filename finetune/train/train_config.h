@@ -24,15 +24,15 @@ struct TrainConfig {
   std::vector<std::string> target_modules = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
 
   // Length and batches
-  double max_epochs = 12;
-  std::int64_t max_steps = 0;             // 0 = by epochs
-  std::int64_t min_steps = 200;           // small sets repeat until this many steps were made
+  double max_epochs = 30;
+  std::int64_t min_steps = 300;           // small sets repeat until this many steps were made
+  std::int64_t max_steps = 600;           // large sets stop here; over min_steps; 0 = no limit
   std::int64_t batch_examples = 32;       // per optimizer step
   std::int64_t micro_batch_tokens = 2048; // packed tokens computed at once
   std::int64_t max_example_tokens = 1024; // longer prompts lose their beginning
 
   // Optimizer
-  double learning_rate = 1e-3;
+  double learning_rate = 5e-3;            // suits small bases; about 2e-4 for bases of a billion weights
   double head_learning_rate_scale = 1.0;    // heads and sensor encoder
   double weight_decay = 0.01;
   double clip_norm = 1.0;
@@ -40,13 +40,13 @@ struct TrainConfig {
   double warmup_fraction = 0.05;
 
   // Choice of the checkpoint
-  std::string metric = "auto";              // auto: macro_f1, rmse or loss by task
+  std::string metric = "auto";              // auto: rmse for regress, else loss
   int evaluations = 12;                     // validation passes over the run
   int patience = 4;                         // passes without a better score before it stops; 0 = never
   std::string class_weights = "none";       // none, balanced
 
   // Sensor fields
-  std::int64_t patch_size = 16;             // samples a slot
+  std::int64_t patch_size = 32;             // samples a slot
   // Memory
   std::string activations = "keep";         // keep, recompute
 

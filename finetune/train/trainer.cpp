@@ -57,7 +57,8 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
   const auto count = static_cast<std::int64_t>(data.train.size());
   steps_per_epoch_ = (count + config.batch_examples - 1) / config.batch_examples;
   const auto by_epochs = static_cast<std::int64_t>(std::ceil(config.max_epochs * static_cast<double>(steps_per_epoch_)));
-  total_steps_ = config.max_steps > 0 ? config.max_steps : std::max(by_epochs, config.min_steps);
+  total_steps_ = std::max(by_epochs, config.min_steps);
+  if (config.max_steps > 0) total_steps_ = std::min(total_steps_, config.max_steps);
   evaluation_steps_ = std::max<std::int64_t>(1, total_steps_ / config.evaluations);
   metric_ = config.metric != "auto" ? config.metric : request.task == Task::kRegress ? "rmse" : "loss";
   if (request.task == Task::kClassify) {

@@ -26,7 +26,8 @@ class PredictorFiles : public ::testing::Test {
     request.base_folder = base();
     request.dataset = folder_.path() / "data.jsonl";
     request.task = Task::kLanguageModel;
-    request.config.max_steps = 200;
+    request.config.min_steps = 900;
+    request.config.max_steps = 900;
     request.config.learning_rate = 1e-2;
     request.work_folder = folder_.path() / "work";
     request.output_folder = adapter();
