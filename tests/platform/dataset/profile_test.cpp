@@ -42,7 +42,7 @@ fields:
 target: {task: classfy}
 window: {length: 0}
 split: {by: grup}
-prompt: "{{ number:tork }}"
+prompt: "{{ number:torqe }}"
 )";
   std::vector<Mistake> mistakes;
   const auto node = parse_yaml(text, "p.yaml", mistakes);
@@ -51,7 +51,7 @@ prompt: "{{ number:tork }}"
   std::string all;
   for (const Mistake& mistake : mistakes) all += mistake.str() + "\n";
   for (const char* wanted : {"p.yaml:2:1: unknown key 'feilds'", "p.yaml:4:18: a field is", "unknown key 'unti'", "the range 'S1..T4'", "not 'classfy'", "needs a group", "length must be", "split.by must be",
-                             "names the field 'tork', which is not declared (did you mean 'torque'?)"}) {
+                             "names the field 'torqe', which is not declared (did you mean 'torque'?)"}) {
     EXPECT_NE(all.find(wanted), std::string::npos) << wanted << "\nin\n" << all;
   }
 }

@@ -1,0 +1,236 @@
+#include "web/api/sources.h"
+
+#include "connectors/profiles.h"
+#include "connectors/registry.h"
+
+namespace web {
+
+using platform::Error;
+using platform::ErrorCode;
+using platform::Method;
+using platform::Request;
+using platform::Response;
+using platform::Source;
+namespace json = platform::json;
+
+namespace {
+
+constexpr std::size_t kRecordsLimit = std::size_t{64} << 20;
+
+std::string project_of(const Request& request) { return request.identity.project.empty() ? "default" : request.identity.project; }
+
+json::object to_json(const Source& source) {
+  return {{"name", source.name}, {"connector", source.connector}, {"settings", source.settings}, {"profile", source.profile}, {"schedule", source.schedule},
+          {"owner", source.owner}, {"location", source.location}, {"state", source.state}, {"created_at", platform::format_time(source.created_at)}};
+}
+
+json::value to_json(const platform::SourceGap& gap) {
+  return json::object{{"from", platform::format_time(gap.from)}, {"to", platform::format_time(gap.to)}, {"reason", gap.reason}};
+}
+
+// A setting of the query: true, false, whole numbers and comma-separated columns as what they mean.
+json::object input_of_query(const Request& request) {
+  json::object input;
+  for (const std::string_view key : connectors::input_format_keys()) {
+    const auto found = request.query.find(key);
+    if (found == request.query.end()) continue;
+    const std::string& text = found->second;
+    if (key == "header" || key == "decimal_comma" || key == "detect_types") {
+      input[key] = text == "true";
+    } else if (key == "first_row") {
+      input[key] = request.query_int("first_row", 1, 0, INT64_MAX / 2);
+    } else if (key == "columns") {
+      json::array columns;
+      for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t comma = std::min(text.find(',', at), text.size());
+        columns.emplace_back(text.substr(at, comma - at));
+        at = comma + 1;
+      }
+      input[key] = std::move(columns);
+    } else if (key != "constants") {
+      input[key] = text;
+    }
+  }
+  return input;
+}
+
+// The handlers; each takes what it needs from the request and answers.
+class SourceRoutes {
+ public:
+  explicit SourceRoutes(SourceServices services) : services_(services) {}
+
+  Source require(const Request& request) const {
+    std::optional<Source> source = services_.sources.find(project_of(request), request.param("name"));
+    if (!source) throw Error(ErrorCode::kNotFound, "there is no source '" + request.param("name") + "'; create it with POST /api/v1/sources", "name");
+    return *std::move(source);
+  }
+
+  Response create(const Request& request) const {
+    const json::object body = request.json_object();
+    platform::refuse_unknown_keys(body, {"name", "connector", "settings", "profile", "schedule", "owner", "location"}, "");
+    Source source;
+    source.project = project_of(request);
+    source.name = platform::require_string(body, "name", "");
+    source.connector = platform::string_or(body, "connector", "rest_push", "");
+    if (const json::value* settings = platform::find(body, "settings")) source.settings = platform::as_object(*settings, "settings");
+    source.profile = platform::string_or(body, "profile", "", "");
+    source.schedule = platform::string_or(body, "schedule", "", "");
+    source.owner = platform::string_or(body, "owner", request.identity.name, "");
+    source.location = platform::string_or(body, "location", "", "");
+    connectors::make_connector(source_config(source, services_.data));  // refuses settings that cannot work
+    services_.sources.create(source);
+    return platform::json_response(to_json(*services_.sources.find(source.project, source.name)), 201);
+  }
+
+  Response list(const Request& request) const {
+    const auto limit = static_cast<int>(request.query_int("limit", 100, 1, 1000));
+    json::array items;
+    std::string last;
+    for (const Source& source : services_.sources.list(project_of(request), request.query_or("after", ""), limit)) {
+      items.push_back(to_json(source));
+      last = source.name;
+    }
+    json::object out{{"items", std::move(items)}};
+    if (out["items"].as_array().size() == static_cast<std::size_t>(limit)) out["next"] = last;
+    return platform::json_response(out);
+  }
+
+  Response remove(const Request& request) const {
+    services_.supervisor.stop(source_id(require(request)));
+    services_.sources.remove(project_of(request), request.param("name"));
+    return platform::empty_response();
+  }
+
+  Response status(const Request& request) const {
+    const Source source = require(request);
+    json::object out{{"source", to_json(source)}, {"records", services_.records.count(source.project, source.name)}};
+    if (const auto status = services_.supervisor.status(source_id(source))) out["reader"] = connectors::to_json(*status);
+    return platform::json_response(out);
+  }
+
+  Response gaps(const Request& request) const {
+    json::array items;
+    for (const auto& gap : services_.sources.gaps(project_of(request), require(request).name)) items.push_back(to_json(gap));
+    return platform::json_response(json::object{{"items", std::move(items)}});
+  }
+
+  Response check(const Request& request) const {
+    const connectors::CheckResult result = connectors::make_connector(source_config(require(request), services_.data))->check();
+    return platform::json_response(json::object{{"ok", result.ok}, {"message", result.message}});
+  }
+
+  Response discover(const Request& request) const {
+    json::array streams;
+    for (const auto& stream : connectors::make_connector(source_config(require(request), services_.data))->discover()) {
+      streams.push_back(json::object{{"name", stream.name}, {"fields", platform::to_json(stream.fields)}});
+    }
+    return platform::json_response(json::object{{"streams", std::move(streams)}});
+  }
+
+  Response start(const Request& request) const {
+    const Source source = require(request);
+    if (!connectors::connector_kind(source.connector).pushed) services_.supervisor.start(source_config(source, services_.data));
+    services_.sources.set_state(source.project, source.name, "running");
+    return status(request);
+  }
+
+  Response stop(const Request& request) const {
+    const Source source = require(request);
+    services_.supervisor.stop(source_id(source));
+    services_.sources.set_state(source.project, source.name, "stopped");
+    return status(request);
+  }
+
+  Response post_records(const Request& request) const {
+    const Source source = require(request);
+    const connectors::SourceConfig config = source_config(source, services_.data);
+    json::object settings = config.profile.input;
+    if (const json::value* own = platform::find(config.settings, "input")) settings = connectors::merged(std::move(settings), platform::as_object(*own, "settings.input"));
+    const auto input = connectors::InputFormat::from_json(connectors::merged(std::move(settings), input_of_query(request)), "query");
+    connectors::ParsedRecords parsed = connectors::parse_records(request.body, request.content_type(), input, config.profile, source.name);
+    platform::IngestRequest ingest;
+    ingest.project = source.project;
+    ingest.source = source.name;
+    ingest.records = std::move(parsed.records);
+    ingest.idempotency_key = request.header("Idempotency-Key").value_or("");
+    const platform::IngestResult result = services_.records.ingest(std::move(ingest));
+    json::array rejected;
+    for (const auto& error : parsed.errors) rejected.push_back(connectors::to_json(error));
+    return platform::json_response(json::object{{"accepted", result.accepted}, {"duplicates", result.duplicates}, {"rejected", std::move(rejected)}});
+  }
+
+  Response latest(const Request& request) const {
+    const Source source = require(request);
+    json::array items;
+    for (const auto& row : services_.records.latest(source.project, source.name, static_cast<int>(request.query_int("limit", 20, 1, 500)))) {
+      json::object one{{"key", row.key}, {"fields", row.fields}, {"quality", row.usable ? "good" : "bad"}};
+      if (row.event_time != platform::Time{}) one["event_time"] = platform::format_time(row.event_time);
+      items.push_back(std::move(one));
+    }
+    return platform::json_response(json::object{{"items", std::move(items)}});
+  }
+
+ private:
+  SourceServices services_;
+};
+
+}  // namespace
+
+std::string source_id(const Source& source) { return source.project + "/" + source.name; }
+
+json::value StoreSink::cursor(const std::string& source) {
+  const std::size_t slash = source.find('/');
+  return records_.cursor(source.substr(0, slash), source.substr(slash + 1));
+}
+
+void StoreSink::store(const std::string& source, const connectors::RecordBatch& batch) {
+  const std::size_t slash = source.find('/');
+  platform::IngestRequest request;
+  request.project = source.substr(0, slash);
+  request.source = source.substr(slash + 1);
+  request.records = batch.records;
+  for (const connectors::Gap& gap : batch.gaps) request.gaps.push_back({gap.from, gap.to, gap.reason});
+  request.cursor = batch.cursor;
+  records_.ingest(std::move(request));
+}
+
+connectors::SourceConfig source_config(const Source& source, const platform::DataFolder& data) {
+  connectors::SourceConfig config;
+  config.name = source_id(source);
+  config.connector = source.connector;
+  config.settings = source.settings;
+  if (!source.profile.empty()) config.profile = connectors::load_profile(source.profile, data);
+  return config;
+}
+
+void add_source_routes(platform::RouteTable& table, SourceServices services) {
+  const SourceRoutes routes(services);
+  const auto bind = [routes](Response (SourceRoutes::*handler)(const Request&) const) {
+    return [routes, handler](const Request& request) { return (routes.*handler)(request); };
+  };
+  const std::string all = "/api/v1/sources", one = all + "/{name}";
+  table.add({Method::kPost, all, "Creates a source", "sources.write", bind(&SourceRoutes::create)});
+  table.add({Method::kGet, all, "Lists sources by name", "sources.read", bind(&SourceRoutes::list)});
+  table.add({Method::kGet, one, "Shows a source, how many records it has and how its reader does", "sources.read", bind(&SourceRoutes::status)});
+  table.add({Method::kDelete, one, "Removes a source with its records", "sources.write", bind(&SourceRoutes::remove)});
+  table.add({Method::kGet, one + "/gaps", "Lists what the source is known to have lost", "sources.read", bind(&SourceRoutes::gaps)});
+  table.add({Method::kPost, one + "/check", "Tries the source without taking anything", "sources.read", bind(&SourceRoutes::check)});
+  table.add({Method::kPost, one + "/discover", "Says what can be read from the source", "sources.read", bind(&SourceRoutes::discover)});
+  table.add({Method::kPost, one + "/start", "Starts reading", "sources.write", bind(&SourceRoutes::start)});
+  table.add({Method::kPost, one + "/stop", "Stops reading after the batch under way", "sources.write", bind(&SourceRoutes::stop)});
+  table.add({Method::kGet, one + "/records", "Shows the records that came last", "sources.read", bind(&SourceRoutes::latest)});
+  table.add({Method::kPost, one + "/records", "Stores records: JSON array, NDJSON or CSV; answers after the commit", "records.write", bind(&SourceRoutes::post_records), kRecordsLimit});
+}
+
+void start_running_sources(SourceServices services, const std::string& project, const platform::Log& log) {
+  for (const Source& source : services.sources.list(project, {}, 1000)) {
+    if (source.state != "running" || connectors::connector_kind(source.connector).pushed) continue;
+    try {  // one source that cannot start must not keep the server down
+      services.supervisor.start(source_config(source, services.data));
+    } catch (const Error& error) {
+      log.error("a source cannot be started", {{"source", source.name}, {"error", error.what()}});
+    }
+  }
+}
+
+}  // namespace web
