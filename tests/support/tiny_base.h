@@ -43,7 +43,9 @@ inline void write_tiny_base(const std::filesystem::path& folder, std::uint64_t s
   finetune::ModelWeights weights = finetune::random_weights(config, random);
   weights.for_each([](finetune::Weight& weight) {
     if (weight.value.rank() != 2) return;
-    for (float& value : weight.value.values<float>()) value *= 8.0f;  // alive at once, unlike a real start
+    // Alive at once, unlike a real start; a head that can be sure needs longer rows.
+    const float factor = weight.name == "model.embed_tokens.weight" ? 50.0f : 8.0f;
+    for (float& value : weight.value.values<float>()) value *= factor;
   });
   finetune::save_model(folder, config, weights, kernels::DataType::kBFloat16);
 }

@@ -32,8 +32,12 @@ class PredictorFiles : public ::testing::Test {
     request.work_folder = folder_.path() / "work";
     request.output_folder = adapter();
     request.threads = 1;
-    TrainObserver observer;
+    struct LastLoss final : TrainObserver {
+      double loss = 0;
+      void on_step(const TrainProgress& progress) override { loss = progress.loss; }
+    } observer;
     train_adapter(request, observer);
+    ASSERT_LT(observer.loss, 0.3);
   }
   std::filesystem::path base() const { return folder_.path() / "base"; }
   std::filesystem::path adapter() const { return folder_.path() / "adapter"; }
