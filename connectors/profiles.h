@@ -31,4 +31,7 @@ platform::Profile profile_from_table(std::span<const platform::Observation> rows
 /// The profile as YAML that read_profile_file reads back.
 std::string profile_to_yaml(const platform::Profile& profile);
 
+/// The `profile` command: writes the profile that a table asks for. Returns the exit code.
+int profile_command(const std::vector<std::string>& arguments);
+
 }  // namespace connectors
