@@ -64,7 +64,7 @@ class Deployments {
   /// What an agent reported about its update; applies it and advances.
   void report(const platform::Deployment& deployment, const std::string& agent, const std::string& key, const std::string& state, const std::string& execution,
               const std::string& finished, const std::string& code, const std::string& detail);
-  /// A registered agent: adds it to running deployments whose selector it matches.
+  /// A registered agent: adds it to the newest deployment of each model and selector that it matches, in the last wave.
   void agent_appeared(const platform::Agent& agent);
 
   /// The documents for an agent or a courier file; the timestamp is fresh and valid for `valid`.
@@ -74,7 +74,7 @@ class Deployments {
   const SigningKeys& keys() const { return keys_; }
 
  private:
-  void offer(const platform::Deployment& deployment, const std::vector<std::string>& agents);
+  void store_deployment(const platform::Deployment& deployment);
 
   platform::DeploymentStore& store_;
   platform::BlobStore& blobs_;

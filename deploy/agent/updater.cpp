@@ -168,7 +168,7 @@ Updater::Outcome Updater::download() {
     try {
       peer_.download(file.digest, file.size, folder_.blobs().partial(file.digest));
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::kUnavailable) throw;
+      if (error.code() != ErrorCode::kUnavailable && error.code() != ErrorCode::kCancelled) throw;
       options_.log.warning("download goes on later", {{"file", path}, {"reason", error.what()}});
       return Outcome::kWait;
     }

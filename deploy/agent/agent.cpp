@@ -1,0 +1,107 @@
+#include "deploy/agent/agent.h"
+
+#include <exception>
+#include <utility>
+
+#include "deploy/bundle.h"
+#include "deploy/serving/routes.h"
+#include "platform/base/error.h"
+#include "platform/base/file.h"
+
+namespace deploy {
+namespace {
+
+constexpr const char* kNoServer = "http://127.0.0.1:9";  // nothing is ever sent there
+
+}  // namespace
+
+Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log log)
+    : options_(std::move(options)),
+      clock_(clock),
+      log_(log.with({{"agent", options_.name}})),
+      folder_(options_.data),
+      outbox_(folder_.queue()),
+      serving_(outbox_, metrics_, clock_, {options_.name, options_.threads, log_}),
+      peer_(options_.server.empty() ? kNoServer : options_.server, options_.token, options_.name, outbox_, stopping_, log_),
+      updater_(folder_, peer_, serving_, clock_, {.log = log_, .name = options_.name, .labels = options_.labels}) {
+  if (options_.root) MetadataStore(folder_.trust()).pin(platform::read_file(*options_.root, std::uint64_t{4} << 20));
+  if (!MetadataStore(folder_.trust()).pinned())
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "this agent trusts nobody yet; give it the server's keys/root.json once with --root FILE");
+  updater_.resume();
+  platform::RouteTable routes;
+  add_predict_routes(routes, serving_);
+  add_openai_routes(routes, serving_);
+  platform::ServerOptions server;
+  server.address = options_.address;
+  server.port = options_.port;
+  http_ = std::make_unique<platform::Server>(server, std::move(routes), platform::allow_everything, metrics_, log_);
+}
+
+void Agent::install_bundle() {
+  BundleMetadata metadata;
+  const Targets targets = read_bundle(*options_.bundle, folder_.blobs(), [&](const BundleMetadata& read) {
+    metadata = read;
+    return MetadataStore(folder_.trust()).accept(read.timestamp, read.targets, clock_.now());
+  });
+  updater_.offer({targets.deployment, metadata.timestamp, metadata.targets});
+}
+
+void Agent::describe_if_changed() {
+  const auto served = serving_.model_or_null();
+  const std::string now = served ? served->targets().adapter_digest : "none";
+  if (now == described_) return;
+  if (served) peer_.describe(options_.labels, served->targets().model, served->targets().model_version, served->targets().adapter_digest);
+  else peer_.describe(options_.labels, "", "", "");
+  described_ = now;
+}
+
+void Agent::speak() {
+  if (options_.server.empty()) return;
+  try {
+    describe_if_changed();
+    peer_.deliver();
+    const PollAnswer answer = peer_.poll();
+    if (answer.deployment && updater_.state() == AgentState::kIdle) updater_.offer(peer_.fetch_offer(*answer.deployment));
+    metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 1);
+  } catch (const std::exception& failure) {
+    metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 0);
+    log_.warning("the server is not reachable; answering goes on", {{"reason", failure.what()}});
+  }
+}
+
+void Agent::work() {
+  while (!stopping_ && updater_.step()) {
+  }
+}
+
+void Agent::wait() {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, options_.poll, [this] { return stopping_.load(); });
+}
+
+void Agent::run() {
+  if (options_.bundle && updater_.state() == AgentState::kIdle) {
+    try {
+      install_bundle();
+    } catch (const std::exception& failure) {
+      log_.error("courier bundle refused", {{"file", options_.bundle->string()}, {"reason", failure.what()}});
+    }
+  }
+  while (!stopping_) {
+    work();
+    speak();
+    work();
+    outbox_.sync();
+    metrics_.gauge("anneal_agent_queue_bytes", "Bytes that wait for the server", static_cast<double>(outbox_.backlog_bytes()));
+    wait();
+  }
+  http_->stop();
+}
+
+void Agent::stop() {
+  stopping_ = true;
+  const std::lock_guard lock(mutex_);
+  wake_.notify_all();
+}
+
+}  // namespace deploy

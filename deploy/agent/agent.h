@@ -1,0 +1,76 @@
+// The plant agent: one port that answers, one thread that talks to the server and walks updates. It opens no port to the
+// outside, and it needs the server for nothing but news. Made in main; run() returns when stop() was called.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "deploy/agent/http_peer.h"
+#include "deploy/agent/outbox.h"
+#include "deploy/agent/release_folder.h"
+#include "deploy/agent/updater.h"
+#include "deploy/serving/serving.h"
+#include "platform/base/clock.h"
+#include "platform/base/log.h"
+#include "platform/base/metrics.h"
+#include "platform/http/server.h"
+
+namespace deploy {
+
+struct AgentOptions {
+  std::string server;  // empty: no server, bundles come by file only
+  std::string token;
+  std::string name;
+  std::map<std::string, std::string> labels;
+  std::filesystem::path data;
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8471;
+  std::chrono::milliseconds poll{10'000};      // between two questions to the server
+  std::optional<std::filesystem::path> root;    // the server's root.json, to pin
+  std::optional<std::filesystem::path> bundle;  // a courier file to install at the start
+  int threads = 0;
+};
+
+class Agent {
+ public:
+  /// Resumes what a power cut left, loads the current version and opens the port.
+  Agent(AgentOptions options, const platform::Clock& clock, platform::Log log);
+  /// "http://127.0.0.1:8471"
+  std::string address() const { return http_->address(); }
+  /// Talks to the server until stop(); from one thread.
+  void run();
+  /// From any thread.
+  void stop();
+
+ private:
+  void install_bundle();
+  void speak();
+  void describe_if_changed();
+  void work();
+  void wait();
+
+  AgentOptions options_;
+  const platform::Clock& clock_;
+  platform::Log log_;
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  platform::Metrics metrics_;
+  ReleaseFolder folder_;
+  Outbox outbox_;
+  Serving serving_;
+  HttpPeer peer_;
+  Updater updater_;
+  std::string described_;  // what the server was told last
+  std::unique_ptr<platform::Server> http_;
+};
+
+}  // namespace deploy

@@ -1,0 +1,74 @@
+#include "deploy/serving/serving.h"
+
+#include <utility>
+
+#include "platform/base/error.h"
+
+namespace deploy {
+
+using platform::Error;
+using platform::ErrorCode;
+
+Serving::Serving(Outbox& outbox, platform::Metrics& metrics, const platform::Clock& clock, ServingOptions options)
+    : outbox_(outbox), metrics_(metrics), clock_(clock), options_(std::move(options)) {}
+
+std::shared_ptr<ServedModel> Serving::load(const Release& release) const {
+  finetune::Predictor predictor(release.base(), release.adapter(), options_.threads);
+  if (predictor.adapter_digest() != release.targets.adapter_digest || predictor.base_digest() != release.targets.base_digest)
+    throw Error(ErrorCode::kCorrupt, "the bundle names adapter " + release.targets.adapter_digest + " on base " + release.targets.base_digest +
+                                         " but holds " + predictor.adapter_digest() + " on " + predictor.base_digest());
+  std::optional<platform::Profile> profile;
+  if (predictor.profile().is_object()) profile = platform::profile_from_json(predictor.profile());
+  return std::shared_ptr<ServedModel>(new ServedModel{release, std::move(predictor), std::move(profile)});
+}
+
+void Serving::swap_in(std::shared_ptr<ServedModel> model) {
+  const std::string name = model ? model->targets().model + " " + model->targets().model_version : "none";
+  {
+    const std::lock_guard lock(mutex_);
+    active_ = std::move(model);
+    prepared_.reset();
+  }
+  options_.log.info("model answers", {{"model", name}});
+}
+
+void Serving::prepare(const Release& release) {
+  auto model = load(release);
+  const std::lock_guard lock(mutex_);
+  prepared_ = std::move(model);
+}
+
+void Serving::activate() {
+  std::shared_ptr<ServedModel> model;
+  {
+    const std::lock_guard lock(mutex_);
+    model = prepared_;
+  }
+  if (!model) throw Error(ErrorCode::kInternal, "no model was prepared");
+  swap_in(std::move(model));
+}
+
+void Serving::check() {
+  const auto served = model();
+  if (const std::int64_t faults = served->faults.load(); faults > 0)
+    throw Error(ErrorCode::kInternal, "the new version failed " + std::to_string(faults) + " answers during its probation");
+}
+
+void Serving::restore(const std::optional<Release>& release) {
+  const auto running = model_or_null();
+  if (release && running && running->targets().version == release->targets.version) return;
+  swap_in(release ? load(*release) : nullptr);
+}
+
+std::shared_ptr<ServedModel> Serving::model_or_null() const {
+  const std::lock_guard lock(mutex_);
+  return active_;
+}
+
+std::shared_ptr<ServedModel> Serving::model() const {
+  auto served = model_or_null();
+  if (!served) throw Error(ErrorCode::kUnavailable, "no model is active on this agent yet; deploy one to " + options_.agent);
+  return served;
+}
+
+}  // namespace deploy

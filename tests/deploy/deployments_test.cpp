@@ -1,0 +1,162 @@
+#include "deploy/deployments.h"
+
+#include "deploy/rollout.h"
+#include "platform/base/error.h"
+#include "platform/store/blob_store.h"
+#include "platform/store/deployment_store.h"
+#include "tests/support/temp_database.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using platform::AgentProgress;
+using platform::DeploymentState;
+using platform::Error;
+
+class DeploymentsDb : public tests::TempDatabase {
+ protected:
+  void SetUp() override {
+    TempDatabase::SetUp();
+    store_ = std::make_unique<platform::DeploymentStore>(database());
+    blobs_ = std::make_unique<platform::BlobStore>(folder_.path() / "blobs");
+    deployments_ = std::make_unique<deploy::Deployments>(*store_, *blobs_, deploy::SigningKeys::open(folder_.path() / "keys"), clock_, platform::Log::silent(),
+                                                         [this](const platform::Deployment& done) { finished_.push_back(done.model_version); });
+    std::filesystem::create_directories(folder_.path() / "base");
+    platform::write_file_atomically(folder_.path() / "base" / "config.json", "{}");
+  }
+  void add_agent(const std::string& name, const std::string& line) {
+    platform::Agent agent;
+    agent.name = name;
+    agent.labels = {{"line", line}};
+    store_->register_agent(agent);
+    deployments_->agent_appeared(agent);
+  }
+  platform::Deployment deploy_version(const std::string& version, std::vector<double> waves = {1.0}, bool automatic = true) {
+    const auto adapter = folder_.path() / ("adapter-" + version);
+    std::filesystem::create_directories(adapter);
+    platform::write_file_atomically(adapter / "anneal.json", "{\"base\":\"" + platform::digest_of("base") + "\",\"version\":" + version + "}");
+    deploy::DeploymentRequest request;
+    request.model = "tool-failure";
+    request.model_version = version;
+    request.adapter = blobs_->put_folder(adapter);
+    request.base_folder = folder_.path() / "base";
+    request.selector = "line=3";
+    request.waves = std::move(waves);
+    request.soak = 1s;
+    request.automatic_rollback = automatic;
+    request.created_by = "kim";
+    return deployments_->create(request);
+  }
+  void report(const platform::Deployment& deployment, const std::string& agent, const std::string& finished, const std::string& code = "") {
+    deployments_->report(deployment, agent, std::to_string(++reports_), "committed", "closed", finished, code, code.empty() ? "" : "it " + code);
+  }
+  platform::Deployment now(const platform::Deployment& deployment) { return *store_->find_by_id(deployment.id); }
+  std::vector<std::string> in(const platform::Deployment& deployment, AgentProgress progress) {
+    std::vector<std::string> names;
+    for (const auto& agent : store_->agents_of(deployment.id))
+      if (agent.progress == progress) names.push_back(agent.agent);
+    return names;
+  }
+
+  platform::TemporaryFolder folder_;
+  platform::SystemClock clock_;
+  std::unique_ptr<platform::DeploymentStore> store_;
+  std::unique_ptr<platform::BlobStore> blobs_;
+  std::unique_ptr<deploy::Deployments> deployments_;
+  std::vector<std::string> finished_;
+  int reports_ = 0;
+};
+
+TEST_F(DeploymentsDb, GoesThroughItsWavesAndFinishesOnce) {
+  for (const char* name : {"a", "b", "c"}) add_agent(name, "3");
+  add_agent("elsewhere", "4");
+  const auto deployment = deploy_version("1", {0.1, 1.0});
+  const auto first = in(deployment, AgentProgress::kOffered);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(store_->offered_to("default", first.front())->id, deployment.id);
+  EXPECT_FALSE(store_->offered_to("default", "elsewhere"));
+  report(deployment, first.front(), "success");
+  const auto second = in(deployment, AgentProgress::kOffered);
+  ASSERT_EQ(second.size(), 2u);
+  for (const auto& name : second) report(deployment, name, "success");
+  EXPECT_EQ(now(deployment).state, DeploymentState::kFinished);
+  EXPECT_EQ(finished_, std::vector<std::string>{"1"});
+}
+
+TEST_F(DeploymentsDb, BringsThePreviousVersionBackUnderAHigherNumberWhenAnAgentFails) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1");
+  report(one, "a", "success");
+  const auto two = deploy_version("2");
+  report(two, "a", "failure", "failed");
+  EXPECT_EQ(now(two).state, DeploymentState::kRolledBack);
+  const auto back = store_->list("default", 0, 1).front();
+  EXPECT_EQ(back.undoes, two.id);
+  EXPECT_EQ(back.model_version, "1");
+  EXPECT_GT(back.number, two.number);
+  EXPECT_EQ(store_->offered_to("default", "a")->id, back.id);
+  const auto metadata = deployments_->metadata(back, 60s);
+  const auto checked = deploy::check_metadata(metadata.root, metadata.timestamp, metadata.targets, {}, clock_.now());
+  EXPECT_EQ(checked.targets.adapter_digest, one.adapter_digest);
+}
+
+TEST_F(DeploymentsDb, PausesWhereAPersonDecidesAndGoesOnWhenResumed) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1", {1.0}, false);
+  report(one, "a", "failure", "refused");
+  EXPECT_EQ(now(one).state, DeploymentState::kPaused);
+  EXPECT_FALSE(store_->offered_to("default", "a"));
+  deployments_->resume(now(one), "kim");
+  EXPECT_EQ(in(one, AgentProgress::kOffered), std::vector<std::string>{"a"});
+  EXPECT_THROW(deployments_->resume(now(one), "kim"), Error);
+}
+
+TEST_F(DeploymentsDb, OffersAgainAfterAPowerCut) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1");
+  report(one, "a", "failure", "interrupted");
+  EXPECT_EQ(in(one, AgentProgress::kOffered), std::vector<std::string>{"a"});
+  EXPECT_EQ(now(one).state, DeploymentState::kRunning);
+}
+
+TEST_F(DeploymentsDb, CountsAReportOnce) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1", {1.0}, false);
+  for (int i = 0; i < 3; ++i) deployments_->report(one, "a", "same", "idle", "closed", "failure", "interrupted", "power");
+  EXPECT_EQ(store_->agents_of(one.id).front().attempts, 2);
+}
+
+TEST_F(DeploymentsDb, SupersedesAnOlderRolloutAndTakesInALateAgent) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1"), two = deploy_version("2");
+  EXPECT_EQ(now(one).state, DeploymentState::kSuperseded);
+  report(two, "a", "success");
+  EXPECT_EQ(now(two).state, DeploymentState::kFinished);
+  add_agent("late", "3");
+  EXPECT_EQ(store_->offered_to("default", "late")->id, two.id);
+}
+
+TEST_F(DeploymentsDb, TravelsAsOneFile) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1");
+  deployments_->export_bundle(one, 24h, folder_.path() / "tool.anneal");
+  deploy::BlobFolder destination(folder_.path() / "stick");
+  const auto targets = deploy::read_bundle(folder_.path() / "tool.anneal", destination, [&](const deploy::BundleMetadata& read) {
+    return deploy::check_metadata(deployments_->keys().root(), read.timestamp, read.targets, {}, clock_.now()).targets;
+  });
+  EXPECT_EQ(targets.version, one.number);
+  EXPECT_TRUE(destination.has(one.adapter_digest));
+}
+
+TEST_F(DeploymentsDb, RefusesWavesAndSelectorsThatMakeNoSense) {
+  for (const auto& waves : {std::vector<double>{}, {0.5}, {0.5, 0.2, 1.0}, {0.0, 1.0}, {1.0, 2.0}}) EXPECT_THROW(deploy_version("9", waves), Error);
+}
+
+TEST_F(DeploymentsDb, KeepsAPredictionOnce) {
+  platform::PredictionRecord prediction{platform::new_uuid(), "default", "a", "tool-failure", "1", "sha256:x", clock_.now(), "{\"torque\":1.5}", "{\"label\":\"1\"}", "failure"};
+  EXPECT_EQ(store_->add_predictions({prediction, prediction}), 1);
+  EXPECT_EQ(store_->find_prediction("default", prediction.id)->target, "failure");
+  EXPECT_FALSE(store_->find_prediction("default", "nothing"));
+}
+
+}  // namespace
