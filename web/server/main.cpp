@@ -1,0 +1,84 @@
+// anneal: one program, one row a subcommand.
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+
+#include "finetune/commands/commands.h"
+#include "platform/base/did_you_mean.h"
+#include "platform/base/error.h"
+#include "web/server/commands.h"
+#include "web/server/services.h"
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+struct Command {
+  const char* group;
+  const char* name;
+  const char* summary;
+  int (*run)(const Arguments&);
+};
+
+int help_command(const Arguments&);
+
+int version_command(const Arguments&) {
+  std::printf("anneal %s\n", std::string(web::kVersion).c_str());
+  return 0;
+}
+
+const std::array kCommands{
+    Command{"Server", "serve", "run the server, with a private database unless one is given", web::serve_command},
+    Command{"Engine", "corpus", "write the generated pretraining text", finetune::corpus_command},
+    Command{"Engine", "evaluate", "score an adapter on a data set", finetune::evaluate_command},
+    Command{"Engine", "generate", "let a model write on", finetune::generate_command},
+    Command{"Engine", "merge", "fold an adapter into its base", finetune::merge_command},
+    Command{"Engine", "pretrain", "train a base model from scratch", finetune::pretrain_command},
+    Command{"Engine", "tokenizer", "train a vocabulary", finetune::tokenizer_command},
+    Command{"Engine", "train", "adapt a base model to a file of examples", finetune::train_command},
+    Command{"Other", "help", "show this list", help_command},
+    Command{"Other", "version", "print the version", version_command},
+};
+
+int help_command(const Arguments&) {
+  std::puts("anneal turns a plant's own data into a specialised model and puts it back on the line.\n\nusage: anneal COMMAND [OPTION...]   (anneal COMMAND --help explains one)");
+  std::string group;
+  for (const Command& command : kCommands) {
+    if (group != command.group) std::printf("\n%s\n", command.group);
+    group = command.group;
+    std::printf("  %-10s %s\n", command.name, command.summary);
+  }
+  std::puts("\nExamples\n  anneal serve --data-folder ~/plant\n  anneal train --base DIR --data FILE.jsonl --config FILE.yaml --out DIR");
+  return 0;
+}
+
+int run(const std::string& name, const Arguments& arguments) {
+  if (name.empty() || name == "--help" || name == "-h") return help_command(arguments);
+  if (name == "--version") return version_command(arguments);
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    if (name == command.name) return command.run(arguments);
+    names.emplace_back(command.name);
+  }
+  throw platform::Error(platform::ErrorCode::kInvalidInput, "unknown command: " + name + platform::did_you_mean(name, names) + "; anneal help lists them");
+}
+
+void complain(const char* message) {
+  const bool colour = ::isatty(STDERR_FILENO) != 0;
+  std::fprintf(stderr, "%sanneal: %s%s\n", colour ? "\033[31m" : "", message, colour ? "\033[0m" : "");
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  try {
+    return run(count > 1 ? words[1] : "", count > 2 ? Arguments(words + 2, words + count) : Arguments());
+  } catch (const platform::Error& error) {
+    complain(error.what());
+    return platform::exit_code(error.code());
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,67 @@
+#include <pthread.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "platform/base/command_line.h"
+#include "web/api/routes.h"
+#include "web/server/commands.h"
+
+namespace web {
+
+namespace {
+
+/// SIGTERM and SIGINT are blocked here, before any thread starts, and waited for in wait().
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~StopSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  void wait() const {
+    int number = 0;
+    sigwait(&set_, &number);
+  }
+
+ private:
+  sigset_t set_{}, before_{};
+};
+
+}  // namespace
+
+int serve_command(const std::vector<std::string>& arguments) {
+  platform::CommandLine line("anneal serve", "Runs the server until SIGTERM or Ctrl-C.", {"anneal serve", "anneal serve --data-folder /srv/anneal --port 8470"});
+  line.option("data-folder", "DIR", "where everything is kept; default $ANNEAL_DATA");
+  line.option("address", "IP", "address to listen on", {.fallback = "127.0.0.1"});
+  line.option("port", "PORT", "port to listen on; 0 = any free one", {.fallback = "8470"});
+  line.option("database", "DSN", "PostgreSQL to use; default a private one in the data folder");
+  if (!line.read(arguments)) return 0;
+  const std::int64_t port = line.integer("port");
+  if (port < 0 || port > 65535) throw platform::Error(platform::ErrorCode::kInvalidInput, "no port: " + line.text("port"), "port");
+
+  const platform::Log log;
+  const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
+  std::filesystem::create_directories(data.root);
+  Services services({data, line.text("database")}, log);  // before the mask: PostgreSQL must not inherit it
+  const StopSignals stop;
+  platform::ServerOptions options;
+  options.address = line.text("address");
+  options.port = static_cast<std::uint16_t>(port);
+  platform::Server server(options, all_routes(services),
+                          [&services](const platform::Request& request, std::string_view permission) { return services.authorize(request, permission); },
+                          services.metrics(), log);
+  platform::write_file_atomically(data.address(), server.address() + "\n");
+  std::printf("Anneal serves at %s\n", server.address().c_str());
+  if (services.new_token()) std::printf("Admin token (shown once, kept in %s): %s\n", data.token().c_str(), services.new_token()->c_str());
+  std::fflush(stdout);
+  stop.wait();
+  log.info("stopping");
+  server.stop();
+  std::filesystem::remove(data.address());
+  return 0;
+}
+
+}  // namespace web
