@@ -82,6 +82,8 @@ void throw_database_error(bool& broken) {
     throw Error(ErrorCode::kConflict, std::string("it exists already: ") + error.what());
   } catch (const pqxx::foreign_key_violation& error) {
     throw Error(ErrorCode::kConflict, std::string("it refers to what is not there, or is still referred to: ") + error.what());
+  } catch (const pqxx::data_exception& error) {
+    throw Error(ErrorCode::kInvalidInput, std::string("the database cannot hold this value: ") + error.what());
   } catch (const pqxx::disk_full& error) {
     throw Error(ErrorCode::kDiskFull, std::string("the database's disk is full; free space on it: ") + error.what());
   } catch (const pqxx::sql_error& error) {

@@ -27,12 +27,11 @@ CREATE TABLE records (
   project_id text NOT NULL,
   source text NOT NULL,
   key text NOT NULL,
-  event_time timestamptz NOT NULL,
+  event_time timestamptz,
   received_at timestamptz NOT NULL DEFAULT now(),
   fields jsonb NOT NULL,
   signals jsonb,
-  body text NOT NULL DEFAULT '',
-  quality text NOT NULL DEFAULT 'good',
+  usable boolean NOT NULL DEFAULT true,
   PRIMARY KEY (project_id, source, key),
   FOREIGN KEY (project_id, source) REFERENCES sources (project_id, name)
 );

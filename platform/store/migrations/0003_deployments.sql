@@ -41,7 +41,7 @@ CREATE TABLE deployment_agents (
   deployment_id uuid NOT NULL REFERENCES deployments (id),
   agent         text NOT NULL,
   wave          bigint NOT NULL,
-  progress      text NOT NULL CHECK (progress IN ('waiting', 'offered', 'committed', 'failed')),
+  progress      text NOT NULL DEFAULT 'waiting' CHECK (progress IN ('waiting', 'offered', 'committed', 'failed')),
   state         text NOT NULL DEFAULT '',
   reason        text NOT NULL DEFAULT '',
   attempts      bigint NOT NULL DEFAULT 0,

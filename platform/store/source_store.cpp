@@ -1,0 +1,87 @@
+#include "platform/store/source_store.h"
+
+#include "platform/store/transaction.h"
+
+namespace platform {
+namespace {
+
+constexpr const char* kColumns = "project_id, name, connector, settings, profile, schedule, owner, location, state, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+
+Source source_from(const pqxx::row& row) {
+  Source source;
+  source.project = row[0].c_str();
+  source.name = row[1].c_str();
+  source.connector = row[2].c_str();
+  source.settings = as_object(parse_json(row[3].c_str(), "settings"), "settings");
+  source.profile = row[4].c_str();
+  source.schedule = row[5].c_str();
+  source.owner = row[6].c_str();
+  source.location = row[7].c_str();
+  source.state = row[8].c_str();
+  source.created_at = parse_time(row[9].c_str());
+  return source;
+}
+
+void check_name(const std::string& name) {
+  const bool good = !name.empty() && name.size() <= 100 &&
+                    name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string::npos;
+  if (!good) throw Error(ErrorCode::kInvalidInput, "not a source name: '" + name.substr(0, 100) + "'; use letters, digits, '-', '_' and '.'", "name");
+}
+
+}  // namespace
+
+void SourceStore::create(const Source& source) {
+  check_name(source.name);
+  transact(database_, [&](pqxx::work& work) {
+    work.exec_params("INSERT INTO sources (project_id, name, connector, settings, profile, schedule, owner, location, state) VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7, $8, $9)",
+                     source.project, source.name, source.connector, canonical_json(source.settings), source.profile, source.schedule, source.owner, source.location, source.state);
+  });
+}
+
+std::optional<Source> SourceStore::find(const std::string& project, const std::string& name) {
+  return transact(database_, [&](pqxx::work& work) -> std::optional<Source> {
+    const pqxx::result rows = work.exec_params(std::string("SELECT ") + kColumns + " FROM sources WHERE project_id = $1 AND name = $2", project, name);
+    if (rows.empty()) return std::nullopt;
+    return source_from(rows[0]);
+  });
+}
+
+std::vector<Source> SourceStore::list(const std::string& project, const std::string& after, int limit) {
+  return transact(database_, [&](pqxx::work& work) {
+    std::vector<Source> sources;
+    for (const pqxx::row& row : work.exec_params(std::string("SELECT ") + kColumns + " FROM sources WHERE project_id = $1 AND name > $2 ORDER BY name LIMIT $3", project, after, limit)) {
+      sources.push_back(source_from(row));
+    }
+    return sources;
+  });
+}
+
+void SourceStore::set_state(const std::string& project, const std::string& name, const std::string& state) {
+  transact(database_, [&](pqxx::work& work) {
+    if (work.exec_params("UPDATE sources SET state = $3 WHERE project_id = $1 AND name = $2", project, name, state).affected_rows() == 0) {
+      throw Error(ErrorCode::kNotFound, "no source '" + name + "'", "name");
+    }
+  });
+}
+
+bool SourceStore::remove(const std::string& project, const std::string& name) {
+  return transact(database_, [&](pqxx::work& work) {
+    work.exec_params("DELETE FROM gaps WHERE project_id = $1 AND source = $2", project, name);
+    work.exec_params("DELETE FROM records WHERE project_id = $1 AND source = $2", project, name);
+    return work.exec_params("DELETE FROM sources WHERE project_id = $1 AND name = $2", project, name).affected_rows() > 0;
+  });
+}
+
+std::vector<SourceGap> SourceStore::gaps(const std::string& project, const std::string& name) {
+  return transact(database_, [&](pqxx::work& work) {
+    std::vector<SourceGap> gaps;
+    const pqxx::result rows = work.exec_params(
+        "SELECT to_char(began_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), to_char(ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), reason "
+        "FROM gaps WHERE project_id = $1 AND source = $2 ORDER BY began_at, id",
+        project, name);
+    for (const pqxx::row& row : rows) gaps.push_back({parse_time(row[0].c_str()), parse_time(row[1].c_str()), row[2].c_str()});
+    return gaps;
+  });
+}
+
+}  // namespace platform
