@@ -1,0 +1,238 @@
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "platform/base/error.h"
+#include "web/api/deployments.h"
+
+namespace web {
+
+namespace json = platform::json;
+using platform::Agent;
+using platform::Deployment;
+using platform::Error;
+using platform::ErrorCode;
+using platform::Method;
+using platform::Request;
+using platform::Response;
+
+json::object to_json(const Agent& agent) {
+  json::object labels;
+  for (const auto& [key, value] : agent.labels) labels[key] = value;
+  return {{"name", agent.name},
+          {"labels", std::move(labels)},
+          {"model", agent.model},
+          {"model_version", agent.model_version},
+          {"adapter_digest", agent.adapter_digest},
+          {"registered_at", platform::format_time(agent.registered_at)},
+          {"last_seen", platform::format_time(agent.last_seen)}};
+}
+
+namespace {
+
+constexpr std::size_t kRecordsLimitBytes = std::size_t{64} << 20;
+
+std::string project_of(const Request& request) { return request.identity.project.empty() ? "default" : request.identity.project; }
+
+std::string hours_minutes_seconds(std::chrono::seconds sleep) {
+  std::array<char, 32> text{};
+  const long seconds = static_cast<long>(sleep.count());
+  std::snprintf(text.data(), text.size(), "%02ld:%02ld:%02ld", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  return text.data();
+}
+
+// Feedback joined with the answer that it is about, as a record that a dataset can learn from: what was asked, and under
+// the target's name what really happened.
+platform::Observation joined(const std::string& key, const json::object& feedback, const platform::PredictionRecord& prediction) {
+  platform::Observation record;
+  record.key = key;
+  record.event_time = platform::parse_time(platform::require_string(feedback, "at", "feedback"));
+  const json::value fields = platform::parse_json(prediction.fields, "prediction");
+  if (fields.is_object()) record.fields = fields.as_object();
+  else record.fields["rows"] = fields;
+  const std::string target = prediction.target.empty() ? "outcome" : prediction.target;
+  record.fields[target] = platform::require(feedback, "outcome", "feedback");
+  record.fields["anneal.prediction"] = prediction.id;
+  record.fields["anneal.answer"] = platform::parse_json(prediction.answer, "prediction");
+  record.fields["anneal.agent"] = prediction.agent;
+  record.fields["anneal.model_version"] = prediction.model_version;
+  record.fields["anneal.adapter_digest"] = prediction.adapter_digest;
+  return record;
+}
+
+platform::PredictionRecord prediction_from(const json::object& body, const std::string& project, const std::string& agent) {
+  platform::PredictionRecord prediction;
+  prediction.id = platform::require_string(body, "id", "prediction");
+  if (!platform::is_uuid(prediction.id)) throw Error(ErrorCode::kInvalidInput, "not a prediction's id: " + prediction.id, "id");
+  prediction.project = project;
+  prediction.agent = agent;
+  prediction.model = platform::require_string(body, "model", "prediction");
+  prediction.model_version = platform::require_string(body, "model_version", "prediction");
+  prediction.adapter_digest = platform::require_string(body, "adapter_digest", "prediction");
+  prediction.at = platform::parse_time(platform::require_string(body, "at", "prediction"));
+  prediction.fields = platform::canonical_json(platform::require(body, "fields", "prediction"));
+  prediction.answer = platform::canonical_json(platform::require(body, "answer", "prediction"));
+  prediction.target = platform::string_or(body, "target", "", "prediction");
+  return prediction;
+}
+
+class AgentRoutes {
+ public:
+  explicit AgentRoutes(DeploymentServices services) : services_(std::move(services)) {}
+
+  Response list(const Request& request) const {
+    json::array items;
+    for (const Agent& agent : services_.store.agents(project_of(request))) items.push_back(to_json(agent));
+    return platform::json_response(json::object{{"items", std::move(items)}});
+  }
+
+  Response describe(const Request& request) const {
+    const json::object body = request.json_object();
+    Agent agent;
+    agent.project = project_of(request);
+    agent.name = name_of(request);
+    for (const auto& label : platform::as_object(platform::require(body, "data", ""), "data")) {
+      if (!label.value().is_string()) throw Error(ErrorCode::kInvalidInput, "a label is text", "data." + std::string(label.key()));
+      agent.labels[std::string(label.key())] = std::string(label.value().as_string());
+    }
+    agent.model = platform::string_or(body, "model", "", "");
+    agent.model_version = platform::string_or(body, "model_version", "", "");
+    agent.adapter_digest = platform::string_or(body, "adapter_digest", "", "");
+    services_.store.register_agent(agent);
+    services_.deployments.agent_appeared(agent);
+    return platform::json_response(json::object{{"name", agent.name}});
+  }
+
+  Response poll(const Request& request) const {
+    const std::string name = name_of(request);
+    const auto agent = services_.store.find_agent(project_of(request), name);
+    if (!agent) throw Error(ErrorCode::kNotFound, "agent is not registered: " + name + "; PUT /api/v1/agents/" + name + "/configData first", "name");
+    services_.store.seen(agent->project, name);
+    json::object links{{"configData", json::object{{"href", path_of(name) + "/configData"}}}};
+    if (const auto offered = services_.store.offered_to(agent->project, name))
+      links["deploymentBase"] = json::object{{"href", path_of(name) + "/deploymentBase/" + offered->id.str()}};
+    json::object body = to_json(*agent);
+    body["config"] = json::object{{"polling", json::object{{"sleep", hours_minutes_seconds(services_.poll)}}}};
+    body["_links"] = std::move(links);
+    return platform::json_response(body);
+  }
+
+  Response offer(const Request& request) const {
+    const auto offered = services_.store.offered_to(project_of(request), name_of(request));
+    if (!offered || offered->id.str() != request.param("id")) return gone(request);
+    const deploy::BundleMetadata metadata = services_.deployments.metadata(*offered, services_.timestamp_valid);
+    const json::value envelope = platform::parse_json(metadata.targets, "targets");
+    const deploy::Targets targets =
+        deploy::targets_from_json(platform::parse_json(platform::require_string(envelope.as_object(), "payload", "targets"), "targets"));
+    json::array artifacts;
+    for (const auto& [path, file] : targets.files)
+      artifacts.push_back(json::object{{"filename", path},
+                                       {"size", file.size},
+                                       {"hashes", json::object{{"sha256", file.digest.substr(7)}}},
+                                       {"_links", json::object{{"download", json::object{{"href", "/api/v1/artifacts/" + file.digest}}}}}});
+    json::object chunk{{"part", "model"}, {"name", targets.model}, {"version", targets.model_version}, {"artifacts", std::move(artifacts)}};
+    return platform::json_response(json::object{{"id", offered->id.str()},
+                                                {"deployment", json::object{{"download", "forced"}, {"update", "forced"}, {"chunks", json::array{std::move(chunk)}}}},
+                                                {"metadata", json::object{{"timestamp", metadata.timestamp}, {"targets", metadata.targets}}}});
+  }
+
+  Response report(const Request& request) const {
+    const auto deployment = services_.store.find(project_of(request), request.param("id"));
+    if (!deployment) return gone(request);
+    const json::object body = request.json_object();
+    const json::object& status = platform::as_object(platform::require(body, "status", ""), "status");
+    const json::object& result = platform::as_object(platform::require(status, "result", "status"), "status.result");
+    std::string detail;
+    if (const json::value* details = platform::find(status, "details"))
+      for (const std::string& line : platform::strings_from(*details, "status.details")) detail += (detail.empty() ? "" : "; ") + line;
+    services_.deployments.report(*deployment, name_of(request), platform::require_string(body, "key", ""), platform::string_or(body, "state", "", ""),
+                                 platform::require_string(status, "execution", "status"), platform::require_string(result, "finished", "status.result"),
+                                 platform::string_or(body, "code", "", ""), detail);
+    return platform::json_response(json::object{{"taken", true}});
+  }
+
+  Response records(const Request& request) const {
+    const std::string project = project_of(request), agent = name_of(request);
+    const json::value body = request.json_body();
+    std::vector<platform::PredictionRecord> predictions;
+    std::vector<std::pair<std::string, const json::object*>> feedback;
+    for (const json::value& entry : platform::as_array(body, "body")) {
+      const json::object& object = platform::as_object(entry, "body");
+      const json::object& content = platform::as_object(platform::require(object, "body", "body"), "body");
+      const std::string kind = platform::require_string(object, "kind", "body");
+      if (kind == "prediction") predictions.push_back(prediction_from(content, project, agent));
+      else if (kind == "feedback") feedback.emplace_back(platform::require_string(object, "key", "body"), &content);
+      else throw Error(ErrorCode::kInvalidInput, "unknown kind of entry: " + kind, "kind");
+    }
+    const std::int64_t fresh = services_.store.add_predictions(predictions);
+    std::int64_t unknown = 0, taken = 0;
+    for (const auto& [key, content] : feedback) (take(project, key, *content) ? taken : unknown) += 1;
+    return platform::json_response(json::object{{"predictions", fresh}, {"feedback", taken}, {"unknown", unknown}});
+  }
+
+ private:
+  // An agent's own token speaks for that agent only.
+  static const std::string& name_of(const Request& request) {
+    const std::string& name = request.param("name");
+    if (request.identity.role == "agent" && request.identity.name != name)
+      throw Error(ErrorCode::kForbidden, "this token belongs to agent " + request.identity.name + ", not to " + name, "name");
+    return name;
+  }
+  static std::string path_of(const std::string& name) { return "/api/v1/agents/" + platform::percent_encode(name); }
+
+  static Response gone(const Request& request) {
+    return platform::json_response(json::object{{"type", "about:blank"},
+                                                {"title", "Gone"},
+                                                {"status", 410},
+                                                {"code", "gone"},
+                                                {"detail", "deployment " + request.param("id") + " is not offered to this agent any more"},
+                                                {"request_id", request.request_id}},
+                                   410);
+  }
+
+  // False if the answer that it is about never came; the record's key makes a second delivery harmless.
+  bool take(const std::string& project, const std::string& key, const json::object& feedback) const {
+    const auto prediction = services_.store.find_prediction(project, platform::require_string(feedback, "prediction", "feedback"));
+    if (!prediction) return false;
+    platform::IngestRequest ingest;
+    ingest.project = project;
+    ingest.source = "feedback-" + prediction->model;
+    ingest.records.push_back(joined(key, feedback, *prediction));
+    make_source(project, ingest.source);
+    services_.records.ingest(std::move(ingest));
+    return true;
+  }
+
+  void make_source(const std::string& project, const std::string& name) const {
+    if (services_.sources.find(project, name)) return;
+    platform::Source source;
+    source.project = project;
+    source.name = name;
+    source.connector = "rest_push";
+    source.owner = "anneal";
+    try {
+      services_.sources.create(source);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kConflict) throw;  // another agent's feedback made it just now
+    }
+  }
+
+  DeploymentServices services_;
+};
+
+}  // namespace
+
+void add_agent_routes(platform::RouteTable& table, DeploymentServices services) {
+  const auto routes = std::make_shared<const AgentRoutes>(std::move(services));  // shared by the handlers, which outlive this call
+  const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
+  const std::string all = "/api/v1/agents", one = all + "/{name}", base = one + "/deploymentBase/{id}";
+  table.add({Method::kGet, all, "Lists agents with what they answer with", "agents.read", bind(&AgentRoutes::list)});
+  table.add({Method::kPut, one + "/configData", "Registers an agent, or refreshes its labels and what it answers with", "agents.poll", bind(&AgentRoutes::describe)});
+  table.add({Method::kGet, one, "Tells an agent whether there is work (hawkBit DDI)", "agents.poll", bind(&AgentRoutes::poll)});
+  table.add({Method::kGet, base, "Describes what is offered to an agent, with the signed metadata", "agents.poll", bind(&AgentRoutes::offer)});
+  table.add({Method::kPost, base + "/feedback", "Takes an agent's report about its update", "agents.poll", bind(&AgentRoutes::report)});
+  table.add({Method::kPost, one + "/records", "Takes predictions and feedback, each once by its key", "agents.poll", bind(&AgentRoutes::records), kRecordsLimitBytes});
+}
+
+}  // namespace web
