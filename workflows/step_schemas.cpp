@@ -1,11 +1,10 @@
 #include "workflows/step_schemas.h"
 
-#include <cmath>
+#include <algorithm>
+#include <cstdlib>
 
 #include "platform/base/did_you_mean.h"
 #include "platform/dataset/split.h"
-#include "platform/engine/expression.h"
-#include "workflows/duration.h"
 
 namespace workflows {
 namespace {
@@ -61,8 +60,13 @@ void check_waves(const json::value& value) {
 }
 
 void check_data(const json::object& with) {
-  const bool source = with.contains("source"), sources = with.contains("sources");
-  if (source && sources) throw Error(ErrorCode::kInvalidInput, "'source' and 'sources' exclude each other; give one of them", "sources");
+  std::string first;
+  for (const char* key : {"source", "sources", "files"}) {
+    if (!with.contains(key)) continue;
+    if (!first.empty()) throw Error(ErrorCode::kInvalidInput, "'" + first + "' and '" + key + "' exclude each other; give one of them", key);
+    first = key;
+  }
+  if (with.contains("profile") && with.contains("target")) throw Error(ErrorCode::kInvalidInput, "'profile' and 'target' exclude each other; a profile names its target", "target");
 }
 
 void check_gate(const json::object& with) {
@@ -80,11 +84,11 @@ StepKind approval() {
 StepKind dataset_snapshot() {
   StepOption split = option("split", OptionType::kMapping, "split rule; the profile's if absent");
   split.check = check_split;
-  StepKind kind{"dataset.snapshot", "Makes an immutable dataset version of the records of a source.",
-                {option("name", OptionType::kText, "dataset name; the profile's if absent"), required("profile", OptionType::kAny, "name of a ready profile, path of a profile file, or a profile in place"),
-                 option("since", OptionType::kText, "only records with this event time or later"), option("source", OptionType::kText, "source name"),
-                 option("sources", OptionType::kTexts, "several source names"), std::move(split), option("until", OptionType::kText, "only records before this event time")},
-                {"dataset", "examples", "hash", "name", "report"}, {}};
+  StepKind kind{"dataset.snapshot", "Makes an immutable dataset of the records of sources, or of the rows of files.",
+                {option("files", OptionType::kAny, "path of a table, or a mapping of source names to paths"), option("group", OptionType::kText, "with target: the column whose rows belong together"),
+                 option("profile", OptionType::kAny, "name of a ready profile, path of a profile file, or a profile in place"), option("source", OptionType::kText, "source name"),
+                 option("sources", OptionType::kTexts, "several source names"), std::move(split), option("target", OptionType::kText, "instead of a profile: the column to predict")},
+                {"dataset", "examples", "name", "profile", "report", "task"}, {}};
   kind.check = check_data;
   return kind;
 }
@@ -118,9 +122,9 @@ StepKind finetune_lora() {
 StepKind model_evaluate() {
   return {"model.evaluate", "Scores an adapter on the test part, beside plain baselines.",
           {required("adapter", OptionType::kText, "${{ steps.X.adapter }}"), option("base", OptionType::kText, "base model; that of the training step if absent"),
-           option("compare", OptionType::kText, "alias:NAME, scored on the same examples"), required("dataset", OptionType::kText, "${{ steps.X.dataset }}"), option("model", OptionType::kText, "registered model that the alias belongs to"),
+           required("dataset", OptionType::kText, "${{ steps.X.dataset }}"),
            choice("split", {"test", "validation"}, "part to score")},
-          {"evaluation", "examples", "predictions", "scores"}, {"finetune.lora"}};
+          {"adapter", "base", "dataset", "evaluation", "examples", "predictions", "split"}, {"finetune.lora"}};
 }
 
 StepKind model_gate() {

@@ -1,0 +1,61 @@
+#include "workflows/steps.h"
+
+#include "workflows/step_schemas.h"
+#include "workflows/steps/approval_step.h"
+#include "workflows/steps/dataset_snapshot_step.h"
+#include "workflows/steps/finetune_lora_step.h"
+#include "workflows/steps/model_evaluate_step.h"
+#include "workflows/steps/model_gate_step.h"
+
+namespace workflows {
+namespace {
+
+template <class Made>
+std::unique_ptr<platform::Step> make(StepServices& services) {
+  return std::make_unique<Made>(services);
+}
+
+struct Row {
+  std::string_view kind;
+  std::unique_ptr<platform::Step> (*make)(StepServices&);
+};
+// clang-format off
+constexpr Row kRows[] = {
+    {"approval",         make<ApprovalStep>       },
+    {"dataset.snapshot", make<DatasetSnapshotStep>},
+    {"finetune.lora",    make<FinetuneLoraStep>   },
+    {"model.evaluate",   make<ModelEvaluateStep>  },
+    {"model.gate",       make<ModelGateStep>      },
+};
+// clang-format on
+
+}  // namespace
+
+const std::vector<StepKind>& step_kinds() {
+  static const std::vector<StepKind> kKinds = [] {
+    std::vector<StepKind> kinds = step_schemas();
+    for (StepKind& kind : kinds) {
+      for (const Row& row : kRows) {
+        if (row.kind == kind.name) kind.make = row.make;
+      }
+    }
+    return kinds;
+  }();
+  return kKinds;
+}
+
+std::vector<std::string> runnable_kinds() {
+  std::vector<std::string> names;
+  for (const Row& row : kRows) names.emplace_back(row.kind);
+  return names;
+}
+
+platform::StepFactory step_factory(StepServices& services) {
+  return [&services](const std::string& name) {
+    const StepKind* kind = find_kind(step_kinds(), name);
+    if (kind == nullptr || !kind->make) throw platform::Error(platform::ErrorCode::kInvalidInput, "this program has no code for the step kind '" + name + "'");
+    return kind->make(services);
+  };
+}
+
+}  // namespace workflows

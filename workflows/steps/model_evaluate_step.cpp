@@ -1,0 +1,48 @@
+#include "workflows/steps/model_evaluate_step.h"
+
+#include <cstdio>
+
+namespace workflows {
+
+namespace json = platform::json;
+
+finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, const ScoredAdapter& scored, const StepServices& services) {
+  std::filesystem::create_directories(folder);
+  finetune::EvaluateRequest request;
+  request.base_folder = platform::base_folder(services.data, scored.base);
+  request.adapter_folder = folder / "adapter";
+  request.dataset = folder / "dataset.jsonl";
+  request.split = scored.split;
+  request.predictions_file = folder / "predictions.jsonl";
+  request.baselines = scored.baselines;
+  if (!std::filesystem::exists(request.adapter_folder)) services.blobs.get_folder(scored.adapter, request.adapter_folder);
+  services.blobs.copy_to(scored.dataset, request.dataset);
+  return finetune::evaluate_adapter(request);
+}
+
+platform::StepOutcome ModelEvaluateStep::execute(platform::StepContext& context) {
+  const json::object& with = context.inputs();
+  const json::object* training = context.outputs_of("finetune.lora");
+  ScoredAdapter scored;
+  scored.adapter = platform::require_string(with, "adapter", "with");
+  scored.dataset = platform::require_string(with, "dataset", "with");
+  scored.base = platform::string_or(with, "base", training == nullptr ? "" : platform::string_or(*training, "base", "", "training"), "with");
+  scored.split = platform::string_or(with, "split", "test", "with");
+  const finetune::EvaluationReport report = evaluate_in(context.work_folder(), scored, services_);
+  for (const finetune::Score& score : report.scores) {
+    char line[160];
+    std::snprintf(line, sizeof line, "%s %.4f (%.4f to %.4f)", score.metric.c_str(), score.value, score.low, score.high);
+    context.say(line);
+  }
+  platform::StepOutcome outcome;
+  outcome.outputs = {{"adapter", scored.adapter},
+                     {"base", scored.base},
+                     {"dataset", scored.dataset},
+                     {"split", scored.split},
+                     {"examples", report.examples},
+                     {"predictions", services_.blobs.put_file(context.work_folder() / "predictions.jsonl")},
+                     {"evaluation", finetune::to_json(report)}};
+  return outcome;
+}
+
+}  // namespace workflows
