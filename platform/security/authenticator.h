@@ -1,0 +1,60 @@
+// Who asks, and may he: bearer token -> identity -> permission. Known tokens are remembered for a few seconds, so that a busy
+// sender does not cost a query a request; a revocation in this process counts at once, one in another process after that time.
+// Refusals go to the audit log, those of unknown tokens at most once a minute. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/base/clock.h"
+#include "platform/base/data_folder.h"
+#include "platform/base/log.h"
+#include "platform/http/request.h"
+#include "platform/security/roles.h"
+#include "platform/store/audit_store.h"
+#include "platform/store/token_store.h"
+
+namespace platform {
+
+class Authenticator {
+ public:
+  Authenticator(TokenStore& tokens, AuditStore& audit, const Clock& clock, Log log) : tokens_(tokens), audit_(audit), clock_(clock), log_(std::move(log)) {}
+
+  /// Makes the admin token at the first start: writes it to DataFolder::token() with mode 0600 and its hash to the database.
+  /// Returns it then, to be printed once. Later starts see to it that the file's token is known. Throws kCorrupt for a file
+  /// that holds no token.
+  std::optional<std::string> ensure_admin(const DataFolder& data);
+
+  /// nullopt for an unknown, revoked or expired token.
+  std::optional<Identity> identify(std::string_view token);
+  /// For the server: public permissions ("") give an empty identity; otherwise throws kUnauthenticated or kForbidden.
+  Identity authorize(std::string_view token, std::string_view permission, std::string_view path);
+
+  /// A new token for `name`, shown this once. Throws kConflict if the name is taken, kInvalidInput if it is none.
+  std::string create(const std::string& project, const std::string& name, Role role, std::optional<Time> expires_at, const std::string& actor);
+  /// Throws kNotFound.
+  void revoke(const std::string& project, const std::string& name, const std::string& actor);
+  std::vector<TokenRecord> list(const std::string& project) { return tokens_.list(project); }
+
+ private:
+  struct Known {
+    TokenRecord token;
+    Time until{};
+  };
+  std::optional<TokenRecord> look_up(const std::string& hash);
+  void note_refusal(const std::string& actor, const std::string& project, std::string_view permission, std::string_view path, std::string_view why);
+
+  TokenStore& tokens_;
+  AuditStore& audit_;
+  const Clock& clock_;
+  Log log_;
+  std::mutex mutex_;
+  std::map<std::string, Known> known_;  // by hash
+  Time unknown_noted_at_{};
+};
+
+}  // namespace platform

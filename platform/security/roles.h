@@ -1,0 +1,20 @@
+// Roles and what each may do: one table. A permission is "<resource>.<verb>" as it stands in the table of routes. Pure.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace platform {
+
+enum class Role { kAdmin, kAgent, kApprover, kAuditor, kEngineer, kOperator, kViewer };
+
+std::string_view to_string(Role role);
+/// Throws kInvalidInput with the nearest known name.
+Role role_from(std::string_view name);
+const std::vector<Role>& all_roles();
+/// One line of what the role is for.
+std::string_view describe(Role role);
+/// True if the role may do what the permission names. The empty permission is public.
+bool allows(Role role, std::string_view permission);
+
+}  // namespace platform

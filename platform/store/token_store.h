@@ -1,0 +1,42 @@
+// Tokens by the hash of their text; the text itself is never stored. SQL of this table lives here only. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/base/clock.h"
+#include "platform/store/database.h"
+
+namespace platform {
+
+struct TokenRecord {
+  std::string hash;  // see security/token.h
+  std::string project = "default";
+  std::string name;  // who; unique in the project, also among revoked ones
+  std::string role;
+  Time created_at{};
+  std::optional<Time> expires_at;
+  std::optional<Time> revoked_at;
+};
+
+class TokenStore {
+ public:
+  explicit TokenStore(Database& database) : database_(database) {}
+
+  /// Throws kConflict if the name is taken.
+  void create(const TokenRecord& token);
+  /// Puts the token in the place of the one that has this name, alive again.
+  void replace(const TokenRecord& token);
+  /// Also revoked and expired ones; the caller judges.
+  std::optional<TokenRecord> find(const std::string& hash);
+  /// By name, revoked ones too.
+  std::vector<TokenRecord> list(const std::string& project);
+  /// False if there is none of that name that is not revoked already.
+  bool revoke(const std::string& project, const std::string& name);
+
+ private:
+  Database& database_;
+};
+
+}  // namespace platform
