@@ -98,16 +98,10 @@ void HttpPeer::send(const std::vector<OutboxEntry>& entries) {
 }
 
 void HttpPeer::download(const std::string& digest, std::uint64_t size, const std::filesystem::path& partial) {
-  bool too_much = false;
-  const std::uint64_t have = client_.download("/api/v1/artifacts/" + digest, partial, [&](std::uint64_t got, std::uint64_t) {
-    too_much = got > size;
-    return !too_much && !stopping_;
+  client_.download("/api/v1/artifacts/" + digest, partial, [&](std::uint64_t got, std::uint64_t) {
+    if (got > size) throw Error(ErrorCode::kCorrupt, "the server sends more bytes than the targets say for " + digest);
+    return !stopping_.load();  // false: kCancelled, and the next start goes on from here
   });
-  if (too_much || have > size) {
-    std::filesystem::remove(partial);
-    throw Error(ErrorCode::kCorrupt, "the server sends more bytes than the targets say for " + digest);
-  }
-  if (have < size && stopping_) throw Error(ErrorCode::kCancelled, "download interrupted");
 }
 
 void HttpPeer::report(const UpdateReport& told) {

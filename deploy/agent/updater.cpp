@@ -91,7 +91,9 @@ void Updater::resume() {
     fail(event, "interrupted", "the machine or the program stopped while " + std::string(to_string(before)));
   else
     enter(event);
-  if (after != AgentState::kRollingBack && after != AgentState::kActivating) restore_current();
+  // Whoever asks after a start gets an answer: going back, or forward again, is not left for later.
+  if (after == AgentState::kRollingBack || after == AgentState::kActivating) step();
+  else restore_current();
 }
 
 void Updater::refuse(const Offer& offer, const std::string& reason) {

@@ -76,7 +76,8 @@ class Updater {
  public:
   Updater(ReleaseFolder& folder, UpdatePeer& peer, ModelSlot& slot, const platform::Clock& clock, UpdaterOptions options);
 
-  /// After a start: what the table says about the saved state, then the current release is loaded. Call once.
+  /// After a start: does what the table says about the saved state and loads the current release, so that there is a model
+  /// to answer with when this returns. Call once.
   void resume();
   AgentState state() const { return record_.state; }
   /// Begins an update if idle. Documents that do not verify are reported as refused and change nothing; returns whether an

@@ -1,0 +1,179 @@
+#include "deploy/serving/serving.h"
+
+#include <gtest/gtest.h>
+
+#include "deploy/agent/agent.h"
+#include "deploy/serving/routes.h"
+#include "platform/base/error.h"
+#include "platform/http/client.h"
+#include "platform/http/server.h"
+#include "tests/deploy/support/tiny_adapter.h"
+
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+
+class Serving : public testing::Test {
+ protected:
+  void SetUp() override {
+    deploy::add_predict_routes(routes_, serving_);
+    deploy::add_openai_routes(routes_, serving_);
+    server_ = std::make_unique<platform::Server>(platform::ServerOptions{}, routes_, platform::allow_everything, metrics_, platform::Log::silent());
+    client_ = std::make_unique<platform::HttpClient>(server_->address());
+  }
+  deploy::Release stage(std::int64_t version) {
+    const auto& tiny = tests::TinyAdapter::instance();
+    deploy::Targets targets;
+    targets.version = version;
+    targets.deployment = "d";
+    targets.model = "bearing";
+    targets.model_version = std::to_string(version);
+    targets.adapter_digest = platform::digest_of_file(tiny.adapter() / "anneal.json");
+    targets.base_digest = std::string(platform::read_json_file(tiny.adapter() / "anneal.json").as_object().at("base").as_string());
+    targets.selector = "*";
+    add(targets, "adapter/", tiny.adapter());
+    add(targets, "base/", tiny.base());
+    return releases_.stage(targets);
+  }
+  void add(deploy::Targets& targets, const std::string& prefix, const std::filesystem::path& folder) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      const std::string bytes = platform::read_file(entry.path()), digest = platform::digest_of(bytes);
+      targets.files[prefix + entry.path().filename().string()] = {digest, bytes.size()};
+      if (releases_.blobs().has(digest)) continue;
+      platform::write_file_atomically(releases_.blobs().partial(digest), bytes);
+      releases_.blobs().admit(digest, bytes.size());
+    }
+  }
+  void serve(std::int64_t version) {
+    serving_.prepare(stage(version));
+    serving_.activate();
+  }
+  json::object post(const std::string& path, const json::value& body, int status = 200) {
+    const auto response = client_->post(path, json::serialize(body));
+    EXPECT_EQ(response.status, status) << response.body;
+    return response.json().as_object();
+  }
+  std::vector<deploy::OutboxEntry> queued() {
+    std::vector<deploy::OutboxEntry> all;
+    outbox_.deliver(1000, [&](const auto& entries) { all = entries; });
+    return all;
+  }
+
+  platform::TemporaryFolder folder_;
+  platform::SystemClock clock_;
+  platform::Metrics metrics_;
+  deploy::ReleaseFolder releases_{folder_.path() / "agent"};
+  deploy::Outbox outbox_{folder_.path() / "queue"};
+  deploy::Serving serving_{outbox_, metrics_, clock_, {.agent = "edge-01", .threads = 1}};
+  platform::RouteTable routes_;
+  std::unique_ptr<platform::Server> server_;
+  std::unique_ptr<platform::HttpClient> client_;
+};
+
+TEST_F(Serving, SaysThatNoModelIsThereYet) {
+  EXPECT_EQ(client_->post("/v1/predict", "{\"record\":{\"torque\":1}}").status, 503);
+  EXPECT_EQ(client_->get("/readyz").status, 503);
+  EXPECT_EQ(client_->get("/healthz").status, 200);
+  EXPECT_EQ(client_->get("/v1/models").json().as_object().at("data").as_array().size(), 0u);
+}
+
+TEST_F(Serving, NamesModelVersionAndAdapterWithEachAnswer) {
+  serve(3);
+  const auto hot = post("/v1/predict", json::object{{"record", json::object{{"torque", 25.5}}}});
+  EXPECT_EQ(hot.at("label"), "hot");
+  EXPECT_EQ(hot.at("model"), "bearing");
+  EXPECT_EQ(hot.at("model_version"), "3");
+  EXPECT_EQ(hot.at("adapter_digest"), json::string(serving_.model()->targets().adapter_digest));
+  EXPECT_GT(hot.at("probabilities").as_object().at("hot").as_double(), 0.5);
+  EXPECT_EQ(post("/v1/predict", json::object{{"torque", -25.5}}).at("label"), "cold");
+  const auto batch = post("/v1/predict", json::parse(R"({"records":[{"torque":20},{"torque":-20},{"torque":"broken"}]})"));
+  const auto& answers = batch.at("predictions").as_array();
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0].as_object().at("label"), "hot");
+  EXPECT_EQ(answers[1].as_object().at("label"), "cold");
+  EXPECT_EQ(answers[2].as_object().at("problems").as_array()[0].as_object().at("code"), "not_a_number");
+}
+
+TEST_F(Serving, KeepsAnswersAndFeedbackForTheServer) {
+  serve(1);
+  const auto answer = post("/v1/predict", json::object{{"record", json::object{{"torque", 9.5}}}});
+  post("/v1/feedback", json::object{{"id", answer.at("id")}, {"label", "cold"}}, 202);
+  post("/v1/feedback", json::object{{"id", "nothing"}, {"label", "cold"}}, 400);
+  post("/v1/feedback", json::object{{"id", answer.at("id")}}, 400);
+  const auto entries = queued();
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].kind, "prediction");
+  EXPECT_EQ(entries[0].body.as_object().at("target"), "state");
+  EXPECT_EQ(entries[1].kind, "feedback");
+  EXPECT_EQ(entries[1].body.as_object().at("outcome"), "cold");
+}
+
+TEST_F(Serving, RefusesARequestThatIsNone) {
+  serve(1);
+  for (const char* body : {"", "[]", "{\"records\":3}", "{\"record\":7}", "{"}) EXPECT_EQ(client_->post("/v1/predict", body).status, 400) << body;
+}
+
+TEST_F(Serving, SpeaksOpenAisWireFormat) {
+  serve(1);
+  const auto models = client_->get("/v1/models").json().as_object();
+  EXPECT_EQ(models.at("object"), "list");
+  EXPECT_EQ(models.at("data").as_array()[0].as_object().at("id"), "bearing");
+  const auto whole = post("/v1/completions", json::parse(R"({"model":"bearing","prompt":"spindle","max_tokens":4})"));
+  EXPECT_EQ(whole.at("object"), "text_completion");
+  EXPECT_TRUE(whole.at("choices").as_array()[0].as_object().at("text").is_string());
+  EXPECT_EQ(whole.at("usage").as_object().at("total_tokens").as_int64(),
+            whole.at("usage").as_object().at("prompt_tokens").as_int64() + whole.at("usage").as_object().at("completion_tokens").as_int64());
+  const auto chat = post("/v1/chat/completions", json::parse(R"({"messages":[{"role":"user","content":[{"type":"text","text":"spindle"}]}],"max_tokens":4})"));
+  EXPECT_EQ(chat.at("object"), "chat.completion");
+  EXPECT_EQ(chat.at("choices").as_array()[0].as_object().at("message").as_object().at("role"), "assistant");
+  const auto missing = post("/v1/chat/completions", json::parse(R"({"model":"other","messages":[{"role":"user","content":"x"}]})"), 404);
+  EXPECT_EQ(missing.at("error").as_object().at("param"), "model");
+  post("/v1/chat/completions", json::parse(R"({"messages":[]})"), 400);
+  post("/v1/chat/completions", json::parse(R"({"messages":[{"role":"user","content":"x"}],"n":2})"), 400);
+}
+
+TEST_F(Serving, StreamsTheSameTextInPieces) {
+  serve(1);
+  json::object ask = json::parse(R"({"messages":[{"role":"user","content":"spindle"}],"max_tokens":6})").as_object();
+  const auto whole = post("/v1/chat/completions", ask);
+  ask["stream"] = true;
+  ask["stream_options"] = json::object{{"include_usage", true}};
+  const auto response = client_->post("/v1/chat/completions", json::serialize(ask));
+  ASSERT_EQ(response.status, 200);
+  EXPECT_TRUE(response.headers.at("Content-Type").starts_with("text/event-stream"));
+  std::vector<std::string> events;
+  for (std::size_t at = 0, end = 0; (end = response.body.find("\n\n", at)) != std::string::npos; at = end + 2) events.push_back(response.body.substr(at, end - at));
+  ASSERT_GE(events.size(), 4u);
+  EXPECT_EQ(events.back(), "data: [DONE]");
+  std::string text, finish;
+  bool usage = false;
+  for (std::size_t i = 0; i + 1 < events.size(); ++i) {
+    ASSERT_TRUE(events[i].starts_with("data: ")) << events[i];
+    const json::value document = json::parse(events[i].substr(6));
+    const json::object& chunk = document.as_object();
+    EXPECT_EQ(chunk.at("object"), "chat.completion.chunk");
+    usage = usage || chunk.contains("usage");
+    for (const json::value& choice : chunk.at("choices").as_array()) {
+      if (const auto* content = choice.as_object().at("delta").as_object().if_contains("content")) text += content->as_string();
+      if (choice.as_object().at("finish_reason").is_string()) finish = choice.as_object().at("finish_reason").as_string();
+    }
+  }
+  EXPECT_TRUE(usage);
+  EXPECT_EQ(text, std::string(whole.at("choices").as_array()[0].as_object().at("message").as_object().at("content").as_string()));
+  EXPECT_EQ(finish, std::string(whole.at("choices").as_array()[0].as_object().at("finish_reason").as_string()));
+}
+
+TEST_F(Serving, RefusesAReleaseWhoseFilesWereChangedAndKeepsAnswering) {
+  serve(1);
+  const auto release = stage(2);
+  const auto weights = release.adapter() / "adapter_model.safetensors";
+  std::string bytes = platform::read_file(weights);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  std::filesystem::remove(weights);
+  platform::write_file_atomically(weights, bytes);
+  EXPECT_THROW(serving_.prepare(release), Error);
+  EXPECT_EQ(post("/v1/predict", json::object{{"torque", 25.5}}).at("model_version"), "1");
+}
+
+}  // namespace
