@@ -125,19 +125,21 @@ bool PrivateCluster::is_gone() {
 }
 
 void PrivateCluster::start() {
-  if (is_gone()) {
-    std::vector<std::string> command{(programs_ / "postgres").string(), "-D", cluster_.string(), "-k", socket_folder_.string()};
-    for (const char* setting : {"listen_addresses=", "port=5432", "unix_socket_permissions=0700", "max_connections=64", "shared_buffers=128MB", "logging_collector=off",
-                                "log_min_messages=warning", "timezone=UTC", "dynamic_shared_memory_type=posix"}) {
-      command.insert(command.end(), {"-c", setting});
-    }
-    if (!options_.durable) command.insert(command.end(), {"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"});
-    ProcessOptions options = process_options();
-    options.stop_signal = SIGINT;  // fast shutdown
-    options.stop_grace = std::chrono::seconds(30);
-    server_.emplace(command, options);
-  }
+  if (is_gone()) launch();
   wait_until_ready();
+}
+
+void PrivateCluster::launch() {
+  std::vector<std::string> command{(programs_ / "postgres").string(), "-D", cluster_.string(), "-k", socket_folder_.string()};
+  for (const char* setting : {"listen_addresses=", "port=5432", "unix_socket_permissions=0700", "max_connections=64", "shared_buffers=128MB", "logging_collector=off",
+                              "log_min_messages=warning", "timezone=UTC", "dynamic_shared_memory_type=posix"}) {
+    command.insert(command.end(), {"-c", setting});
+  }
+  if (!options_.durable) command.insert(command.end(), {"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"});
+  ProcessOptions options = process_options();
+  options.stop_signal = SIGINT;  // fast shutdown
+  options.stop_grace = std::chrono::seconds(30);
+  server_.emplace(command, options);
 }
 
 bool PrivateCluster::answers() const {
@@ -149,21 +151,21 @@ bool PrivateCluster::answers() const {
 void PrivateCluster::wait_until_ready() {
   const auto deadline = std::chrono::steady_clock::now() + options_.start_limit;
   while (!answers()) {
-    const bool died = server_ && server_->poll();
-    if (died) {
-      // A backend of a killed postmaster may hold the cluster for a moment longer.
-      server_.reset();
-      if (std::chrono::steady_clock::now() < deadline) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(200));
-        start();
-        return;
-      }
+    // Gone again: ours, because a backend of a killed postmaster held the cluster for a moment longer, or another process's
+    // that was stopping when we came.
+    if (is_gone() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      if (is_gone()) launch();
     }
     if (std::chrono::steady_clock::now() >= deadline) {
       throw Error(ErrorCode::kUnavailable, "the private database does not start; its log " + log_file_.string() + " ends with:\n" + last_lines(log_file_));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
+  make_database();
+}
+
+void PrivateCluster::make_database() {
   const std::string host = "host=" + socket_folder_.string() + " user=anneal dbname=postgres";
   Database postgres({.connection = host, .connections = 1});
   const bool known = transact(postgres, [](pqxx::work& work) { return !work.exec("SELECT 1 FROM pg_database WHERE datname = 'anneal'").empty(); });

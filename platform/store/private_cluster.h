@@ -38,8 +38,10 @@ class PrivateCluster {
 
  private:
   void initialise();
+  void launch();
   bool answers() const;
   void wait_until_ready();
+  void make_database();
   ProcessOptions process_options() const;
 
   std::filesystem::path cluster_;
