@@ -22,6 +22,8 @@ class DatasetStore {
   DatasetVersion add_version(const DatasetVersion& version);
   std::optional<DatasetVersion> find_version(const std::string& project, const std::string& dataset, std::int64_t number);
   std::optional<DatasetVersion> find_by_id(const DatasetVersionId& id);
+  /// The oldest version with this content hash or blob digest.
+  std::optional<DatasetVersion> find_by_hash(const std::string& project, const std::string& digest);
   /// Newest first, numbers below `before` (0 = from the newest).
   std::vector<DatasetVersion> versions(const std::string& project, const std::string& dataset, std::int64_t before = 0, int limit = 100);
   /// By name, names behind `after`.

@@ -34,7 +34,7 @@ class ModelStore {
   std::optional<std::int64_t> alias(const std::string& project, const std::string& model, const std::string& alias);
   /// Where the alias stood at that moment; nullopt if it was empty.
   std::optional<std::int64_t> alias_at(const std::string& project, const std::string& model, const std::string& alias, Time time);
-  /// Oldest first.
+  /// Oldest first; of every alias if `alias` is empty.
   std::vector<AliasChange> history(const std::string& project, const std::string& model, const std::string& alias);
 
  private:
