@@ -122,7 +122,9 @@ void Deployments::advance(const platform::DeploymentId& id) {
       case RolloutAction::Kind::kPause: store_.move(id, DeploymentState::kRunning, DeploymentState::kPaused, kActor, action.reason); return;
       case RolloutAction::Kind::kRollBack: roll_back(*deployment, kActor, action.reason); return;
       case RolloutAction::Kind::kFinish:
-        if (store_.move(id, DeploymentState::kRunning, DeploymentState::kFinished, kActor, "") && on_finished_) on_finished_(*deployment);
+        // Before the state: a process that dies between the two does it again, which changes nothing.
+        if (on_finished_) on_finished_(*deployment);
+        store_.move(id, DeploymentState::kRunning, DeploymentState::kFinished, kActor, "");
         return;
     }
   }

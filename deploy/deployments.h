@@ -41,7 +41,7 @@ struct DeploymentRequest {
   void validate() const;
 };
 
-/// Called once when a deployment's last wave is through: the place to move the alias `production`.
+/// Called when a deployment's last wave is through, once, or again after a crash: the place to move the alias `production`.
 using OnFinished = std::function<void(const platform::Deployment&)>;
 
 class Deployments {
