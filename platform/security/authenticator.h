@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -25,8 +26,8 @@ class Authenticator {
   Authenticator(TokenStore& tokens, AuditStore& audit, const Clock& clock, Log log) : tokens_(tokens), audit_(audit), clock_(clock), log_(std::move(log)) {}
 
   /// Makes the admin token at the first start: writes it to DataFolder::token() with mode 0600 and its hash to the database.
-  /// Returns it then, to be printed once. Later starts see to it that the file's token is known. Throws kCorrupt for a file
-  /// that holds no token.
+  /// Returns it then, to be printed once. Later starts see to it that the file's token is known, but do not bring a revoked
+  /// one back: removing the file and starting again makes a new one. Throws kCorrupt for a file that holds no token.
   std::optional<std::string> ensure_admin(const DataFolder& data);
 
   /// nullopt for an unknown, revoked or expired token.
@@ -34,7 +35,8 @@ class Authenticator {
   /// For the server: public permissions ("") give an empty identity; otherwise throws kUnauthenticated or kForbidden.
   Identity authorize(std::string_view token, std::string_view permission, std::string_view path);
 
-  /// A new token for `name`, shown this once. Throws kConflict if the name is taken, kInvalidInput if it is none.
+  /// A new token for `name`, shown this once. Throws kConflict if the name is taken, kInvalidInput if it is none or if
+  /// `expires_at` has passed.
   std::string create(const std::string& project, const std::string& name, Role role, std::optional<Time> expires_at, const std::string& actor);
   /// Throws kNotFound.
   void revoke(const std::string& project, const std::string& name, const std::string& actor);
@@ -46,7 +48,8 @@ class Authenticator {
     Time until{};
   };
   std::optional<TokenRecord> look_up(const std::string& hash);
-  void note_refusal(const std::string& actor, const std::string& project, std::string_view permission, std::string_view path, std::string_view why);
+  void note_refusal(const Identity& identity, std::string_view permission, std::string_view path);
+  void note_unknown(std::string_view permission, std::string_view path);
 
   TokenStore& tokens_;
   AuditStore& audit_;
@@ -54,7 +57,8 @@ class Authenticator {
   Log log_;
   std::mutex mutex_;
   std::map<std::string, Known> known_;  // by hash
-  Time unknown_noted_at_{};
+  std::uint64_t revocations_ = 0;       // a look-up that one overtook is not remembered
+  std::optional<Time> unknown_noted_at_;
 };
 
 }  // namespace platform

@@ -1,0 +1,149 @@
+#include "platform/security/authenticator.h"
+
+#include "platform/base/file.h"
+#include "platform/security/token.h"
+#include "platform/store/name_rule.h"
+
+namespace platform {
+
+namespace {
+
+constexpr std::string_view kAdminName = "admin";
+constexpr std::chrono::seconds kRemembered{5};
+constexpr std::chrono::seconds kUnknownNotedEvery{60};
+constexpr std::size_t kMostRemembered = 4096;
+
+// The token in the file, without the line's end.
+std::string token_in(const std::filesystem::path& path) {
+  std::string text = read_file(path, 4096);
+  text.erase(text.find_last_not_of(" \t\r\n") + 1);
+  if (is_token(text)) return text;
+  throw Error(ErrorCode::kCorrupt, "the file holds no token: " + path.string() + "; remove it and start again, and a new admin token is made");
+}
+
+void keep_private(const std::filesystem::path& path, const Log& log) {
+  using std::filesystem::perms;
+  const perms others = perms::group_all | perms::others_all;
+  if ((std::filesystem::status(path).permissions() & others) == perms::none) return;
+  log.warning("the admin token could be read by others; its mode is 0600 again", {{"file", path.string()}});
+  std::filesystem::permissions(path, perms::owner_read | perms::owner_write);
+}
+
+Identity identity_of(const TokenRecord& token) { return {token.name, token.role, token.project}; }
+
+}  // namespace
+
+std::optional<std::string> Authenticator::ensure_admin(const DataFolder& data) {
+  const std::filesystem::path path = data.token();
+  const bool first = !std::filesystem::exists(path);
+  if (first) {
+    std::filesystem::create_directories(path.parent_path());
+    // The file before the database: a crash between the two is made good by the next start.
+    write_file_atomically(path, make_token() + "\n", 0600);
+  }
+  keep_private(path, log_);
+  const std::string token = token_in(path);
+  const std::string hash = token_hash(token);
+  if (const auto known = tokens_.find(hash)) {
+    if (known->revoked_at) log_.warning("the admin token is revoked; remove its file and start again to have a new one", {{"file", path.string()}});
+    return std::nullopt;
+  }
+  TokenRecord admin;
+  admin.hash = hash;
+  admin.name = kAdminName;
+  admin.role = to_string(Role::kAdmin);
+  tokens_.replace(admin);
+  audit_.append({0, admin.project, {}, "server", "token.create", "token/" + admin.name, {{"role", admin.role}}, {}});
+  return first ? std::optional(token) : std::nullopt;
+}
+
+std::optional<TokenRecord> Authenticator::look_up(const std::string& hash) {
+  const Time now = clock_.now();
+  std::uint64_t revocations = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = known_.find(hash);
+    if (known != known_.end() && now < known->second.until) return known->second.token;
+    revocations = revocations_;
+  }
+  std::optional<TokenRecord> token = tokens_.find(hash);
+  const std::lock_guard lock(mutex_);
+  if (known_.size() >= kMostRemembered) known_.clear();
+  if (token && !token->revoked_at && revocations == revocations_) {
+    known_[hash] = {*token, now + kRemembered};
+  } else {
+    known_.erase(hash);
+  }
+  return token;
+}
+
+std::optional<Identity> Authenticator::identify(std::string_view token) {
+  if (!is_token(token)) return std::nullopt;
+  const auto known = look_up(token_hash(token));
+  if (!known || known->revoked_at || (known->expires_at && *known->expires_at <= clock_.now())) return std::nullopt;
+  return identity_of(*known);
+}
+
+Identity Authenticator::authorize(std::string_view token, std::string_view permission, std::string_view path) {
+  if (permission.empty()) return {};
+  const auto identity = identify(token);
+  if (!identity) {
+    note_unknown(permission, path);
+    throw Error(ErrorCode::kUnauthenticated, token.empty() ? "no token; send `Authorization: Bearer TOKEN`; an admin makes tokens with POST /api/v1/tokens"
+                                                           : "the token is unknown, revoked or expired; ask an admin for a new one");
+  }
+  const auto role = find_role(identity->role);
+  if (role && allows(*role, permission)) return *identity;
+  note_refusal(*identity, permission, path);
+  throw Error(ErrorCode::kForbidden, "role '" + identity->role + "' of '" + identity->name + "' does not allow " + std::string(permission) + "; ask an admin for a token whose role does");
+}
+
+void Authenticator::note_refusal(const Identity& identity, std::string_view permission, std::string_view path) {
+  log_.warning("a request was refused", {{"who", identity.name}, {"role", identity.role}, {"permission", permission}, {"path", path}});
+  audit_.append({0, identity.project, {}, identity.name, "request.refused", std::string(path), {{"permission", permission}, {"role", identity.role}}, {}});
+}
+
+void Authenticator::note_unknown(std::string_view permission, std::string_view path) {
+  const Time now = clock_.now();
+  {
+    // Anybody can send such requests, so they must not fill the log.
+    const std::lock_guard lock(mutex_);
+    if (unknown_noted_at_ && now - *unknown_noted_at_ < kUnknownNotedEvery) return;
+    unknown_noted_at_ = now;
+  }
+  log_.warning("a request without a valid token was refused; more of them within a minute are not noted", {{"permission", permission}, {"path", path}});
+  audit_.append({0, "default", {}, "unknown", "request.refused", std::string(path.substr(0, 200)), {{"permission", permission}}, {}});
+}
+
+std::string Authenticator::create(const std::string& project, const std::string& name, Role role, std::optional<Time> expires_at, const std::string& actor) {
+  check_name(name, "name");
+  if (expires_at && *expires_at <= clock_.now()) {
+    throw Error(ErrorCode::kInvalidInput, "the time of expiry has passed: " + format_time(*expires_at), "expires_at");
+  }
+  const std::string token = make_token();
+  TokenRecord record;
+  record.hash = token_hash(token);
+  record.project = project;
+  record.name = name;
+  record.role = to_string(role);
+  record.expires_at = expires_at;
+  tokens_.create(record);
+  json::object details{{"role", record.role}};
+  if (expires_at) details["expires_at"] = format_time(*expires_at);
+  audit_.append({0, project, {}, actor, "token.create", "token/" + name, std::move(details), {}});
+  return token;
+}
+
+void Authenticator::revoke(const std::string& project, const std::string& name, const std::string& actor) {
+  if (!tokens_.revoke(project, name)) {
+    throw Error(ErrorCode::kNotFound, "there is no live token named '" + name + "'; GET /api/v1/tokens lists them", "name");
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++revocations_;
+    std::erase_if(known_, [&](const auto& known) { return known.second.token.project == project && known.second.token.name == name; });
+  }
+  audit_.append({0, project, {}, actor, "token.revoke", "token/" + name, {}, {}});
+}
+
+}  // namespace platform
