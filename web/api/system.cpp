@@ -1,5 +1,9 @@
 #include "web/api/routes.h"
 
+#include "deploy/model_release.h"
+#include "web/api/deployments.h"
+#include "web/api/sources.h"
+
 namespace web {
 
 using platform::Method;
@@ -21,8 +25,15 @@ void add_system_routes(platform::RouteTable& routes, Services& services) {
 
 platform::RouteTable all_routes(Services& services) {
   platform::RouteTable routes;
+  const DeploymentServices rollouts{services.deployment_store(), services.deployments(), services.sources(), services.records(),
+                                    [&services](deploy::DeploymentRequest& request, const std::string& version) {
+                                      deploy::fill_from_registry(request, version, services.registry(), services.data());
+                                    }};
+  add_agent_routes(routes, rollouts);
   add_artifacts_routes(routes, services);
+  add_deployment_routes(routes, rollouts);
   add_page_routes(routes, services);
+  add_source_routes(routes, {services.sources(), services.records(), services.supervisor(), services.data()});
   add_system_routes(routes, services);
   return routes;
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "finetune/commands/commands.h"
+#include "kernels/core/waiting.h"
 #include "platform/base/did_you_mean.h"
 #include "platform/base/error.h"
 #include "web/server/commands.h"
@@ -72,6 +73,7 @@ void complain(const char* message) {
 }  // namespace
 
 int main(int count, char** words) {
+  kernels::sleep_while_waiting(words);
   try {
     return run(count > 1 ? words[1] : "", count > 2 ? Arguments(words + 2, words + count) : Arguments());
   } catch (const platform::Error& error) {

@@ -6,6 +6,7 @@
 #include "platform/base/command_line.h"
 #include "web/api/routes.h"
 #include "web/server/commands.h"
+#include "web/server/worker_keeper.h"
 
 namespace web {
 
@@ -30,6 +31,13 @@ class StopSignals {
   sigset_t set_{}, before_{};
 };
 
+// The server's own program, whatever its file is called now.
+std::vector<std::string> worker_command_line(const platform::CommandLine& line, const platform::DataFolder& data) {
+  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--data-folder", data.root.string()};
+  if (line.has("worker-threads")) command.insert(command.end(), {"--threads", line.text("worker-threads")});
+  return command;
+}
+
 }  // namespace
 
 int serve_command(const std::vector<std::string>& arguments) {
@@ -38,6 +46,8 @@ int serve_command(const std::vector<std::string>& arguments) {
   line.option("address", "IP", "address to listen on", {.fallback = "127.0.0.1"});
   line.option("port", "PORT", "port to listen on; 0 = any free one", {.fallback = "8470"});
   line.option("database", "DSN", "PostgreSQL to use; default a private one in the data folder");
+  line.option("worker-threads", "N", "compute threads of the worker; default one a core");
+  line.flag("no-worker", "start no worker; others run `anneal worker`");
   if (!line.read(arguments)) return 0;
   const std::int64_t port = line.integer("port");
   if (port < 0 || port > 65535) throw platform::Error(platform::ErrorCode::kInvalidInput, "no port: " + line.text("port"), "port");
@@ -57,9 +67,15 @@ int serve_command(const std::vector<std::string>& arguments) {
   std::printf("Anneal serves at %s\n", server.address().c_str());
   if (services.new_token()) std::printf("Admin token (shown once, kept in %s): %s\n", data.token().c_str(), services.new_token()->c_str());
   std::fflush(stdout);
+  std::optional<WorkerKeeper> worker;
+  if (!line.has("no-worker")) {
+    std::filesystem::create_directories(data.logs());
+    worker.emplace(WorkerKeeperOptions{worker_command_line(line, data), line.text("database"), data.logs() / "worker.log"}, log);
+  }
   stop.wait();
   log.info("stopping");
   server.stop();
+  worker.reset();  // before the database: it hands its step back
   std::filesystem::remove(data.address());
   return 0;
 }

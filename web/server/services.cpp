@@ -1,17 +1,13 @@
 #include "web/server/services.h"
 
-#include <random>
+#include "deploy/model_release.h"
 
 namespace web {
 
 namespace {
 
-std::string random_token() {
-  std::random_device source;  // the kernel's
-  std::string bytes;
-  for (int i = 0; i < 16; ++i) bytes += std::to_string(source()) + ".";
-  return "anneal_" + platform::sha256_hex(bytes);
-}
+constexpr std::chrono::milliseconds kClusterLook{500};
+constexpr std::chrono::milliseconds kRolloutLook{5'000};  // reports of agents move rollouts on at once; this is for the rest
 
 }  // namespace
 
@@ -19,31 +15,35 @@ Services::Services(ServicesOptions options, platform::Log log)
     : options_(std::move(options)),
       log_(std::move(log)),
       cluster_(options_.database.empty() ? std::optional<platform::PrivateCluster>(std::in_place, options_.data, log_) : std::nullopt),
-      database_({.connection = cluster_ ? cluster_->connection_string() : options_.database}, log_),
-      blobs_(options_.data.blobs()) {
+      database_({.connection = cluster_ ? cluster_->connection_string() : options_.database, .connections = 16}, log_),
+      blobs_(options_.data.blobs()),
+      sources_(database_),
+      records_(database_),
+      datasets_(database_),
+      runs_(database_),
+      models_(database_),
+      registry_(models_, datasets_),
+      deployment_store_(database_),
+      deployments_(deployment_store_, blobs_, deploy::SigningKeys::open(options_.data.keys()), clock_, log_, deploy::move_production(registry_, log_)),
+      tokens_(database_),
+      audit_(database_),
+      authenticator_(tokens_, audit_, clock_, log_),
+      sink_(records_),
+      supervisor_(sink_, log_) {
   database_.migrate();
-  read_or_make_token();
+  new_token_ = authenticator_.ensure_admin(options_.data);
+  start_running_sources({sources_, records_, supervisor_, options_.data}, "default", log_);
+  rollout_keeper_.emplace("moving rollouts on", kRolloutLook, [this] { deployments_.advance_all(); }, log_);
+  if (!cluster_) return;
+  cluster_keeper_.emplace("keeping the database alive", kClusterLook, [this] {
+    if (!cluster_->is_gone()) return;
+    log_.warning("the database is gone; starting it again");
+    cluster_->start();
+  }, log_);
 }
 
-void Services::read_or_make_token() {
-  const std::filesystem::path path = options_.data.token();
-  if (!std::filesystem::exists(path)) {
-    new_token_ = random_token();
-    platform::write_file_atomically(path, *new_token_ + "\n", 0600);
-  }
-  std::string token = platform::read_file(path, 4096);
-  while (!token.empty() && (token.back() == '\n' || token.back() == ' ')) token.pop_back();
-  if (token.size() < 32) throw platform::Error(platform::ErrorCode::kCorrupt, "no token in " + path.string() + "; remove the file to get a new one");
-  token_digest_ = platform::sha256_hex(token);
-}
-
-platform::Identity Services::authorize(const platform::Request& request, std::string_view permission) const {
-  const std::string token = platform::bearer_token(request);
-  // Digests are compared, so that the time it takes says nothing about the token.
-  if (!token.empty() && platform::sha256_hex(token) == token_digest_) return {"admin", "admin", "default"};
-  if (permission.empty()) return {};
-  throw platform::Error(platform::ErrorCode::kUnauthenticated, token.empty() ? "this address needs a token; send it as Authorization: Bearer"
-                                                                               : "unknown token; the admin token lies in the data folder");
+platform::Identity Services::authorize(const platform::Request& request, std::string_view permission) {
+  return authenticator_.authorize(platform::bearer_token(request), permission, request.path);
 }
 
 }  // namespace web

@@ -5,13 +5,27 @@
 #include <optional>
 #include <string>
 
+#include "connectors/supervisor.h"
+#include "deploy/deployments.h"
 #include "platform/base/data_folder.h"
 #include "platform/base/log.h"
 #include "platform/base/metrics.h"
+#include "platform/base/repeating_task.h"
 #include "platform/http/server.h"
+#include "platform/registry/model_registry.h"
+#include "platform/security/authenticator.h"
+#include "platform/store/audit_store.h"
 #include "platform/store/blob_store.h"
 #include "platform/store/database.h"
+#include "platform/store/dataset_store.h"
+#include "platform/store/deployment_store.h"
+#include "platform/store/model_store.h"
 #include "platform/store/private_cluster.h"
+#include "platform/store/record_store.h"
+#include "platform/store/run_store.h"
+#include "platform/store/source_store.h"
+#include "platform/store/token_store.h"
+#include "web/api/sources.h"
 
 namespace web {
 
@@ -24,31 +38,56 @@ struct ServicesOptions {
 
 class Services {
  public:
-  /// Starts the private cluster if no database is given, and applies the migrations. Throws kUnavailable.
+  /// Starts the private cluster if no database is given, applies the migrations, starts the sources that were running, and
+  /// goes on with the rollouts that are under way. Throws kUnavailable.
   Services(ServicesOptions options, platform::Log log);
 
   const platform::DataFolder& data() const { return options_.data; }
+  const platform::Log& log() const { return log_; }
+  platform::Metrics& metrics() { return metrics_; }
   platform::Database& database() { return database_; }
   platform::BlobStore& blobs() { return blobs_; }
-  platform::Metrics& metrics() { return metrics_; }
-  const platform::Log& log() const { return log_; }
+  platform::SourceStore& sources() { return sources_; }
+  platform::RecordStore& records() { return records_; }
+  platform::DatasetStore& datasets() { return datasets_; }
+  platform::RunStore& runs() { return runs_; }
+  platform::ModelStore& models() { return models_; }
+  platform::ModelRegistry& registry() { return registry_; }
+  platform::DeploymentStore& deployment_store() { return deployment_store_; }
+  deploy::Deployments& deployments() { return deployments_; }
+  platform::AuditStore& audit() { return audit_; }
+  platform::Authenticator& authenticator() { return authenticator_; }
+  connectors::Supervisor& supervisor() { return supervisor_; }
   /// The admin token if this call made it (first start), to be printed once.
   const std::optional<std::string>& new_token() const { return new_token_; }
 
-  /// A public route is open; every other one wants the admin token. Throws kUnauthenticated.
-  platform::Identity authorize(const platform::Request& request, std::string_view permission) const;
+  /// A public route is open; every other one wants a token whose role allows it. Throws kUnauthenticated or kForbidden.
+  platform::Identity authorize(const platform::Request& request, std::string_view permission);
 
  private:
-  void read_or_make_token();
-
   ServicesOptions options_;
   platform::Log log_;
+  platform::SystemClock clock_;
   platform::Metrics metrics_;
-  std::optional<platform::PrivateCluster> cluster_;  // absent if a database was given
+  std::optional<platform::PrivateCluster> cluster_;            // absent if a database was given
+  std::optional<platform::RepeatingTask> cluster_keeper_;      // the only thread that touches cluster_ while it stands
   platform::Database database_;
   platform::BlobStore blobs_;
-  std::string token_digest_;
+  platform::SourceStore sources_;
+  platform::RecordStore records_;
+  platform::DatasetStore datasets_;
+  platform::RunStore runs_;
+  platform::ModelStore models_;
+  platform::ModelRegistry registry_;
+  platform::DeploymentStore deployment_store_;
+  deploy::Deployments deployments_;
+  platform::TokenStore tokens_;
+  platform::AuditStore audit_;
+  platform::Authenticator authenticator_;
+  StoreSink sink_;
+  connectors::Supervisor supervisor_;
   std::optional<std::string> new_token_;
+  std::optional<platform::RepeatingTask> rollout_keeper_;
 };
 
 }  // namespace web
