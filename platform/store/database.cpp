@@ -1,5 +1,7 @@
 #include "platform/store/database.h"
 
+#include <poll.h>
+
 #include <condition_variable>
 #include <mutex>
 
@@ -18,6 +20,17 @@ struct Database::Pool {
 Database::Database(DatabaseOptions options, Log log) : options_(std::move(options)), log_(std::move(log)), pool_(std::make_unique<Pool>()) {}
 Database::~Database() = default;
 
+namespace {
+
+// An idle connection has nothing to say: something to read means that the server closed it, for instance because it was
+// started anew. Finding that here spares the caller an error for a transaction that never began.
+bool was_closed(const pqxx::connection& connection) {
+  pollfd socket{.fd = connection.sock(), .events = POLLIN | POLLRDHUP, .revents = 0};
+  return socket.fd < 0 || ::poll(&socket, 1, 0) != 0;
+}
+
+}  // namespace
+
 Lease::Lease(Database& database) : database_(database) {
   Database::Pool& pool = *database_.pool_;
   {
@@ -32,7 +45,7 @@ Lease::Lease(Database& database) : database_(database) {
       pool.idle.pop_back();
     }
   }
-  if (connection_ && connection_->is_open()) return;
+  if (connection_ && connection_->is_open() && !was_closed(*connection_)) return;
   try {
     connection_ = std::make_unique<pqxx::connection>(database_.options_.connection);
   } catch (const std::exception& error) {

@@ -58,6 +58,25 @@ TEST(PrivateClusterDb, ASecondProgramUsesTheServerThatRuns) {
   EXPECT_NO_THROW(database.check()) << "the second one stopped a server that was not its own";
 }
 
+TEST(PrivateClusterDb, ConnectionsFromBeforeARestartAreReplacedUnseen) {
+  const TemporaryFolder folder;
+  PrivateCluster cluster({folder.path()}, Log::silent(), {.durable = false});
+  Database database({.connection = cluster.connection_string()});
+  EXPECT_NO_THROW(database.check());
+  cluster.stop();
+  cluster.start();
+  EXPECT_NO_THROW(database.check());
+}
+
+TEST(PrivateClusterDb, ComesUpWhileTheOneBeforeIsStillGoingDown) {
+  const TemporaryFolder folder;
+  PrivateCluster first({folder.path()}, Log::silent(), {.durable = false});
+  ASSERT_EQ(::kill(first.postmaster().value(), SIGINT), 0);
+  PrivateCluster second({folder.path()}, Log::silent(), {.durable = false});
+  Database database({.connection = second.connection_string()});
+  EXPECT_NO_THROW(database.check());
+}
+
 TEST(PrivateClusterKill, EverythingCommittedIsThereAfterEachKill) {
   const TemporaryFolder folder;
   PrivateCluster cluster({folder.path()}, Log::silent());
