@@ -21,6 +21,8 @@ void CommandLine::argument(std::string name, std::string help, bool required) {
   positionals_.push_back({std::move(name), "", std::move(help), {required, "", false}});
 }
 
+void CommandLine::arguments(std::string name, std::string help) { positionals_.push_back({std::move(name), "", std::move(help), {true, "", true}}); }
+
 bool CommandLine::read(const std::vector<std::string>& arguments) {
   std::size_t positional = 0;
   for (std::size_t at = 0; at < arguments.size(); ++at) {
@@ -32,7 +34,9 @@ bool CommandLine::read(const std::vector<std::string>& arguments) {
     if (word.rfind("--", 0) == 0) {
       read_option(arguments, at);
     } else if (positional < positionals_.size()) {
-      values_[positionals_[positional++].name].push_back(word);
+      const Option& place = positionals_[positional];
+      if (!place.rule.repeated) ++positional;
+      values_[place.name].push_back(word);
     } else {
       throw Error(ErrorCode::kInvalidInput, command_ + ": unexpected argument '" + word + "'; see " + command_ + " --help");
     }
@@ -118,7 +122,7 @@ double CommandLine::number(std::string_view name) const {
 
 std::string CommandLine::help() const {
   std::string out = summary_ + "\n\nUsage: " + command_;
-  for (const Option& positional : positionals_) out += positional.rule.required ? " " + positional.name : " [" + positional.name + "]";
+  for (const Option& positional : positionals_) out += (positional.rule.required ? " " + positional.name : " [" + positional.name + "]") + (positional.rule.repeated ? "..." : "");
   if (!options_.empty()) out += " [options]";
   out += "\n\n";
   for (const Option& positional : positionals_) out += "  " + positional.name + "\n      " + positional.help + "\n";

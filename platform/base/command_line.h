@@ -28,6 +28,8 @@ class CommandLine {
   void flag(std::string name, std::string help);
   /// A positional argument, in order.
   void argument(std::string name, std::string help, bool required = true);
+  /// All further positional arguments, at least one; read them with all(). Declared last.
+  void arguments(std::string name, std::string help);
 
   /// Reads `--name value`, `--name=value`, `--flag` and positionals. Prints help and returns false on --help.
   /// Throws kInvalidInput for an unknown option (with the nearest known one), a missing value or a missing required one.

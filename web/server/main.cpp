@@ -4,10 +4,13 @@
 #include <array>
 #include <cstdio>
 
+#include "connectors/profiles.h"
+#include "connectors/simulators/plant_server.h"
 #include "finetune/commands/commands.h"
 #include "kernels/core/waiting.h"
 #include "platform/base/did_you_mean.h"
 #include "platform/base/error.h"
+#include "web/client/commands.h"
 #include "web/server/commands.h"
 #include "web/server/services.h"
 
@@ -31,6 +34,12 @@ int version_command(const Arguments&) {
 
 const std::array kCommands{
     Command{"Server", "serve", "run the server, with a private database unless one is given", web::serve_command},
+    Command{"Data", "ingest", "send files of records to a source", web::ingest_command},
+    Command{"Data", "profile", "write the profile that a table asks for", connectors::profile_command},
+    Command{"Data", "simulate", "serve a simulated machine over REST", connectors::simulate_command},
+    Command{"Data", "sources", "where records come from", web::sources_command},
+    Command{"Plant", "agents", "the programs on the plant machines", web::agents_command},
+    Command{"Plant", "deploy", "bring model versions to the agents and back", web::deploy_command},
     Command{"Engine", "corpus", "write the generated pretraining text", finetune::corpus_command},
     Command{"Engine", "evaluate", "score an adapter on a data set", finetune::evaluate_command},
     Command{"Engine", "generate", "let a model write on", finetune::generate_command},

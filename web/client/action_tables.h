@@ -1,0 +1,13 @@
+// The tables behind client_commands(): one function a command, defined in the file of the command.
+#pragma once
+
+#include "web/client/client_command.h"
+
+namespace web {
+
+ClientCommand agents_actions();
+ClientCommand deploy_actions();
+ClientCommand ingest_actions();
+ClientCommand sources_actions();
+
+}  // namespace web

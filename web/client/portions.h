@@ -1,0 +1,68 @@
+// A file of records in portions that each can be posted by itself: cut between records, with the table's heading repeated and
+// everything pinned that the server would otherwise guess from the portion's own rows. One thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "connectors/csv.h"
+#include "connectors/input_format.h"
+#include "platform/base/file.h"
+
+namespace web {
+
+struct Portion {
+  std::string body;
+  std::string content_type;
+  std::map<std::string, std::string> query;  // pinned settings; empty when the whole file is one portion
+  std::int64_t line_shift = 0;               // line of the file = line of the body + line_shift
+  std::uint64_t file_bytes = 0;              // of the file that it covers
+};
+
+class PortionReader {
+ public:
+  /// `input`: how the server reads this source's records, as far as it is known here. `file`: "-" is standard input.
+  /// Throws kNotFound, and kInvalidInput for a compressed file.
+  PortionReader(const std::string& file, connectors::InputFormat input, std::size_t portion_bytes);
+
+  /// nullopt at the end. Throws kTooLarge for a JSON array or a record that does not fit a request.
+  std::optional<Portion> next();
+  /// Unknown for standard input.
+  std::optional<std::uint64_t> total_bytes() const { return total_bytes_; }
+
+ private:
+  void fill(std::size_t bytes);
+  void find_format();
+  Portion whole_file();
+  Portion cut();
+  /// Bytes of the buffer up to the end of its last whole record, the records and the lines in them.
+  struct Extent {
+    std::size_t bytes = 0;
+    std::int64_t records = 0;
+    std::int64_t lines = 0;
+  };
+  Extent rows_of_table() const;
+  Extent lines_of_text() const;
+  void take_heading();
+
+  std::string file_;
+  connectors::InputFormat input_;
+  std::size_t portion_bytes_;
+  platform::FileDescriptor descriptor_;
+  std::optional<std::uint64_t> total_bytes_;
+  std::string buffer_;  // read and not given out
+  bool ended_ = false;
+  bool begun_ = false;
+  std::string format_;  // csv, lines, json, ndjson
+  connectors::CsvDialect dialect_;
+  bool comma_ = false;
+  bool has_heading_ = false;
+  std::string heading_;  // the first row with its newline, if it is one
+  std::int64_t lines_before_ = 0;
+  std::int64_t rows_before_ = 0;
+};
+
+}  // namespace web
