@@ -58,8 +58,11 @@ Deployments::Deployments(platform::DeploymentStore& store, platform::BlobStore& 
 
 Deployment Deployments::create(const DeploymentRequest& request) {
   request.validate();
+  if (request.id) {
+    if (auto made = store_.find(request.project, request.id->str())) return *std::move(made);
+  }
   Deployment deployment;
-  deployment.id = platform::DeploymentId::make();
+  deployment.id = request.id.value_or(platform::DeploymentId::make());
   deployment.number = store_.next_number();
   Targets targets;
   targets.version = deployment.number;

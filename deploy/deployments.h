@@ -36,6 +36,7 @@ struct DeploymentRequest {
   bool automatic_rollback = true;
   std::string created_by;
   std::optional<platform::DeploymentId> undoes;
+  std::optional<platform::DeploymentId> id;  // chosen by a caller that may ask twice: the second time finds what the first one made
 
   /// Throws kInvalidInput: selector, waves (rising, in (0, 1], the last one 1), soak, threshold in [0, 1).
   void validate() const;

@@ -88,7 +88,7 @@ StepKind dataset_snapshot() {
                 {option("files", OptionType::kAny, "path of a table, or a mapping of source names to paths"), option("group", OptionType::kText, "with target: the column whose rows belong together"),
                  option("profile", OptionType::kAny, "name of a ready profile, path of a profile file, or a profile in place"), option("source", OptionType::kText, "source name"),
                  option("sources", OptionType::kTexts, "several source names"), std::move(split), option("target", OptionType::kText, "instead of a profile: the column to predict")},
-                {"dataset", "examples", "name", "profile", "report", "task"}, {}};
+                {"dataset", "examples", "name", "profile", "report", "splits", "task", "version", "version_id"}, {}};
   kind.check = check_data;
   return kind;
 }
@@ -116,7 +116,7 @@ StepKind finetune_lora() {
            whole("patience", 0, 1000, "validation passes without a gain before it stops"), whole("r", 1, 1024, "LoRA rank"), choice("schedule", {"cosine", "linear", "constant"}, "learning rate over time"),
            whole("seed", 0, 9007199254740992.0, "of initial weights and order"), std::move(modules), choice("task", {"classify", "lm", "regress"}, "the dataset's if absent"),
            number("warmup_fraction", 0, 1, "share of steps with rising rate"), number("weight_decay", 0, 10, "AdamW weight decay")},
-          {"adapter", "base", "digest", "steps", "validation"}, {"dataset.snapshot"}};
+          {"adapter", "base", "base_digest", "digest", "steps", "validation"}, {"dataset.snapshot"}};
 }
 
 StepKind model_evaluate() {
@@ -140,7 +140,7 @@ StepKind model_gate() {
 }
 
 StepKind model_register() {
-  return {"model.register", "Makes an immutable model version and moves the alias candidate to it.", {required("name", OptionType::kText, "model name")}, {"model", "version"}, {"model.gate", "finetune.lora"}};
+  return {"model.register", "Makes an immutable model version and moves the alias candidate to it.", {required("name", OptionType::kText, "model name")}, {"model", "number", "version"}, {"finetune.lora"}};
 }
 
 }  // namespace

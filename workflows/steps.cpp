@@ -3,9 +3,11 @@
 #include "workflows/step_schemas.h"
 #include "workflows/steps/approval_step.h"
 #include "workflows/steps/dataset_snapshot_step.h"
+#include "workflows/steps/deploy_rollout_step.h"
 #include "workflows/steps/finetune_lora_step.h"
 #include "workflows/steps/model_evaluate_step.h"
 #include "workflows/steps/model_gate_step.h"
+#include "workflows/steps/model_register_step.h"
 
 namespace workflows {
 namespace {
@@ -23,9 +25,11 @@ struct Row {
 constexpr Row kRows[] = {
     {"approval",         make<ApprovalStep>       },
     {"dataset.snapshot", make<DatasetSnapshotStep>},
+    {"deploy.rollout",   make<DeployRolloutStep>  },
     {"finetune.lora",    make<FinetuneLoraStep>   },
     {"model.evaluate",   make<ModelEvaluateStep>  },
     {"model.gate",       make<ModelGateStep>      },
+    {"model.register",   make<ModelRegisterStep>  },
 };
 // clang-format on
 

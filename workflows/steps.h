@@ -2,34 +2,37 @@
 // installation lacks are known to the language but not taken by its workers.
 #pragma once
 
-#include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "platform/base/data_folder.h"
-#include "platform/dataset/observation.h"
 #include "platform/engine/step.h"
 #include "platform/store/blob_store.h"
 #include "workflows/step_kind.h"
 
+namespace platform {
+class DatasetStore;
+class DeploymentStore;
+class ModelRegistry;
+class RecordStore;
+}  // namespace platform
+namespace deploy {
+class Deployments;
+}
+
 namespace workflows {
 
-/// The model version that an alias stands for.
-struct AliasTarget {
-  std::string version;  // "tool-failure/3"
-  std::string adapter;  // folder in the blob store
-  std::string base;     // name
-};
-
-/// Handed down from the composition root; outlives every step made of it.
+/// Handed down from the composition root; outlives every step made of it. What is null is not there: then only files can be
+/// read, every alias is empty, and steps that cannot do without say so.
 struct StepServices {
   platform::DataFolder data;
   platform::BlobStore& blobs;
-  /// Gives every record of a source, in any order. Null where there is no record store: then only files can be read.
-  std::function<void(const std::string& source, const std::function<void(platform::Observation&&)>& take)> read_records = {};
-  /// nullopt if the alias is empty. Null where there is no registry: every alias is empty.
-  std::function<std::optional<AliasTarget>(const std::string& model, const std::string& alias)> find_alias = {};
+  platform::RecordStore* records = nullptr;
+  platform::DatasetStore* datasets = nullptr;
+  platform::ModelRegistry* registry = nullptr;
+  deploy::Deployments* deployments = nullptr;
+  platform::DeploymentStore* deployment_store = nullptr;
+  int threads = 0;  // of training and evaluation; 0 = one a core
 };
 
 /// All kinds, alphabetical.

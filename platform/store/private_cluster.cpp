@@ -54,6 +54,13 @@ void give_to(const std::filesystem::path& folder, const passwd* user) {
   }
 }
 
+// A Unix socket's path is short by law; a deep data folder gets one under /tmp, named by the folder.
+std::filesystem::path socket_folder_of(const DataFolder& data) {
+  std::filesystem::path folder = std::filesystem::absolute(data.postgres()) / "socket";
+  if ((folder / ".s.PGSQL.5432").string().size() <= kLongestSocketPath) return folder;
+  return std::filesystem::path("/tmp") / ("anneal-" + sha256_hex(std::filesystem::absolute(data.root).string()).substr(0, 16));
+}
+
 std::string last_lines(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return "(no log)";
@@ -64,11 +71,7 @@ std::string last_lines(const std::filesystem::path& path) {
 }  // namespace
 
 PrivateCluster::PrivateCluster(const DataFolder& data, Log log, PrivateClusterOptions options)
-    : cluster_(data.postgres() / "cluster"), socket_folder_(data.postgres() / "socket"), log_file_(data.postgres() / "server.log"), programs_(find_programs()), log_(std::move(log)), options_(options) {
-  // A Unix socket's path is short by law; a deep data folder gets one under /tmp, named by the folder.
-  if ((socket_folder_ / ".s.PGSQL.5432").string().size() > kLongestSocketPath) {
-    socket_folder_ = std::filesystem::path("/tmp") / ("anneal-" + sha256_hex(data.root.string()).substr(0, 16));
-  }
+    : cluster_(data.postgres() / "cluster"), socket_folder_(socket_folder_of(data)), log_file_(data.postgres() / "server.log"), programs_(find_programs()), log_(std::move(log)), options_(options) {
   const passwd* user = server_user();
   std::filesystem::create_directories(data.root);
   give_to(data.postgres(), user);
@@ -185,5 +188,7 @@ void PrivateCluster::stop() {
 }
 
 std::string PrivateCluster::connection_string() const { return "host=" + socket_folder_.string() + " user=anneal dbname=anneal"; }
+
+std::string private_connection_string(const DataFolder& data) { return "host=" + socket_folder_of(data).string() + " user=anneal dbname=anneal"; }
 
 }  // namespace platform

@@ -19,6 +19,9 @@ struct PrivateClusterOptions {
   std::chrono::seconds start_limit{60};  // crash recovery included
 };
 
+/// How to reach the private database of this data folder, for a process that does not start it itself.
+std::string private_connection_string(const DataFolder& data);
+
 class PrivateCluster {
  public:
   /// Makes the cluster if there is none and starts it if it does not run, and waits until it answers.

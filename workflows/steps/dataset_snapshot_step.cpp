@@ -4,6 +4,8 @@
 #include "connectors/record_parser.h"
 #include "platform/base/file.h"
 #include "platform/dataset/snapshot.h"
+#include "platform/store/dataset_store.h"
+#include "platform/store/record_store.h"
 
 namespace workflows {
 namespace {
@@ -18,6 +20,26 @@ std::optional<platform::Profile> given_profile(const json::object& with, const p
   if (profile == nullptr) return std::nullopt;
   if (profile->is_string()) return connectors::load_profile(std::string(profile->get_string()), data);
   return platform::profile_from_json(*profile);
+}
+
+// Where the records came from: names, how many, and the range of their times.
+json::object lineage_of(const std::vector<Observation>& rows, const platform::StepContext& context) {
+  std::map<std::string, std::int64_t> sources;
+  platform::Time from{}, to{};
+  for (const Observation& row : rows) {
+    ++sources[row.source];
+    if (row.event_time == platform::Time{}) continue;
+    if (from == platform::Time{} || row.event_time < from) from = row.event_time;
+    if (row.event_time > to) to = row.event_time;
+  }
+  json::object counts;
+  for (const auto& [source, count] : sources) counts[source] = count;
+  json::object lineage{{"sources", std::move(counts)}, {"records", rows.size()}, {"run", context.run().id.str()}, {"step", context.step().definition.name}};
+  if (from != platform::Time{}) {
+    lineage["from"] = platform::format_time(from);
+    lineage["to"] = platform::format_time(to);
+  }
+  return lineage;
 }
 
 }  // namespace
@@ -47,8 +69,14 @@ std::vector<Observation> DatasetSnapshotStep::read(platform::StepContext& contex
   if (const json::value* one = platform::find(with, "source")) sources.emplace_back(one->as_string());
   if (const json::value* all = platform::find(with, "sources")) sources = all->is_string() ? std::vector<std::string>{std::string(all->get_string())} : platform::strings_from(*all, "sources");
   if (sources.empty()) throw Error(ErrorCode::kInvalidInput, "dataset.snapshot has nothing to read; give source, sources or files", "source");
-  if (!services_.read_records) throw Error(ErrorCode::kInvalidInput, "this worker has no record store, so it cannot read source " + sources[0] + "; give files");
-  for (const std::string& source : sources) services_.read_records(source, [&](Observation&& row) { rows.push_back(std::move(row)); });
+  if (services_.records == nullptr) throw Error(ErrorCode::kInvalidInput, "this worker has no record store, so it cannot read source " + sources[0] + "; give files");
+  for (const std::string& source : sources) {
+    services_.records->scan(context.run().project, source, [&](Observation&& row) {
+      rows.push_back(std::move(row));
+      return !context.should_stop();
+    });
+  }
+  if (context.should_stop()) throw Error(ErrorCode::kCancelled, "stopped while reading records");
   return rows;
 }
 
@@ -70,6 +98,21 @@ platform::StepOutcome DatasetSnapshotStep::execute(platform::StepContext& contex
                      {"report", snapshot.report},
                      {"splits", snapshot.statistics.at("splits")},
                      {"task", platform::to_string(snapshot.profile.target.task)}};
+  if (services_.datasets != nullptr) {
+    platform::DatasetVersion version;
+    version.project = context.run().project;
+    version.dataset = snapshot.profile.name;
+    version.content_hash = snapshot.content_hash;
+    version.blob = std::string(outcome.outputs.at("dataset").as_string());
+    version.counts = snapshot.statistics.at("splits").as_object();
+    version.schema = snapshot.schema;
+    version.statistics = snapshot.statistics;
+    version.report = snapshot.report;
+    version.lineage = lineage_of(rows, context);
+    version = services_.datasets->add_version(version);
+    outcome.outputs["version"] = version.dataset + "/" + std::to_string(version.number);
+    outcome.outputs["version_id"] = version.id.str();
+  }
   context.say("dataset of " + std::to_string(snapshot.examples.size()) + " examples, " + platform::canonical_json(snapshot.statistics.at("splits")));
   return outcome;
 }

@@ -2,6 +2,7 @@
 // The same records give the same dataset, however often the step runs.
 #pragma once
 
+#include "platform/dataset/observation.h"
 #include "platform/dataset/profile.h"
 #include "workflows/steps.h"
 

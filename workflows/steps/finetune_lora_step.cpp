@@ -52,6 +52,7 @@ finetune::TrainRequest request_of(const platform::StepContext& context, const St
   request.work_folder = context.work_folder() / "training";
   request.output_folder = context.work_folder() / "adapter";
   request.seed = static_cast<std::uint64_t>(platform::int_or(with, "seed", 1, "with"));
+  request.threads = services.threads;
   const json::value* profile = snapshot == nullptr ? nullptr : platform::find(*snapshot, "profile");
   if (profile == nullptr) return request;
   request.profile = *profile;
@@ -69,6 +70,7 @@ platform::StepOutcome FinetuneLoraStep::execute(platform::StepContext& context) 
   platform::StepOutcome outcome;
   outcome.outputs = {{"adapter", services_.blobs.put_folder(request.output_folder)},
                      {"base", context.inputs().at("base")},
+                     {"base_digest", result.base_digest},
                      {"digest", result.adapter_digest},
                      {"steps", result.steps},
                      {"best_step", result.best_step}};

@@ -15,6 +15,7 @@ finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, cons
   request.split = scored.split;
   request.predictions_file = folder / "predictions.jsonl";
   request.baselines = scored.baselines;
+  request.threads = services.threads;
   if (!std::filesystem::exists(request.adapter_folder)) services.blobs.get_folder(scored.adapter, request.adapter_folder);
   services.blobs.copy_to(scored.dataset, request.dataset);
   return finetune::evaluate_adapter(request);

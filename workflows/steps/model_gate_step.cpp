@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "platform/base/file.h"
+#include "platform/registry/model_registry.h"
 #include "workflows/steps/model_evaluate_step.h"
 
 namespace workflows {
@@ -69,14 +70,14 @@ class Judge {
 
   void against_alias(const std::string& alias) {
     const std::string model = platform::string_or(with_, "model", context_.run().workflow, "with");
-    const auto target = services_.find_alias ? services_.find_alias(model, alias) : std::nullopt;
+    const auto target = services_.registry != nullptr ? services_.registry->resolve(context_.run().project, model, alias) : std::nullopt;
     if (!target) return add({{"check", "better_than"}, {"rival", "alias:" + alias}}, true, "alias " + alias + " of " + model + " is empty, so there is nothing to beat");
-    const ScoredAdapter scored{target->adapter, target->base, platform::require_string(evaluated_, "dataset", "evaluation"), platform::require_string(evaluated_, "split", "evaluation"), false};
+    const ScoredAdapter scored{target->adapter_blob, target->base, platform::require_string(evaluated_, "dataset", "evaluation"), platform::require_string(evaluated_, "split", "evaluation"), false};
     const auto folder = context_.work_folder() / alias;
     const finetune::EvaluationReport other = evaluate_in(folder, scored, services_);
     const auto score = other.score(metric_);
     if (!score) throw Error(ErrorCode::kInvalidInput, "the model behind alias " + alias + " has no score '" + metric_ + "'", "better_than");
-    decide("alias:" + alias + " (" + target->version + ")", score->value,
+    decide("alias:" + alias + " (" + target->str() + ")", score->value,
            compare_paired(metric_, finetune::higher_is_better(metric_), predictions(), read_predictions(platform::read_file(folder / "predictions.jsonl")), seed_));
   }
 
