@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "platform/base/file.h"
+#include "workflows/definitions.h"
 #include "workflows/duration.h"
 #include "workflows/schedule.h"
 #include "workflows/step_schemas.h"
@@ -81,6 +82,23 @@ TEST(WorkflowGolden, EveryMistakeOfAFileIsNamedAtItsPlace) {
       "f:23:10: there is no input 'shp'",
   };
   EXPECT_EQ(mistakes_in(text), expected);
+}
+
+TEST(Workflow, EveryReadyWorkflowIsWithoutMistakeAndCalledLikeItsFile) {
+  ASSERT_GE(shipped_definition_names().size(), 8u);
+  for (const std::string& name : shipped_definition_names()) {
+    EXPECT_EQ(workflow_from_text(*shipped_definition(name), name, step_schemas()).name, name);
+  }
+}
+
+TEST(Workflow, ARunHoldsTheSettledInputsAndEveryStepInFileOrder) {
+  const Workflow workflow = workflow_from_text(*shipped_definition("robot-navigation"), "f", step_schemas());
+  const platform::Run run = new_run(workflow, {{"source", "sweeps"}, {"seed", "7"}}, "default", "kim");
+  EXPECT_EQ(run.inputs.at("seed"), json::value(7));
+  EXPECT_EQ(run.inputs.at("base"), json::value("anneal-nano"));
+  ASSERT_EQ(run.steps.size(), workflow.steps.size());
+  EXPECT_EQ(run.steps.front().definition.name, "data");
+  EXPECT_THROW(new_run(workflow, {}, "default", "kim"), platform::Error);
 }
 
 TEST(Workflow, AMissingNameAndMissingStepsAreMistakes) {
