@@ -1,8 +1,13 @@
 #include "web/api/routes.h"
 
 #include "deploy/model_release.h"
+#include "web/api/datasets.h"
 #include "web/api/deployments.h"
+#include "web/api/models.h"
+#include "web/api/runs.h"
 #include "web/api/sources.h"
+#include "web/api/users.h"
+#include "web/api/workflows.h"
 
 namespace web {
 
@@ -31,9 +36,14 @@ platform::RouteTable all_routes(Services& services) {
                                     }};
   add_agent_routes(routes, rollouts);
   add_artifacts_routes(routes, services);
+  add_dataset_routes(routes, {services.datasets(), services.blobs()});
   add_deployment_routes(routes, rollouts);
+  add_model_routes(routes, {services.models(), services.registry(), services.audit()});
   add_page_routes(routes, services);
+  add_run_routes(routes, {services.runs(), services.sources()});
   add_source_routes(routes, {services.sources(), services.records(), services.supervisor(), services.data()});
+  add_user_routes(routes, {services.authenticator(), services.audit()});
+  add_workflow_routes(routes, {services.runs()});
   add_system_routes(routes, services);
   return routes;
 }

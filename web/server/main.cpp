@@ -13,6 +13,7 @@
 #include "web/client/commands.h"
 #include "web/server/commands.h"
 #include "web/server/services.h"
+#include "workflows/commands/commands.h"
 
 namespace {
 
@@ -34,6 +35,7 @@ int version_command(const Arguments&) {
 
 const std::array kCommands{
     Command{"Server", "serve", "run the server, with a private database unless one is given", web::serve_command},
+    Command{"Server", "worker", "run steps beside the server's own worker", workflows::worker_command},
     Command{"Data", "ingest", "send files of records to a source", web::ingest_command},
     Command{"Data", "profile", "write the profile that a table asks for", connectors::profile_command},
     Command{"Data", "simulate", "serve a simulated machine over REST", connectors::simulate_command},

@@ -1,0 +1,153 @@
+#include "web/api/workflows.h"
+
+#include <memory>
+
+#include "platform/base/error.h"
+#include "web/api/project_of.h"
+#include "workflows/definitions.h"
+#include "workflows/steps.h"
+
+namespace web {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+using platform::Method;
+using platform::Request;
+using platform::Response;
+using platform::SavedWorkflow;
+using workflows::Workflow;
+
+namespace {
+
+constexpr std::string_view kProgram = "anneal";  // who saved a ready workflow
+
+json::value number_or_null(const std::optional<double>& number) { return number ? json::value(*number) : json::value(); }
+
+json::object to_json(const workflows::WorkflowInput& input) {
+  json::object made{{"name", input.name}, {"type", input.type}, {"description", input.description}, {"required", !input.fallback.has_value()}};
+  if (input.fallback) made["default"] = *input.fallback;
+  if (input.minimum || input.maximum) {
+    made["minimum"] = number_or_null(input.minimum);
+    made["maximum"] = number_or_null(input.maximum);
+  }
+  if (!input.choices.empty()) made["choices"] = json::array(input.choices.begin(), input.choices.end());
+  return made;
+}
+
+json::object summary(const SavedWorkflow& saved, const Workflow& workflow) {
+  json::object made{{"name", saved.name}, {"description", workflow.description}, {"content_hash", saved.content_hash}, {"ready", saved.saved_by == kProgram}, {"saved_by", saved.saved_by}};
+  made["saved_at"] = saved.saved_at == platform::Time{} ? json::value() : json::value(platform::format_time(saved.saved_at));
+  return made;
+}
+
+SavedWorkflow ready_workflow(const std::string& project, const std::string& name, std::string_view text) {
+  SavedWorkflow ready;
+  ready.project = project;
+  ready.name = name;
+  ready.text = std::string(text);
+  ready.content_hash = workflows::workflow_from_text(text, name + ".yaml", workflows::step_kinds()).content_hash;
+  ready.saved_by = std::string(kProgram);
+  return ready;
+}
+
+// YAML as it is, or {"text": "..."}.
+std::string text_of(const Request& request) {
+  if (request.content_type() != "application/json") return request.body;
+  const json::object body = request.json_object();
+  platform::refuse_unknown_keys(body, {"text"}, "");
+  return platform::require_string(body, "text", "");
+}
+
+json::array to_json(const std::vector<platform::Mistake>& mistakes) {
+  json::array made;
+  for (const platform::Mistake& mistake : mistakes) made.push_back(json::object{{"line", mistake.line}, {"column", mistake.column}, {"message", mistake.message}});
+  return made;
+}
+
+class WorkflowRoutes {
+ public:
+  explicit WorkflowRoutes(WorkflowServices services) : services_(services) {}
+
+  Response list(const Request& request) const {
+    const std::string project = project_of(request);
+    std::map<std::string, SavedWorkflow> named;
+    for (const std::string& name : workflows::shipped_definition_names()) named.emplace(name, ready_workflow(project, name, *workflows::shipped_definition(name)));
+    for (SavedWorkflow& saved : services_.runs.workflows(project)) {
+      if (saved.saved_by != kProgram) named.insert_or_assign(saved.name, std::move(saved));
+    }
+    json::array items;
+    for (const auto& [name, saved] : named) items.push_back(summary(saved, parsed(saved)));
+    return platform::json_response(json::object{{"items", std::move(items)}});
+  }
+
+  Response show(const Request& request) const {
+    const auto saved = named_workflow(services_.runs, project_of(request), request.param("name"));
+    if (!saved) throw Error(ErrorCode::kNotFound, "there is no workflow '" + request.param("name") + "'; GET /api/v1/workflows lists them", "name");
+    const Workflow workflow = parsed(*saved);
+    json::object body = summary(*saved, workflow);
+    for (auto& [key, value] : web::to_json(workflow)) body[key] = value;
+    body["text"] = saved->text;
+    return platform::json_response(body);
+  }
+
+  Response save(const Request& request) const {
+    SavedWorkflow saved;
+    saved.text = text_of(request);
+    const Workflow workflow = workflows::workflow_from_text(saved.text, "workflow", workflows::step_kinds());
+    saved.project = project_of(request);
+    saved.name = workflow.name;
+    saved.content_hash = workflow.content_hash;
+    saved.saved_by = request.identity.name;
+    services_.runs.save_workflow(saved);
+    const auto kept = services_.runs.find_workflow(saved.project, saved.name);
+    return platform::json_response(summary(kept.value_or(saved), workflow), 201);
+  }
+
+  Response validate(const Request& request) const {
+    std::vector<platform::Mistake> mistakes;
+    const auto workflow = workflows::parse_workflow(text_of(request), "workflow", workflows::step_kinds(), mistakes);
+    json::object body{{"valid", workflow.has_value()}, {"mistakes", to_json(mistakes)}};
+    if (workflow) body["workflow"] = web::to_json(*workflow);
+    return platform::json_response(body);
+  }
+
+ private:
+  static Workflow parsed(const SavedWorkflow& saved) { return workflows::workflow_from_text(saved.text, saved.name, workflows::step_kinds()); }
+
+  WorkflowServices services_;
+};
+
+}  // namespace
+
+json::object to_json(const Workflow& workflow) {
+  json::array inputs, steps, order;
+  for (const workflows::WorkflowInput& input : workflow.inputs) inputs.push_back(to_json(input));
+  for (const platform::StepDefinition& step : workflow.steps) {
+    json::object made{{"name", step.name}, {"uses", step.kind}, {"needs", json::array(step.needs.begin(), step.needs.end())}, {"with", step.with}};
+    if (!step.condition.empty()) made["if"] = step.condition;
+    steps.push_back(std::move(made));
+  }
+  for (const std::string& name : workflows::execution_order(workflow)) order.emplace_back(name);
+  return {{"name", workflow.name}, {"description", workflow.description}, {"inputs", std::move(inputs)}, {"steps", std::move(steps)}, {"order", std::move(order)}};
+}
+
+std::optional<SavedWorkflow> named_workflow(platform::RunStore& runs, const std::string& project, const std::string& name) {
+  auto saved = runs.find_workflow(project, name);
+  if (saved && saved->saved_by != kProgram) return saved;
+  // A ready text that a run kept must not hide the one that a newer program brings.
+  if (const std::string_view* text = workflows::shipped_definition(name)) return ready_workflow(project, name, *text);
+  return saved;
+}
+
+void add_workflow_routes(platform::RouteTable& table, WorkflowServices services) {
+  const auto routes = std::make_shared<const WorkflowRoutes>(services);  // shared by the handlers, which outlive this call
+  const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
+  const std::string all = "/api/v1/workflows";
+  table.add({Method::kGet, all, "Lists workflows by name: those saved and those that come with the program", "workflows.read", bind(&WorkflowRoutes::list)});
+  table.add({Method::kPost, all, "Keeps a workflow's YAML under the name it gives itself", "workflows.write", bind(&WorkflowRoutes::save)});
+  table.add({Method::kGet, all + "/{name}", "Shows a workflow: its text, inputs and steps", "workflows.read", bind(&WorkflowRoutes::show)});
+  table.add({Method::kPost, all + "/validate", "Names every mistake of a workflow's YAML with line and column; keeps nothing", "workflows.read", bind(&WorkflowRoutes::validate)});
+}
+
+}  // namespace web

@@ -1,0 +1,26 @@
+// The REST resource `workflows`: the texts saved by people and the ready ones that come with the program. A text is checked
+// whole before it is kept; every mistake is answered with line and column. Handlers are thread-safe as the stores are.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "platform/http/router.h"
+#include "platform/store/run_store.h"
+#include "workflows/workflow.h"
+
+namespace web {
+
+/// What the routes use; outlives the table.
+struct WorkflowServices {
+  platform::RunStore& runs;
+};
+
+void add_workflow_routes(platform::RouteTable& table, WorkflowServices services);
+
+/// The text that `name` stands for: the one saved last, else the ready one. nullopt if there is neither.
+std::optional<platform::SavedWorkflow> named_workflow(platform::RunStore& runs, const std::string& project, const std::string& name);
+/// Name, inputs and steps for people and programs, without the text.
+platform::json::object to_json(const workflows::Workflow& workflow);
+
+}  // namespace web
