@@ -94,7 +94,7 @@ class ModelRoutes {
     json::array items;
     for (const ModelVersion& version : found) items.push_back(summary(version));
     json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit) && found.back().number > 1) body["next"] = found.back().number;
+    if (found.size() == static_cast<std::size_t>(limit) && found.back().number > 1) body["next"] = "before=" + std::to_string(found.back().number);
     return platform::json_response(body);
   }
 

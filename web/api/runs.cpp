@@ -136,7 +136,7 @@ class RunRoutes {
     json::array items;
     for (const Run& run : runs) items.push_back(summary(run));
     json::object body{{"items", std::move(items)}};
-    if (static_cast<std::int64_t>(runs.size()) == limit) body["next"] = runs.back().id.str();
+    if (static_cast<std::int64_t>(runs.size()) == limit) body["next"] = "before=" + runs.back().id.str();
     return platform::json_response(body);
   }
 

@@ -86,7 +86,7 @@ class UserRoutes {
     json::array items;
     for (const AuditLine& line : found) items.push_back(to_json(line));
     json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit) && found.back().id > 1) body["next"] = found.back().id;
+    if (found.size() == static_cast<std::size_t>(limit) && found.back().id > 1) body["next"] = "before=" + std::to_string(found.back().id);
     return platform::json_response(body);
   }
 

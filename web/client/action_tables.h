@@ -6,8 +6,14 @@
 namespace web {
 
 ClientCommand agents_actions();
+ClientCommand alias_actions();
+ClientCommand datasets_actions();
 ClientCommand deploy_actions();
 ClientCommand ingest_actions();
+ClientCommand models_actions();
+ClientCommand runs_actions();
 ClientCommand sources_actions();
+ClientCommand token_actions();
+ClientCommand workflows_actions();
 
 }  // namespace web

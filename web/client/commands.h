@@ -10,8 +10,18 @@
 namespace web {
 
 int agents_command(const std::vector<std::string>& arguments);
+int alias_command(const std::vector<std::string>& arguments);
+int datasets_command(const std::vector<std::string>& arguments);
 int deploy_command(const std::vector<std::string>& arguments);
 int ingest_command(const std::vector<std::string>& arguments);
+int models_command(const std::vector<std::string>& arguments);
+int run_command(const std::vector<std::string>& arguments);
+int runs_command(const std::vector<std::string>& arguments);
 int sources_command(const std::vector<std::string>& arguments);
+int token_command(const std::vector<std::string>& arguments);
+int workflows_command(const std::vector<std::string>& arguments);
+
+/// The completion script of bash: `commands` are the words that may follow "anneal".
+std::string bash_completion(const std::vector<std::string>& commands);
 
 }  // namespace web

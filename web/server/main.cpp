@@ -8,6 +8,7 @@
 #include "connectors/simulators/plant_server.h"
 #include "finetune/commands/commands.h"
 #include "kernels/core/waiting.h"
+#include "platform/base/command_line.h"
 #include "platform/base/did_you_mean.h"
 #include "platform/base/error.h"
 #include "web/client/commands.h"
@@ -26,6 +27,7 @@ struct Command {
   int (*run)(const Arguments&);
 };
 
+int completion_command(const Arguments&);
 int help_command(const Arguments&);
 
 int version_command(const Arguments&) {
@@ -35,11 +37,20 @@ int version_command(const Arguments&) {
 
 const std::array kCommands{
     Command{"Server", "serve", "run the server, with a private database unless one is given", web::serve_command},
+    Command{"Server", "token", "who may speak to the server", web::token_command},
     Command{"Server", "worker", "run steps beside the server's own worker", workflows::worker_command},
+    Command{"Data", "datasets", "immutable snapshots that models learned from", web::datasets_command},
     Command{"Data", "ingest", "send files of records to a source", web::ingest_command},
     Command{"Data", "profile", "write the profile that a table asks for", connectors::profile_command},
     Command{"Data", "simulate", "serve a simulated machine over REST", connectors::simulate_command},
     Command{"Data", "sources", "where records come from", web::sources_command},
+    Command{"Workflows", "plan", "show what a workflow file would do", workflows::plan_command},
+    Command{"Workflows", "run", "run a workflow file, with or without a server", web::run_command},
+    Command{"Workflows", "runs", "start, watch and decide on runs", web::runs_command},
+    Command{"Workflows", "validate", "name every mistake of workflow files", workflows::validate_command},
+    Command{"Workflows", "workflows", "the workflows that the server knows", web::workflows_command},
+    Command{"Models", "alias", "where production and other names stand", web::alias_command},
+    Command{"Models", "models", "registered models, their versions and proof", web::models_command},
     Command{"Plant", "agents", "the programs on the plant machines", web::agents_command},
     Command{"Plant", "deploy", "bring model versions to the agents and back", web::deploy_command},
     Command{"Engine", "corpus", "write the generated pretraining text", finetune::corpus_command},
@@ -49,9 +60,19 @@ const std::array kCommands{
     Command{"Engine", "pretrain", "train a base model from scratch", finetune::pretrain_command},
     Command{"Engine", "tokenizer", "train a vocabulary", finetune::tokenizer_command},
     Command{"Engine", "train", "adapt a base model to a file of examples", finetune::train_command},
+    Command{"Other", "completion", "print the tab completion of bash", completion_command},
     Command{"Other", "help", "show this list", help_command},
     Command{"Other", "version", "print the version", version_command},
 };
+
+int completion_command(const Arguments& arguments) {
+  platform::CommandLine line("anneal completion", "Prints the tab completion of bash.", {"source <(anneal completion)", "anneal completion > /etc/bash_completion.d/anneal"});
+  if (!line.read(arguments)) return 0;
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) names.emplace_back(command.name);
+  std::fputs(web::bash_completion(names).c_str(), stdout);
+  return 0;
+}
 
 int help_command(const Arguments&) {
   std::puts("anneal turns a plant's own data into a specialised model and puts it back on the line.\n\nusage: anneal COMMAND [OPTION...]   (anneal COMMAND --help explains one)");
@@ -61,7 +82,7 @@ int help_command(const Arguments&) {
     group = command.group;
     std::printf("  %-10s %s\n", command.name, command.summary);
   }
-  std::puts("\nExamples\n  anneal serve --data-folder ~/plant\n  anneal train --base DIR --data FILE.jsonl --config FILE.yaml --out DIR");
+  std::puts("\nExamples\n  anneal serve --data-folder ~/plant\n  anneal run robot-navigation --set source=robot-1\n  anneal train --base DIR --data FILE.jsonl --config FILE.yaml --out DIR");
   return 0;
 }
 

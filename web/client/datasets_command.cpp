@@ -1,0 +1,52 @@
+// `anneal datasets`: the versions that snapshots made.
+#include <cstdio>
+
+#include "web/client/action_tables.h"
+#include "web/client/server_connection.h"
+#include "web/client/table.h"
+
+namespace web {
+
+namespace json = platform::json;
+using platform::CommandLine;
+
+namespace {
+
+void name_only(CommandLine& line) { line.argument("NAME", "name of the dataset"); }
+
+int list(ServerConnection& server, const CommandLine&) {
+  const json::array items = server.list("/datasets");
+  if (server.json_wanted()) return print_json(json::object{{"items", items}}), 0;
+  Table table({"NAME", "VERSIONS", "CREATED (UTC)"});
+  table.right(1);
+  for (const json::value& item : items) {
+    const json::object& dataset = item.as_object();
+    table.add({cell(dataset, "name"), cell(dataset, "versions"), short_time(cell(dataset, "created_at"))});
+  }
+  table.print("No dataset yet. A run with a dataset.snapshot step makes one.");
+  return 0;
+}
+
+int versions(ServerConnection& server, const CommandLine& line) {
+  const json::array items = server.list("/datasets/" + segment(line.text("NAME")) + "/versions");
+  if (server.json_wanted()) return print_json(json::object{{"items", items}}), 0;
+  Table table({"VERSION", "EXAMPLES", "CONTENT", "CREATED (UTC)"});
+  table.right(0);
+  for (const json::value& item : items) {
+    const json::object& version = item.as_object();
+    table.add({cell(version, "version"), cell(version, "examples"), short_digest(cell(version, "content_hash")), short_time(cell(version, "created_at"))});
+  }
+  table.print("No version.");
+  return 0;
+}
+
+}  // namespace
+
+ClientCommand datasets_actions() {
+  return {"datasets",
+          "Immutable snapshots of records that models learned from.",
+          {{"list", "Lists the datasets", {"anneal datasets list"}, [](CommandLine&) {}, list},
+           {"versions", "Lists a dataset's versions, newest first", {"anneal datasets versions tool-failure"}, name_only, versions}}};
+}
+
+}  // namespace web
