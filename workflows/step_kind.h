@@ -37,7 +37,7 @@ struct StepKind {
   std::vector<StepOption> options;
   std::vector<std::string> outputs;
   std::vector<std::string> after;  // kinds of which one must be among the steps it needs, directly or not
-  /// Checks over several options at once; throws platform::Error whose path() names the option at fault. Null = none.
+  /// Of the options together; a value with an expression stands as its text. Throws platform::Error; null = none.
   std::function<void(const platform::json::object& with)> check = {};
   std::function<std::unique_ptr<platform::Step>(StepServices&)> make = {};
 };

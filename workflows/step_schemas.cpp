@@ -77,7 +77,7 @@ void check_gate(const json::object& with) {
 StepKind approval() {
   return {"approval", "Waits until a person approves or rejects.",
           {option("comment", OptionType::kText, "what the person is asked"), choice("not_by", {"starter"}, "starter: whoever started the run may not decide"),
-           choice("role", {"admin", "engineer", "operator", "viewer"}, "role that may decide")},
+           choice("role", {"admin", "approver", "engineer"}, "role that may decide")},
           {"approved_by"}, {}};
 }
 

@@ -211,13 +211,12 @@ class WorkflowReader {
 
   void check_together(const YamlNode& with, const StepKind& kind, const std::vector<std::string>& known) {
     if (!kind.check || with.kind != YamlNode::Kind::kMapping) return;
-    json::object literal;
+    json::object given;
     for (const auto& [key, value] : with.entries) {
-      const bool is_known = std::find(known.begin(), known.end(), key.scalar) != known.end();
-      if (is_known && !has_expression(value)) literal[key.scalar] = platform::to_json(value);
+      if (std::find(known.begin(), known.end(), key.scalar) != known.end()) given[key.scalar] = platform::to_json(value);
     }
     try {
-      kind.check(literal);
+      kind.check(given);
     } catch (const platform::Error& error) {
       const YamlNode* at = with.find(error.path());
       mistake(at != nullptr ? *at : with, error.what());
