@@ -70,6 +70,7 @@ class Agent {
   HttpPeer peer_;
   Updater updater_;
   std::string described_;  // what the server was told last
+  bool silent_server_ = false;  // told of once, not at every poll
   std::unique_ptr<platform::Server> http_;
 };
 

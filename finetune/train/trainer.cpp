@@ -14,7 +14,9 @@ using platform::Error;
 using platform::ErrorCode;
 using Clock = std::chrono::steady_clock;
 
-constexpr double kCheckpointSeconds = 5.0;
+// A checkpoint at most this often, and never more than a twentieth of the time goes into writing them.
+constexpr double kCheckpointSeconds = 1.0;
+constexpr double kCheckpointShare = 0.05;
 constexpr double kLargestClassWeight = 20.0;
 
 std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfig& config) {
@@ -188,6 +190,7 @@ void Trainer::cancel() const {
 TrainResult Trainer::run(TrainObserver& observer) {
   const auto begin = Clock::now();
   auto saved = begin;
+  double pause = kCheckpointSeconds;
   const std::int64_t first = step_;
   const auto seconds_since = [](Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); };
   while (step_ < total_steps_ && !stopped_early_) {
@@ -200,9 +203,11 @@ TrainResult Trainer::run(TrainObserver& observer) {
     const double seconds = seconds_since(begin);
     progress.tokens_per_second = static_cast<double>(tokens_) / seconds;
     progress.seconds_left = seconds / static_cast<double>(step_ - first) * static_cast<double>(total_steps_ - step_);
-    if (seconds_since(saved) > kCheckpointSeconds || step_ == total_steps_ || stopped_early_) {
+    if (seconds_since(saved) > pause || step_ == total_steps_ || stopped_early_) {
+      const auto writing = Clock::now();
       save();
       saved = Clock::now();
+      pause = std::max(kCheckpointSeconds, seconds_since(writing) / kCheckpointShare);
     }
     observer.on_step(progress);
   }

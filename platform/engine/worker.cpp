@@ -85,12 +85,14 @@ Worker::Worker(RunStore& store, StepFactory make_step, DataFolder data, WorkerOp
 }
 
 void Worker::run() {
+  bool failing = false;  // told when it begins and when it ends, not at every look
   while (!stopping()) {
     bool worked = false;
     try {
       worked = run_one();
+      if (std::exchange(failing, false)) log_.info("looking for work goes on");
     } catch (const Error& error) {
-      log_.warning("looking for work failed; trying again", {{"error", error.what()}});
+      if (!std::exchange(failing, true)) log_.warning("looking for work failed; trying until it works", {{"error", error.what()}});
     }
     if (!worked && !stopping()) std::this_thread::sleep_for(options_.idle);
   }

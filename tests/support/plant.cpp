@@ -129,8 +129,9 @@ AgentProcess::AgentProcess(const ServerProcess& server, std::filesystem::path fo
     : Program(folder.string() + "-agent.log"), server_(server), folder_(std::move(folder)), name_(std::move(name)), labels_(std::move(labels)) {}
 
 void AgentProcess::start() {
+  const std::string port = address_.empty() ? "0" : address_.substr(address_.rfind(':') + 1);
   std::filesystem::remove(folder_ / "agent-address");
-  launch({program("anneal-agent"), "--server", server_.address(), "--name", name_, "--labels", labels_, "--data", folder_.string(), "--port", "0", "--poll-seconds", "0.1", "--threads", "1",
+  launch({program("anneal-agent"), "--server", server_.address(), "--name", name_, "--labels", labels_, "--data", folder_.string(), "--port", port, "--poll-seconds", "0.1", "--threads", "1",
           "--token-file", server_.data().token().string(), "--root", (server_.data().keys() / "root.json").string()});
   const bool up = wait_until([&] {
     address_ = first_line(folder_ / "agent-address");

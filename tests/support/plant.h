@@ -104,7 +104,7 @@ class PlantProcess : public Program {
   std::string address_;
 };
 
-/// `anneal-agent`, pulling from a server with its admin token.
+/// `anneal-agent`, pulling from a server with its admin token. Keeps its port from one start to the next.
 class AgentProcess : public Program {
  public:
   AgentProcess(const ServerProcess& server, std::filesystem::path folder, std::string name, std::string labels);
