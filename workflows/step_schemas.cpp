@@ -115,7 +115,9 @@ StepKind finetune_lora() {
            whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"), whole("min_steps", 0, 100000000, "small sets repeat until then"), whole("patch_size", 1, 1024, "signal samples a slot"),
            whole("patience", 0, 1000, "validation passes without a gain before it stops"), whole("r", 1, 1024, "LoRA rank"), choice("schedule", {"cosine", "linear", "constant"}, "learning rate over time"),
            whole("seed", 0, 9007199254740992.0, "of initial weights and order"), std::move(modules), choice("task", {"classify", "lm", "regress"}, "the dataset's if absent"),
-           number("warmup_fraction", 0, 1, "share of steps with rising rate"), number("weight_decay", 0, 10, "AdamW weight decay")},
+           number("token_dropout", 0, 0.5, "share of text tokens left out at random in training"),
+           number("warmup_fraction", 0, 1, "share of steps with rising rate"), number("weight_average", 0, 0.9999, "memory of the averaged weights; 0 = the last step's"),
+           number("weight_decay", 0, 10, "AdamW weight decay")},
           {"adapter", "base", "base_digest", "digest", "steps", "validation"}, {"dataset.snapshot"}};
 }
 

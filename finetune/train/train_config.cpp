@@ -36,9 +36,9 @@ Task task_from(std::string_view name) {
 
 const std::vector<std::string_view>& train_config_keys() {
   static const std::vector<std::string_view> kKeys = {
-      "r", "alpha", "dropout", "target_modules", "max_epochs", "max_steps", "min_steps", "batch_examples", "micro_batch_tokens",
+      "r", "alpha", "dropout", "token_dropout", "target_modules", "max_epochs", "max_steps", "min_steps", "batch_examples", "micro_batch_tokens",
       "max_example_tokens", "learning_rate", "head_learning_rate_scale", "weight_decay", "clip_norm", "schedule",
-      "warmup_fraction", "metric", "evaluations", "patience", "class_weights", "patch_size", "activations"};
+      "warmup_fraction", "weight_average", "metric", "evaluations", "patience", "class_weights", "patch_size", "activations"};
   return kKeys;
 }
 
@@ -46,6 +46,7 @@ void TrainConfig::validate() const {
   check(r >= 1 && r <= 256, "r", "between 1 and 256");
   check(alpha > 0, "alpha", "positive");
   check(dropout >= 0 && dropout < 1, "dropout", "at least 0 and below 1");
+  check(token_dropout >= 0 && token_dropout <= 0.5, "token_dropout", "between 0 and 0.5");
   check(!target_modules.empty(), "target_modules", "a list of linear layers such as [q_proj, v_proj]");
   check(max_epochs > 0 && max_epochs <= 10'000, "max_epochs", "positive");
   check(max_steps >= 0, "max_steps", "0 (no limit) or more");
@@ -59,6 +60,7 @@ void TrainConfig::validate() const {
   check(clip_norm >= 0, "clip_norm", "0 (off) or more");
   check(one_of(schedule, {"cosine", "linear", "constant"}), "schedule", "cosine, linear or constant");
   check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup_fraction", "at least 0 and below 1");
+  check(weight_average >= 0 && weight_average < 1, "weight_average", "at least 0 (off) and below 1");
   check(one_of(metric, {"auto", "loss", "accuracy", "macro_f1", "average_precision", "rmse", "mae", "qwk"}), "metric",
         "auto, loss, accuracy, macro_f1, average_precision, rmse, mae or qwk");
   check(evaluations >= 1, "evaluations", "at least 1");
@@ -81,6 +83,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   whole("r", config.r);
   number("alpha", config.alpha);
   number("dropout", config.dropout);
+  number("token_dropout", config.token_dropout);
   if (const json::value* modules = platform::find(object, "target_modules")) config.target_modules = platform::strings_from(*modules, "target_modules");
   number("max_epochs", config.max_epochs);
   whole("max_steps", config.max_steps);
@@ -94,6 +97,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   number("clip_norm", config.clip_norm);
   text("schedule", config.schedule);
   number("warmup_fraction", config.warmup_fraction);
+  number("weight_average", config.weight_average);
   text("metric", config.metric);
   whole("evaluations", config.evaluations);
   whole("patience", config.patience);
@@ -105,14 +109,14 @@ TrainConfig train_config_from_json(const json::value& value) {
 }
 
 json::value to_json(const TrainConfig& config) {
-  return json::object{{"r", config.r}, {"alpha", config.alpha}, {"dropout", config.dropout},
+  return json::object{{"r", config.r}, {"alpha", config.alpha}, {"dropout", config.dropout}, {"token_dropout", config.token_dropout},
                       {"target_modules", platform::to_json(config.target_modules)}, {"max_epochs", config.max_epochs},
                       {"max_steps", config.max_steps}, {"min_steps", config.min_steps},
                       {"batch_examples", config.batch_examples}, {"micro_batch_tokens", config.micro_batch_tokens},
                       {"max_example_tokens", config.max_example_tokens}, {"learning_rate", config.learning_rate},
                       {"head_learning_rate_scale", config.head_learning_rate_scale}, {"weight_decay", config.weight_decay},
                       {"clip_norm", config.clip_norm}, {"schedule", config.schedule},
-                      {"warmup_fraction", config.warmup_fraction}, {"metric", config.metric},
+                      {"warmup_fraction", config.warmup_fraction}, {"weight_average", config.weight_average}, {"metric", config.metric},
                       {"evaluations", config.evaluations}, {"patience", config.patience},
                       {"class_weights", config.class_weights}, {"patch_size", config.patch_size},
                       {"activations", config.activations}};

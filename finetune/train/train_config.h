@@ -21,6 +21,7 @@ struct TrainConfig {
   int r = 16;
   double alpha = 32;
   double dropout = 0.0;
+  double token_dropout = 0.0;             // share of a prompt's text tokens left out at random; against overfitting on few texts
   std::vector<std::string> target_modules = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
 
   // Length and batches
@@ -38,6 +39,7 @@ struct TrainConfig {
   double clip_norm = 1.0;
   std::string schedule = "cosine";          // cosine, linear, constant; all with warm-up
   double warmup_fraction = 0.05;
+  double weight_average = 0.98;             // the adapter is a moving average of the steps' weights with this memory; 0 = the last step's
 
   // Choice of the checkpoint
   std::string metric = "auto";              // auto: rmse for regress, else loss

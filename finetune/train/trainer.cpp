@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "finetune/adapter/loaded_adapter.h"
+#include "kernels/ops/elementwise.h"
 
 namespace finetune {
 namespace {
@@ -48,6 +49,21 @@ std::size_t rarest_class(const std::vector<EncodedExample>& examples, std::size_
   return static_cast<std::size_t>(std::min_element(counts.begin(), counts.end()) - counts.begin());
 }
 
+// Without a share of its text tokens, its first and slots never; the same for the same seed (word dropout: Iyyer et al. 2015).
+EncodedExample thinned(const EncodedExample& example, double share, std::uint64_t seed) {
+  kernels::Random random(seed);
+  EncodedExample made = example;
+  made.ids.clear();
+  made.targets.clear();
+  for (std::size_t i = 0; i < example.ids.size(); ++i) {
+    const bool stays = example.ids[i] < 0 || i == 0 || random.uniform() >= share;
+    if (!stays) continue;
+    made.ids.push_back(example.ids[i]);
+    made.targets.push_back(example.targets[i]);
+  }
+  return made;
+}
+
 }  // namespace
 
 Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data,
@@ -67,8 +83,25 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
     positive_ = rarest_class(data.train, parts.labels.size());
     if (config.class_weights == "balanced") class_weights_ = balanced_weights(data.train, parts.labels.size());
   }
+  if (config.weight_average > 0) {
+    for (const TrainedWeight& trained : optimizer_.weights()) average_.push_back(trained.weight->value.clone());
+  }
   std::filesystem::create_directories(request.work_folder);
   resume();
+}
+
+// Early steps count less long, so that the average does not remember the random start.
+void Trainer::update_average() {
+  const auto steps = static_cast<double>(step_);
+  const auto memory = static_cast<float>(std::min(request_.config.weight_average, (1.0 + steps) / (10.0 + steps)));
+  for (std::size_t i = 0; i < average_.size(); ++i) {
+    kernels::scale(context_, average_[i], memory);
+    kernels::add(context_, optimizer_.weights()[i].weight->value, average_[i], 1.0f - memory);
+  }
+}
+
+void Trainer::swap_with_average() {
+  for (std::size_t i = 0; i < average_.size(); ++i) std::swap(optimizer_.weights()[i].weight->value, average_[i]);
 }
 
 float Trainer::class_weight(std::int32_t label) const {
@@ -112,9 +145,14 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
   for (const auto& group : group_by_tokens(data_.train, indices, config.micro_batch_tokens)) {
     if (observer.should_stop()) cancel();
     std::vector<const EncodedExample*> batch;
+    std::vector<EncodedExample> changed;
+    changed.reserve(group.size());
     for (const std::size_t index : group) {
       batch.push_back(&data_.train[index]);
       tokens_ += static_cast<std::int64_t>(data_.train[index].ids.size());
+      if (config.token_dropout == 0 || request_.task == Task::kLanguageModel) continue;
+      changed.push_back(thinned(data_.train[index], config.token_dropout, kernels::random_bits(request_.seed ^ 0x70c3u, static_cast<std::uint64_t>(step_) << 32 | index)));
+      batch.back() = &changed.back();
     }
     const std::uint64_t dropout_seed = kernels::random_bits(request_.seed ^ 0x5eedu, static_cast<std::uint64_t>(step_) * 1024 + micro_batch++);
     loss += model_.train(context_, batch, scale, class_weights_ ? &*class_weights_ : nullptr, mode, dropout_seed).loss;
@@ -124,6 +162,7 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
   progress.learning_rate = config.learning_rate * schedule_factor(config.schedule, step_, warmup, total_steps_);
   progress.gradient_norm = optimizer_.step(context_, progress.learning_rate);
   progress.step = ++step_;
+  update_average();
   progress.total_steps = total_steps_;
   progress.epoch = static_cast<double>(step_) / static_cast<double>(steps_per_epoch_);
   progress.loss = weight > 0 ? loss / weight : 0;
@@ -131,6 +170,7 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
 }
 
 void Trainer::validate(TrainProgress& progress) {
+  swap_with_average();
   const auto outputs = outputs_of(context_, model_, data_.validation, 2 * request_.config.micro_batch_tokens);
   const std::vector<Outcome> outcomes = outcomes_of(request_.task, data_.validation, outputs);
   const double value = score(metric_, outcomes, parts_.labels, positive_);
@@ -145,6 +185,7 @@ void Trainer::validate(TrainProgress& progress) {
   } else {
     ++passes_without_gain_;
   }
+  swap_with_average();
   stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience && step_ >= request_.config.min_steps;
 }
 
@@ -159,6 +200,7 @@ void Trainer::restore_best() {
 
 void Trainer::save() const {
   std::map<std::string, const Tensor*> tensors = optimizer_.tensors();
+  for (std::size_t i = 0; i < average_.size(); ++i) tensors["average." + optimizer_.weights()[i].weight->name] = &average_[i];
   for (std::size_t i = 0; i < best_.size(); ++i) tensors["best." + optimizer_.weights()[i].weight->name] = &best_[i];
   platform::json::object state{{"request", key_}, {"step", step_}, {"updates", optimizer_.steps()}, {"skipped", optimizer_.skipped()},
                                {"best_step", best_step_}, {"without_gain", passes_without_gain_}, {"stopped", stopped_early_}};
@@ -171,6 +213,7 @@ void Trainer::resume() {
   if (!checkpoint) return;
   const auto whole = [&](std::string_view key) { return platform::require_int(checkpoint->state, key, "checkpoint"); };
   optimizer_.restore(checkpoint->tensors, whole("updates"), whole("skipped"));
+  for (std::size_t i = 0; i < average_.size(); ++i) average_[i] = std::move(checkpoint->tensors.at("average." + optimizer_.weights()[i].weight->name));
   step_ = whole("step");
   best_step_ = whole("best_step");
   passes_without_gain_ = whole("without_gain");
@@ -212,7 +255,7 @@ TrainResult Trainer::run(TrainObserver& observer) {
     observer.on_step(progress);
   }
   TrainResult result;
-  if (!best_.empty()) restore_best();
+  best_.empty() ? swap_with_average() : restore_best();
   result.steps = step_;
   result.best_step = best_.empty() ? step_ : best_step_;
   result.skipped_steps = optimizer_.skipped();

@@ -32,6 +32,9 @@ class Trainer {
   double step_weight(const std::vector<std::size_t>& indices) const;
   TrainProgress one_step(TrainObserver& observer);
   void validate(TrainProgress& progress);
+  void update_average();
+  /// Between the two calls the model computes with the averaged weights; nothing without weight_average.
+  void swap_with_average();
   void remember_best();
   void restore_best();
   void save() const;
@@ -58,6 +61,7 @@ class Trainer {
   std::int64_t passes_without_gain_ = 0;
   bool stopped_early_ = false;
   std::optional<double> best_score_;
+  std::vector<kernels::Tensor> average_;  // of the weights over the steps; empty = off
   std::vector<kernels::Tensor> best_;
   std::vector<std::size_t> order_;
   std::int64_t order_epoch_ = -1;

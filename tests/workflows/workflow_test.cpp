@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "finetune/train/train_config.h"
 #include "platform/base/file.h"
 #include "workflows/definitions.h"
 #include "workflows/duration.h"
@@ -142,6 +143,14 @@ TEST(Workflow, InputsTakeDefaultsAndTextsBecomeTheirType) {
   EXPECT_THROW(settle_inputs(workflow, {{"rank", 300}}), platform::Error);
   EXPECT_THROW(settle_inputs(workflow, {{"rank", "many"}}), platform::Error);
   EXPECT_THROW(settle_inputs(workflow, {{"rnk", 8}}), platform::Error);
+}
+
+TEST(Workflow, TheTrainingStepTakesEverySettingOfTheTrainer) {
+  const StepKind* kind = find_kind(step_schemas(), "finetune.lora");
+  ASSERT_NE(kind, nullptr);
+  for (const std::string_view key : finetune::train_config_keys()) {
+    EXPECT_TRUE(std::any_of(kind->options.begin(), kind->options.end(), [&](const StepOption& option) { return option.name == key; })) << key << " is missing";
+  }
 }
 
 TEST(Workflow, DurationsAndSchedulesAreReadStrictly) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "finetune/adapter/manifest.h"
+#include "finetune/train/example_encoding.h"
 #include "platform/dataset/example.h"
 #include "tests/support/tiny_base.h"
 
@@ -47,6 +48,7 @@ class TrainingJob : public ::testing::Test {
     request.config.batch_examples = 16;
     request.config.r = 4;
     request.config.dropout = 0.1;
+    request.config.token_dropout = 0.1;
     request.config.learning_rate = 5e-3;
     request.work_folder = folder_.path() / (name + ".work");
     request.output_folder = folder_.path() / name;
@@ -91,6 +93,20 @@ TEST_F(TrainingJob, AnInterruptedTrainingEndsInTheSameBytes) {
   for (const char* name : {"adapter_model.safetensors", "sensor.safetensors", "anneal.json"}) {
     EXPECT_EQ(platform::read_file(folder_.path() / "whole" / name), platform::read_file(folder_.path() / "pieces" / name)) << name;
   }
+}
+
+TEST_F(TrainingJob, WithoutValidationTheAdapterIsTheAverageOfTheStepsAndNotTheLastOne) {
+  std::string kept;
+  for (const platform::Example& example : read_examples(folder_.path() / "data.jsonl")) {
+    if (example.split != platform::Split::kValidation) kept += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(folder_.path() / "data.jsonl", kept);
+  TrainObserver observer;
+  TrainRequest averaged = request("averaged", 30), last = request("last", 30);
+  last.config.weight_average = 0;
+  const TrainResult smooth = train_adapter(averaged, observer), rough = train_adapter(last, observer);
+  EXPECT_FALSE(smooth.validation_metric);
+  EXPECT_NE(smooth.adapter_digest, rough.adapter_digest);
 }
 
 TEST_F(TrainingJob, RefusesTheCheckpointOfAnotherRequest) {
