@@ -32,6 +32,8 @@ echo "== built in $((built - begin)) s; running the tests"
 selection=(--label-exclude '^peer$')
 if [ ${#labels[@]} -gt 0 ]; then
   selection=(--label-regex "^($(IFS='|'; echo "${labels[*]}"))\$")
+  # Asked for by name, the real data sets that take long run too.
+  [[ " ${labels[*]} " != *" real-data "* ]] || export ANNEAL_REAL_DATA=all
 fi
 # Sleeping at barriers: spinning threads of several test programs on few cores cost far more than they save.
 export OMP_WAIT_POLICY=passive

@@ -191,11 +191,12 @@ Run RunStore::change(const RunId& id, const RunChange& change) {
 std::optional<std::pair<Run, std::string>> RunStore::change_next(const std::vector<std::string>& kinds, const NextStepChange& change) {
   std::optional<std::pair<Run, std::string>> result;
   transact(database_, [&](pqxx::work& work) {
-    // Both rows are locked or passed over, so that nobody waits for anybody here.
+    // Both rows are locked or passed over, so that nobody waits for anybody here. The oldest run comes first (ids rise
+    // with time): what has begun is finished before something new begins.
     const auto rows = work.exec_params("SELECT s.run_id, s.name FROM run_steps s JOIN runs r ON r.id = s.run_id"
                                        " WHERE s.kind IN (SELECT jsonb_array_elements_text($1::jsonb)) AND r.state IN ('running', 'cancelling')"
                                        " AND ((s.state = 'ready' AND s.not_before <= clock_timestamp()) OR (s.state = 'running' AND s.lease_expires < clock_timestamp()))"
-                                       " ORDER BY s.not_before, s.run_id, s.place LIMIT 1 FOR UPDATE SKIP LOCKED",
+                                       " ORDER BY s.run_id, s.place LIMIT 1 FOR UPDATE SKIP LOCKED",
                                        line(to_json(kinds)));
     if (rows.empty()) return;
     const std::string name = text(rows[0]["name"]);

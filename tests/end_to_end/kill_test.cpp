@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "platform/base/error.h"
+#include "platform/base/file.h"
 #include "tests/support/plant.h"
-#include "tests/support/temp_folder.h"
 
 namespace tests {
 namespace {
@@ -178,7 +178,7 @@ class LoopKill : public testing::Test {
   const std::int64_t wanted_ = number_from_environment("ANNEAL_KILLS", 13);
   const std::uint64_t seed_ = static_cast<std::uint64_t>(number_from_environment("ANNEAL_SEED", 20261124));
   std::mt19937_64 random_{seed_};
-  TempFolder folder_;
+  platform::TemporaryFolder folder_;
   ServerProcess server_{folder_.path() / "server", {"--no-worker"}};
   WorkerProcess worker_{folder_.path() / "server"};
   AgentProcess agent_{server_, folder_.path() / "agent", "edge-03", "line=3"};
@@ -220,7 +220,7 @@ TEST_F(LoopKill, NothingAcknowledgedIsLostAndTheAdapterIsTheSameByteForByte) {
     ASSERT_FALSE(HasFatalFailure());
     ++kills_.at(static_cast<std::size_t>(kind));
   }
-  for (std::size_t kind = 0; kind < kKinds; ++kind) std::cout << kills_.at(kind) << " kills of the " << kNames[kind] << (kind == kWorker ? ", all between two optimizer steps of a training" : "") << "\n";
+  for (std::size_t kind = 0; kind < kKinds; ++kind) std::cout << kills_.at(kind) << " kills of the " << kNames[kind] << (kind == kWorker ? ", each while an optimizer was stepping" : "") << "\n";
 
   for (const std::string& id : runs) {
     ASSERT_TRUE(wait_until([&] { return state(id) != "running"; }, std::chrono::minutes(8)));

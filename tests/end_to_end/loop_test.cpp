@@ -2,8 +2,8 @@
 // trained, scored, judged, registered, approved and rolled out, and the agent answers with it, also without the server.
 #include <gtest/gtest.h>
 
+#include "platform/base/file.h"
 #include "tests/support/plant.h"
-#include "tests/support/temp_folder.h"
 
 namespace tests {
 namespace {
@@ -69,7 +69,7 @@ class LoopEndToEnd : public testing::Test {
   }
 
   static constexpr int kHistory = 1500;
-  TempFolder folder_;
+  platform::TemporaryFolder folder_;
   ServerProcess server_{folder_.path() / "server", {"--worker-threads", "1"}};
   PlantProcess plant_{folder_.path(), kHistory};
   AgentProcess agent_{server_, folder_.path() / "agent", "edge-03", "line=3"};

@@ -83,7 +83,10 @@ void Program::launch(std::vector<std::string> command, std::map<std::string, std
 }
 
 ServerProcess::ServerProcess(const std::filesystem::path& data, std::vector<std::string> options)
-    : Program(data.string() + "-server.log"), data_{data}, options_(std::move(options)) {}
+    : Program(data.string() + "-server.log"), data_{data}, options_(std::move(options)) {
+  // The private database runs as a user of its own where the test is root's; it must get through.
+  std::filesystem::permissions(data.parent_path(), std::filesystem::perms(0755));
+}
 
 void ServerProcess::start() {
   const std::string port = address_.empty() ? "0" : address_.substr(address_.rfind(':') + 1);
