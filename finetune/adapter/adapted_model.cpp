@@ -29,29 +29,6 @@ void make_sensor_parts(AdapterParts& parts, const Base& base, kernels::Random& r
   if (parts.task == Task::kRegress) parts.head.emplace(1, base.config.hidden_size, random);
 }
 
-// [K, H]: how the base writes each label: its output rows of the label's tokens, the first one counting most (each further
-// one half), less the mean over the labels, which no choice depends on. A verbalizer (Schick and Schuetze, arXiv 2001.07676).
-Tensor label_rows(const Base& base, const std::vector<std::string>& labels) {
-  const Tensor& table = base.weights.output_head().value;
-  const auto width = static_cast<std::size_t>(table.size(1));
-  Tensor rows = Tensor::zeros({static_cast<std::int64_t>(labels.size()), table.size(1)});
-  std::vector<float> mean(width, 0.0f);
-  for (std::size_t k = 0; k < labels.size(); ++k) {
-    float* row = rows.data<float>() + k * width;
-    float share = 1.0f;
-    for (const std::int32_t token : base.tokenizer.encode(" " + labels[k])) {
-      const Tensor written = table.slice_rows(token, token + 1).cast_to(kernels::DataType::kFloat32);
-      for (std::size_t c = 0; c < width; ++c) row[c] += share * written.data<float>()[c];
-      share *= 0.5f;
-    }
-    for (std::size_t c = 0; c < width; ++c) mean[c] += row[c] / static_cast<float>(labels.size());
-  }
-  for (std::size_t k = 0; k < labels.size(); ++k) {
-    for (std::size_t c = 0; c < width; ++c) rows.data<float>()[k * width + c] -= mean[c];
-  }
-  return rows;
-}
-
 Tensor example_weights(Batch batch) {
   std::vector<float> weights;
   for (const EncodedExample* example : batch) weights.push_back(example->weight);
@@ -64,8 +41,6 @@ void AdapterParts::start(const Base& base, const LoraConfig& config, std::uint64
   kernels::Random random(seed);
   lora = Lora(base.config, config, random);
   make_sensor_parts(*this, base, random);
-  // Prompts of plain text are what the base has learned to go on with; one with slots is new to it.
-  if (head && task == Task::kClassify && schema.empty()) head->start_from(label_rows(base, labels));
 }
 
 std::vector<Weight*> AdapterParts::sensor_weights() {

@@ -1,8 +1,5 @@
 #include "finetune/adapter/head.h"
 
-#include <algorithm>
-#include <span>
-
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/matmul.h"
 
@@ -21,15 +18,6 @@ Head::Head(std::int64_t outputs, std::int64_t hidden_size, kernels::Random& rand
 
 void Head::make_trainable() {
   for (Weight* weight : weights()) weight->gradient = Tensor::zeros(weight->value.shape());
-}
-
-void Head::start_from(const Tensor& rows) {
-  const std::int64_t width = rows.size(1);
-  float* to = weight_.value.data<float>();
-  for (std::int64_t k = 0; k < rows.size(0); ++k) {
-    const std::span<const float> from(rows.data<float>() + k * width, static_cast<std::size_t>(width));
-    std::copy(from.begin(), from.end(), to + k * 2 * width);
-  }
 }
 
 Tensor& Head::forward(Context& context, const PackedBatch& batch, const Tensor& hidden) {

@@ -20,8 +20,6 @@ class Head {
   /// "head.weight" [K, 2 H] and "head.bias" [K].
   std::vector<Weight*> weights() { return {&weight_, &bias_}; }
   void make_trainable();
-  /// Starts the outputs at what the base would write after the prompt: rows [K, H] act on the last token's hidden state.
-  void start_from(const kernels::Tensor& rows);
 
  private:
   Weight weight_, bias_;
