@@ -1,6 +1,7 @@
 // `anneal datasets`: the versions that snapshots made.
 #include <cstdio>
 
+#include "platform/base/file.h"
 #include "web/client/action_tables.h"
 #include "web/client/server_connection.h"
 #include "web/client/table.h"
@@ -40,13 +41,29 @@ int versions(ServerConnection& server, const CommandLine& line) {
   return 0;
 }
 
+int export_examples(ServerConnection& server, const CommandLine& line) {
+  const platform::HttpResponse answer =
+      server.send(platform::Method::kGet, "/datasets/" + segment(line.text("NAME")) + "/versions/" + segment(line.text("version")) + "/examples", {}, {});
+  platform::write_file_atomically(line.text("out"), answer.checked().body);
+  if (server.json_wanted()) print_json(json::object{{"file", line.text("out")}, {"size_bytes", answer.body.size()}});
+  else std::printf("Wrote %s, %s bytes. Train on it: anneal train --base BASE --data %s --out ADAPTER\n", line.text("out").c_str(), with_separators(static_cast<std::int64_t>(answer.body.size())).c_str(), line.text("out").c_str());
+  return 0;
+}
+
 }  // namespace
 
 ClientCommand datasets_actions() {
   return {"datasets",
           "Immutable snapshots of records that models learned from.",
           {{"list", "Lists the datasets", {"anneal datasets list"}, [](CommandLine&) {}, list},
-           {"versions", "Lists a dataset's versions, newest first", {"anneal datasets versions tool-failure"}, name_only, versions}}};
+           {"versions", "Lists a dataset's versions, newest first", {"anneal datasets versions tool-failure"}, name_only, versions},
+           {"export", "Writes a version's examples as JSON lines, for anneal train and other tools", {"anneal datasets export tool-failure --out examples.jsonl"},
+            [](CommandLine& line) {
+              name_only(line);
+              line.option("version", "N", "number of the version, or latest", {.fallback = "latest"});
+              line.option("out", "FILE", "where to write them", {.required = true});
+            },
+            export_examples}}};
 }
 
 }  // namespace web
