@@ -5,6 +5,7 @@
 
 #include "platform/base/error.h"
 #include "web/api/deployments.h"
+#include "web/api/project_of.h"
 
 namespace web {
 
@@ -32,8 +33,6 @@ json::object to_json(const Agent& agent) {
 namespace {
 
 constexpr std::size_t kRecordsLimitBytes = std::size_t{64} << 20;
-
-std::string project_of(const Request& request) { return request.identity.project.empty() ? "default" : request.identity.project; }
 
 std::string hours_minutes_seconds(std::chrono::seconds sleep) {
   std::array<char, 32> text{};

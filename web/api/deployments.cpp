@@ -5,6 +5,7 @@
 
 #include "platform/base/error.h"
 #include "platform/base/file.h"
+#include "web/api/project_of.h"
 
 namespace web {
 
@@ -39,8 +40,6 @@ json::object to_json(const Deployment& deployment) {
 }
 
 namespace {
-
-std::string project_of(const Request& request) { return request.identity.project.empty() ? "default" : request.identity.project; }
 
 class DeploymentRoutes {
  public:

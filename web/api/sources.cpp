@@ -2,6 +2,7 @@
 
 #include "connectors/profiles.h"
 #include "connectors/registry.h"
+#include "web/api/project_of.h"
 
 namespace web {
 
@@ -16,8 +17,6 @@ namespace json = platform::json;
 namespace {
 
 constexpr std::size_t kRecordsLimit = std::size_t{64} << 20;
-
-std::string project_of(const Request& request) { return request.identity.project.empty() ? "default" : request.identity.project; }
 
 json::object to_json(const Source& source) {
   return {{"name", source.name}, {"connector", source.connector}, {"settings", source.settings}, {"profile", source.profile}, {"schedule", source.schedule},
