@@ -33,7 +33,7 @@ struct TrainConfig {
   std::int64_t max_example_tokens = 1024; // longer prompts lose their beginning
 
   // Optimizer
-  double learning_rate = 5e-3;            // suits small bases; about 2e-4 for bases of a billion weights
+  double learning_rate = 1e-3;            // suits small bases; about 2e-4 for bases of a billion weights
   double head_learning_rate_scale = 1.0;    // heads and sensor encoder
   double weight_decay = 0.01;
   double clip_norm = 1.0;
@@ -44,7 +44,7 @@ struct TrainConfig {
   // Choice of the checkpoint
   std::string metric = "auto";              // auto: rmse for regress, else loss
   int evaluations = 12;                     // validation passes over the run
-  int patience = 4;                         // passes without a better score before it stops; 0 = never
+  int patience = 6;                         // passes without a better score before it stops; 0 = never
   std::string class_weights = "none";       // none, balanced
 
   // Sensor fields
