@@ -12,10 +12,12 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <charconv>
 
 #include "platform/base/file.h"
 #include "platform/base/id.h"
+#include "platform/http/byte_range.h"
+#include "platform/http/refusals.h"
+#include "platform/http/response_header.h"
 #include "platform/http/server_core.h"
 
 namespace platform {
@@ -70,30 +72,6 @@ struct Answer {
   bool head = false;
 };
 
-std::string plain_problem(int status, std::string_view code, std::string_view detail) {
-  return json::serialize(json::object{{"type", "about:blank"}, {"title", code}, {"status", status}, {"detail", detail}, {"code", code}});
-}
-
-Response refusal(int status, std::string_view code, std::string_view detail) {
-  return {status, {{"Content-Type", "application/problem+json"}}, plain_problem(status, code, detail)};
-}
-
-std::string header_text(const Response& response, std::optional<std::uint64_t> length, bool keep_alive) {
-  std::string text = "HTTP/1.1 " + std::to_string(response.status) + " ";
-  const auto reason = http::obsolete_reason(static_cast<http::status>(response.status));
-  text.append(reason.data(), reason.size()).append("\r\n");
-  static const Headers kDefaults{{"Cache-Control", "no-store"}, {"Referrer-Policy", "no-referrer"}, {"Server", "anneal"},
-                                 {"X-Content-Type-Options", "nosniff"}, {"X-Frame-Options", "DENY"}};
-  Headers all = response.headers;
-  all.insert(kDefaults.begin(), kDefaults.end());
-  if (length && response.status != 204 && response.status != 304) all["Content-Length"] = std::to_string(*length);
-  all["Connection"] = keep_alive ? "keep-alive" : "close";
-  for (const auto& [name, value] : all) {
-    if (value.find_first_of("\r\n") == std::string::npos) text += name + ": " + value + "\r\n";
-  }
-  return text + "\r\n";
-}
-
 /// Writes everything; false if the client is gone or too slow.
 asio::awaitable<bool> write_bytes(Connection& connection, std::string_view bytes) {
   constexpr std::size_t kPiece = 256 * 1024;  // each piece within the write timeout, so that slow but alive is fine
@@ -108,30 +86,6 @@ asio::awaitable<bool> write_bytes(Connection& connection, std::string_view bytes
   co_return !failed;
 }
 
-struct ByteRange {
-  std::uint64_t first = 0, size = 0;
-};
-
-/// "bytes=a-b", "bytes=a-", "bytes=-n"; nullopt for anything else (then the whole file is sent), size 0 if it cannot be satisfied.
-std::optional<ByteRange> requested_range(std::string_view text, std::uint64_t total) {
-  constexpr std::string_view kUnit = "bytes=";
-  if (!text.starts_with(kUnit) || text.find(',') != std::string_view::npos) return std::nullopt;
-  text.remove_prefix(kUnit.size());
-  const std::size_t dash = text.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  const auto number = [](std::string_view digits) -> std::optional<std::uint64_t> {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return error == std::errc() && end == digits.data() + digits.size() ? std::optional(value) : std::nullopt;
-  };
-  const auto first = number(text.substr(0, dash));
-  const auto last = number(text.substr(dash + 1));
-  if (!first && !last) return std::nullopt;
-  if (!first) return ByteRange{total - std::min(*last, total), std::min(*last, total)};
-  if (*first >= total || (last && *last < *first)) return ByteRange{*first, 0};
-  return ByteRange{*first, last ? std::min(*last + 1, total) - *first : total - *first};
-}
-
 asio::awaitable<bool> write_file(Connection& connection, const Request& request, Answer& out) {
   const FileBody body = std::get<FileBody>(out.response.body);
   const FileDescriptor file(::open(body.path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -144,6 +98,11 @@ asio::awaitable<bool> write_file(Connection& connection, const Request& request,
   const auto on_disk = static_cast<std::uint64_t>(::lseek(file.get(), 0, SEEK_END));
   const std::uint64_t begin = std::min(body.offset, on_disk);
   const std::uint64_t total = std::min(body.length.value_or(on_disk), on_disk - begin);
+  const auto etag = out.response.headers.find("ETag");
+  if (etag != out.response.headers.end() && names_etag(request.header("If-None-Match").value_or(""), etag->second)) {
+    out.response.status = 304;
+    co_return co_await write_bytes(connection, header_text(out.response, std::nullopt, out.keep_alive));
+  }
   ByteRange range{0, total};
   out.response.headers["Accept-Ranges"] = "bytes";
   const auto wanted = requested_range(request.header("Range").value_or(""), total);
@@ -250,17 +209,6 @@ Request to_request(const Connection& connection, const Parser& parser) {
     start = end + 1;
   }
   return request;
-}
-
-Response not_routed(const RouteTable::Match& match, const Request& request) {
-  if (match.allowed.empty()) return problem_response(Error(ErrorCode::kNotFound, "no such address: " + request.path + "; GET /openapi.json lists them"), request.request_id);
-  Response response = refusal(405, "method_not_allowed", std::string(to_string(request.method)) + " is not possible on " + request.path);
-  std::string allowed;
-  for (const Method method : match.allowed) {
-    allowed += (allowed.empty() ? "" : ", ") + std::string(to_string(method)) + (method == Method::kGet ? ", HEAD" : "");
-  }
-  response.headers["Allow"] = allowed;
-  return response;
 }
 
 Response read_failure(const Connection& connection, error_code failed) {

@@ -53,6 +53,19 @@ TEST(HttpClient, AsksForPartsOfAFile) {
   EXPECT_EQ(client.get("/f", {{"Range", "lines=1-2"}}).body, "0123456789");
 }
 
+TEST(HttpClient, IsNotSentAFileAgainThatItHas) {
+  const platform::TemporaryFolder folder;
+  platform::write_file_atomically(folder.path() / "f", "0123456789");
+  platform::RouteTable table;
+  table.add({Method::kGet, "/f", "A file", "", [&](const Request&) { return platform::file_response(folder.path() / "f", "text/plain", "v7"); }});
+  support::HttpFixture fixture(std::move(table));
+  auto client = fixture.client();
+  const platform::HttpResponse same = client.get("/f", {{"If-None-Match", "\"v6\", \"v7\""}});
+  EXPECT_EQ(same.status, 304);
+  EXPECT_EQ(same.body, "");
+  EXPECT_EQ(client.get("/f", {{"If-None-Match", "\"v70\""}}).body, "0123456789");
+}
+
 TEST(HttpClient, TriesAgainWhenTheServerIsBusy) {
   std::atomic<int> calls{0};
   platform::RouteTable table;
