@@ -16,6 +16,7 @@ int deploy_command(const std::vector<std::string>& arguments);
 int ingest_command(const std::vector<std::string>& arguments);
 int models_command(const std::vector<std::string>& arguments);
 int run_command(const std::vector<std::string>& arguments);
+int predict_command(const std::vector<std::string>& arguments);
 int runs_command(const std::vector<std::string>& arguments);
 int sources_command(const std::vector<std::string>& arguments);
 int token_command(const std::vector<std::string>& arguments);
