@@ -123,7 +123,7 @@ class RunRoutes {
     saved.project = run.project;
     saved.name = workflow.name;
     saved.content_hash = workflow.content_hash;
-    services_.runs.save_workflow(saved);  // so that the run's text can always be shown
+    keep_text_of_run(services_.runs, saved);
     const platform::RunId id = platform::start_run(services_.runs, std::move(run)).id;
     Response response = platform::json_response(to_json(found(id)), 201);
     response.headers["Location"] = "/api/v1/runs/" + id.str();
@@ -178,7 +178,8 @@ class RunRoutes {
     const json::object body = request.json_object();
     platform::refuse_unknown_keys(body, {"step"}, "");
     const Run run = require_run(request);
-    return changed(platform::retry_run(services_.runs, run.id, platform::string_or(body, "step", first_failed(run), ""), request.identity.name));
+    const std::string from = body.contains("step") ? platform::require_string(body, "step", "") : first_failed(run);
+    return changed(platform::retry_run(services_.runs, run.id, from, request.identity.name));
   }
 
   Response approve(const Request& request) const { return decide(request, true); }

@@ -35,8 +35,10 @@ json::object to_json(const workflows::WorkflowInput& input) {
   return made;
 }
 
-json::object summary(const SavedWorkflow& saved, const Workflow& workflow) {
-  json::object made{{"name", saved.name}, {"description", workflow.description}, {"content_hash", saved.content_hash}, {"ready", saved.saved_by == kProgram}, {"saved_by", saved.saved_by}};
+// `workflow`: nullptr for a text that this program no longer takes.
+json::object summary(const SavedWorkflow& saved, const Workflow* workflow) {
+  json::object made{{"name", saved.name}, {"description", workflow == nullptr ? "" : workflow->description}, {"content_hash", saved.content_hash}, {"ready", saved.saved_by == kProgram}, {"saved_by", saved.saved_by}};
+  made["valid"] = workflow != nullptr;
   made["saved_at"] = saved.saved_at == platform::Time{} ? json::value() : json::value(platform::format_time(saved.saved_at));
   return made;
 }
@@ -77,16 +79,25 @@ class WorkflowRoutes {
       if (saved.saved_by != kProgram) named.insert_or_assign(saved.name, std::move(saved));
     }
     json::array items;
-    for (const auto& [name, saved] : named) items.push_back(summary(saved, parsed(saved)));
+    for (const auto& [name, saved] : named) {
+      std::vector<platform::Mistake> mistakes;
+      const auto workflow = parsed(saved, mistakes);
+      items.push_back(summary(saved, workflow ? &*workflow : nullptr));
+    }
     return platform::json_response(json::object{{"items", std::move(items)}});
   }
 
   Response show(const Request& request) const {
-    const auto saved = named_workflow(services_.runs, project_of(request), request.param("name"));
+    const std::string hash = request.query_or("content_hash", "");
+    const auto saved = hash.empty() ? named_workflow(services_.runs, project_of(request), request.param("name")) : services_.runs.find_workflow(project_of(request), request.param("name"), hash);
     if (!saved) throw Error(ErrorCode::kNotFound, "there is no workflow '" + request.param("name") + "'; GET /api/v1/workflows lists them", "name");
-    const Workflow workflow = parsed(*saved);
-    json::object body = summary(*saved, workflow);
-    for (auto& [key, value] : web::to_json(workflow)) body[key] = value;
+    std::vector<platform::Mistake> mistakes;
+    const auto workflow = parsed(*saved, mistakes);
+    json::object body = summary(*saved, workflow ? &*workflow : nullptr);
+    if (workflow) {
+      for (auto& [key, value] : web::to_json(*workflow)) body[key] = value;
+    }
+    body["mistakes"] = to_json(mistakes);
     body["text"] = saved->text;
     return platform::json_response(body);
   }
@@ -101,7 +112,7 @@ class WorkflowRoutes {
     saved.saved_by = request.identity.name;
     services_.runs.save_workflow(saved);
     const auto kept = services_.runs.find_workflow(saved.project, saved.name);
-    return platform::json_response(summary(kept.value_or(saved), workflow), 201);
+    return platform::json_response(summary(kept.value_or(saved), &workflow), 201);
   }
 
   Response validate(const Request& request) const {
@@ -113,7 +124,10 @@ class WorkflowRoutes {
   }
 
  private:
-  static Workflow parsed(const SavedWorkflow& saved) { return workflows::workflow_from_text(saved.text, saved.name, workflows::step_kinds()); }
+  // An older program may have kept what this one finds mistakes in; it is shown with them.
+  static std::optional<Workflow> parsed(const SavedWorkflow& saved, std::vector<platform::Mistake>& mistakes) {
+    return workflows::parse_workflow(saved.text, saved.name, workflows::step_kinds(), mistakes);
+  }
 
   WorkflowServices services_;
 };
@@ -140,13 +154,21 @@ std::optional<SavedWorkflow> named_workflow(platform::RunStore& runs, const std:
   return saved;
 }
 
+void keep_text_of_run(platform::RunStore& runs, const SavedWorkflow& text) {
+  if (runs.find_workflow(text.project, text.name, text.content_hash)) return;
+  const auto meant = named_workflow(runs, text.project, text.name);
+  runs.save_workflow(text);
+  if (meant) runs.save_workflow(*meant);
+}
+
 void add_workflow_routes(platform::RouteTable& table, WorkflowServices services) {
   const auto routes = std::make_shared<const WorkflowRoutes>(services);  // shared by the handlers, which outlive this call
   const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
   const std::string all = "/api/v1/workflows";
   table.add({Method::kGet, all, "Lists workflows by name: those saved and those that come with the program", "workflows.read", bind(&WorkflowRoutes::list)});
   table.add({Method::kPost, all, "Keeps a workflow's YAML under the name it gives itself", "workflows.write", bind(&WorkflowRoutes::save)});
-  table.add({Method::kGet, all + "/{name}", "Shows a workflow: its text, inputs and steps", "workflows.read", bind(&WorkflowRoutes::show)});
+  table.add({.method = Method::kGet, .pattern = all + "/{name}", .summary = "Shows a workflow: its text, inputs and steps", .permission = "workflows.read", .handler = bind(&WorkflowRoutes::show),
+             .query = {{"content_hash", "the text of a run, by its workflow_hash"}}});
   table.add({Method::kPost, all + "/validate", "Names every mistake of a workflow's YAML with line and column; keeps nothing", "workflows.read", bind(&WorkflowRoutes::validate)});
 }
 

@@ -1,0 +1,131 @@
+#include "web/api/workflows.h"
+
+#include "tests/web/api_fixture.h"
+#include "workflows/definitions.h"
+#include "workflows/steps.h"
+
+namespace {
+
+namespace json = platform::json;
+using platform::Role;
+
+const std::string kAll = "/api/v1/workflows";
+
+std::string flow(const std::string& name, const std::string& description) {
+  return "name: " + name + "\ndescription: " + description + "\ninputs:\n  rows: {type: integer, default: 3, minimum: 1, maximum: 9}\nsteps:\n  ok: {uses: approval, with: {role: engineer}}\n";
+}
+
+class WorkflowApiDb : public tests::ApiFixture {
+ protected:
+  void SetUp() override {
+    ApiFixture::SetUp();
+    runs_ = std::make_unique<platform::RunStore>(database());
+    platform::RouteTable routes;
+    web::add_workflow_routes(routes, {*runs_});
+    serve(std::move(routes));
+    engineer_ = std::make_unique<platform::HttpClient>(client(Role::kEngineer));
+  }
+  void TearDown() override {
+    engineer_.reset();  // a stopping server waits for open connections
+    ApiFixture::TearDown();
+  }
+  json::object listed(const std::string& name) {
+    const json::value answer = engineer_->get(kAll).checked().json();
+    for (const json::value& item : answer.at("items").as_array()) {
+      if (item.at("name") == json::value(name)) return item.as_object();
+    }
+    return {};
+  }
+  json::value shown(const std::string& name) { return engineer_->get(kAll + "/" + name).checked().json(); }
+  platform::SavedWorkflow text_of_run(const std::string& name, const std::string& text, const std::string& by) {
+    return {"default", name, workflows::workflow_from_text(text, name, workflows::step_kinds()).content_hash, text, by, {}};
+  }
+
+  std::unique_ptr<platform::RunStore> runs_;
+  std::unique_ptr<platform::HttpClient> engineer_;
+};
+
+TEST_F(WorkflowApiDb, ListsTheReadyOnesAndShowsTheirTextInputsAndSteps) {
+  const json::value answer = engineer_->get(kAll).checked().json();
+  EXPECT_EQ(answer.at("items").as_array().size(), workflows::shipped_definition_names().size());
+  for (const json::value& item : answer.at("items").as_array()) {
+    EXPECT_EQ(item.at("ready"), json::value(true));
+    EXPECT_EQ(item.at("valid"), json::value(true)) << json::serialize(item);
+    EXPECT_TRUE(item.at("saved_at").is_null());
+  }
+  const json::value one = shown("adapt-table");
+  EXPECT_EQ(one.at("text"), json::value(*workflows::shipped_definition("adapt-table")));
+  EXPECT_EQ(one.at("inputs").at(0).at("name"), "source");
+  EXPECT_EQ(one.at("inputs").at(0).at("required"), json::value(true));
+  EXPECT_EQ(one.at("inputs").at(2).at("default"), "my-table");
+  EXPECT_EQ(one.at("order").at(0), "data");
+  EXPECT_EQ(one.at("steps").at(0).at("uses"), "dataset.snapshot");
+  EXPECT_EQ(engineer_->get(kAll + "/adapt-tabel").status, 404);
+}
+
+TEST_F(WorkflowApiDb, AWorkflowThatWasSavedWinsOverTheReadyOneOfItsName) {
+  const auto saved = engineer_->post(kAll, flow("adapt-table", "our own"), "application/yaml").checked();
+  EXPECT_EQ(saved.status, 201);
+  EXPECT_EQ(saved.json().at("saved_by"), "engineer");
+  EXPECT_TRUE(saved.json().at("saved_at").is_string());
+  EXPECT_EQ(listed("adapt-table").at("description"), "our own");
+  EXPECT_EQ(listed("adapt-table").at("ready"), json::value(false));
+  const json::value one = shown("adapt-table");
+  EXPECT_EQ(one.at("text"), json::value(flow("adapt-table", "our own")));
+  EXPECT_EQ(one.at("inputs").at(0).at("maximum"), json::value(9.0));
+  engineer_->post(kAll, json::serialize(json::object{{"text", flow("adapt-table", "better")}})).checked();
+  EXPECT_EQ(listed("adapt-table").at("description"), "better") << "the one saved last counts";
+  engineer_->post(kAll, flow("adapt-table", "our own"), "application/yaml").checked();
+  EXPECT_EQ(listed("adapt-table").at("description"), "our own") << "also when it is an older text saved again";
+}
+
+TEST_F(WorkflowApiDb, ATextThatARunKeptHidesNeitherTheReadyOneNorTheOneThatWasSaved) {
+  const std::string trial = flow("adapt-table", "a trial");
+  web::keep_text_of_run(*runs_, text_of_run("adapt-table", trial, "engineer"));
+  EXPECT_EQ(listed("adapt-table").at("ready"), json::value(true));
+  EXPECT_EQ(shown("adapt-table").at("saved_by"), "anneal");
+  engineer_->post(kAll, flow("adapt-table", "our own"), "application/yaml").checked();
+  web::keep_text_of_run(*runs_, text_of_run("adapt-table", trial, "engineer"));
+  web::keep_text_of_run(*runs_, text_of_run("adapt-table", flow("adapt-table", "another trial"), "engineer"));
+  EXPECT_EQ(shown("adapt-table").at("description"), "our own");
+  const std::string hash = text_of_run("adapt-table", trial, "").content_hash;
+  EXPECT_EQ(engineer_->get(kAll + "/adapt-table?content_hash=" + hash).checked().json().at("text"), json::value(trial)) << "the run's text can still be shown";
+  web::keep_text_of_run(*runs_, text_of_run("new-one", flow("new-one", "first"), "engineer"));
+  EXPECT_EQ(shown("new-one").at("description"), "first") << "a name that was free";
+}
+
+TEST_F(WorkflowApiDb, EveryMistakeIsNamedWithLineAndColumnAndNothingIsKept) {
+  const std::string broken = "name: x\nsteps:\n  a: {uses: dataset.snapshot, wiht: {}}\n  b: {uses: model.gatee, needs: [c]}\n";
+  const json::value verdict = engineer_->post(kAll + "/validate", broken, "application/yaml").checked().json();
+  EXPECT_EQ(verdict.at("valid"), json::value(false));
+  const json::array& mistakes = verdict.at("mistakes").as_array();
+  ASSERT_GE(mistakes.size(), 3u) << json::serialize(verdict);
+  EXPECT_EQ(mistakes[0].at("line"), json::value(3));
+  EXPECT_EQ(mistakes[0].at("column"), json::value(31));
+  EXPECT_NE(std::string(mistakes[0].at("message").as_string()).find("did you mean 'with'?"), std::string::npos) << json::serialize(verdict);
+  const auto refused = engineer_->post(kAll, broken, "application/yaml");
+  EXPECT_EQ(refused.status, 400);
+  for (const char* place : {"3:31", "4:13"}) EXPECT_NE(refused.body.find(place), std::string::npos) << place << " in " << refused.body;
+  EXPECT_EQ(engineer_->get(kAll + "/x").status, 404);
+  const json::value whole = engineer_->post(kAll + "/validate", json::serialize(json::object{{"text", flow("x", "y")}})).checked().json();
+  EXPECT_EQ(whole.at("valid"), json::value(true));
+  EXPECT_EQ(whole.at("workflow").at("name"), "x");
+  EXPECT_EQ(engineer_->get(kAll + "/x").status, 404) << "validate keeps nothing";
+}
+
+TEST_F(WorkflowApiDb, ATextOfAnOlderProgramThatIsNoLongerTakenIsListedWithItsMistakes) {
+  runs_->save_workflow({"default", "old", "sha256:1", "name: old\nsteps:\n  a: {uses: forgotten}\n", "lee", {}});
+  EXPECT_EQ(listed("old").at("valid"), json::value(false));
+  EXPECT_EQ(shown("old").at("mistakes").at(0).at("line"), json::value(3));
+}
+
+TEST_F(WorkflowApiDb, AViewerReadsAndValidatesButSavesNothing) {
+  auto viewer = client(Role::kViewer);
+  EXPECT_EQ(viewer.get(kAll).status, 200);
+  EXPECT_EQ(viewer.post(kAll + "/validate", flow("x", "y"), "application/yaml").status, 200);
+  EXPECT_EQ(viewer.post(kAll, flow("x", "y"), "application/yaml").status, 403);
+  EXPECT_EQ(engineer_->post(kAll, R"({"txt":"name: x"})").status, 400);
+  EXPECT_EQ(client_with("").get(kAll).status, 401);
+}
+
+}  // namespace
