@@ -63,10 +63,10 @@ void Agent::speak() {
     const PollAnswer answer = peer_.poll();
     if (answer.deployment && updater_.state() == AgentState::kIdle) updater_.offer(peer_.fetch_offer(*answer.deployment));
     metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 1);
-    if (std::exchange(silent_server_, false)) log_.info("the server is reachable again");
+    if (std::exchange(silent_server_, false)) log_.info("the server answers again");
   } catch (const std::exception& failure) {
     metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 0);
-    if (!std::exchange(silent_server_, true)) log_.warning("the server is not reachable; answering goes on", {{"reason", failure.what()}});
+    if (!std::exchange(silent_server_, true)) log_.warning("nothing comes from the server; answering goes on", {{"reason", failure.what()}});
   }
 }
 
