@@ -112,6 +112,8 @@ TEST_F(RunApiDb, StartsAWorkflowByItsTextAndByItsName) {
   EXPECT_EQ(engineer_->get("/api/v1/workflows/robot-navigation").checked().json().at("ready"), json::value(true)) << "a run of it makes no copy that would hide it";
   engineer_->post(kRuns, R"({"workflow":"snap","inputs":{"source":"line-3","rows":"32"}})").checked();
   EXPECT_EQ(engineer_->get(kRuns + "?limit=1").checked().json().at("items").at(0).at("inputs").at("rows"), json::value(32)) << "a form's text becomes a number";
+  const json::value texts = engineer_->post(kRuns, R"({"workflow":"adapt-table","inputs":{"source":"line-3","target":"1.10"}})").checked().json();
+  EXPECT_EQ(texts.at("inputs").at("target"), "1.10") << "and a text stays one";
 }
 
 TEST_F(RunApiDb, WhatDoesNotFitIsRefusedAndNothingStarts) {

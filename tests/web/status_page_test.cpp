@@ -77,7 +77,7 @@ TEST_F(StatusPageEndToEnd, ListsSourcesRunsAndTheLossInTheLanguageOfThePerson) {
   sign_in(browser, server_->token());
   ASSERT_TRUE(browser.becomes("document.querySelectorAll('section').length === 4")) << page(browser);
   EXPECT_EQ(headings(browser), "Sources|Runs|Models|Agents");
-  for (const char* shown : {"line-3", "rest_push", "robot-navigation", "failed", "Loss of the latest run: 0.3250 (400)", "<b>and</b>", "Nothing here yet."}) {
+  for (const char* shown : {"line-3", "rest_push", "robot-navigation", "failed", "robot-navigation, tune – Loss 1.3000 → 0.3250 (400)", "<b>and</b>", "Nothing here yet."}) {
     EXPECT_NE(page(browser).find(shown), std::string::npos) << shown << " in " << page(browser);
   }
   EXPECT_EQ(browser.evaluate("document.querySelector('svg polyline').points.numberOfItems"), json::value(40));
@@ -94,10 +94,12 @@ TEST_F(StatusPageEndToEnd, SpeaksKoreanToAKoreanBrowserAndFitsItsWindow) {
   ASSERT_TRUE(browser.becomes("document.querySelectorAll('section').length === 4")) << page(browser);
   EXPECT_EQ(headings(browser), "데이터 소스|실행|모델|에이전트");
   EXPECT_EQ(browser.text("document.documentElement.lang"), "ko");
-  EXPECT_NE(page(browser).find("최근 실행의 손실: 0.3250 (400)"), std::string::npos) << page(browser);
+  EXPECT_NE(page(browser).find("손실 1.3000 → 0.3250 (400)"), std::string::npos) << page(browser);
+  EXPECT_NE(page(browser).find("실패"), std::string::npos) << page(browser);
   for (const char* width : {"1280", "760", "390"}) {
     browser.call("Emulation.setDeviceMetricsOverride", {{"width", std::atoi(width)}, {"height", 900}, {"deviceScaleFactor", 1}, {"mobile", false}});
     EXPECT_TRUE(browser.becomes("document.documentElement.scrollWidth <= document.documentElement.clientWidth", std::chrono::seconds(5))) << "the page is wider than a window of " << width;
+    EXPECT_TRUE(browser.becomes("[...document.querySelectorAll('section')].every(s => s.scrollWidth <= s.clientWidth)", std::chrono::seconds(5))) << "a card is wider than itself at " << width;
   }
 }
 

@@ -80,7 +80,7 @@ std::string text_of(const std::string& name) {
 
 int start_and_follow(const platform::CommandLine& line, const std::string& text, bool detach) {
   ServerConnection server(line);
-  const json::object run = server.post("/runs", {{"text", text}, {"inputs", settings_from(line.all("set"), "--set")}});
+  const json::object run = server.post("/runs", {{"text", text}, {"inputs", inputs_from(line.all("set"), "--set")}});
   if (detach) return std::printf("%s\n", cell(run, "id").c_str()), 0;
   if (!server.json_wanted()) std::printf("run %s of %s on %s\n", cell(run, "id").c_str(), cell(run, "workflow").c_str(), server.address().c_str());
   std::fflush(stdout);
@@ -107,7 +107,7 @@ int run_command(const std::vector<std::string>& arguments) {
   if (!line.read(arguments)) return 0;
   const std::string text = text_of(line.text("FILE"));
   const workflows::Workflow workflow = workflows::workflow_from_text(text, line.text("FILE"), workflows::step_kinds());
-  workflows::settle_inputs(workflow, settings_from(line.all("set"), "--set"));  // mistakes are told before anything starts
+  workflows::settle_inputs(workflow, inputs_from(line.all("set"), "--set"));  // mistakes are told before anything starts
   const bool running = has_server(line);
   if (!running && line.has("detach")) throw Error(ErrorCode::kInvalidInput, "--detach needs a server that goes on; start one with anneal serve");
   std::optional<OwnServer> own;

@@ -39,7 +39,7 @@ int list(ServerConnection& server, const CommandLine& line) {
 }
 
 int start(ServerConnection& server, const CommandLine& line) {
-  const json::object run = server.post("/runs", {{"workflow", line.text("WORKFLOW")}, {"inputs", settings_from(line.all("set"), "--set")}});
+  const json::object run = server.post("/runs", {{"workflow", line.text("WORKFLOW")}, {"inputs", inputs_from(line.all("set"), "--set")}});
   if (!line.has("follow")) return show_answer(server, run);
   const json::object last = follow_run(server, cell(run, "id"));
   show_answer(server, last);
