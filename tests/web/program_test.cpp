@@ -88,6 +88,19 @@ TEST_F(ClientEndToEnd, WorkflowsAreListedShownSavedAndRun) {
   EXPECT_EQ(here({"runs", "cancel", id}).exit_code, 2) << "it is over";
 }
 
+TEST_F(ClientEndToEnd, WhatIsNotThereYetIsSaidWithTheNextStep) {
+  EXPECT_SAYS(here({"models", "list"}), "No model");
+  EXPECT_SAYS(here({"datasets", "list"}), "No dataset yet");
+  EXPECT_SAYS(here({"agents", "list"}), "anneal-agent");
+  for (const std::vector<std::string>& asked : {std::vector<std::string>{"models", "show", "nobody", "1"}, {"runs", "show", "01a20c66"}, {"workflows", "show", "nobody"}, {"agents", "show", "nobody"}}) {
+    const auto answer = here(asked);
+    EXPECT_EQ(answer.exit_code, 2) << asked[0] << answer.text;
+    EXPECT_SAYS(answer, asked[0] == "runs" ? "01a20c66" : "nobody");
+  }
+  const auto listed = here({"models", "list", "--json"});
+  EXPECT_EQ(json::parse(listed.text), json::value({{"items", json::array()}}));
+}
+
 TEST_F(ClientEndToEnd, ATokenWorksUntilItIsRevoked) {
   EXPECT_EQ(here({"token", "create", "mes-7", "--role", "operater"}).exit_code, 2);
   const auto made = here({"token", "create", "mes-7", "--role", "operator", "--json"});
@@ -140,6 +153,22 @@ TEST(ClientAloneEndToEnd, AMistypedWordIsAnsweredWithTheNearestOne) {
   EXPECT_EQ(anneal({"runs", "start"}).exit_code, 2) << "a missing argument";
   EXPECT_EQ(anneal({"help"}).exit_code, 0);
   EXPECT_EQ(anneal({"runs", "retry", "--help"}).exit_code, 0);
+}
+
+TEST(ClientAloneEndToEnd, CompletionKnowsEveryCommandAndAsksTheOthersForTheirOptions) {
+  const std::string help = anneal({"help"}).text;
+  const auto offered = [](const std::string& words) {
+    const std::string script = "export PATH=\"${0%/*}:$PATH\"; source <(anneal completion); COMP_WORDS=(anneal " + words + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _anneal; echo \"${COMPREPLY[*]}\"";
+    return platform::run_command({"/bin/bash", "-c", script, program("anneal")}).text;
+  };
+  const std::string all = offered("''");
+  for (const char* name : {"serve", "worker", "train", "ingest", "validate", "plan", "run", "runs", "workflows", "token", "completion"}) {
+    EXPECT_NE((" " + all).find(std::string(" ") + name + " "), std::string::npos) << name << " in " << all;
+    EXPECT_NE(help.find(std::string("  ") + name + " "), std::string::npos) << name << " in " << help;
+  }
+  EXPECT_EQ(offered("serve --work"), "--worker-threads\n");
+  EXPECT_EQ(offered("plan --"), "--set\n");
+  EXPECT_EQ(offered("sources create line-3 --conn"), "--connector\n");
 }
 
 TEST(ClientAloneEndToEnd, WithoutAServerItSaysWhatToDo) {

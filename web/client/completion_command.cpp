@@ -49,6 +49,9 @@ std::string bash_completion(const std::vector<std::string>& commands) {
          "  local words=\"\"\n"
          "  case \"$1\" in\n" +
          branches() +
+         "    *\" \"*) ;;\n"
+         // The commands that speak to no server say their options themselves.
+         "    *) words=\"$(anneal \"$1\" --help 2>/dev/null | grep -oE -- '(^| )--[a-z][a-z-]*' | tr -d ' ' | sort -u | tr '\\n' ' ')\";;\n"
          "  esac\n"
          "  echo \"$words\"\n"
          "}\n"
