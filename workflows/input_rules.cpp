@@ -69,7 +69,7 @@ json::object settle_inputs(const Workflow& workflow, const json::object& given) 
     names.push_back(input.name);
     const json::value* value = given.if_contains(input.name);
     if (value == nullptr && !input.fallback) {
-      add("input '" + input.name + "' is missing (" + input.type + "); give it with --input " + input.name + "=VALUE");
+      add("input '" + input.name + "' is missing (" + input.type + "); give it with --set " + input.name + "=VALUE");
       continue;
     }
     settled[input.name] = typed(input, value != nullptr ? *value : *input.fallback);

@@ -266,6 +266,7 @@ asio::awaitable<bool> serve_request(std::shared_ptr<Connection> connection) {
   parser.body_limit(boost::none);
   error_code failed;
   connection->busy = false;
+  if (core.stopping) co_return false;  // stop() found the connection busy with its last answer
   if (connection->buffer.size() == 0) {
     connection->deadline(core.options.idle_timeout);
     const std::size_t got = co_await connection->socket.async_read_some(connection->buffer.prepare(8192), asio::redirect_error(asio::use_awaitable, failed));
