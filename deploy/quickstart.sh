@@ -41,12 +41,13 @@ pids() { echo "$data/quickstart-processes"; }
 stop_all() {
   [ -f "$(pids)" ] || return 0
   while read -r name pid; do
-    case "$(readlink "/proc/$pid/exe" 2>/dev/null || true)" in
-      */anneal|*/anneal-agent|*/anneal\ \(deleted\)|*/anneal-agent\ \(deleted\)) kill "$pid" 2>/dev/null || true ;;
+    # The pid may be another program's by now; the program's file may have been built anew.
+    case "$(tr '\0' '\n' < "/proc/$pid/cmdline" 2>/dev/null | head -1)" in
+      */anneal|*/anneal-agent) kill "$pid" 2>/dev/null || true ;;
       *) continue ;;
     esac
     for _ in $(seq 300); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-    kill -0 "$pid" 2>/dev/null && echo "quickstart: $name (process $pid) does not stop" >&2
+    if kill -0 "$pid" 2>/dev/null; then echo "quickstart: $name (process $pid) does not stop" >&2; fi
   done < <(tac "$(pids)")
   rm -f "$(pids)"
 }
