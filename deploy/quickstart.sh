@@ -128,7 +128,7 @@ if [ -z "$table" ]; then
   wait_for 60 "the machine's history" has_history
   done_stage
   next_stage "adapting anneal-nano: dataset, training, scores, gate, registry"
-  run=$(start_run tool-failure --set source=mill --set to=line=3 --set soak=0s --set at_least=0.3 --set max_steps=300)
+  run=$(start_run tool-failure --set source=mill --set to=line=3 --set soak=0s --set at_least=0.3 --set max_steps=200)
   anneal runs follow "$run"
   done_stage
   next_stage "bringing the model to the agent"
