@@ -80,6 +80,7 @@ struct Case {
   std::string name;
   std::function<std::unique_ptr<Plant>()> make;
 };
+void PrintTo(const Case& each, std::ostream* out) { *out << each.name; }
 
 class ConnectorContract : public ::testing::TestWithParam<Case> {
  protected:
