@@ -1,5 +1,9 @@
 #include "workflows/definitions.h"
 
+#include "platform/base/did_you_mean.h"
+#include "platform/base/error.h"
+#include "platform/base/file.h"
+
 namespace workflows {
 
 extern const std::vector<std::pair<std::string_view, std::string_view>> kShippedDefinitions;
@@ -15,6 +19,15 @@ const std::string_view* shipped_definition(std::string_view name) {
     if (known == name) return &text;
   }
   return nullptr;
+}
+
+std::string workflow_text(const std::string& name_or_file) {
+  constexpr std::size_t kLargestText = std::size_t{1} << 20;
+  if (const std::string_view* ready = shipped_definition(name_or_file)) return std::string(*ready);  // no ready name ends in .yaml
+  if (!std::filesystem::exists(name_or_file)) {
+    throw platform::Error(platform::ErrorCode::kNotFound, "there is neither a file nor a ready workflow '" + name_or_file + "'" + platform::did_you_mean(name_or_file, shipped_definition_names()));
+  }
+  return platform::read_file(name_or_file, kLargestText);
 }
 
 platform::Run new_run(const Workflow& workflow, const platform::json::object& given, const std::string& project, const std::string& started_by) {

@@ -1,4 +1,4 @@
-// The ready workflows (workflows/definitions/*.yaml, compiled in) and the run that a workflow becomes. Pure; any thread.
+// The ready workflows (workflows/definitions/*.yaml, compiled in) and the run that a workflow becomes. Pure but for workflow_text, which may read a file; any thread.
 #pragma once
 
 #include <string>
@@ -14,6 +14,9 @@ namespace workflows {
 std::vector<std::string> shipped_definition_names();
 /// The YAML of a ready workflow; nullptr if there is none.
 const std::string_view* shipped_definition(std::string_view name);
+/// The YAML that a person means on the command line: the ready workflow of that name, else the file. Throws kNotFound
+/// naming the nearest ready workflow, else as read_file does.
+std::string workflow_text(const std::string& name_or_file);
 
 /// A run of the workflow that has not begun, for platform::start_run. `given` are the inputs as they came.
 /// Throws kInvalidInput naming every missing, unknown or unfit input.

@@ -1,14 +1,11 @@
 // `anneal run`: one workflow from a file, start to end. Where no server runs on the data folder it starts one for as long as
 // the run takes, so that there is one way of running steps and not two.
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <optional>
 #include <thread>
 
 #include "platform/base/data_folder.h"
-#include "platform/base/file.h"
 #include "platform/base/process.h"
 #include "web/client/commands.h"
 #include "web/client/run_view.h"
@@ -26,7 +23,6 @@ using platform::ErrorCode;
 
 namespace {
 
-constexpr std::size_t kLargestText = std::size_t{1} << 20;
 constexpr std::chrono::seconds kStartLimit{90};
 
 /// True if a server was named, or answers on the data folder.
@@ -71,13 +67,6 @@ class OwnServer {
   std::optional<platform::Process> process_;
 };
 
-std::string text_of(const std::string& name) {
-  if (name.find('/') == std::string::npos && !name.ends_with(".yaml") && !name.ends_with(".yml")) {
-    if (const std::string_view* ready = workflows::shipped_definition(name)) return std::string(*ready);
-  }
-  return platform::read_file(name, kLargestText);
-}
-
 int start_and_follow(const platform::CommandLine& line, const std::string& text, bool detach) {
   ServerConnection server(line);
   const json::object run = server.post("/runs", {{"text", text}, {"inputs", inputs_from(line.all("set"), "--set")}});
@@ -105,7 +94,7 @@ int run_command(const std::vector<std::string>& arguments) {
   line.option("token-file", "FILE", "file with the access token; default $ANNEAL_TOKEN, else the data folder's");
   line.option("threads", "N", "compute threads, where a server has to be started");
   if (!line.read(arguments)) return 0;
-  const std::string text = text_of(line.text("FILE"));
+  const std::string text = workflows::workflow_text(line.text("FILE"));
   const workflows::Workflow workflow = workflows::workflow_from_text(text, line.text("FILE"), workflows::step_kinds());
   workflows::settle_inputs(workflow, inputs_from(line.all("set"), "--set"));  // mistakes are told before anything starts
   const bool running = has_server(line);

@@ -1,10 +1,7 @@
 // `anneal validate` and `anneal plan`: what is wrong with a workflow file, and what it would do. Nothing is started.
-#include <unistd.h>
-
 #include <cstdio>
 
 #include "platform/base/command_line.h"
-#include "platform/base/file.h"
 #include "workflows/commands/commands.h"
 #include "workflows/definitions.h"
 #include "workflows/steps.h"
@@ -16,21 +13,12 @@ namespace json = platform::json;
 
 namespace {
 
-constexpr std::size_t kLargestText = std::size_t{1} << 20;
-
-std::string text_of(const std::string& file) {
-  if (file.find('.') == std::string::npos) {
-    if (const std::string_view* ready = shipped_definition(file)) return std::string(*ready);
-  }
-  return platform::read_file(file, kLargestText);
-}
-
 json::object as_json(const platform::Mistake& mistake) { return {{"file", mistake.file}, {"line", mistake.line}, {"column", mistake.column}, {"message", mistake.message}}; }
 
 // True if the file is whole.
 bool check(const std::string& file, bool as_lines_of_json) {
   std::vector<platform::Mistake> mistakes;
-  const auto workflow = parse_workflow(text_of(file), file, step_kinds(), mistakes);
+  const auto workflow = parse_workflow(workflow_text(file), file, step_kinds(), mistakes);
   if (as_lines_of_json) {
     json::array all;
     for (const platform::Mistake& mistake : mistakes) all.push_back(as_json(mistake));
@@ -87,7 +75,7 @@ int plan_command(const std::vector<std::string>& arguments) {
   line.option("set", "KEY=VALUE", "an input of the workflow; may stand several times", {.repeated = true});
   if (!line.read(arguments)) return 0;
   const std::string file = line.text("FILE");
-  const Workflow workflow = workflow_from_text(text_of(file), file, step_kinds());
+  const Workflow workflow = workflow_from_text(workflow_text(file), file, step_kinds());
   const json::object inputs = settle_inputs(workflow, given_inputs(line));
   std::printf("%s: %s\n", workflow.name.c_str(), workflow.description.c_str());
   print_inputs(workflow, inputs);
