@@ -1,7 +1,8 @@
-// Connector: code that speaks one protocol. A configured one is a source. Reading goes on after a cursor that the caller
-// keeps: the caller saves the cursor together with the records of the same batch, so that whatever is killed in between
-// is read again (records carry keys) and nothing is passed over. What a connector knows to be lost it reports as a gap.
-// One connector object belongs to one thread. Every implementation passes tests/connectors/connector_contract_test.cpp.
+// Connector: code that speaks one protocol. A configured one is a source. Reading goes on after a cursor that the
+// caller keeps: the caller saves the cursor together with the records of the same batch, so that whatever is killed in
+// between is read again (records carry keys) and nothing is passed over. What a connector knows to be lost it reports
+// as a gap. One connector object belongs to one thread. Every implementation passes
+// tests/connectors/connector_contract_test.cpp.
 #pragma once
 
 #include <chrono>
@@ -53,8 +54,8 @@ class Connector {
   virtual CheckResult check() = 0;
   /// The same answer for the same source. Throws kUnavailable if it is away.
   virtual std::vector<Stream> discover() = 0;
-  /// Gives batches from after `cursor` (null = from the beginning) until there is nothing more for now. Throws kUnavailable
-  /// if the source is away: what was given out before stays valid.
+  /// Gives batches from after `cursor` (null = from the beginning) until there is nothing more for now. Throws
+  /// kUnavailable if the source is away: what was given out before stays valid.
   virtual void read(const platform::json::value& cursor, const BatchSink& sink) = 0;
 };
 
@@ -65,9 +66,9 @@ std::string secret_from_environment(const std::string& name);
 
 struct SourceConfig {
   std::string name;
-  std::string connector;            // a name of the registry
+  std::string connector;  // a name of the registry
   platform::json::object settings;
-  platform::Profile profile;        // key template and default input; may be empty
+  platform::Profile profile;                 // key template and default input; may be empty
   std::chrono::milliseconds interval{5000};  // between two readings
 };
 

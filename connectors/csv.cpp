@@ -36,7 +36,8 @@ std::vector<CsvRow> sample_rows(std::string_view sample, const CsvDialect& diale
 
 }  // namespace
 
-CsvParser::CsvParser(std::string_view text, CsvDialect dialect, bool whole, std::int64_t first_line) : text_(text), dialect_(dialect), whole_(whole), line_(first_line) {
+CsvParser::CsvParser(std::string_view text, CsvDialect dialect, bool whole, std::int64_t first_line)
+    : text_(text), dialect_(dialect), whole_(whole), line_(first_line) {
   if (text_.substr(0, kByteOrderMark.size()) == kByteOrderMark) at_ = kByteOrderMark.size();
 }
 
@@ -82,7 +83,9 @@ bool CsvParser::read_row(CsvRow& row, std::size_t& at, std::int64_t& lines) cons
         if (!whole_) return false;
       }
     } else {
-      while (at < text_.size() && text_[at] != dialect_.delimiter && !end_of_line(at) && !(blanks && is_blank(text_[at]))) cell += text_[at++];
+      while (at < text_.size() && text_[at] != dialect_.delimiter && !end_of_line(at) &&
+             !(blanks && is_blank(text_[at])))
+        cell += text_[at++];
     }
     const bool ended = at >= text_.size() || end_of_line(at);
     if (!(blanks && ended && cell.empty() && at >= text_.size())) row.cells.push_back(std::move(cell));
@@ -110,7 +113,9 @@ bool CsvParser::next(CsvRow& row) {
     row.end = stop;
     at_ = stop;
     line_ += lines;
-    const bool blank = row.cells.empty() || (row.cells.size() == 1 && row.cells[0].find_first_not_of(" \t") == std::string::npos && row.error.empty());
+    const bool blank =
+        row.cells.empty() ||
+        (row.cells.size() == 1 && row.cells[0].find_first_not_of(" \t") == std::string::npos && row.error.empty());
     if (!blank) return true;
   }
   return false;
@@ -127,7 +132,8 @@ CsvDialect detect_dialect(std::string_view sample) {
     for (const CsvRow& row : rows) equal += row.cells.size() == rows[0].cells.size() ? 1 : 0;
     const double agreement = static_cast<double>(equal) / static_cast<double>(rows.size());
     // Agreement first, then cells; blanks only where nothing else splits the lines.
-    const double score = agreement * 1000 + static_cast<double>(std::min<std::size_t>(rows[0].cells.size(), 500)) - (delimiter == ' ' ? 400 : 0);
+    const double score = agreement * 1000 + static_cast<double>(std::min<std::size_t>(rows[0].cells.size(), 500)) -
+                         (delimiter == ' ' ? 400 : 0);
     if (score > best_score) {
       best_score = score;
       best = dialect;

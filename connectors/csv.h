@@ -1,6 +1,6 @@
-// Tables as text: rows of cells with any delimiter, quoted cells that hold delimiters, quotes and newlines, CR LF or LF,
-// a byte order mark, or columns separated by runs of blanks. The parser never fails: a row that is wrong carries its
-// error and the next row goes on. Pure; any thread.
+// Tables as text: rows of cells with any delimiter, quoted cells that hold delimiters, quotes and newlines, CR LF or
+// LF, a byte order mark, or columns separated by runs of blanks. The parser never fails: a row that is wrong carries
+// its error and the next row goes on. Pure; any thread.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct CsvRow {
   std::int64_t line = 0;  // of the row's first line, from 1
   std::size_t begin = 0;  // byte offsets in the text; end is past the newline
   std::size_t end = 0;
-  std::string error;      // e.g. a quote that never closes
+  std::string error;  // e.g. a quote that never closes
 };
 
 class CsvParser {

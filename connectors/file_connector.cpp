@@ -27,7 +27,9 @@ constexpr std::size_t kHead = 1024;
 class TextFile {
  public:
   explicit TextFile(const std::filesystem::path& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-    if (file_ == nullptr) throw Error(ErrorCode::kUnavailable, "the file cannot be read: " + path.string() + ": " + std::strerror(errno) + "; check the path and its rights");
+    if (file_ == nullptr)
+      throw Error(ErrorCode::kUnavailable, "the file cannot be read: " + path.string() + ": " + std::strerror(errno) +
+                                               "; check the path and its rights");
   }
   ~TextFile() { gzclose(file_); }
   TextFile(const TextFile&) = delete;
@@ -45,10 +47,12 @@ class TextFile {
     std::string bytes(size, '\0');
     std::size_t have = 0;
     while (have < size) {
-      const int got = gzread(file_, bytes.data() + have, static_cast<unsigned>(std::min<std::size_t>(size - have, 1 << 20)));
+      const int got =
+          gzread(file_, bytes.data() + have, static_cast<unsigned>(std::min<std::size_t>(size - have, 1 << 20)));
       if (got < 0) {
         int code = 0;
-        throw Error(ErrorCode::kCorrupt, "the file is damaged: " + path_.string() + ": " + gzerror(file_, &code) + "; copy it again");
+        throw Error(ErrorCode::kCorrupt,
+                    "the file is damaged: " + path_.string() + ": " + gzerror(file_, &code) + "; copy it again");
       }
       if (got == 0) break;
       have += static_cast<std::size_t>(got);
@@ -65,12 +69,12 @@ class TextFile {
 // Where reading of one file stands; kept in the cursor.
 struct FileState {
   std::int64_t offset = 0;
-  std::int64_t line = 1;   // of the next row
-  std::int64_t row = 0;    // rows given out
+  std::int64_t line = 1;        // of the next row
+  std::int64_t row = 0;         // rows given out
   std::int64_t generation = 0;  // how often the file was replaced
   std::int64_t head_size = 0;
-  std::string head;        // hash of the first head_size bytes
-  bool settled = false;    // columns, delimiter and comma are known
+  std::string head;      // hash of the first head_size bytes
+  bool settled = false;  // columns, delimiter and comma are known
   std::vector<std::string> columns;
   std::string delimiter = ",";
   bool decimal_comma = false;
@@ -84,19 +88,30 @@ struct FileState {
     state.generation = platform::int_or(object, "generation", 0, "cursor");
     state.head_size = platform::int_or(object, "head_size", 0, "cursor");
     state.head = platform::string_or(object, "head", "", "cursor");
-    if (const json::value* columns = platform::find(object, "columns")) state.columns = platform::strings_from(*columns, "cursor.columns");
+    if (const json::value* columns = platform::find(object, "columns"))
+      state.columns = platform::strings_from(*columns, "cursor.columns");
     state.settled = platform::bool_or(object, "settled", false, "cursor");
     state.delimiter = platform::string_or(object, "delimiter", ",", "cursor");
     state.decimal_comma = platform::bool_or(object, "decimal_comma", false, "cursor");
     return state;
   }
   json::value to_json() const {
-    return json::object{{"offset", offset}, {"line", line}, {"row", row}, {"generation", generation}, {"head_size", head_size}, {"head", head},
-                        {"settled", settled}, {"columns", platform::to_json(columns)}, {"delimiter", delimiter}, {"decimal_comma", decimal_comma}};
+    return json::object{{"offset", offset},
+                        {"line", line},
+                        {"row", row},
+                        {"generation", generation},
+                        {"head_size", head_size},
+                        {"head", head},
+                        {"settled", settled},
+                        {"columns", platform::to_json(columns)},
+                        {"delimiter", delimiter},
+                        {"decimal_comma", decimal_comma}};
   }
 };
 
-bool has_key_template(const SourceConfig& config, const InputFormat& input) { return !input.key.empty() || !config.profile.key.empty(); }
+bool has_key_template(const SourceConfig& config, const InputFormat& input) {
+  return !input.key.empty() || !config.profile.key.empty();
+}
 
 class FileConnector final : public Connector {
  public:
@@ -109,12 +124,15 @@ class FileConnector final : public Connector {
 
   CheckResult check() override {
     std::error_code error;
-    if (!std::filesystem::exists(path_, error)) return {false, "there is no file or folder " + path_.string() + "; check settings.path"};
+    if (!std::filesystem::exists(path_, error))
+      return {false, "there is no file or folder " + path_.string() + "; check settings.path"};
     const auto files = list();
     if (files.empty()) return {false, "no file in " + path_.string() + " matches " + pattern_};
     for (const auto& file : files) {
-      if (gzFile opened = gzopen(file.c_str(), "rb")) gzclose(opened);
-      else return {false, "the file cannot be read: " + file.string() + "; check its rights"};
+      if (gzFile opened = gzopen(file.c_str(), "rb"))
+        gzclose(opened);
+      else
+        return {false, "the file cannot be read: " + file.string() + "; check its rights"};
     }
     return {true, std::to_string(files.size()) + " file(s) at " + path_.string()};
   }
@@ -123,7 +141,8 @@ class FileConnector final : public Connector {
     std::vector<Stream> streams;
     for (const auto& file : list()) {
       const std::string sample = TextFile(file).read(0, 64 << 10);
-      const ParsedRecords parsed = parse_records(sample.substr(0, sample.rfind('\n') + 1), "", input_, config_.profile, config_.name);
+      const ParsedRecords parsed =
+          parse_records(sample.substr(0, sample.rfind('\n') + 1), "", input_, config_.profile, config_.name);
       Stream stream{file.filename().string(), {}};
       if (!parsed.records.empty()) {
         for (const auto& pair : parsed.records[0].fields) stream.fields.emplace_back(pair.key());
@@ -140,7 +159,8 @@ class FileConnector final : public Connector {
       states_.clear();
     }
     const auto files = list();
-    if (files.empty()) throw Error(ErrorCode::kUnavailable, "there is nothing to read at " + path_.string() + "; check settings.path");
+    if (files.empty())
+      throw Error(ErrorCode::kUnavailable, "there is nothing to read at " + path_.string() + "; check settings.path");
     for (const auto& file : files) {
       if (!read_file(file, sink)) return;
     }
@@ -152,7 +172,8 @@ class FileConnector final : public Connector {
     std::error_code error;
     if (std::filesystem::is_directory(path_, error)) {
       for (const auto& entry : std::filesystem::directory_iterator(path_, error)) {
-        if (entry.is_regular_file(error) && platform::matches(pattern_, entry.path().filename().string())) files.push_back(entry.path());
+        if (entry.is_regular_file(error) && platform::matches(pattern_, entry.path().filename().string()))
+          files.push_back(entry.path());
       }
       std::sort(files.begin(), files.end());
     } else if (std::filesystem::exists(path_, error)) {
@@ -171,9 +192,11 @@ class FileConnector final : public Connector {
   std::optional<Gap> replaced(TextFile& text, FileState& state) const {
     if (state.head_size == 0) return std::nullopt;
     const std::string head = text.read(0, static_cast<std::size_t>(state.head_size));
-    const bool same = platform::sha256_hex(head) == state.head && (state.offset == 0 || text.read(state.offset - 1, 1).size() == 1);
+    const bool same =
+        platform::sha256_hex(head) == state.head && (state.offset == 0 || text.read(state.offset - 1, 1).size() == 1);
     if (same) return std::nullopt;
-    const std::string reason = "the file was cut short or replaced after byte " + std::to_string(state.offset) + "; what came after it before is lost";
+    const std::string reason = "the file was cut short or replaced after byte " + std::to_string(state.offset) +
+                               "; what came after it before is lost";
     const std::int64_t generation = state.generation + 1;
     state = {};
     state.generation = generation;
@@ -185,7 +208,9 @@ class FileConnector final : public Connector {
     if (stat(file.c_str(), &status) != 0) return false;
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<double>(now.tv_sec - status.st_mtim.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec - status.st_mtim.tv_nsec) >= settle_seconds_;
+    return static_cast<double>(now.tv_sec - status.st_mtim.tv_sec) +
+               1e-9 * static_cast<double>(now.tv_nsec - status.st_mtim.tv_nsec) >=
+           settle_seconds_;
   }
 
   // False if the sink wants no more.
@@ -233,7 +258,9 @@ class FileConnector final : public Connector {
     if (bytes.empty()) return;
     if (!state.settled && !settle(bytes, whole, state)) return;
     InputFormat input = input_;
-    input.format = state.columns.empty() && state.delimiter == "{" ? "ndjson" : input_.format == "lines" ? "lines" : "csv";
+    input.format = state.columns.empty() && state.delimiter == "{" ? "ndjson"
+                   : input_.format == "lines"                      ? "lines"
+                                                                   : "csv";
     std::size_t begin = 0, end = 0;
     std::int64_t lines = 0;
     if (input.format == "csv") {
@@ -252,11 +279,13 @@ class FileConnector final : public Connector {
     if (end == 0) return;
     input.first_row = input_.first_row + state.row;
     add_rows(std::string_view(bytes).substr(begin, end - begin), input, state, state.line + lines - 1, batch);
-    state.line += static_cast<std::int64_t>(std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
+    state.line +=
+        static_cast<std::int64_t>(std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
     state.offset += static_cast<std::int64_t>(end);
   }
 
-  void add_rows(std::string_view bytes, const InputFormat& input, FileState& state, std::int64_t lines_before, RecordBatch& batch) {
+  void add_rows(std::string_view bytes, const InputFormat& input, FileState& state, std::int64_t lines_before,
+                RecordBatch& batch) {
     ParsedRecords parsed = parse_records(bytes, "", input, config_.profile, config_.name);
     const std::int64_t rows = static_cast<std::int64_t>(parsed.records.size() + parsed.errors.size());
     std::int64_t at = 0;
@@ -264,7 +293,8 @@ class FileConnector final : public Connector {
       // Without a template the place in the file is part of the key: equal rows are different observations, and the
       // same place read again after a crash is the same record.
       ++at;
-      if (!has_key_template(config_, input_)) row.key = row.key.substr(0, 16) + "@" + std::to_string(state.generation) + ":" + std::to_string(state.row + at);
+      if (!has_key_template(config_, input_))
+        row.key = row.key.substr(0, 16) + "@" + std::to_string(state.generation) + ":" + std::to_string(state.row + at);
       batch.records.push_back(std::move(row));
     }
     for (RecordError& error : parsed.errors) {
@@ -307,7 +337,8 @@ class FileConnector final : public Connector {
     CsvParser parser(bytes, {state.delimiter[0], '"'}, whole);
     CsvRow row;
     if (!parser.next(row) || row.cells != state.columns) return 0;
-    lines = static_cast<std::int64_t>(std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(row.end), '\n'));
+    lines = static_cast<std::int64_t>(
+        std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(row.end), '\n'));
     return row.end;
   }
 
@@ -321,6 +352,8 @@ class FileConnector final : public Connector {
 
 }  // namespace
 
-std::unique_ptr<Connector> make_file_connector(const SourceConfig& config, const SecretReader&) { return std::make_unique<FileConnector>(config); }
+std::unique_ptr<Connector> make_file_connector(const SourceConfig& config, const SecretReader&) {
+  return std::make_unique<FileConnector>(config);
+}
 
 }  // namespace connectors

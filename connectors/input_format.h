@@ -16,17 +16,17 @@
 namespace connectors {
 
 struct InputFormat {
-  std::string format;                // csv, lines, json, ndjson; empty = by content type or content
-  std::optional<char> delimiter;     // absent = detected
-  std::optional<bool> header;        // absent = detected; with columns: only a first row equal to them is a header
-  std::vector<std::string> columns;  // names in order; empty = from the header, else c1, c2, ...
-  std::string split_last;            // lines: the line is cut at the last one of these
-  std::optional<bool> decimal_comma; // absent = detected
-  std::string row_number;            // a field of this name gets the row's number, from 1
-  std::int64_t first_row = 1;        // what the first row's number is
-  std::string time;                  // field with the event time; empty = event_time, timestamp or time if it reads as RFC 3339
-  std::string key;                   // record key template; wins over the profile's
-  platform::json::object constants;            // fields added to every record
+  std::string format;                 // csv, lines, json, ndjson; empty = by content type or content
+  std::optional<char> delimiter;      // absent = detected
+  std::optional<bool> header;         // absent = detected; with columns: only a first row equal to them is a header
+  std::vector<std::string> columns;   // names in order; empty = from the header, else c1, c2, ...
+  std::string split_last;             // lines: the line is cut at the last one of these
+  std::optional<bool> decimal_comma;  // absent = detected
+  std::string row_number;             // a field of this name gets the row's number, from 1
+  std::int64_t first_row = 1;         // what the first row's number is
+  std::string time;  // field with the event time; empty = event_time, timestamp or time if it reads as RFC 3339
+  std::string key;   // record key template; wins over the profile's
+  platform::json::object constants;  // fields added to every record
   bool detect_types = true;          // table cells that are numbers become numbers
 
   /// Throws kInvalidInput naming the key, prefixed by `where`.

@@ -9,7 +9,9 @@
 namespace connectors {
 
 int profile_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal profile", "Writes the profile that a table asks for: which columns are numbers, categories and text, and what is predicted.",
+  platform::CommandLine line("anneal profile",
+                             "Writes the profile that a table asks for: which columns are numbers, categories and "
+                             "text, and what is predicted.",
                              {"anneal profile --data parts.csv --target failed --out parts.yaml"});
   line.option("data", "FILE", "table: CSV, JSON lines or a JSON array", {.required = true});
   line.option("target", "COLUMN", "column to be predicted", {.required = true});
@@ -18,14 +20,19 @@ int profile_command(const std::vector<std::string>& arguments) {
   line.option("order", "COLUMN", "time of a row: time is cut and not shuffled");
   line.option("out", "FILE", "where to write it; standard output if absent");
   if (!line.read(arguments)) return 0;
-  const ParsedRecords parsed = parse_records(platform::read_file(line.text("data")), "", InputFormat{}, platform::Profile{}, "table");
+  const ParsedRecords parsed =
+      parse_records(platform::read_file(line.text("data")), "", InputFormat{}, platform::Profile{}, "table");
   for (std::size_t i = 0; i < parsed.errors.size() && i < 10; ++i) {
-    std::fprintf(stderr, "%s:%lld: %s\n", line.text("data").c_str(), static_cast<long long>(parsed.errors[i].line), parsed.errors[i].message.c_str());
+    std::fprintf(stderr, "%s:%lld: %s\n", line.text("data").c_str(), static_cast<long long>(parsed.errors[i].line),
+                 parsed.errors[i].message.c_str());
   }
-  const platform::Profile profile = profile_from_table(parsed.records, line.text("target"), line.text("name"), line.text("group"), line.text("order"));
+  const platform::Profile profile = profile_from_table(parsed.records, line.text("target"), line.text("name"),
+                                                       line.text("group"), line.text("order"));
   const std::string text = profile_to_yaml(profile);
-  if (line.has("out")) platform::write_file_atomically(line.text("out"), text);
-  else std::fputs(text.c_str(), stdout);
+  if (line.has("out"))
+    platform::write_file_atomically(line.text("out"), text);
+  else
+    std::fputs(text.c_str(), stdout);
   return 0;
 }
 

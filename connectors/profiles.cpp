@@ -41,7 +41,9 @@ platform::Profile load_profile(const std::string& name, const platform::DataFold
   std::string known;
   const std::vector<std::string> names = profile_names(data);
   for (const std::string& one : names) known += (known.empty() ? "" : ", ") + one;
-  throw Error(ErrorCode::kNotFound, "there is no profile '" + name + "'" + platform::did_you_mean(name, names) + "; known are " + known, "profile");
+  throw Error(ErrorCode::kNotFound,
+              "there is no profile '" + name + "'" + platform::did_you_mean(name, names) + "; known are " + known,
+              "profile");
 }
 
 std::string profile_to_yaml(const platform::Profile& profile) {

@@ -1,5 +1,5 @@
-// The ready domain profiles (connectors/profiles/*.yaml, compiled in) beside those that an installation keeps in its data
-// folder under profiles/, and the profile that a plain table asks for. Any thread.
+// The ready domain profiles (connectors/profiles/*.yaml, compiled in) beside those that an installation keeps in its
+// data folder under profiles/, and the profile that a plain table asks for. Any thread.
 #pragma once
 
 #include <filesystem>
@@ -14,8 +14,8 @@
 
 namespace connectors {
 
-/// A path (with a '/' or ending in .yaml) is read as a file; else `data`/profiles/NAME.yaml wins over the shipped profile.
-/// Throws kNotFound listing the profiles there are, kInvalidInput with every mistake of the file.
+/// A path (with a '/' or ending in .yaml) is read as a file; else `data`/profiles/NAME.yaml wins over the shipped
+/// profile. Throws kNotFound listing the profiles there are, kInvalidInput with every mistake of the file.
 platform::Profile load_profile(const std::string& name, const platform::DataFolder& data = {});
 /// Names, sorted.
 std::vector<std::string> profile_names(const platform::DataFolder& data = {});
@@ -26,7 +26,8 @@ const std::string_view* shipped_profile(std::string_view name);
 /// apart; constant and identifier-like columns are ignored; a number with many values is regressed, anything else
 /// classified. Splits by hash, by time if there is an `order` column, by group if `group` is given.
 /// Throws kInvalidInput naming the columns there are if `target` is none of them.
-platform::Profile profile_from_table(std::span<const platform::Observation> rows, const std::string& target, const std::string& name = "table", const std::string& group = {},
+platform::Profile profile_from_table(std::span<const platform::Observation> rows, const std::string& target,
+                                     const std::string& name = "table", const std::string& group = {},
                                      const std::string& order = {});
 /// The profile as YAML that read_profile_file reads back.
 std::string profile_to_yaml(const platform::Profile& profile);

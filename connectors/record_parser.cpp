@@ -88,7 +88,8 @@ std::string format_of(std::string_view body, std::string_view content_type, cons
 // One parse of one body.
 class BodyParser {
  public:
-  BodyParser(std::string_view body, const InputFormat& input, const platform::Profile& profile, const std::string& source)
+  BodyParser(std::string_view body, const InputFormat& input, const platform::Profile& profile,
+             const std::string& source)
       : body_(body), input_(input), maker_(input, profile, source) {}
 
   ParsedRecords run(const std::string& format) {
@@ -107,7 +108,8 @@ class BodyParser {
     std::string error;
     const std::vector<Piece> pieces = array_elements(body_, error);
     if (pieces.empty() && !error.empty()) parsed_.errors.push_back({1, "", "invalid_json", error});
-    for (std::size_t i = 0; i < pieces.size(); ++i) take_json(pieces[i], "[" + std::to_string(i) + "]", static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < pieces.size(); ++i)
+      take_json(pieces[i], "[" + std::to_string(i) + "]", static_cast<std::int64_t>(i));
     if (!pieces.empty() && !error.empty()) parsed_.errors.push_back({pieces.back().line, "", "invalid_json", error});
   }
 
@@ -155,7 +157,8 @@ class BodyParser {
     for (CsvRow row; parser.next(row);) {
       if (first) {
         first = false;
-        const bool header = columns.empty() ? input_.header.value_or(looks_like_header(row.cells)) : input_.header.value_or(row.cells == columns);
+        const bool header = columns.empty() ? input_.header.value_or(looks_like_header(row.cells))
+                                            : input_.header.value_or(row.cells == columns);
         if (columns.empty()) columns = header ? trimmed(row.cells) : numbered(row.cells.size());
         if (header) continue;
       }
@@ -227,10 +230,14 @@ json::value to_json(const RecordError& error) {
 
 json::value typed_cell(std::string_view cell, bool decimal_comma) {
   const std::size_t digits = cell.find_first_not_of('-');
-  const bool leading_zero = digits != std::string_view::npos && digits + 1 < cell.size() && cell[digits] == '0' && cell[digits + 1] >= '0' && cell[digits + 1] <= '9';
-  if (cell.empty() || leading_zero || cell.find_first_not_of("0123456789-.,eE+") != std::string_view::npos || cell[0] == '+') return json::value(cell);
+  const bool leading_zero = digits != std::string_view::npos && digits + 1 < cell.size() && cell[digits] == '0' &&
+                            cell[digits + 1] >= '0' && cell[digits + 1] <= '9';
+  if (cell.empty() || leading_zero || cell.find_first_not_of("0123456789-.,eE+") != std::string_view::npos ||
+      cell[0] == '+')
+    return json::value(cell);
   std::string copy(cell);
-  if (decimal_comma && std::count(copy.begin(), copy.end(), ',') == 1 && copy.find('.') == std::string::npos) copy[copy.find(',')] = '.';
+  if (decimal_comma && std::count(copy.begin(), copy.end(), ',') == 1 && copy.find('.') == std::string::npos)
+    copy[copy.find(',')] = '.';
   const char* begin = copy.data();
   const char* end = begin + copy.size();
   std::int64_t whole = 0;
@@ -243,7 +250,8 @@ json::value typed_cell(std::string_view cell, bool decimal_comma) {
   return json::value(cell);
 }
 
-RecordMaker::RecordMaker(const InputFormat& input, const platform::Profile& profile, std::string source) : input_(input), profile_(profile), source_(std::move(source)) {}
+RecordMaker::RecordMaker(const InputFormat& input, const platform::Profile& profile, std::string source)
+    : input_(input), profile_(profile), source_(std::move(source)) {}
 
 std::string RecordMaker::content_key(const json::object& fields) {
   const std::string hash = platform::sha256_hex(platform::canonical_json(fields)).substr(0, 32);
@@ -255,7 +263,8 @@ void RecordMaker::read_time(Observation& row) const {
   if (row.event_time != platform::Time{}) return;
   if (!input_.time.empty()) {
     const json::value* value = row.fields.if_contains(input_.time);
-    if (value == nullptr || !value->is_string()) throw Error(ErrorCode::kInvalidInput, "the record has no time in '" + input_.time + "'", input_.time);
+    if (value == nullptr || !value->is_string())
+      throw Error(ErrorCode::kInvalidInput, "the record has no time in '" + input_.time + "'", input_.time);
     row.event_time = platform::parse_time(std::string_view(value->get_string()));
     return;
   }
@@ -281,7 +290,8 @@ Observation RecordMaker::finish(Observation row, std::int64_t row_number) {
     return row;
   }
   const std::optional<std::string> key = platform::fill_template(profile_, row, wanted);
-  if (!key || key->empty()) throw Error(ErrorCode::kInvalidInput, "the record lacks a field of its key " + wanted, "key");
+  if (!key || key->empty())
+    throw Error(ErrorCode::kInvalidInput, "the record lacks a field of its key " + wanted, "key");
   row.key = *key;
   return row;
 }
@@ -300,7 +310,8 @@ Observation RecordMaker::from_object(json::object object, std::int64_t row_numbe
   platform::refuse_unknown_keys(record, {"fields", "key", "event_time", "text", "signals", "quality"}, "");
   row.fields = fields->get_object();
   row.key = platform::string_or(record, "key", "", "");
-  if (platform::find(record, "event_time") != nullptr) row.event_time = platform::parse_time(platform::require_string(record, "event_time", ""));
+  if (platform::find(record, "event_time") != nullptr)
+    row.event_time = platform::parse_time(platform::require_string(record, "event_time", ""));
   if (platform::find(record, "text") != nullptr) row.fields["text"] = platform::require_string(record, "text", "");
   if (const json::value* signals = platform::find(record, "signals")) {
     row.signals = platform::example_from_json(json::object{{"prompt", "-"}, {"signals", *signals}}).signals;
@@ -309,20 +320,25 @@ Observation RecordMaker::from_object(json::object object, std::int64_t row_numbe
   return finish(std::move(row), row_number);
 }
 
-Observation RecordMaker::from_cells(const std::vector<std::string>& columns, const std::vector<std::string>& cells, bool decimal_comma, std::int64_t row_number) {
+Observation RecordMaker::from_cells(const std::vector<std::string>& columns, const std::vector<std::string>& cells,
+                                    bool decimal_comma, std::int64_t row_number) {
   if (cells.size() != columns.size()) {
-    throw Error(ErrorCode::kInvalidInput, "the row has " + std::to_string(cells.size()) + " cells where " + std::to_string(columns.size()) + " columns are named",
+    throw Error(ErrorCode::kInvalidInput,
+                "the row has " + std::to_string(cells.size()) + " cells where " + std::to_string(columns.size()) +
+                    " columns are named",
                 "column " + std::to_string(std::min(cells.size(), columns.size()) + 1));
   }
   Observation row;
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const std::string text = platform::normalized_text(cells[i]);
-    row.fields[platform::normalized_text(columns[i])] = input_.detect_types ? typed_cell(text, decimal_comma) : json::value(text);
+    row.fields[platform::normalized_text(columns[i])] =
+        input_.detect_types ? typed_cell(text, decimal_comma) : json::value(text);
   }
   return finish(std::move(row), row_number);
 }
 
-ParsedRecords parse_records(std::string_view body, std::string_view content_type, const InputFormat& input, const platform::Profile& profile, const std::string& source) {
+ParsedRecords parse_records(std::string_view body, std::string_view content_type, const InputFormat& input,
+                            const platform::Profile& profile, const std::string& source) {
   return BodyParser(body, input, profile, source).run(format_of(body, content_type, input));
 }
 

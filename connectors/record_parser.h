@@ -32,7 +32,8 @@ struct ParsedRecords {
 
 /// `content_type`: media type or "" (then the input's format, else the first bytes decide). `profile` gives the key
 /// template, its field names and the default `input`; an empty Profile has none. `source` is set on every record.
-ParsedRecords parse_records(std::string_view body, std::string_view content_type, const InputFormat& input, const platform::Profile& profile, const std::string& source);
+ParsedRecords parse_records(std::string_view body, std::string_view content_type, const InputFormat& input,
+                            const platform::Profile& profile, const std::string& source);
 
 /// Makes records of objects and rows one by one; remembers how often equal content came, so that equal rows of one body
 /// get different keys and the same body again gets the same ones.
@@ -43,7 +44,8 @@ class RecordMaker {
   /// A flat object of fields, or {fields, key, event_time, text, signals, quality}. Throws kInvalidInput.
   platform::Observation from_object(platform::json::object object, std::int64_t row_number);
   /// Throws kInvalidInput if the numbers of cells and columns differ.
-  platform::Observation from_cells(const std::vector<std::string>& columns, const std::vector<std::string>& cells, bool decimal_comma, std::int64_t row_number);
+  platform::Observation from_cells(const std::vector<std::string>& columns, const std::vector<std::string>& cells,
+                                   bool decimal_comma, std::int64_t row_number);
 
  private:
   platform::Observation finish(platform::Observation row, std::int64_t row_number);

@@ -22,6 +22,7 @@ const std::vector<ConnectorKind>& connector_kinds();
 /// Throws kInvalidInput naming the connectors there are.
 const ConnectorKind& connector_kind(std::string_view name);
 /// Throws kInvalidInput with the path of a setting at fault ("settings.path"), unknown ones included.
-std::unique_ptr<Connector> make_connector(const SourceConfig& config, const SecretReader& secrets = secret_from_environment);
+std::unique_ptr<Connector> make_connector(const SourceConfig& config,
+                                          const SecretReader& secrets = secret_from_environment);
 
 }  // namespace connectors

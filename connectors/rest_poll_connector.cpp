@@ -32,7 +32,8 @@ struct PollSettings {
   std::int64_t limit_pages = 100;
 
   static PollSettings from_json(const json::object& object) {
-    platform::refuse_unknown_keys(object, {"url", "target", "items", "cursor", "page", "sequence", "auth", "limit_pages", "input"}, "settings");
+    platform::refuse_unknown_keys(
+        object, {"url", "target", "items", "cursor", "page", "sequence", "auth", "limit_pages", "input"}, "settings");
     PollSettings settings;
     settings.target = platform::string_or(object, "target", "/", "settings");
     settings.items = platform::string_or(object, "items", "", "settings");
@@ -40,14 +41,16 @@ struct PollSettings {
     settings.limit_pages = platform::int_or(object, "limit_pages", 100, "settings");
     const json::value* cursor = platform::find(object, "cursor");
     const json::value* page = platform::find(object, "page");
-    if ((cursor == nullptr) == (page == nullptr)) throw Error(ErrorCode::kInvalidInput, "settings need either cursor or page", "settings.cursor");
+    if ((cursor == nullptr) == (page == nullptr))
+      throw Error(ErrorCode::kInvalidInput, "settings need either cursor or page", "settings.cursor");
     if (cursor != nullptr) {
       const json::object& keys = platform::as_object(*cursor, "settings.cursor");
       platform::refuse_unknown_keys(keys, {"param", "next", "field"}, "settings.cursor");
       settings.cursor_param = platform::require_string(keys, "param", "settings.cursor");
       settings.cursor_next = platform::string_or(keys, "next", "", "settings.cursor");
       settings.cursor_field = platform::string_or(keys, "field", "", "settings.cursor");
-      if (settings.cursor_next.empty() && settings.cursor_field.empty()) throw Error(ErrorCode::kInvalidInput, "settings.cursor needs next or field", "settings.cursor");
+      if (settings.cursor_next.empty() && settings.cursor_field.empty())
+        throw Error(ErrorCode::kInvalidInput, "settings.cursor needs next or field", "settings.cursor");
     } else {
       const json::object& keys = platform::as_object(*page, "settings.page");
       platform::refuse_unknown_keys(keys, {"param", "first", "size"}, "settings.page");
@@ -65,15 +68,21 @@ std::string encoded(const std::string& text) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (kPlain.find(c) != std::string_view::npos) out += c;
-    else out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    if (kPlain.find(c) != std::string_view::npos)
+      out += c;
+    else
+      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
   }
   return out;
 }
 
 class RestPollConnector final : public Connector {
  public:
-  RestPollConnector(const SourceConfig& config, JsonGetter get) : config_(config), settings_(PollSettings::from_json(config.settings)), input_(input_of(config)), get_(std::move(get)) {}
+  RestPollConnector(const SourceConfig& config, JsonGetter get)
+      : config_(config),
+        settings_(PollSettings::from_json(config.settings)),
+        input_(input_of(config)),
+        get_(std::move(get)) {}
 
   CheckResult check() override {
     try {  // a source that is away is an answer, not a failure of the check
@@ -91,7 +100,8 @@ class RestPollConnector final : public Connector {
     const json::array& items = items_of(answer);
     if (!items.empty() && items[0].is_object()) {
       const json::value* fields = items[0].get_object().if_contains("fields");
-      for (const auto& pair : fields != nullptr && fields->is_object() ? fields->get_object() : items[0].get_object()) stream.fields.emplace_back(pair.key());
+      for (const auto& pair : fields != nullptr && fields->is_object() ? fields->get_object() : items[0].get_object())
+        stream.fields.emplace_back(pair.key());
     }
     return {stream};
   }
@@ -104,7 +114,8 @@ class RestPollConnector final : public Connector {
       if (items.empty()) return;
       RecordBatch batch = batch_of(items, at);
       batch.cursor = next_cursor(answer, items, at);
-      const bool stuck = batch.cursor == at || (settings_.page_size > 0 && static_cast<std::int64_t>(items.size()) < settings_.page_size);
+      const bool stuck = batch.cursor == at ||
+                         (settings_.page_size > 0 && static_cast<std::int64_t>(items.size()) < settings_.page_size);
       at = batch.cursor;
       if (!sink(std::move(batch)) || stuck) return;
     }
@@ -114,13 +125,15 @@ class RestPollConnector final : public Connector {
   const json::array& items_of(const json::value& answer) const {
     const json::value* items = at_path(answer, settings_.items);
     if (items == nullptr || !items->is_array()) {
-      throw Error(ErrorCode::kUnavailable, "the API's answer has no array at '" + settings_.items + "'; check settings.items");
+      throw Error(ErrorCode::kUnavailable,
+                  "the API's answer has no array at '" + settings_.items + "'; check settings.items");
     }
     return items->get_array();
   }
 
   std::string target_for(const json::value* cursor) const {
-    const json::value* after = cursor != nullptr && cursor->is_object() ? cursor->get_object().if_contains("after") : nullptr;
+    const json::value* after =
+        cursor != nullptr && cursor->is_object() ? cursor->get_object().if_contains("after") : nullptr;
     std::string name = settings_.cursor_param, value;
     if (!settings_.page_param.empty()) {
       name = settings_.page_param;
@@ -129,7 +142,8 @@ class RestPollConnector final : public Connector {
       value = platform::text_of(*after);
     }
     if (value.empty()) return settings_.target;
-    return settings_.target + (settings_.target.find('?') == std::string::npos ? "?" : "&") + name + "=" + encoded(value);
+    return settings_.target + (settings_.target.find('?') == std::string::npos ? "?" : "&") + name + "=" +
+           encoded(value);
   }
 
   json::value next_cursor(const json::value& answer, const json::array& items, const json::value& before) const {
@@ -158,7 +172,8 @@ class RestPollConnector final : public Connector {
 
   void remember_sequence(const json::array& items, json::object& next) const {
     if (settings_.sequence.empty()) return;
-    if (const json::value* value = field_of(items.back(), settings_.sequence); value != nullptr && value->is_number()) next["sequence"] = *value;
+    if (const json::value* value = field_of(items.back(), settings_.sequence); value != nullptr && value->is_number())
+      next["sequence"] = *value;
   }
 
   RecordBatch batch_of(const json::array& items, const json::value& cursor) const {
@@ -186,7 +201,9 @@ class RestPollConnector final : public Connector {
       }
       const platform::Time time = batch.records.back().event_time;
       if (sequence && last && *sequence > *last + 1) {
-        batch.gaps.push_back({last_time, time, "the records " + std::to_string(*last + 1) + " to " + std::to_string(*sequence - 1) + " are gone from the source"});
+        batch.gaps.push_back({last_time, time,
+                              "the records " + std::to_string(*last + 1) + " to " + std::to_string(*sequence - 1) +
+                                  " are gone from the source"});
       }
       if (sequence) last = sequence;
       last_time = time;
@@ -202,6 +219,8 @@ class RestPollConnector final : public Connector {
 
 }  // namespace
 
-std::unique_ptr<Connector> make_rest_poll_connector(const SourceConfig& config, JsonGetter get) { return std::make_unique<RestPollConnector>(config, std::move(get)); }
+std::unique_ptr<Connector> make_rest_poll_connector(const SourceConfig& config, JsonGetter get) {
+  return std::make_unique<RestPollConnector>(config, std::move(get));
+}
 
 }  // namespace connectors

@@ -3,10 +3,10 @@
 //   url: http://host:port          target: /records?line=3
 //   items: data.items              path of the array in the answer; empty = the answer is the array
 //   cursor: {param: after, next: meta.next, field: sequence}   next: path in the answer; else the last item's field
-//   page: {param: page, first: 1, size: 100}  instead of cursor; a page that is not full yet is read again (records carry keys)
-//   sequence: sequence             a whole number that rises by one; where it jumps a gap is recorded
-//   auth: {bearer: SECRET} or {header: X-Api-Key, secret: SECRET}   names of secrets, never secrets
-//   limit_pages: 100               pages in one reading       input: see input_format.h
+//   page: {param: page, first: 1, size: 100}  instead of cursor; a page that is not full yet is read again (records
+//   carry keys) sequence: sequence             a whole number that rises by one; where it jumps a gap is recorded auth:
+//   {bearer: SECRET} or {header: X-Api-Key, secret: SECRET}   names of secrets, never secrets limit_pages: 100 pages in
+//   one reading       input: see input_format.h
 #pragma once
 
 #include "connectors/connector.h"

@@ -16,12 +16,14 @@ std::unique_ptr<Connector> make_rest_poll_connector(const SourceConfig& config, 
     if (platform::find(keys, "bearer") != nullptr) {
       options.token = secrets(platform::require_string(keys, "bearer", "settings.auth"));
     } else {
-      options.headers[platform::require_string(keys, "header", "settings.auth")] = secrets(platform::require_string(keys, "secret", "settings.auth"));
+      options.headers[platform::require_string(keys, "header", "settings.auth")] =
+          secrets(platform::require_string(keys, "secret", "settings.auth"));
     }
   }
   // Shared: std::function wants a copyable callable; the client has one user, the connector.
   const auto client = std::make_shared<platform::HttpClient>(url, options);
-  return make_rest_poll_connector(config, [client](const std::string& target) { return client->get(target).checked().json(); });
+  return make_rest_poll_connector(config,
+                                  [client](const std::string& target) { return client->get(target).checked().json(); });
 }
 
 }  // namespace connectors

@@ -14,15 +14,16 @@ namespace json = platform::json;
 struct Supervisor::Reader {
   SourceConfig config;
   std::unique_ptr<Connector> connector;
-  SourceStatus status;      // under mutex_
-  bool stopping = false;    // under mutex_
+  SourceStatus status;                       // under mutex_
+  bool stopping = false;                     // under mutex_
   std::optional<platform::Time> away_since;  // the reader's thread only
   std::condition_variable wake;
   std::thread thread;
 };
 
 json::value to_json(const SourceStatus& status) {
-  json::object out{{"name", status.name}, {"state", status.state}, {"records", status.records}, {"rejected", status.rejected}, {"gaps", status.gaps}, {"failures", status.failures}};
+  json::object out{{"name", status.name},         {"state", status.state}, {"records", status.records},
+                   {"rejected", status.rejected}, {"gaps", status.gaps},   {"failures", status.failures}};
   if (!status.last_error.empty()) out["last_error"] = status.last_error;
   if (status.last_record != platform::Time{}) out["last_record"] = platform::format_time(status.last_record);
   return out;
@@ -40,7 +41,8 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds length) {
 
 }  // namespace
 
-Supervisor::Supervisor(RecordSink& sink, platform::Log log, SupervisorOptions options) : sink_(sink), log_(std::move(log)), options_(std::move(options)) {}
+Supervisor::Supervisor(RecordSink& sink, platform::Log log, SupervisorOptions options)
+    : sink_(sink), log_(std::move(log)), options_(std::move(options)) {}
 
 Supervisor::~Supervisor() { stop_all(); }
 
@@ -120,7 +122,8 @@ void Supervisor::run(Reader& reader) {
         const std::lock_guard lock(mutex_);
         failures = reader.status.failures;
       }
-      wait = jittered(std::min(options_.longest_pause, options_.first_pause * (std::int64_t{1} << std::min<std::int64_t>(failures - 1, 10))));
+      wait = jittered(std::min(options_.longest_pause,
+                               options_.first_pause * (std::int64_t{1} << std::min<std::int64_t>(failures - 1, 10))));
     }
   } while (pause(reader, wait));
 }
@@ -135,12 +138,14 @@ void Supervisor::read_once(Reader& reader) {
     status.rejected += static_cast<std::int64_t>(batch.errors.size());
     status.gaps += static_cast<std::int64_t>(batch.gaps.size());
     if (!batch.errors.empty()) status.last_error = batch.errors.back().message;
-    for (const Gap& gap : batch.gaps) log_.warning("data of a source is lost", {{"source", name}, {"reason", gap.reason}});
+    for (const Gap& gap : batch.gaps)
+      log_.warning("data of a source is lost", {{"source", name}, {"reason", gap.reason}});
     status.last_record = now();
     return !reader.stopping;
   });
   // The source is asked for what it kept while it was away, so an outage alone loses nothing: no gap is written here.
-  if (reader.away_since) log_.info("the source is back", {{"source", name}, {"away_since", platform::format_time(*reader.away_since)}});
+  if (reader.away_since)
+    log_.info("the source is back", {{"source", name}, {"away_since", platform::format_time(*reader.away_since)}});
   reader.away_since.reset();
   const std::lock_guard lock(mutex_);
   reader.status.failures = 0;

@@ -1,6 +1,7 @@
 // Supervisor: reads the configured sources on threads of its own inside the server, one a running source; hands batches
 // to the store, which saves records, gaps and cursor in one transaction; waits with growing, jittered pauses while a
-// source is away. Gaps are what connectors report: a source that kept its records while it was away has none. Thread-safe. The destructor stops every source.
+// source is away. Gaps are what connectors report: a source that kept its records while it was away has none.
+// Thread-safe. The destructor stops every source.
 #pragma once
 
 #include <chrono>
@@ -31,12 +32,12 @@ class RecordSink {
 
 struct SourceStatus {
   std::string name;
-  std::string state;  // running, waiting (the source is away), stopped
-  std::int64_t records = 0;   // given to the store since start
+  std::string state;         // running, waiting (the source is away), stopped
+  std::int64_t records = 0;  // given to the store since start
   std::int64_t rejected = 0;
   std::int64_t gaps = 0;
-  std::int64_t failures = 0;  // in a row
-  std::string last_error;     // of the last failure or rejected record; empty if there was none
+  std::int64_t failures = 0;     // in a row
+  std::string last_error;        // of the last failure or rejected record; empty if there was none
   platform::Time last_record{};  // when the last batch was stored
 };
 platform::json::value to_json(const SourceStatus& status);
@@ -54,7 +55,8 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  /// Starts reading; a source that runs already is started anew with this configuration. Throws kInvalidInput for bad settings.
+  /// Starts reading; a source that runs already is started anew with this configuration. Throws kInvalidInput for bad
+  /// settings.
   void start(const SourceConfig& config);
   /// With any connector; for tests and embedding.
   void start(const SourceConfig& config, std::unique_ptr<Connector> connector);

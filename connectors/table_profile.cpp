@@ -64,8 +64,10 @@ std::vector<Column> columns_of(std::span<const Observation> rows) {
 bool identifier_like(const Column& column) {
   static const std::set<std::string> kNames = {"id", "uuid", "guid", "key", "index", "row", "udi", "uid"};
   std::string name = column.name;
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
-  const bool unique = static_cast<std::int64_t>(column.values.size()) >= std::min<std::int64_t>(column.present, static_cast<std::int64_t>(kKept));
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
+  const bool unique = static_cast<std::int64_t>(column.values.size()) >=
+                      std::min<std::int64_t>(column.present, static_cast<std::int64_t>(kKept));
   if (column.rising && column.present > 2) return true;
   return unique && (kNames.contains(name) || name.ends_with("_id") || name.ends_with(" id"));
 }
@@ -89,9 +91,11 @@ std::string slot_name(const std::string& column) {
 
 }  // namespace
 
-Profile profile_from_table(std::span<const Observation> rows, const std::string& target, const std::string& name, const std::string& group, const std::string& order) {
+Profile profile_from_table(std::span<const Observation> rows, const std::string& target, const std::string& name,
+                           const std::string& group, const std::string& order) {
   const std::vector<Column> columns = columns_of(rows);
-  const auto wanted = std::find_if(columns.begin(), columns.end(), [&](const Column& column) { return column.name == target; });
+  const auto wanted =
+      std::find_if(columns.begin(), columns.end(), [&](const Column& column) { return column.name == target; });
   if (wanted == columns.end()) {
     std::string known;
     for (const Column& column : columns) known += (known.empty() ? "" : ", ") + column.name;
@@ -104,12 +108,14 @@ Profile profile_from_table(std::span<const Observation> rows, const std::string&
     Field field;
     field.name = slot_name(column.name);
     if (field.name != column.name) field.from = {column.name};
-    field.kind = column.name == target || column.name == group || column.name == order ? FieldKind::kIgnore : kind_of(column);
+    field.kind =
+        column.name == target || column.name == group || column.name == order ? FieldKind::kIgnore : kind_of(column);
     if (field.kind == FieldKind::kCategory) field.values.assign(column.values.begin(), column.values.end());
     profile.fields.push_back(std::move(field));
   }
   profile.target.field = slot_name(target);
-  const bool regress = wanted->numbers == wanted->present && (wanted->values.size() > 20 || wanted->whole < wanted->numbers);
+  const bool regress =
+      wanted->numbers == wanted->present && (wanted->values.size() > 20 || wanted->whole < wanted->numbers);
   profile.target.task = regress ? platform::TargetTask::kRegress : platform::TargetTask::kClassify;
   if (!regress && wanted->values.size() == 2 && wanted->values.contains("1")) profile.target.positive = "1";
   profile.group = group;

@@ -30,24 +30,31 @@ bool matches(const std::filesystem::path& path, const std::string& digest, std::
 
 }  // namespace
 
-BlobFolder::BlobFolder(std::filesystem::path folder) : folder_(std::move(folder)) { std::filesystem::create_directories(folder_); }
+BlobFolder::BlobFolder(std::filesystem::path folder) : folder_(std::move(folder)) {
+  std::filesystem::create_directories(folder_);
+}
 
 bool BlobFolder::has(const std::string& digest) const { return std::filesystem::exists(path(digest)); }
 
 std::filesystem::path BlobFolder::path(const std::string& digest) const { return folder_ / name_of(digest); }
 
-std::filesystem::path BlobFolder::partial(const std::string& digest) const { return folder_ / (name_of(digest) + ".partial"); }
+std::filesystem::path BlobFolder::partial(const std::string& digest) const {
+  return folder_ / (name_of(digest) + ".partial");
+}
 
 void BlobFolder::admit(const std::string& digest, std::uint64_t size) {
   const std::filesystem::path from = partial(digest);
-  if (!std::filesystem::exists(from)) throw platform::Error(platform::ErrorCode::kNotFound, "no download of " + digest + " to admit");
+  if (!std::filesystem::exists(from))
+    throw platform::Error(platform::ErrorCode::kNotFound, "no download of " + digest + " to admit");
   if (!matches(from, digest, size)) {
     const std::uint64_t got = std::filesystem::file_size(from);
     std::filesystem::remove(from);
-    throw platform::Error(platform::ErrorCode::kCorrupt, "downloaded bytes are not " + digest + " (" + std::to_string(got) + " of " + std::to_string(size) +
+    throw platform::Error(platform::ErrorCode::kCorrupt, "downloaded bytes are not " + digest + " (" +
+                                                             std::to_string(got) + " of " + std::to_string(size) +
                                                              " bytes came); they were thrown away");
   }
-  std::filesystem::permissions(from, std::filesystem::perms::owner_read | std::filesystem::perms::group_read | std::filesystem::perms::others_read);
+  std::filesystem::permissions(from, std::filesystem::perms::owner_read | std::filesystem::perms::group_read |
+                                         std::filesystem::perms::others_read);
   sync_file(from);
   std::filesystem::rename(from, path(digest));
   platform::sync_folder(folder_);
@@ -57,7 +64,8 @@ void BlobFolder::verify(const std::string& digest, std::uint64_t size) {
   if (!has(digest)) throw platform::Error(platform::ErrorCode::kNotFound, "blob is missing: " + digest);
   if (matches(path(digest), digest, size)) return;
   std::filesystem::remove(path(digest));
-  throw platform::Error(platform::ErrorCode::kCorrupt, "blob's bytes are not what its name says: " + digest + "; it was removed and will be fetched again");
+  throw platform::Error(platform::ErrorCode::kCorrupt, "blob's bytes are not what its name says: " + digest +
+                                                           "; it was removed and will be fetched again");
 }
 
 void BlobFolder::keep_only(const std::set<std::string>& kept) {

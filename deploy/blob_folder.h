@@ -1,6 +1,6 @@
-// Content-addressed files of a plant machine: FOLDER/<64 hex>, complete and verified, and FOLDER/<64 hex>.partial while a
-// download is under way. Nothing becomes a blob before its bytes have been hashed. Any thread; two writers of one digest
-// must not run at a time.
+// Content-addressed files of a plant machine: FOLDER/<64 hex>, complete and verified, and FOLDER/<64 hex>.partial while
+// a download is under way. Nothing becomes a blob before its bytes have been hashed. Any thread; two writers of one
+// digest must not run at a time.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ class BlobFolder {
   bool has(const std::string& digest) const;
   std::filesystem::path path(const std::string& digest) const;
   std::filesystem::path partial(const std::string& digest) const;
-  /// Hashes the partial file and makes it the blob. Throws kCorrupt, and removes the partial file, if size or digest differ.
+  /// Hashes the partial file and makes it the blob. Throws kCorrupt, and removes the partial file, if size or digest
+  /// differ.
   void admit(const std::string& digest, std::uint64_t size);
   /// Throws kCorrupt if the blob's bytes are not what its name says; the bad blob is removed then.
   void verify(const std::string& digest, std::uint64_t size);

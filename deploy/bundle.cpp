@@ -30,7 +30,8 @@ std::map<std::string, std::uint64_t> blobs_of(const Targets& targets) {
 
 Targets unchecked_targets(const std::string& envelope) {
   const auto document = platform::parse_json(envelope, "targets.json");
-  const std::string payload = platform::require_string(platform::as_object(document, "targets.json"), "payload", "targets.json");
+  const std::string payload =
+      platform::require_string(platform::as_object(document, "targets.json"), "payload", "targets.json");
   return targets_from_json(platform::parse_json(payload, "targets.json"));
 }
 
@@ -53,11 +54,14 @@ void write_blob(TarWriter& tar, const std::string& digest, std::uint64_t size, c
     hash.update(piece);
     tar.write(piece);
   }
-  if (total != size || "sha256:" + hash.hex() != digest) throw Error(ErrorCode::kCorrupt, "blob's bytes are not what its name says: " + digest);
+  if (total != size || "sha256:" + hash.hex() != digest)
+    throw Error(ErrorCode::kCorrupt, "blob's bytes are not what its name says: " + digest);
 }
 
-void read_blob(TarReader& tar, const TarEntry& entry, const std::string& digest, std::uint64_t size, BlobFolder& blobs) {
-  if (entry.size != size) throw Error(ErrorCode::kCorrupt, "bundle's blob has another size than its targets say: " + digest);
+void read_blob(TarReader& tar, const TarEntry& entry, const std::string& digest, std::uint64_t size,
+               BlobFolder& blobs) {
+  if (entry.size != size)
+    throw Error(ErrorCode::kCorrupt, "bundle's blob has another size than its targets say: " + digest);
   if (blobs.has(digest)) return;
   const std::filesystem::path partial = blobs.partial(digest);
   const platform::FileDescriptor file(::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -68,7 +72,8 @@ void read_blob(TarReader& tar, const TarEntry& entry, const std::string& digest,
 
 std::string read_document(TarReader& tar, std::string_view name) {
   const auto entry = tar.next();
-  if (!entry || entry->name != name) throw Error(ErrorCode::kCorrupt, "not a bundle: " + std::string(name) + " is missing at its place");
+  if (!entry || entry->name != name)
+    throw Error(ErrorCode::kCorrupt, "not a bundle: " + std::string(name) + " is missing at its place");
   return tar.read_all(kMetadataLimitBytes);
 }
 
@@ -89,7 +94,8 @@ void write_bundle(const std::filesystem::path& file, const BundleMetadata& metad
     write_document(tar, "root.json", metadata.root);
     write_document(tar, "timestamp.json", metadata.timestamp);
     write_document(tar, "targets.json", metadata.targets);
-    for (const auto& [digest, size] : blobs_of(unchecked_targets(metadata.targets))) write_blob(tar, digest, size, blob_path(digest));
+    for (const auto& [digest, size] : blobs_of(unchecked_targets(metadata.targets)))
+      write_blob(tar, digest, size, blob_path(digest));
     tar.finish();
   } catch (...) {
     std::error_code ignored;
@@ -105,14 +111,16 @@ BundleMetadata read_bundle_metadata(const std::filesystem::path& file) {
   return read_documents(tar);
 }
 
-Targets read_bundle(const std::filesystem::path& file, BlobFolder& blobs, const std::function<Targets(const BundleMetadata&)>& accept) {
+Targets read_bundle(const std::filesystem::path& file, BlobFolder& blobs,
+                    const std::function<Targets(const BundleMetadata&)>& accept) {
   TarReader tar(file);
   Targets targets = accept(read_documents(tar));
   auto missing = blobs_of(targets);
   while (const auto entry = tar.next()) {
     const std::string digest = entry->name.starts_with("blobs/") ? "sha256:" + entry->name.substr(6) : std::string();
     const auto expected = missing.find(digest);
-    if (expected == missing.end()) throw Error(ErrorCode::kCorrupt, "bundle holds an entry that its targets do not name: " + entry->name);
+    if (expected == missing.end())
+      throw Error(ErrorCode::kCorrupt, "bundle holds an entry that its targets do not name: " + entry->name);
     read_blob(tar, *entry, digest, expected->second, blobs);
     missing.erase(expected);
   }

@@ -1,7 +1,7 @@
 // A bundle as one file, for plants that no network reaches: a POSIX tar, compressed with zstd, that holds `root.json`,
 // `timestamp.json`, `targets.json` and then every blob as `blobs/<64 hex>`, each once. The metadata comes first, so a
-// reader knows what to expect before it writes a byte. The grammar is in bundle_format.md. Functions are pure but for the
-// files they name; any thread.
+// reader knows what to expect before it writes a byte. The grammar is in bundle_format.md. Functions are pure but for
+// the files they name; any thread.
 #pragma once
 
 #include <filesystem>
@@ -28,9 +28,10 @@ void write_bundle(const std::filesystem::path& file, const BundleMetadata& metad
 /// Reads the three documents only.
 BundleMetadata read_bundle_metadata(const std::filesystem::path& file);
 
-/// Reads `file`: calls `accept` with the metadata before anything is written, then moves every blob that is missing into
-/// `blobs`, counting and hashing as it goes. Throws kCorrupt for anything that the grammar or the targets do not name, and
-/// for a blob that is absent; whatever `accept` throws passes through.
-Targets read_bundle(const std::filesystem::path& file, BlobFolder& blobs, const std::function<Targets(const BundleMetadata&)>& accept);
+/// Reads `file`: calls `accept` with the metadata before anything is written, then moves every blob that is missing
+/// into `blobs`, counting and hashing as it goes. Throws kCorrupt for anything that the grammar or the targets do not
+/// name, and for a blob that is absent; whatever `accept` throws passes through.
+Targets read_bundle(const std::filesystem::path& file, BlobFolder& blobs,
+                    const std::function<Targets(const BundleMetadata&)>& accept);
 
 }  // namespace deploy

@@ -23,10 +23,12 @@ using platform::ErrorCode;
 // Files of a folder in the blob store, below `prefix`.
 void add_files(Targets& targets, const std::string& prefix, const std::string& manifest) {
   const json::value document = platform::parse_json(manifest, "folder manifest");
-  for (const json::value& entry : platform::as_array(platform::require(platform::as_object(document, "folder"), "files", "folder"), "folder.files")) {
+  for (const json::value& entry : platform::as_array(
+           platform::require(platform::as_object(document, "folder"), "files", "folder"), "folder.files")) {
     const json::object& file = platform::as_object(entry, "folder.files");
     targets.files[prefix + platform::require_string(file, "name", "folder.files")] = {
-        platform::require_string(file, "digest", "folder.files"), static_cast<std::uint64_t>(platform::require_int(file, "size", "folder.files"))};
+        platform::require_string(file, "digest", "folder.files"),
+        static_cast<std::uint64_t>(platform::require_int(file, "size", "folder.files"))};
   }
 }
 
@@ -42,19 +44,28 @@ std::string base_digest_in(const std::string& adapter_manifest) {
 void DeploymentRequest::validate() const {
   selects(selector, "", {});
   if (model.empty()) throw Error(ErrorCode::kInvalidInput, "model is empty", "model");
-  if (waves.empty() || waves.back() != 1.0) throw Error(ErrorCode::kInvalidInput, "the last wave is 100%; write waves such as [10%, 100%]", "waves");
+  if (waves.empty() || waves.back() != 1.0)
+    throw Error(ErrorCode::kInvalidInput, "the last wave is 100%; write waves such as [10%, 100%]", "waves");
   double before = 0;
   for (const double wave : waves) {
-    if (!(wave > before) || wave > 1.0) throw Error(ErrorCode::kInvalidInput, "waves rise and lie above 0% and at most at 100%", "waves");
+    if (!(wave > before) || wave > 1.0)
+      throw Error(ErrorCode::kInvalidInput, "waves rise and lie above 0% and at most at 100%", "waves");
     before = wave;
   }
-  if (soak.count() < 0 || soak > std::chrono::hours(24 * 30)) throw Error(ErrorCode::kInvalidInput, "soak lies between 0 and 30 days", "soak");
-  if (!(failure_threshold >= 0 && failure_threshold < 1)) throw Error(ErrorCode::kInvalidInput, "failure_threshold lies in [0, 1)", "failure_threshold");
+  if (soak.count() < 0 || soak > std::chrono::hours(24 * 30))
+    throw Error(ErrorCode::kInvalidInput, "soak lies between 0 and 30 days", "soak");
+  if (!(failure_threshold >= 0 && failure_threshold < 1))
+    throw Error(ErrorCode::kInvalidInput, "failure_threshold lies in [0, 1)", "failure_threshold");
 }
 
-Deployments::Deployments(platform::DeploymentStore& store, platform::BlobStore& blobs, SigningKeys keys, const platform::Clock& clock, platform::Log log,
-                         OnFinished on_finished)
-    : store_(store), blobs_(blobs), keys_(std::move(keys)), clock_(clock), log_(std::move(log)), on_finished_(std::move(on_finished)) {}
+Deployments::Deployments(platform::DeploymentStore& store, platform::BlobStore& blobs, SigningKeys keys,
+                         const platform::Clock& clock, platform::Log log, OnFinished on_finished)
+    : store_(store),
+      blobs_(blobs),
+      keys_(std::move(keys)),
+      clock_(clock),
+      log_(std::move(log)),
+      on_finished_(std::move(on_finished)) {}
 
 Deployment Deployments::create(const DeploymentRequest& request) {
   request.validate();
@@ -74,7 +85,8 @@ Deployment Deployments::create(const DeploymentRequest& request) {
   add_files(targets, "adapter/", blobs_.get(request.adapter));
   add_files(targets, "base/", blobs_.get(blobs_.put_folder(request.base_folder)));
   const auto manifest = targets.files.find("adapter/anneal.json");
-  if (manifest == targets.files.end()) throw Error(ErrorCode::kInvalidInput, "not an adapter: " + request.adapter + " holds no anneal.json", "adapter");
+  if (manifest == targets.files.end())
+    throw Error(ErrorCode::kInvalidInput, "not an adapter: " + request.adapter + " holds no anneal.json", "adapter");
   targets.adapter_digest = manifest->second.digest;
   targets.base_digest = base_digest_in(blobs_.get(manifest->second.digest));
 
@@ -110,7 +122,10 @@ void Deployments::store_deployment(const Deployment& deployment) {
     agents.push_back(std::move(agent));
   }
   store_.create(deployment, agents);
-  log_.info("deployment made", {{"deployment", deployment.id.str()}, {"number", deployment.number}, {"model", deployment.model}, {"agents", agents.size()}});
+  log_.info("deployment made", {{"deployment", deployment.id.str()},
+                                {"number", deployment.number},
+                                {"model", deployment.model},
+                                {"agents", agents.size()}});
 }
 
 void Deployments::advance(const platform::DeploymentId& id) {
@@ -122,7 +137,9 @@ void Deployments::advance(const platform::DeploymentId& id) {
     switch (action.kind) {
       case RolloutAction::Kind::kWait: return;
       case RolloutAction::Kind::kOffer: store_.offer(id, action.agents); return;
-      case RolloutAction::Kind::kPause: store_.move(id, DeploymentState::kRunning, DeploymentState::kPaused, kActor, action.reason); return;
+      case RolloutAction::Kind::kPause:
+        store_.move(id, DeploymentState::kRunning, DeploymentState::kPaused, kActor, action.reason);
+        return;
       case RolloutAction::Kind::kRollBack: roll_back(*deployment, kActor, action.reason); return;
       case RolloutAction::Kind::kFinish:
         // Before the state: a process that dies between the two does it again, which changes nothing.
@@ -139,21 +156,26 @@ void Deployments::advance_all() {
 
 void Deployments::pause(const Deployment& deployment, const std::string& actor, const std::string& reason) {
   if (!store_.move(deployment.id, DeploymentState::kRunning, DeploymentState::kPaused, actor, reason))
-    throw Error(ErrorCode::kConflict, "deployment does not run: " + deployment.id.str() + " is " + std::string(to_string(deployment.state)));
+    throw Error(ErrorCode::kConflict,
+                "deployment does not run: " + deployment.id.str() + " is " + std::string(to_string(deployment.state)));
 }
 
 void Deployments::resume(const Deployment& deployment, const std::string& actor) {
   if (!store_.move(deployment.id, DeploymentState::kPaused, DeploymentState::kRunning, actor, ""))
-    throw Error(ErrorCode::kConflict, "deployment is not paused: " + deployment.id.str() + " is " + std::string(to_string(deployment.state)));
+    throw Error(ErrorCode::kConflict,
+                "deployment is not paused: " + deployment.id.str() + " is " + std::string(to_string(deployment.state)));
   store_.forgive_failures(deployment.id);  // a person has decided to go on
   advance(deployment.id);
 }
 
-std::optional<Deployment> Deployments::roll_back(const Deployment& deployment, const std::string& actor, const std::string& reason) {
+std::optional<Deployment> Deployments::roll_back(const Deployment& deployment, const std::string& actor,
+                                                 const std::string& reason) {
   bool moved = false;
   for (const auto from : {DeploymentState::kRunning, DeploymentState::kPaused, DeploymentState::kFinished})
     moved = moved || store_.move(deployment.id, from, DeploymentState::kRolledBack, actor, reason);
-  if (!moved) throw Error(ErrorCode::kConflict, "deployment cannot be rolled back: " + deployment.id.str() + " is " + std::string(to_string(deployment.state)));
+  if (!moved)
+    throw Error(ErrorCode::kConflict, "deployment cannot be rolled back: " + deployment.id.str() + " is " +
+                                          std::string(to_string(deployment.state)));
   const auto before = store_.previous(deployment);
   if (!before) return std::nullopt;
   // An earlier model comes back under a new, higher number: agents refuse lower ones.
@@ -168,7 +190,8 @@ std::optional<Deployment> Deployments::roll_back(const Deployment& deployment, c
   back.created_at = clock_.now();
   back.undoes = deployment.id;
   const json::value envelope = platform::parse_json(before->targets, "targets");
-  Targets targets = targets_from_json(platform::parse_json(platform::require_string(envelope.as_object(), "payload", "targets"), "targets"));
+  Targets targets = targets_from_json(
+      platform::parse_json(platform::require_string(envelope.as_object(), "payload", "targets"), "targets"));
   targets.version = back.number;
   targets.deployment = back.id.str();
   back.targets = sign_targets(keys_, targets);
@@ -177,15 +200,18 @@ std::optional<Deployment> Deployments::roll_back(const Deployment& deployment, c
   return store_.find_by_id(back.id);
 }
 
-void Deployments::report(const Deployment& deployment, const std::string& agent, const std::string& key, const std::string& state, const std::string& execution,
-                         const std::string& finished, const std::string& code, const std::string& detail) {
+void Deployments::report(const Deployment& deployment, const std::string& agent, const std::string& key,
+                         const std::string& state, const std::string& execution, const std::string& finished,
+                         const std::string& code, const std::string& detail) {
   const auto apply = [&](DeploymentAgent& row) {
     row.progress = progress_after(row.progress, execution, finished, code, row.attempts);
     row.state = state;
     row.reason = finished == "failure" ? detail : row.reason;
   };
   if (!store_.report(deployment.id, agent, key, apply)) return;
-  if (finished == "failure") log_.warning("agent failed", {{"deployment", deployment.id.str()}, {"agent", agent}, {"code", code}, {"detail", detail}});
+  if (finished == "failure")
+    log_.warning("agent failed",
+                 {{"deployment", deployment.id.str()}, {"agent", agent}, {"code", code}, {"detail", detail}});
   if (execution == "closed") advance(deployment.id);
 }
 
@@ -200,10 +226,14 @@ void Deployments::agent_appeared(const platform::Agent& agent) {
 }
 
 BundleMetadata Deployments::metadata(const Deployment& deployment, std::chrono::seconds valid) {
-  return {keys_.root(), sign_timestamp(keys_, deployment.targets, deployment.number, store_.next_timestamp_version(), clock_.now(), valid), deployment.targets};
+  return {keys_.root(),
+          sign_timestamp(keys_, deployment.targets, deployment.number, store_.next_timestamp_version(), clock_.now(),
+                         valid),
+          deployment.targets};
 }
 
-void Deployments::export_bundle(const Deployment& deployment, std::chrono::seconds valid, const std::filesystem::path& file) {
+void Deployments::export_bundle(const Deployment& deployment, std::chrono::seconds valid,
+                                const std::filesystem::path& file) {
   write_bundle(file, metadata(deployment, valid), [this](const std::string& digest) { return blobs_.path_of(digest); });
 }
 

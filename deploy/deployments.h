@@ -36,19 +36,21 @@ struct DeploymentRequest {
   bool automatic_rollback = true;
   std::string created_by;
   std::optional<platform::DeploymentId> undoes;
-  std::optional<platform::DeploymentId> id;  // chosen by a caller that may ask twice: the second time finds what the first one made
+  std::optional<platform::DeploymentId>
+      id;  // chosen by a caller that may ask twice: the second time finds what the first one made
 
   /// Throws kInvalidInput: selector, waves (rising, in (0, 1], the last one 1), soak, threshold in [0, 1).
   void validate() const;
 };
 
-/// Called when a deployment's last wave is through, once, or again after a crash: the place to move the alias `production`.
+/// Called when a deployment's last wave is through, once, or again after a crash: the place to move the alias
+/// `production`.
 using OnFinished = std::function<void(const platform::Deployment&)>;
 
 class Deployments {
  public:
-  Deployments(platform::DeploymentStore& store, platform::BlobStore& blobs, SigningKeys keys, const platform::Clock& clock, platform::Log log,
-              OnFinished on_finished = {});
+  Deployments(platform::DeploymentStore& store, platform::BlobStore& blobs, SigningKeys keys,
+              const platform::Clock& clock, platform::Log log, OnFinished on_finished = {});
 
   /// Signs the bundle, stores the deployment for every registered agent that matches, and makes the first offers.
   platform::Deployment create(const DeploymentRequest& request);
@@ -59,19 +61,22 @@ class Deployments {
   /// Throws kConflict if the deployment is not in a state that allows it.
   void pause(const platform::Deployment& deployment, const std::string& actor, const std::string& reason);
   void resume(const platform::Deployment& deployment, const std::string& actor);
-  /// Stops offering and brings the version before it back to the same agents by a new bundle with a higher number. Returns
-  /// that new deployment, or nullopt where there is no version before it.
-  std::optional<platform::Deployment> roll_back(const platform::Deployment& deployment, const std::string& actor, const std::string& reason);
+  /// Stops offering and brings the version before it back to the same agents by a new bundle with a higher number.
+  /// Returns that new deployment, or nullopt where there is no version before it.
+  std::optional<platform::Deployment> roll_back(const platform::Deployment& deployment, const std::string& actor,
+                                                const std::string& reason);
   /// What an agent reported about its update; applies it and advances.
-  void report(const platform::Deployment& deployment, const std::string& agent, const std::string& key, const std::string& state, const std::string& execution,
-              const std::string& finished, const std::string& code, const std::string& detail);
+  void report(const platform::Deployment& deployment, const std::string& agent, const std::string& key,
+              const std::string& state, const std::string& execution, const std::string& finished,
+              const std::string& code, const std::string& detail);
   /// A registered agent: adds it to the newest deployment of each model and selector that it matches, in the last wave.
   void agent_appeared(const platform::Agent& agent);
 
   /// The documents for an agent or a courier file; the timestamp is fresh and valid for `valid`.
   BundleMetadata metadata(const platform::Deployment& deployment, std::chrono::seconds valid);
   /// Writes the bundle as one file.
-  void export_bundle(const platform::Deployment& deployment, std::chrono::seconds valid, const std::filesystem::path& file);
+  void export_bundle(const platform::Deployment& deployment, std::chrono::seconds valid,
+                     const std::filesystem::path& file);
   const SigningKeys& keys() const { return keys_; }
 
  private:

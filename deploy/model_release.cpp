@@ -7,10 +7,14 @@ namespace deploy {
 using platform::Error;
 using platform::ErrorCode;
 
-void fill_from_registry(DeploymentRequest& request, const std::string& version, platform::ModelRegistry& registry, const platform::DataFolder& data) {
+void fill_from_registry(DeploymentRequest& request, const std::string& version, platform::ModelRegistry& registry,
+                        const platform::DataFolder& data) {
   const auto found = registry.resolve(request.project, request.model, version);
   if (!found) {
-    throw Error(ErrorCode::kNotFound, "model '" + request.model + "' has no version or alias '" + version + "'; GET /api/v1/models/" + request.model + " lists them", "version");
+    throw Error(ErrorCode::kNotFound,
+                "model '" + request.model + "' has no version or alias '" + version + "'; GET /api/v1/models/" +
+                    request.model + " lists them",
+                "version");
   }
   request.model_version = std::to_string(found->number);
   request.adapter = found->adapter_blob;
@@ -22,12 +26,17 @@ OnFinished move_production(platform::ModelRegistry& registry, platform::Log log)
     const std::string& version = deployment.model_version;
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), number);
-    if (error != std::errc() || end != version.data() + version.size()) return;  // installed by name, not from the registry
-    const std::string reason = (deployment.undoes ? "rolled back by deployment " : "rolled out by deployment ") + deployment.id.str();
+    if (error != std::errc() || end != version.data() + version.size())
+      return;  // installed by name, not from the registry
+    const std::string reason =
+        (deployment.undoes ? "rolled back by deployment " : "rolled out by deployment ") + deployment.id.str();
     try {
       registry.set_alias(deployment.project, deployment.model, "production", number, deployment.created_by, reason);
     } catch (const Error& refused) {
-      log.error("production does not follow the rollout", {{"deployment", deployment.id.str()}, {"model", deployment.model}, {"version", version}, {"error", refused.what()}});
+      log.error("production does not follow the rollout", {{"deployment", deployment.id.str()},
+                                                           {"model", deployment.model},
+                                                           {"version", version},
+                                                           {"error", refused.what()}});
     }
   };
 }

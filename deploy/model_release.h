@@ -10,12 +10,13 @@
 
 namespace deploy {
 
-/// Fills model_version, adapter and base_folder of `request` (project and model are set) from the registry; `version` is a
-/// number or an alias. Throws kNotFound for a version or a base that is not there.
-void fill_from_registry(DeploymentRequest& request, const std::string& version, platform::ModelRegistry& registry, const platform::DataFolder& data);
+/// Fills model_version, adapter and base_folder of `request` (project and model are set) from the registry; `version`
+/// is a number or an alias. Throws kNotFound for a version or a base that is not there.
+void fill_from_registry(DeploymentRequest& request, const std::string& version, platform::ModelRegistry& registry,
+                        const platform::DataFolder& data);
 
-/// Moves `production` to the version of a finished deployment. The registry refuses a version without a passing gate; then the
-/// alias stays and the log says so: the plant runs what was rolled out, and somebody has to look.
+/// Moves `production` to the version of a finished deployment. The registry refuses a version without a passing gate;
+/// then the alias stays and the log says so: the plant runs what was rolled out, and somebody has to look.
 OnFinished move_production(platform::ModelRegistry& registry, platform::Log log);
 
 }  // namespace deploy

@@ -29,16 +29,20 @@ WaveCount count(const std::vector<platform::DeploymentAgent>& agents, std::int64
   return counted;
 }
 
-std::string failure_reason(const std::vector<platform::DeploymentAgent>& agents, std::int64_t wave, const WaveCount& counted) {
-  std::string reason = std::to_string(counted.failed) + " of " + std::to_string(counted.size) + " agents of wave " + std::to_string(wave + 1) + " failed";
+std::string failure_reason(const std::vector<platform::DeploymentAgent>& agents, std::int64_t wave,
+                           const WaveCount& counted) {
+  std::string reason = std::to_string(counted.failed) + " of " + std::to_string(counted.size) + " agents of wave " +
+                       std::to_string(wave + 1) + " failed";
   for (const auto& agent : agents)
-    if (agent.wave == wave && agent.progress == AgentProgress::kFailed) return reason + "; " + agent.agent + ": " + agent.reason;
+    if (agent.wave == wave && agent.progress == AgentProgress::kFailed)
+      return reason + "; " + agent.agent + ": " + agent.reason;
   return reason;
 }
 
 }  // namespace
 
-std::vector<std::int64_t> assign_waves(const std::string& deployment, const std::vector<std::string>& agents, const std::vector<double>& waves) {
+std::vector<std::int64_t> assign_waves(const std::string& deployment, const std::vector<std::string>& agents,
+                                       const std::vector<double>& waves) {
   std::vector<std::size_t> order(agents.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::vector<std::string> keys;
@@ -48,7 +52,8 @@ std::vector<std::int64_t> assign_waves(const std::string& deployment, const std:
   std::vector<std::int64_t> assigned(agents.size(), last);
   for (std::size_t place = 0; place < order.size(); ++place) {
     for (std::int64_t wave = 0; wave < last; ++wave) {
-      const double members = std::ceil(waves[static_cast<std::size_t>(wave)] * static_cast<double>(agents.size()) - 1e-9);
+      const double members =
+          std::ceil(waves[static_cast<std::size_t>(wave)] * static_cast<double>(agents.size()) - 1e-9);
       if (static_cast<double>(place) >= members) continue;
       assigned[order[place]] = wave;
       break;
@@ -57,7 +62,8 @@ std::vector<std::int64_t> assign_waves(const std::string& deployment, const std:
   return assigned;
 }
 
-RolloutAction next_action(const platform::Deployment& deployment, const std::vector<platform::DeploymentAgent>& agents) {
+RolloutAction next_action(const platform::Deployment& deployment,
+                          const std::vector<platform::DeploymentAgent>& agents) {
   if (deployment.state != platform::DeploymentState::kRunning || agents.empty()) return {};
   std::int64_t last = 0;
   for (const auto& agent : agents) last = std::max(last, agent.wave);
@@ -65,7 +71,10 @@ RolloutAction next_action(const platform::Deployment& deployment, const std::vec
     const WaveCount counted = count(agents, wave);
     if (counted.size == 0) continue;
     if (static_cast<double>(counted.failed) > deployment.failure_threshold * static_cast<double>(counted.size))
-      return {deployment.automatic_rollback ? Kind::kRollBack : Kind::kPause, wave, {}, failure_reason(agents, wave, counted)};
+      return {deployment.automatic_rollback ? Kind::kRollBack : Kind::kPause,
+              wave,
+              {},
+              failure_reason(agents, wave, counted)};
     if (counted.waiting > 0) {
       RolloutAction offer{Kind::kOffer, wave, {}, {}};
       for (const auto& agent : agents)
@@ -77,8 +86,8 @@ RolloutAction next_action(const platform::Deployment& deployment, const std::vec
   return {Kind::kFinish, last, {}, {}};
 }
 
-platform::AgentProgress progress_after(platform::AgentProgress before, const std::string& execution, const std::string& finished, const std::string& code,
-                                       std::int64_t attempts) {
+platform::AgentProgress progress_after(platform::AgentProgress before, const std::string& execution,
+                                       const std::string& finished, const std::string& code, std::int64_t attempts) {
   if (before == AgentProgress::kCommitted || execution != "closed") return before;
   if (finished == "success") return AgentProgress::kCommitted;
   if (finished != "failure") return before;

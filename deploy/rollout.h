@@ -1,6 +1,6 @@
-// The decisions of a rollout, as pure functions of what is known: who belongs to which wave, and what to do next. A rollout
-// advances by behaviour (agents that committed after probe and soak), stops when too many failed, and neither advances nor
-// stops because an agent is silent. Any thread.
+// The decisions of a rollout, as pure functions of what is known: who belongs to which wave, and what to do next. A
+// rollout advances by behaviour (agents that committed after probe and soak), stops when too many failed, and neither
+// advances nor stops because an agent is silent. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,11 @@
 
 namespace deploy {
 
-/// Wave of each agent, from 0: wave i holds the first ceil(waves[i] * n) agents in the order of sha256(deployment, name),
-/// so that membership is stable and differs from rollout to rollout. Every agent has a wave; the last share is taken as 1.
-std::vector<std::int64_t> assign_waves(const std::string& deployment, const std::vector<std::string>& agents, const std::vector<double>& waves);
+/// Wave of each agent, from 0: wave i holds the first ceil(waves[i] * n) agents in the order of sha256(deployment,
+/// name), so that membership is stable and differs from rollout to rollout. Every agent has a wave; the last share is
+/// taken as 1.
+std::vector<std::int64_t> assign_waves(const std::string& deployment, const std::vector<std::string>& agents,
+                                       const std::vector<double>& waves);
 
 struct RolloutAction {
   enum class Kind {
@@ -33,9 +35,9 @@ struct RolloutAction {
 /// A failed share of a wave above `failure_threshold` stops the rollout (0: the first failure does).
 RolloutAction next_action(const platform::Deployment& deployment, const std::vector<platform::DeploymentAgent>& agents);
 
-/// What a report of an agent makes of its progress. `attempts` counts offers so far; an interruption (power cut) is offered
-/// again up to three times, everything else that failed is failed.
-platform::AgentProgress progress_after(platform::AgentProgress before, const std::string& execution, const std::string& finished, const std::string& code,
-                                       std::int64_t attempts);
+/// What a report of an agent makes of its progress. `attempts` counts offers so far; an interruption (power cut) is
+/// offered again up to three times, everything else that failed is failed.
+platform::AgentProgress progress_after(platform::AgentProgress before, const std::string& execution,
+                                       const std::string& finished, const std::string& code, std::int64_t attempts);
 
 }  // namespace deploy

@@ -21,9 +21,11 @@ Labels parse_labels(std::string_view text) {
     const std::string_view part = trimmed(text.substr(0, comma));
     text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
     const std::size_t equals = part.find('=');
-    const std::string_view key = equals == std::string_view::npos ? std::string_view{} : trimmed(part.substr(0, equals));
+    const std::string_view key =
+        equals == std::string_view::npos ? std::string_view{} : trimmed(part.substr(0, equals));
     if (key.empty() || trimmed(part.substr(equals + 1)).empty())
-      throw platform::Error(platform::ErrorCode::kInvalidInput, "not a label: \"" + std::string(part) + "\"; write key=value, several with commas between");
+      throw platform::Error(platform::ErrorCode::kInvalidInput,
+                            "not a label: \"" + std::string(part) + "\"; write key=value, several with commas between");
     labels[std::string(key)] = std::string(trimmed(part.substr(equals + 1)));
   }
   return labels;
@@ -32,7 +34,9 @@ Labels parse_labels(std::string_view text) {
 bool selects(std::string_view selector, std::string_view name, const Labels& labels) {
   if (trimmed(selector) == "*") return true;
   const Labels wanted = parse_labels(selector);
-  if (wanted.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "empty selector; write * for every agent, or key=value", "selector");
+  if (wanted.empty())
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "empty selector; write * for every agent, or key=value",
+                          "selector");
   for (const auto& [key, value] : wanted) {
     if (key == "name") {
       if (value != name) return false;

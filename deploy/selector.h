@@ -1,4 +1,5 @@
-// Which agents a deployment is for: "line=3", "site=ulsan,line=3" (all must match), "name=edge-01", or "*" for all. Pure.
+// Which agents a deployment is for: "line=3", "site=ulsan,line=3" (all must match), "name=edge-01", or "*" for all.
+// Pure.
 #pragma once
 
 #include <map>

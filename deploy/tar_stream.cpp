@@ -24,7 +24,8 @@ constexpr int kLevel = 3;
 constexpr std::uint64_t kLargestOctal = (std::uint64_t{1} << 33) - 1;
 
 // Field offsets of a ustar header.
-constexpr std::size_t kMode = 100, kUser = 108, kGroup = 116, kSize = 124, kTime = 136, kChecksum = 148, kType = 156, kMagic = 257;
+constexpr std::size_t kMode = 100, kUser = 108, kGroup = 116, kSize = 124, kTime = 136, kChecksum = 148, kType = 156,
+                      kMagic = 257;
 
 using Header = std::array<char, kBlock>;
 
@@ -40,7 +41,8 @@ void put_size(Header& header, std::uint64_t size) {
 
 std::uint64_t checksum(const Header& header) {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < kBlock; ++i) sum += i >= kChecksum && i < kChecksum + 8 ? ' ' : static_cast<unsigned char>(header[i]);
+  for (std::size_t i = 0; i < kBlock; ++i)
+    sum += i >= kChecksum && i < kChecksum + 8 ? ' ' : static_cast<unsigned char>(header[i]);
   return sum;
 }
 
@@ -53,7 +55,8 @@ std::uint64_t get_number(const Header& header, std::size_t at, std::size_t width
   for (std::size_t i = 0; i < width; ++i) {
     const char digit = header[at + i];
     if (digit == '\0' || digit == ' ') break;
-    if (digit < '0' || digit > '7') throw Error(ErrorCode::kCorrupt, "bundle is damaged: a tar header holds no number where one belongs");
+    if (digit < '0' || digit > '7')
+      throw Error(ErrorCode::kCorrupt, "bundle is damaged: a tar header holds no number where one belongs");
     value = (value << 3) | static_cast<std::uint64_t>(digit - '0');
   }
   return value;
@@ -99,7 +102,8 @@ TarWriter::~TarWriter() = default;
 
 void TarWriter::begin(std::string_view name, std::uint64_t size) {
   state_->pad();
-  if (name.size() >= kMode) throw Error(ErrorCode::kInvalidInput, "name is too long for a bundle: " + std::string(name));
+  if (name.size() >= kMode)
+    throw Error(ErrorCode::kInvalidInput, "name is too long for a bundle: " + std::string(name));
   Header header{};
   std::memcpy(header.data(), name.data(), name.size());
   put_octal(header, kMode, 8, 0644);
@@ -150,7 +154,8 @@ struct TarReader::State {
       }
       ZSTD_outBuffer out{output.data(), output.size(), 0};
       const std::size_t code = ZSTD_decompressStream(context.get(), &out, &in);
-      if (ZSTD_isError(code) != 0) throw Error(ErrorCode::kCorrupt, "bundle is damaged: " + path.string() + " (" + ZSTD_getErrorName(code) + ")");
+      if (ZSTD_isError(code) != 0)
+        throw Error(ErrorCode::kCorrupt, "bundle is damaged: " + path.string() + " (" + ZSTD_getErrorName(code) + ")");
       frame_whole = code == 0;
       have = out.pos;
       used = 0;
@@ -175,7 +180,8 @@ struct TarReader::State {
   void take(std::uint64_t count, const std::function<void(std::string_view)>& use) {
     while (count > 0) {
       const std::string_view bytes = piece(count);
-      if (bytes.empty()) throw Error(ErrorCode::kCorrupt, "bundle ends too early: " + path.string() + "; copy it again");
+      if (bytes.empty())
+        throw Error(ErrorCode::kCorrupt, "bundle ends too early: " + path.string() + "; copy it again");
       count -= bytes.size();
       use(bytes);
     }
@@ -205,8 +211,10 @@ std::optional<TarEntry> TarReader::next() {
     state_->finish();
     return std::nullopt;
   }
-  if (get_number(header, kChecksum, 8) != checksum(header)) throw Error(ErrorCode::kCorrupt, "bundle is damaged: a tar header's checksum is wrong");
-  if (header[kType] != '0' && header[kType] != '\0') throw Error(ErrorCode::kCorrupt, "bundle holds something that is no regular file");
+  if (get_number(header, kChecksum, 8) != checksum(header))
+    throw Error(ErrorCode::kCorrupt, "bundle is damaged: a tar header's checksum is wrong");
+  if (header[kType] != '0' && header[kType] != '\0')
+    throw Error(ErrorCode::kCorrupt, "bundle holds something that is no regular file");
   TarEntry entry{std::string(header.data(), ::strnlen(header.data(), kMode)), get_number(header, kSize, 12)};
   state_->left = entry.size;
   state_->pad = padding(entry.size);
@@ -219,7 +227,8 @@ void TarReader::read(const std::function<void(std::string_view)>& take) {
 }
 
 std::string TarReader::read_all(std::uint64_t limit) {
-  if (state_->left > limit) throw Error(ErrorCode::kTooLarge, "bundle entry is larger than " + std::to_string(limit) + " bytes");
+  if (state_->left > limit)
+    throw Error(ErrorCode::kTooLarge, "bundle entry is larger than " + std::to_string(limit) + " bytes");
   std::string bytes;
   read([&](std::string_view piece) { bytes += piece; });
   return bytes;

@@ -1,5 +1,5 @@
-// A POSIX tar (ustar) inside a zstd frame, written and read as a stream: names of at most 100 bytes, regular files only.
-// One thread an object.
+// A POSIX tar (ustar) inside a zstd frame, written and read as a stream: names of at most 100 bytes, regular files
+// only. One thread an object.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,8 @@ class TarReader {
   /// Throws kNotFound or kUnavailable.
   explicit TarReader(const std::filesystem::path& file);
   ~TarReader();
-  /// The next entry, what is left of the one before being skipped; nullopt at the end of the archive. Throws kCorrupt for
-  /// a damaged stream, a header checksum that is wrong, or anything but a regular file.
+  /// The next entry, what is left of the one before being skipped; nullopt at the end of the archive. Throws kCorrupt
+  /// for a damaged stream, a header checksum that is wrong, or anything but a regular file.
   std::optional<TarEntry> next();
   /// The present entry's bytes in pieces.
   void read(const std::function<void(std::string_view piece)>& take);

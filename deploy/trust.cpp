@@ -42,9 +42,12 @@ std::string from_hex(std::string_view text, std::size_t size) {
   for (std::size_t i = 0; i < text.size(); i += 2) {
     int value = 0;
     for (const char digit : text.substr(i, 2)) {
-      if (digit >= '0' && digit <= '9') value = value * 16 + (digit - '0');
-      else if (digit >= 'a' && digit <= 'f') value = value * 16 + (digit - 'a' + 10);
-      else return {};
+      if (digit >= '0' && digit <= '9')
+        value = value * 16 + (digit - '0');
+      else if (digit >= 'a' && digit <= 'f')
+        value = value * 16 + (digit - 'a' + 10);
+      else
+        return {};
     }
     bytes += static_cast<char>(value);
   }
@@ -57,9 +60,13 @@ struct KeyPair {
   std::array<unsigned char, crypto_sign_PUBLICKEYBYTES> public_key{};
   std::array<unsigned char, crypto_sign_SECRETKEYBYTES> secret_key{};
   KeyPair(const KeyPair&) = delete;
-  explicit KeyPair(const std::string& seed) { crypto_sign_seed_keypair(public_key.data(), secret_key.data(), bytes_of(seed)); }
+  explicit KeyPair(const std::string& seed) {
+    crypto_sign_seed_keypair(public_key.data(), secret_key.data(), bytes_of(seed));
+  }
   ~KeyPair() { sodium_memzero(secret_key.data(), secret_key.size()); }
-  std::string public_hex() const { return to_hex({reinterpret_cast<const char*>(public_key.data()), public_key.size()}); }
+  std::string public_hex() const {
+    return to_hex({reinterpret_cast<const char*>(public_key.data()), public_key.size()});
+  }
 };
 
 std::string key_id(const std::string& public_hex) { return public_hex.substr(0, 16); }
@@ -119,10 +126,13 @@ json::object verified_payload(const Envelope& envelope, Role role, const RoleKey
   for (const auto& [id, signature] : envelope.signatures) {
     const auto key = allowed.keys.find(id);
     if (key == allowed.keys.end()) continue;
-    if (crypto_sign_verify_detached(bytes_of(signature), bytes_of(envelope.payload), envelope.payload.size(), bytes_of(key->second)) == 0) valid.insert(id);
+    if (crypto_sign_verify_detached(bytes_of(signature), bytes_of(envelope.payload), envelope.payload.size(),
+                                    bytes_of(key->second)) == 0)
+      valid.insert(id);
   }
   const std::string_view what = to_string(role);
-  if (static_cast<std::int64_t>(valid.size()) < allowed.threshold) corrupt(what, "the signature does not verify with the pinned keys");
+  if (static_cast<std::int64_t>(valid.size()) < allowed.threshold)
+    corrupt(what, "the signature does not verify with the pinned keys");
   return as_corrupt(what, [&] {
     const json::value payload = platform::parse_json(envelope.payload, what);
     const json::object& object = platform::as_object(payload, what);
@@ -141,7 +151,8 @@ RoleKeys role_keys(const json::object& entry, std::string_view what) {
     if (bytes.empty()) corrupt(what, "a key is not 64 hex digits");
     role.keys[key_id(hex)] = bytes;
   }
-  if (role.threshold < 1 || role.threshold > static_cast<std::int64_t>(role.keys.size())) corrupt(what, "the threshold cannot be met");
+  if (role.threshold < 1 || role.threshold > static_cast<std::int64_t>(role.keys.size()))
+    corrupt(what, "the threshold cannot be met");
   return role;
 }
 
@@ -169,15 +180,18 @@ Root self_signed_root(std::string_view text) {
 std::string signed_envelope(const std::string& seed, const std::string& payload) {
   const KeyPair pair(seed);
   std::array<char, crypto_sign_BYTES> signature{};
-  crypto_sign_detached(reinterpret_cast<unsigned char*>(signature.data()), nullptr, bytes_of(payload), payload.size(), pair.secret_key.data());
+  crypto_sign_detached(reinterpret_cast<unsigned char*>(signature.data()), nullptr, bytes_of(payload), payload.size(),
+                       pair.secret_key.data());
   json::object entry{{"key", key_id(pair.public_hex())}, {"signature", to_hex({signature.data(), signature.size()})}};
   return platform::canonical_json(json::object{{"payload", payload}, {"signatures", json::array{std::move(entry)}}});
 }
 
 std::string open_seed(const std::filesystem::path& file) {
   if (std::filesystem::exists(file)) {
-    const std::string seed = from_hex(platform::read_file(file, 1024).substr(0, 2 * crypto_sign_SEEDBYTES), crypto_sign_SEEDBYTES);
-    if (seed.empty()) throw Error(ErrorCode::kCorrupt, "not a signing key: " + file.string() + "; restore it from the backup");
+    const std::string seed =
+        from_hex(platform::read_file(file, 1024).substr(0, 2 * crypto_sign_SEEDBYTES), crypto_sign_SEEDBYTES);
+    if (seed.empty())
+      throw Error(ErrorCode::kCorrupt, "not a signing key: " + file.string() + "; restore it from the backup");
     return seed;
   }
   std::string seed(crypto_sign_SEEDBYTES, '\0');
@@ -189,13 +203,16 @@ std::string open_seed(const std::filesystem::path& file) {
 void check_path(const std::string& path) {
   const bool known = path.starts_with("adapter/") || path.starts_with("base/");
   const std::filesystem::path parsed(path);
-  bool safe = known && path.size() < 512 && !path.ends_with('/') && path.find("//") == std::string::npos && path.find('\\') == std::string::npos;
+  bool safe = known && path.size() < 512 && !path.ends_with('/') && path.find("//") == std::string::npos &&
+              path.find('\\') == std::string::npos;
   for (const auto& part : parsed) safe = safe && part != ".." && part != ".";
   for (const char byte : path) safe = safe && static_cast<unsigned char>(byte) >= 0x20;
   if (!safe) corrupt("targets", "a file's path leaves the bundle: \"" + path + "\"");
 }
 
-platform::Time parse_seen_time(const json::object& object) { return platform::parse_time(platform::require_string(object, "latest_time", "seen.json")); }
+platform::Time parse_seen_time(const json::object& object) {
+  return platform::parse_time(platform::require_string(object, "latest_time", "seen.json"));
+}
 
 }  // namespace
 
@@ -213,24 +230,32 @@ SigningKeys SigningKeys::open(const std::filesystem::path& folder) {
   const std::filesystem::path root_file = folder / "root.json";
   if (!std::filesystem::exists(root_file)) {
     json::object roles;
-    for (const Role role : kRoles) roles[to_string(role)] = json::object{{"keys", json::array{json::string(keys.public_key(role))}}, {"threshold", 1}};
-    platform::write_file_atomically(root_file, keys.sign(Role::kRoot, {{"type", "root"}, {"version", 1}, {"roles", std::move(roles)}}));
+    for (const Role role : kRoles)
+      roles[to_string(role)] =
+          json::object{{"keys", json::array{json::string(keys.public_key(role))}}, {"threshold", 1}};
+    platform::write_file_atomically(
+        root_file, keys.sign(Role::kRoot, {{"type", "root"}, {"version", 1}, {"roles", std::move(roles)}}));
   }
   keys.root_ = platform::read_file(root_file, kMetadataLimitBytes);
   const Root root = self_signed_root(keys.root_);
   for (const Role role : kRoles)
     if (!root.roles.at(role).keys.contains(key_id(keys.public_key(role))))
-      throw Error(ErrorCode::kCorrupt, "root.json does not name the " + std::string(to_string(role)) + " key beside it: " + folder.string() + "; restore the folder from the backup");
+      throw Error(ErrorCode::kCorrupt, "root.json does not name the " + std::string(to_string(role)) +
+                                           " key beside it: " + folder.string() +
+                                           "; restore the folder from the backup");
   return keys;
 }
 
-std::string SigningKeys::sign(Role role, const json::object& payload) const { return signed_envelope(seeds_.at(role), platform::canonical_json(payload)); }
+std::string SigningKeys::sign(Role role, const json::object& payload) const {
+  return signed_envelope(seeds_.at(role), platform::canonical_json(payload));
+}
 
 std::string SigningKeys::public_key(Role role) const { return KeyPair(seeds_.at(role)).public_hex(); }
 
 json::object to_json(const Targets& targets) {
   json::object files;
-  for (const auto& [path, file] : targets.files) files[path] = json::object{{"digest", file.digest}, {"size", file.size}};
+  for (const auto& [path, file] : targets.files)
+    files[path] = json::object{{"digest", file.digest}, {"size", file.size}};
   return {{"type", "targets"},
           {"version", targets.version},
           {"deployment", targets.deployment},
@@ -247,8 +272,10 @@ Targets targets_from_json(const json::value& value) {
   constexpr std::string_view kWhat = "targets";
   return as_corrupt(kWhat, [&] {
     const json::object& object = platform::as_object(value, kWhat);
-    platform::refuse_unknown_keys(
-        object, {"type", "version", "deployment", "model", "model_version", "adapter_digest", "base_digest", "selector", "soak_seconds", "files"}, kWhat);
+    platform::refuse_unknown_keys(object,
+                                  {"type", "version", "deployment", "model", "model_version", "adapter_digest",
+                                   "base_digest", "selector", "soak_seconds", "files"},
+                                  kWhat);
     Targets targets;
     targets.version = platform::require_int(object, "version", kWhat);
     targets.deployment = platform::require_string(object, "deployment", kWhat);
@@ -274,10 +301,12 @@ Targets targets_from_json(const json::value& value) {
   });
 }
 
-std::string sign_targets(const SigningKeys& keys, const Targets& targets) { return keys.sign(Role::kTargets, to_json(targets)); }
+std::string sign_targets(const SigningKeys& keys, const Targets& targets) {
+  return keys.sign(Role::kTargets, to_json(targets));
+}
 
-std::string sign_timestamp(const SigningKeys& keys, std::string_view signed_targets, std::int64_t targets_version, std::int64_t version, platform::Time now,
-                           std::chrono::seconds valid) {
+std::string sign_timestamp(const SigningKeys& keys, std::string_view signed_targets, std::int64_t targets_version,
+                           std::int64_t version, platform::Time now, std::chrono::seconds valid) {
   return keys.sign(Role::kTimestamp, {{"type", "timestamp"},
                                       {"version", version},
                                       {"issued", platform::format_time(now)},
@@ -315,27 +344,35 @@ Timestamp read_timestamp(const json::object& payload) {
 }
 
 [[noreturn]] void older(std::string_view what, std::int64_t offered, std::int64_t seen) {
-  throw Error(ErrorCode::kConflict, std::string(what) + " version " + std::to_string(offered) + " is older than version " + std::to_string(seen) +
+  throw Error(ErrorCode::kConflict, std::string(what) + " version " + std::to_string(offered) +
+                                        " is older than version " + std::to_string(seen) +
                                         " seen before; an earlier model comes back only under a new, higher number");
 }
 
 }  // namespace
 
-CheckedMetadata check_metadata(std::string_view root_text, std::string_view timestamp_text, std::string_view targets_text, const SeenMetadata& seen,
-                               platform::Time now) {
+CheckedMetadata check_metadata(std::string_view root_text, std::string_view timestamp_text,
+                               std::string_view targets_text, const SeenMetadata& seen, platform::Time now) {
   const Root root = self_signed_root(root_text);
-  const Timestamp timestamp = read_timestamp(verified_payload(parse_envelope(timestamp_text, "timestamp"), Role::kTimestamp, root.roles.at(Role::kTimestamp)));
+  const Timestamp timestamp = read_timestamp(
+      verified_payload(parse_envelope(timestamp_text, "timestamp"), Role::kTimestamp, root.roles.at(Role::kTimestamp)));
   if (timestamp.version < seen.timestamp_version) older("timestamp", timestamp.version, seen.timestamp_version);
   const platform::Time latest = std::max(now, seen.latest_time);
   if (timestamp.expires <= latest)
-    throw Error(ErrorCode::kConflict, "timestamp metadata expired at " + platform::format_time(timestamp.expires) + ", now is " + platform::format_time(latest) +
+    throw Error(ErrorCode::kConflict, "timestamp metadata expired at " + platform::format_time(timestamp.expires) +
+                                          ", now is " + platform::format_time(latest) +
                                           "; fetch it again or check this machine's clock");
-  if (timestamp.targets_version < seen.targets_version) older("targets", timestamp.targets_version, seen.targets_version);
-  if (static_cast<std::uint64_t>(timestamp.targets_size) != targets_text.size() || timestamp.targets_digest != platform::digest_of(targets_text))
+  if (timestamp.targets_version < seen.targets_version)
+    older("targets", timestamp.targets_version, seen.targets_version);
+  if (static_cast<std::uint64_t>(timestamp.targets_size) != targets_text.size() ||
+      timestamp.targets_digest != platform::digest_of(targets_text))
     corrupt("targets", "the timestamp names another document; the two do not belong together");
-  const Targets targets = targets_from_json(verified_payload(parse_envelope(targets_text, "targets"), Role::kTargets, root.roles.at(Role::kTargets)));
-  if (targets.version != timestamp.targets_version) corrupt("targets", "its version is not the one that the timestamp names");
-  if (targets.version == seen.targets_version && !seen.targets_digest.empty() && seen.targets_digest != timestamp.targets_digest)
+  const Targets targets = targets_from_json(
+      verified_payload(parse_envelope(targets_text, "targets"), Role::kTargets, root.roles.at(Role::kTargets)));
+  if (targets.version != timestamp.targets_version)
+    corrupt("targets", "its version is not the one that the timestamp names");
+  if (targets.version == seen.targets_version && !seen.targets_digest.empty() &&
+      seen.targets_digest != timestamp.targets_digest)
     corrupt("targets", "version " + std::to_string(targets.version) + " was seen before with other content");
   return {targets, {timestamp.version, targets.version, timestamp.targets_digest, latest}};
 }
@@ -345,10 +382,13 @@ void check_next_root(std::string_view root_text, std::string_view next_text) {
   const Root next = self_signed_root(next_text);
   verified_payload(parse_envelope(next_text, "root"), Role::kRoot, root.roles.at(Role::kRoot));
   if (next.version != root.version + 1)
-    corrupt("root", "version " + std::to_string(next.version) + " does not follow version " + std::to_string(root.version));
+    corrupt("root",
+            "version " + std::to_string(next.version) + " does not follow version " + std::to_string(root.version));
 }
 
-MetadataStore::MetadataStore(std::filesystem::path folder) : folder_(std::move(folder)) { std::filesystem::create_directories(folder_); }
+MetadataStore::MetadataStore(std::filesystem::path folder) : folder_(std::move(folder)) {
+  std::filesystem::create_directories(folder_);
+}
 
 bool MetadataStore::pinned() const { return std::filesystem::exists(folder_ / "root.json"); }
 
@@ -356,7 +396,8 @@ void MetadataStore::pin(std::string_view root) {
   self_signed_root(root);
   if (!pinned()) return platform::write_file_atomically(folder_ / "root.json", root);
   if (platform::read_file(folder_ / "root.json", kMetadataLimitBytes) != root)
-    throw Error(ErrorCode::kConflict, "another root is pinned already: " + (folder_ / "root.json").string() + "; a server's root changes only by a document that the old keys signed");
+    throw Error(ErrorCode::kConflict, "another root is pinned already: " + (folder_ / "root.json").string() +
+                                          "; a server's root changes only by a document that the old keys signed");
 }
 
 void MetadataStore::next_root(std::string_view next) {
@@ -369,17 +410,21 @@ SeenMetadata MetadataStore::read_seen() const {
   if (!std::filesystem::exists(file)) return {};
   const json::value document = platform::read_json_file(file);
   const json::object& object = platform::as_object(document, "seen.json");
-  return {platform::require_int(object, "timestamp_version", "seen.json"), platform::require_int(object, "targets_version", "seen.json"),
+  return {platform::require_int(object, "timestamp_version", "seen.json"),
+          platform::require_int(object, "targets_version", "seen.json"),
           platform::require_string(object, "targets_digest", "seen.json"), parse_seen_time(object)};
 }
 
 Targets MetadataStore::accept(std::string_view timestamp, std::string_view targets, platform::Time now) {
-  if (!pinned()) throw Error(ErrorCode::kConflict, "no root is pinned; give the agent the server's root.json with --root");
-  CheckedMetadata checked = check_metadata(platform::read_file(folder_ / "root.json", kMetadataLimitBytes), timestamp, targets, read_seen(), now);
-  platform::write_json_file(folder_ / "seen.json", json::object{{"timestamp_version", checked.seen.timestamp_version},
-                                                                {"targets_version", checked.seen.targets_version},
-                                                                {"targets_digest", checked.seen.targets_digest},
-                                                                {"latest_time", platform::format_time(checked.seen.latest_time)}});
+  if (!pinned())
+    throw Error(ErrorCode::kConflict, "no root is pinned; give the agent the server's root.json with --root");
+  CheckedMetadata checked = check_metadata(platform::read_file(folder_ / "root.json", kMetadataLimitBytes), timestamp,
+                                           targets, read_seen(), now);
+  platform::write_json_file(folder_ / "seen.json",
+                            json::object{{"timestamp_version", checked.seen.timestamp_version},
+                                         {"targets_version", checked.seen.targets_version},
+                                         {"targets_digest", checked.seen.targets_digest},
+                                         {"latest_time", platform::format_time(checked.seen.latest_time)}});
   return std::move(checked.targets);
 }
 

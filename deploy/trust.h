@@ -1,9 +1,10 @@
-// Signed metadata (Ed25519): what a plant agent believes about a bundle. Three roles: `root` names the keys, `targets` names
-// the files of one bundle and its version number, `timestamp` names the newest targets and expires soon. An envelope is
+// Signed metadata (Ed25519): what a plant agent believes about a bundle. Three roles: `root` names the keys, `targets`
+// names the files of one bundle and its version number, `timestamp` names the newest targets and expires soon. An
+// envelope is
 //   {"payload":"<canonical JSON text>","signatures":[{"key":ID,"signature":HEX}]}
-// and the signature is over the payload's bytes as they stand. Checking is pure (`check_metadata`); MetadataStore keeps what
-// was seen on disk, so that neither an older version (rollback), nor an expired one (freeze), nor a mixture of two states
-// is ever accepted, also after a power cut. Signing: any thread. MetadataStore: one thread.
+// and the signature is over the payload's bytes as they stand. Checking is pure (`check_metadata`); MetadataStore keeps
+// what was seen on disk, so that neither an older version (rollback), nor an expired one (freeze), nor a mixture of two
+// states is ever accepted, also after a power cut. Signing: any thread. MetadataStore: one thread.
 #pragma once
 
 #include <cstdint>
@@ -64,14 +65,14 @@ Targets targets_from_json(const platform::json::value& value);
 
 std::string sign_targets(const SigningKeys& keys, const Targets& targets);
 /// `version` must rise with every call of one server; `valid` is how long an agent may take this for the newest state.
-std::string sign_timestamp(const SigningKeys& keys, std::string_view signed_targets, std::int64_t targets_version, std::int64_t version,
-                           platform::Time now, std::chrono::seconds valid);
+std::string sign_timestamp(const SigningKeys& keys, std::string_view signed_targets, std::int64_t targets_version,
+                           std::int64_t version, platform::Time now, std::chrono::seconds valid);
 
 /// What an agent has already accepted.
 struct SeenMetadata {
   std::int64_t timestamp_version = 0;
   std::int64_t targets_version = 0;
-  std::string targets_digest;  // of the envelope with that version
+  std::string targets_digest;    // of the envelope with that version
   platform::Time latest_time{};  // the clock never counts as earlier than this, so that setting it back revives nothing
   bool operator==(const SeenMetadata&) const = default;
 };
@@ -83,8 +84,8 @@ struct CheckedMetadata {
 
 /// Checks `timestamp` and `targets` against the root document `root`, what was seen, and the time.
 /// Throws kCorrupt (signature, format, mixture) or kConflict (older version, expired); the message says which.
-CheckedMetadata check_metadata(std::string_view root, std::string_view timestamp, std::string_view targets, const SeenMetadata& seen,
-                               platform::Time now);
+CheckedMetadata check_metadata(std::string_view root, std::string_view timestamp, std::string_view targets,
+                               const SeenMetadata& seen, platform::Time now);
 /// The root that follows `root`: version exactly one higher and signed by the threshold of both documents' root keys.
 /// Throws kCorrupt otherwise.
 void check_next_root(std::string_view root, std::string_view next);

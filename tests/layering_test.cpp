@@ -35,7 +35,8 @@ std::vector<Include> includes_of(const std::vector<std::string>& folders) {
       std::string line;
       while (std::getline(stream, line)) {
         std::smatch match;
-        if (std::regex_search(line, match, kInclude)) found.push_back({fs::relative(entry.path(), root()).string(), match[1]});
+        if (std::regex_search(line, match, kInclude))
+          found.push_back({fs::relative(entry.path(), root()).string(), match[1]});
       }
     }
   }
@@ -77,7 +78,9 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kHomes{
 
 std::string room_of(const std::string& path) { return path.substr(0, path.find('/')); }
 
-bool starts_with(const std::string& text, const std::string& prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
+bool starts_with(const std::string& text, const std::string& prefix) {
+  return text.compare(0, prefix.size(), prefix) == 0;
+}
 
 TEST(Layering, IncludesOnlyGoDown) {
   std::size_t read = 0;
@@ -86,7 +89,8 @@ TEST(Layering, IncludesOnlyGoDown) {
     const std::string from = room_of(include.file), to = room_of(include.target);
     EXPECT_NE(to, "tests") << include.file << " includes " << include.target;
     if (from == to || !kMayInclude.count(to)) continue;
-    EXPECT_TRUE(kMayInclude.at(from).count(to)) << include.file << " includes " << include.target << ": " << from << " stands below or beside " << to;
+    EXPECT_TRUE(kMayInclude.at(from).count(to))
+        << include.file << " includes " << include.target << ": " << from << " stands below or beside " << to;
   }
   EXPECT_GT(read, 100u) << "the source tree was not found under " << root();
 }

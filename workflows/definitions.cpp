@@ -23,14 +23,18 @@ const std::string_view* shipped_definition(std::string_view name) {
 
 std::string workflow_text(const std::string& name_or_file) {
   constexpr std::size_t kLargestText = std::size_t{1} << 20;
-  if (const std::string_view* ready = shipped_definition(name_or_file)) return std::string(*ready);  // no ready name ends in .yaml
+  if (const std::string_view* ready = shipped_definition(name_or_file))
+    return std::string(*ready);  // no ready name ends in .yaml
   if (!std::filesystem::exists(name_or_file)) {
-    throw platform::Error(platform::ErrorCode::kNotFound, "there is neither a file nor a ready workflow '" + name_or_file + "'" + platform::did_you_mean(name_or_file, shipped_definition_names()));
+    throw platform::Error(platform::ErrorCode::kNotFound,
+                          "there is neither a file nor a ready workflow '" + name_or_file + "'" +
+                              platform::did_you_mean(name_or_file, shipped_definition_names()));
   }
   return platform::read_file(name_or_file, kLargestText);
 }
 
-platform::Run new_run(const Workflow& workflow, const platform::json::object& given, const std::string& project, const std::string& started_by) {
+platform::Run new_run(const Workflow& workflow, const platform::json::object& given, const std::string& project,
+                      const std::string& started_by) {
   platform::Run run;
   run.inputs = settle_inputs(workflow, given);
   run.id = platform::RunId::make();

@@ -1,4 +1,5 @@
-// The ready workflows (workflows/definitions/*.yaml, compiled in) and the run that a workflow becomes. Pure but for workflow_text, which may read a file; any thread.
+// The ready workflows (workflows/definitions/*.yaml, compiled in) and the run that a workflow becomes. Pure but for
+// workflow_text, which may read a file; any thread.
 #pragma once
 
 #include <string>
@@ -20,6 +21,7 @@ std::string workflow_text(const std::string& name_or_file);
 
 /// A run of the workflow that has not begun, for platform::start_run. `given` are the inputs as they came.
 /// Throws kInvalidInput naming every missing, unknown or unfit input.
-platform::Run new_run(const Workflow& workflow, const platform::json::object& given, const std::string& project, const std::string& started_by);
+platform::Run new_run(const Workflow& workflow, const platform::json::object& given, const std::string& project,
+                      const std::string& started_by);
 
 }  // namespace workflows

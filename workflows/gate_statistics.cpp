@@ -17,7 +17,8 @@ using Rows = std::span<const PredictedExample>;
 using Chosen = std::span<const std::size_t>;
 
 double accuracy(Rows rows, Chosen chosen) {
-  const auto right = std::count_if(chosen.begin(), chosen.end(), [&](std::size_t i) { return rows[i].truth == rows[i].prediction; });
+  const auto right =
+      std::count_if(chosen.begin(), chosen.end(), [&](std::size_t i) { return rows[i].truth == rows[i].prediction; });
   return static_cast<double>(right) / static_cast<double>(chosen.size());
 }
 
@@ -59,7 +60,8 @@ double error_of(Rows rows, Chosen chosen, bool squared) {
 std::string rarer_class(Rows rows) {
   std::map<std::string, std::size_t> counts;
   for (const PredictedExample& row : rows) ++counts[row.truth];
-  const auto least = std::min_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto least =
+      std::min_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return least == counts.end() ? std::string() : least->first;
 }
 
@@ -98,12 +100,15 @@ PredictedExample read_line(std::string_view line, std::size_t number) {
     example.true_value = truth.to_number<double>();
     example.predicted_value = prediction.to_number<double>();
   }
-  const auto text = [](const json::value& each) { return each.is_string() ? std::string(each.get_string()) : platform::canonical_json(each); };
+  const auto text = [](const json::value& each) {
+    return each.is_string() ? std::string(each.get_string()) : platform::canonical_json(each);
+  };
   example.truth = text(truth);
   example.prediction = text(prediction);
   const json::value* probabilities = platform::find(object, "probabilities");
   if (probabilities == nullptr || !probabilities->is_object()) return example;
-  for (const auto& [label, share] : probabilities->get_object()) example.probabilities[std::string(label)] = share.to_number<double>();
+  for (const auto& [label, share] : probabilities->get_object())
+    example.probabilities[std::string(label)] = share.to_number<double>();
   return example;
 }
 
@@ -128,7 +133,10 @@ Comparison bootstrap(std::size_t n, std::uint64_t seed, const std::function<doub
 
 double require_metric(std::string_view metric, Rows rows, Chosen chosen, const std::string& positive) {
   if (const auto value = metric_of(metric, rows, chosen, positive)) return *value;
-  throw platform::Error(platform::ErrorCode::kInvalidInput, "the metric '" + std::string(metric) + "' cannot be compared by bootstrap; use accuracy, macro_f1, average_precision, rmse or mae", "metric");
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "the metric '" + std::string(metric) +
+                            "' cannot be compared by bootstrap; use accuracy, macro_f1, average_precision, rmse or mae",
+                        "metric");
 }
 
 }  // namespace
@@ -151,14 +159,17 @@ std::optional<double> metric_of(std::string_view metric, Rows rows, Chosen chose
   if (metric == "macro_f1") return macro_f1(rows, chosen);
   if (metric == "rmse") return error_of(rows, chosen, true);
   if (metric == "mae") return error_of(rows, chosen, false);
-  if (metric == "average_precision") return average_precision(rows, chosen, positive.empty() ? rarer_class(rows) : positive);
+  if (metric == "average_precision")
+    return average_precision(rows, chosen, positive.empty() ? rarer_class(rows) : positive);
   return std::nullopt;
 }
 
-Comparison compare_with_score(std::string_view metric, bool higher_is_better, Rows rows, double score, std::uint64_t seed) {
+Comparison compare_with_score(std::string_view metric, bool higher_is_better, Rows rows, double score,
+                              std::uint64_t seed) {
   const std::string positive = rarer_class(rows);
   const double direction = higher_is_better ? 1 : -1;
-  return bootstrap(rows.size(), seed, [&](Chosen chosen) { return direction * (require_metric(metric, rows, chosen, positive) - score); });
+  return bootstrap(rows.size(), seed,
+                   [&](Chosen chosen) { return direction * (require_metric(metric, rows, chosen, positive) - score); });
 }
 
 Comparison compare_paired(std::string_view metric, bool higher_is_better, Rows first, Rows second, std::uint64_t seed) {
@@ -168,14 +179,17 @@ Comparison compare_paired(std::string_view metric, bool higher_is_better, Rows f
   for (const PredictedExample& row : first) {
     const auto found = by_id.find(row.id);
     if (found == by_id.end() || second.size() != first.size()) {
-      throw platform::Error(platform::ErrorCode::kInvalidInput, "the two models were scored on different examples (" + row.id + "); evaluate both on the same dataset version");
+      throw platform::Error(platform::ErrorCode::kInvalidInput, "the two models were scored on different examples (" +
+                                                                    row.id +
+                                                                    "); evaluate both on the same dataset version");
     }
     other.push_back(*found->second);
   }
   const std::string positive = rarer_class(first);
   const double direction = higher_is_better ? 1 : -1;
   return bootstrap(first.size(), seed, [&](Chosen chosen) {
-    return direction * (require_metric(metric, first, chosen, positive) - require_metric(metric, other, chosen, positive));
+    return direction *
+           (require_metric(metric, first, chosen, positive) - require_metric(metric, other, chosen, positive));
   });
 }
 

@@ -16,7 +16,7 @@ namespace workflows {
 /// One line of a predictions file.
 struct PredictedExample {
   std::string id;
-  std::string truth, prediction;             // classify
+  std::string truth, prediction;               // classify
   double true_value = 0, predicted_value = 0;  // regress
   std::map<std::string, double> probabilities;
 };
@@ -26,7 +26,8 @@ std::vector<PredictedExample> read_predictions(std::string_view lines);
 
 /// accuracy, macro_f1, average_precision, rmse, mae over the chosen rows; nullopt for a metric that cannot be had from
 /// predictions. `positive` is the class of average_precision; empty = the rarer one in all rows.
-std::optional<double> metric_of(std::string_view metric, std::span<const PredictedExample> rows, std::span<const std::size_t> chosen, const std::string& positive = {});
+std::optional<double> metric_of(std::string_view metric, std::span<const PredictedExample> rows,
+                                std::span<const std::size_t> chosen, const std::string& positive = {});
 
 struct Comparison {
   double share = 0;       // of resamples in which the first is better; ties count half
@@ -35,8 +36,10 @@ struct Comparison {
 constexpr int kResamples = 2000;
 
 /// Against a fixed score, such as a baseline's.
-Comparison compare_with_score(std::string_view metric, bool higher_is_better, std::span<const PredictedExample> rows, double score, std::uint64_t seed);
+Comparison compare_with_score(std::string_view metric, bool higher_is_better, std::span<const PredictedExample> rows,
+                              double score, std::uint64_t seed);
 /// Paired: both models answered the same examples. Throws kInvalidInput if the ids differ.
-Comparison compare_paired(std::string_view metric, bool higher_is_better, std::span<const PredictedExample> first, std::span<const PredictedExample> second, std::uint64_t seed);
+Comparison compare_paired(std::string_view metric, bool higher_is_better, std::span<const PredictedExample> first,
+                          std::span<const PredictedExample> second, std::uint64_t seed);
 
 }  // namespace workflows

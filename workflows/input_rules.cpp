@@ -23,7 +23,8 @@ OptionType option_type(std::string_view input_type) {
 json::value typed(const WorkflowInput& input, const json::value& value) {
   const OptionType type = option_type(input.type);
   if (!value.is_string()) {
-    if (type == OptionType::kText && (value.is_number() || value.is_bool())) return json::value(platform::canonical_json(value));
+    if (type == OptionType::kText && (value.is_number() || value.is_bool()))
+      return json::value(platform::canonical_json(value));
     return value;
   }
   if (type == OptionType::kText || type == OptionType::kDuration) return value;
@@ -35,7 +36,8 @@ json::value typed(const WorkflowInput& input, const json::value& value) {
 }  // namespace
 
 const std::vector<std::string>& input_types() {
-  static const std::vector<std::string> kTypes = {"base", "boolean", "dataset", "duration", "integer", "list", "mapping", "model", "number", "source", "string"};
+  static const std::vector<std::string> kTypes = {"base",    "boolean", "dataset", "duration", "integer", "list",
+                                                  "mapping", "model",   "number",  "source",   "string"};
   return kTypes;
 }
 
@@ -77,7 +79,8 @@ json::object settle_inputs(const Workflow& workflow, const json::object& given) 
     if (!trouble.empty()) add(trouble);
   }
   for (const auto& [key, value] : given) {
-    if (std::find(names.begin(), names.end(), key) == names.end()) add("unknown input '" + std::string(key) + "'" + platform::did_you_mean(key, names));
+    if (std::find(names.begin(), names.end(), key) == names.end())
+      add("unknown input '" + std::string(key) + "'" + platform::did_you_mean(key, names));
   }
   if (!troubles.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, troubles, "inputs");
   return settled;

@@ -11,7 +11,8 @@ struct TimeField {
   std::string_view name;
   int least, most;
 };
-constexpr TimeField kFields[] = {{"minute", 0, 59}, {"hour", 0, 23}, {"day of month", 1, 31}, {"month", 1, 12}, {"day of week", 0, 7}};
+constexpr TimeField kFields[] = {
+    {"minute", 0, 59}, {"hour", 0, 23}, {"day of month", 1, 31}, {"month", 1, 12}, {"day of week", 0, 7}};
 
 std::vector<std::string_view> cut(std::string_view text, char at) {
   std::vector<std::string_view> parts;
@@ -36,7 +37,8 @@ std::string number_trouble(const TimeField& field, std::string_view text) {
   const std::string name(field.name);
   if (!value) return "'" + std::string(text) + "' is no " + name;
   if (*value >= field.least && *value <= field.most) return {};
-  return name + " " + std::to_string(*value) + " is not between " + std::to_string(field.least) + " and " + std::to_string(field.most);
+  return name + " " + std::to_string(*value) + " is not between " + std::to_string(field.least) + " and " +
+         std::to_string(field.most);
 }
 
 std::string item_trouble(const TimeField& field, std::string_view item) {
@@ -57,7 +59,8 @@ std::string item_trouble(const TimeField& field, std::string_view item) {
 
 std::string schedule_trouble(std::string_view text) {
   const std::vector<std::string_view> fields = cut(text, ' ');
-  if (fields.size() != 5) return "a schedule has five fields (minute hour day month weekday), not " + std::to_string(fields.size());
+  if (fields.size() != 5)
+    return "a schedule has five fields (minute hour day month weekday), not " + std::to_string(fields.size());
   for (std::size_t i = 0; i < 5; ++i) {
     for (std::string_view item : cut(fields[i], ',')) {
       if (std::string trouble = item_trouble(kFields[i], item); !trouble.empty()) return trouble;

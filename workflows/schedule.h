@@ -1,5 +1,5 @@
-// The five-field time table of `on: schedule`: minute hour day-of-month month day-of-week, each `*`, numbers, ranges a-b,
-// lists a,b and steps */n. Day 0 and 7 are Sunday. Times are UTC. Pure; any thread.
+// The five-field time table of `on: schedule`: minute hour day-of-month month day-of-week, each `*`, numbers, ranges
+// a-b, lists a,b and steps */n. Day 0 and 7 are Sunday. Times are UTC. Pure; any thread.
 #pragma once
 
 #include <string>

@@ -20,14 +20,17 @@ bool fits(OptionType type, const json::value& value) {
   if (type == OptionType::kNumber) return value.is_number();
   if (type == OptionType::kMapping) return value.is_object();
   if (type == OptionType::kText) return is_scalar(value);
-  if (type == OptionType::kDuration) return value.is_int64() || (value.is_string() && duration_from(value.get_string()).has_value());
+  if (type == OptionType::kDuration)
+    return value.is_int64() || (value.is_string() && duration_from(value.get_string()).has_value());
   if (is_scalar(value)) return true;  // one text stands for a list of one
   if (!value.is_array()) return false;
   const json::array& items = value.get_array();
   return std::all_of(items.begin(), items.end(), is_scalar);
 }
 
-std::string text_of(const json::value& value) { return value.is_string() ? std::string(value.get_string()) : platform::canonical_json(value); }
+std::string text_of(const json::value& value) {
+  return value.is_string() ? std::string(value.get_string()) : platform::canonical_json(value);
+}
 
 std::string shown(const json::value& value) {
   if (value.is_object()) return "a mapping";
@@ -36,12 +39,17 @@ std::string shown(const json::value& value) {
   return "'" + text_of(value).substr(0, 40) + "'";
 }
 
-std::string number_text(double value) { return value == std::floor(value) ? std::to_string(static_cast<std::int64_t>(value)) : platform::canonical_json(value); }
+std::string number_text(double value) {
+  return value == std::floor(value) ? std::to_string(static_cast<std::int64_t>(value))
+                                    : platform::canonical_json(value);
+}
 
 }  // namespace
 
 std::string_view describe(OptionType type) {
-  constexpr std::string_view kNames[] = {"any value", "true or false", "a duration such as 10m", "a whole number", "a mapping (key: value)", "a number", "text", "a list of texts"};
+  constexpr std::string_view kNames[] = {"any value",      "true or false",          "a duration such as 10m",
+                                         "a whole number", "a mapping (key: value)", "a number",
+                                         "text",           "a list of texts"};
   return kNames[static_cast<std::size_t>(type)];
 }
 
@@ -54,7 +62,8 @@ const StepKind* find_kind(const std::vector<StepKind>& kinds, std::string_view n
 
 std::string option_trouble(const StepOption& option, const json::value& value) {
   const std::string name = "'" + option.name + "'";
-  if (!fits(option.type, value)) return name + " must be " + std::string(describe(option.type)) + ", not " + shown(value);
+  if (!fits(option.type, value))
+    return name + " must be " + std::string(describe(option.type)) + ", not " + shown(value);
   if (!option.choices.empty()) {
     const std::string text = text_of(value);
     if (std::find(option.choices.begin(), option.choices.end(), text) == option.choices.end()) {
@@ -65,8 +74,10 @@ std::string option_trouble(const StepOption& option, const json::value& value) {
   }
   if (value.is_number()) {
     const double number = value.to_number<double>();
-    if (option.minimum && number < *option.minimum) return name + " must be at least " + number_text(*option.minimum) + ", not " + shown(value);
-    if (option.maximum && number > *option.maximum) return name + " must be at most " + number_text(*option.maximum) + ", not " + shown(value);
+    if (option.minimum && number < *option.minimum)
+      return name + " must be at least " + number_text(*option.minimum) + ", not " + shown(value);
+    if (option.maximum && number > *option.maximum)
+      return name + " must be at most " + number_text(*option.maximum) + ", not " + shown(value);
   }
   try {
     if (option.check) option.check(value);

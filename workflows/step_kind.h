@@ -1,5 +1,5 @@
-// StepKind: what a `uses:` name stands for: its options with their types, the outputs it gives, what must run before it,
-// and how it is made. The table of all kinds is steps.h. Plain values; any thread.
+// StepKind: what a `uses:` name stands for: its options with their types, the outputs it gives, what must run before
+// it, and how it is made. The table of all kinds is steps.h. Plain values; any thread.
 #pragma once
 
 #include <functional>

@@ -13,11 +13,21 @@ namespace json = platform::json;
 using platform::Error;
 using platform::ErrorCode;
 
-StepOption required(std::string name, OptionType type, std::string help) { return {std::move(name), type, std::move(help), true}; }
-StepOption option(std::string name, OptionType type, std::string help) { return {std::move(name), type, std::move(help), false}; }
-StepOption number(std::string name, double minimum, double maximum, std::string help) { return {std::move(name), OptionType::kNumber, std::move(help), false, {}, minimum, maximum}; }
-StepOption whole(std::string name, double minimum, double maximum, std::string help) { return {std::move(name), OptionType::kInteger, std::move(help), false, {}, minimum, maximum}; }
-StepOption choice(std::string name, std::vector<std::string> choices, std::string help) { return {std::move(name), OptionType::kText, std::move(help), false, std::move(choices)}; }
+StepOption required(std::string name, OptionType type, std::string help) {
+  return {std::move(name), type, std::move(help), true};
+}
+StepOption option(std::string name, OptionType type, std::string help) {
+  return {std::move(name), type, std::move(help), false};
+}
+StepOption number(std::string name, double minimum, double maximum, std::string help) {
+  return {std::move(name), OptionType::kNumber, std::move(help), false, {}, minimum, maximum};
+}
+StepOption whole(std::string name, double minimum, double maximum, std::string help) {
+  return {std::move(name), OptionType::kInteger, std::move(help), false, {}, minimum, maximum};
+}
+StepOption choice(std::string name, std::vector<std::string> choices, std::string help) {
+  return {std::move(name), OptionType::kText, std::move(help), false, std::move(choices)};
+}
 
 void check_split(const json::value& value) { platform::split_rule_from_json(value, "split"); }
 
@@ -27,7 +37,8 @@ void check_modules(const json::value& value) {
   for (const json::value& item : value.is_array() ? value.get_array() : one) {
     const std::string name = item.is_string() ? std::string(item.get_string()) : std::string();
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-      throw Error(ErrorCode::kInvalidInput, "unknown target module '" + name + "'" + platform::did_you_mean(name, known), "target_modules");
+      throw Error(ErrorCode::kInvalidInput,
+                  "unknown target module '" + name + "'" + platform::did_you_mean(name, known), "target_modules");
     }
   }
 }
@@ -39,7 +50,10 @@ void check_rivals(const json::value& value) {
     const std::string name = item.is_string() ? std::string(item.get_string()) : std::string();
     if (name.rfind("alias:", 0) == 0 && name.size() > 6) continue;
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-      throw Error(ErrorCode::kInvalidInput, "'better_than' must name baselines (majority, mean, linear) or alias:NAME, not '" + name + "'" + platform::did_you_mean(name, known), "better_than");
+      throw Error(ErrorCode::kInvalidInput,
+                  "'better_than' must name baselines (majority, mean, linear) or alias:NAME, not '" + name + "'" +
+                      platform::did_you_mean(name, known),
+                  "better_than");
     }
   }
 }
@@ -52,7 +66,8 @@ void check_waves(const json::value& value) {
     char* end = nullptr;
     const double share = std::strtod(text.c_str(), &end);
     if (end == text.c_str() || std::string_view(end) != "%" || !(share > before) || share > 100) {
-      throw Error(ErrorCode::kInvalidInput, "'waves' must be rising percentages such as [10%, 100%], not '" + text + "'", "waves");
+      throw Error(ErrorCode::kInvalidInput,
+                  "'waves' must be rising percentages such as [10%, 100%], not '" + text + "'", "waves");
     }
     before = share;
   }
@@ -63,32 +78,46 @@ void check_data(const json::object& with) {
   std::string first;
   for (const char* key : {"source", "sources", "files"}) {
     if (!with.contains(key)) continue;
-    if (!first.empty()) throw Error(ErrorCode::kInvalidInput, "'" + first + "' and '" + key + "' exclude each other; give one of them", key);
+    if (!first.empty())
+      throw Error(ErrorCode::kInvalidInput, "'" + first + "' and '" + key + "' exclude each other; give one of them",
+                  key);
     first = key;
   }
-  if (with.contains("profile") && with.contains("target")) throw Error(ErrorCode::kInvalidInput, "'profile' and 'target' exclude each other; a profile names its target", "target");
+  if (with.contains("profile") && with.contains("target"))
+    throw Error(ErrorCode::kInvalidInput, "'profile' and 'target' exclude each other; a profile names its target",
+                "target");
 }
 
 void check_gate(const json::object& with) {
   const bool anything = with.contains("at_least") || with.contains("at_most") || with.contains("better_than");
-  if (!anything && with.contains("metric")) throw Error(ErrorCode::kInvalidInput, "the gate asks for nothing; give at_least, at_most or better_than", "metric");
+  if (!anything && with.contains("metric"))
+    throw Error(ErrorCode::kInvalidInput, "the gate asks for nothing; give at_least, at_most or better_than", "metric");
 }
 
 StepKind approval() {
-  return {"approval", "Waits until a person approves or rejects.",
-          {option("comment", OptionType::kText, "what the person is asked"), choice("not_by", {"starter"}, "starter: whoever started the run may not decide"),
+  return {"approval",
+          "Waits until a person approves or rejects.",
+          {option("comment", OptionType::kText, "what the person is asked"),
+           choice("not_by", {"starter"}, "starter: whoever started the run may not decide"),
            choice("role", {"admin", "approver", "engineer"}, "role that may decide")},
-          {"approved_by"}, {}};
+          {"approved_by"},
+          {}};
 }
 
 StepKind dataset_snapshot() {
   StepOption split = option("split", OptionType::kMapping, "split rule; the profile's if absent");
   split.check = check_split;
-  StepKind kind{"dataset.snapshot", "Makes an immutable dataset of the records of sources, or of the rows of files.",
-                {option("files", OptionType::kAny, "path of a table, or a mapping of source names to paths"), option("group", OptionType::kText, "with target: the column whose rows belong together"),
-                 option("profile", OptionType::kAny, "name of a ready profile, path of a profile file, or a profile in place"), option("source", OptionType::kText, "source name"),
-                 option("sources", OptionType::kTexts, "several source names"), std::move(split), option("target", OptionType::kText, "instead of a profile: the column to predict")},
-                {"dataset", "examples", "name", "profile", "report", "splits", "task", "version", "version_id"}, {}};
+  StepKind kind{
+      "dataset.snapshot",
+      "Makes an immutable dataset of the records of sources, or of the rows of files.",
+      {option("files", OptionType::kAny, "path of a table, or a mapping of source names to paths"),
+       option("group", OptionType::kText, "with target: the column whose rows belong together"),
+       option("profile", OptionType::kAny, "name of a ready profile, path of a profile file, or a profile in place"),
+       option("source", OptionType::kText, "source name"),
+       option("sources", OptionType::kTexts, "several source names"), std::move(split),
+       option("target", OptionType::kText, "instead of a profile: the column to predict")},
+      {"dataset", "examples", "name", "profile", "report", "splits", "task", "version", "version_id"},
+      {}};
   kind.check = check_data;
   return kind;
 }
@@ -96,59 +125,99 @@ StepKind dataset_snapshot() {
 StepKind deploy_rollout() {
   StepOption waves = option("waves", OptionType::kTexts, "shares of the fleet, one after the other");
   waves.check = check_waves;
-  return {"deploy.rollout", "Brings a model version to the agents of a selector, wave by wave, then moves production.",
-          {required("model", OptionType::kText, "model version, ${{ steps.X.version }}"), choice("rollback", {"automatic", "manual"}, "what a stopped rollout does"),
-           option("soak", OptionType::kDuration, "how long an agent watches itself before it commits"), number("threshold", 0, 0.99, "share of a wave that may fail"),
+  return {"deploy.rollout",
+          "Brings a model version to the agents of a selector, wave by wave, then moves production.",
+          {required("model", OptionType::kText, "model version, ${{ steps.X.version }}"),
+           choice("rollback", {"automatic", "manual"}, "what a stopped rollout does"),
+           option("soak", OptionType::kDuration, "how long an agent watches itself before it commits"),
+           number("threshold", 0, 0.99, "share of a wave that may fail"),
            option("to", OptionType::kText, "selector of agents, such as line=3; * = all"), std::move(waves)},
-          {"deployment", "agents"}, {"model.register"}};
+          {"deployment", "agents"},
+          {"model.register"}};
 }
 
 StepKind finetune_lora() {
   StepOption modules = option("target_modules", OptionType::kTexts, "linear layers that get LoRA");
   modules.check = check_modules;
-  return {"finetune.lora", "Trains a LoRA adapter of a base on a dataset version.",
-          {choice("activations", {"keep", "recompute"}, "memory against time"), number("alpha", 0.01, 4096, "LoRA scale"), required("base", OptionType::kText, "name of the base model"),
-           whole("batch_examples", 1, 4096, "examples an optimizer step"), choice("class_weights", {"none", "balanced"}, "weight of rare classes"), number("clip_norm", 0, 1000, "gradient norm limit; 0 = none"),
-           required("dataset", OptionType::kText, "dataset version, ${{ steps.X.dataset }}"), number("dropout", 0, 0.9, "LoRA dropout"), whole("evaluations", 1, 1000, "validation passes"),
-           number("head_learning_rate_scale", 0.001, 1000, "of heads and sensor encoder"), number("learning_rate", 1e-8, 1, "peak learning rate"), whole("max_epochs", 1, 10000, "passes over the data"),
-           whole("max_example_tokens", 8, 1 << 20, "longer prompts lose their beginning"), whole("max_steps", 0, 100000000, "optimizer steps; 0 = by epochs"), option("metric", OptionType::kText, "chooses the best checkpoint"),
-           whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"), whole("min_steps", 0, 100000000, "small sets repeat until then"), whole("patch_size", 1, 1024, "signal samples a slot"),
-           whole("patience", 0, 1000, "validation passes without a gain before it stops"), whole("r", 1, 1024, "LoRA rank"), choice("schedule", {"cosine", "linear", "constant"}, "learning rate over time"),
-           whole("seed", 0, 9007199254740992.0, "of initial weights and order"), std::move(modules), choice("task", {"classify", "lm", "regress"}, "the dataset's if absent"),
+  return {"finetune.lora",
+          "Trains a LoRA adapter of a base on a dataset version.",
+          {choice("activations", {"keep", "recompute"}, "memory against time"),
+           number("alpha", 0.01, 4096, "LoRA scale"),
+           required("base", OptionType::kText, "name of the base model"),
+           whole("batch_examples", 1, 4096, "examples an optimizer step"),
+           choice("class_weights", {"none", "balanced"}, "weight of rare classes"),
+           number("clip_norm", 0, 1000, "gradient norm limit; 0 = none"),
+           required("dataset", OptionType::kText, "dataset version, ${{ steps.X.dataset }}"),
+           number("dropout", 0, 0.9, "LoRA dropout"),
+           whole("evaluations", 1, 1000, "validation passes"),
+           number("head_learning_rate_scale", 0.001, 1000, "of heads and sensor encoder"),
+           number("learning_rate", 1e-8, 1, "peak learning rate"),
+           whole("max_epochs", 1, 10000, "passes over the data"),
+           whole("max_example_tokens", 8, 1 << 20, "longer prompts lose their beginning"),
+           whole("max_steps", 0, 100000000, "optimizer steps; 0 = by epochs"),
+           option("metric", OptionType::kText, "chooses the best checkpoint"),
+           whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"),
+           whole("min_steps", 0, 100000000, "small sets repeat until then"),
+           whole("patch_size", 1, 1024, "signal samples a slot"),
+           whole("patience", 0, 1000, "validation passes without a gain before it stops"),
+           whole("r", 1, 1024, "LoRA rank"),
+           choice("schedule", {"cosine", "linear", "constant"}, "learning rate over time"),
+           whole("seed", 0, 9007199254740992.0, "of initial weights and order"),
+           std::move(modules),
+           choice("task", {"classify", "lm", "regress"}, "the dataset's if absent"),
            number("token_dropout", 0, 0.5, "share of text tokens left out at random in training"),
-           number("warmup_fraction", 0, 1, "share of steps with rising rate"), number("weight_average", 0, 0.9999, "memory of the averaged weights; 0 = the last step's"),
+           number("warmup_fraction", 0, 1, "share of steps with rising rate"),
+           number("weight_average", 0, 0.9999, "memory of the averaged weights; 0 = the last step's"),
            number("weight_decay", 0, 10, "AdamW weight decay")},
-          {"adapter", "base", "base_digest", "digest", "steps", "validation"}, {"dataset.snapshot"}};
+          {"adapter", "base", "base_digest", "digest", "steps", "validation"},
+          {"dataset.snapshot"}};
 }
 
 StepKind model_evaluate() {
-  return {"model.evaluate", "Scores an adapter on the test part, beside plain baselines.",
-          {required("adapter", OptionType::kText, "${{ steps.X.adapter }}"), option("base", OptionType::kText, "base model; that of the training step if absent"),
+  return {"model.evaluate",
+          "Scores an adapter on the test part, beside plain baselines.",
+          {required("adapter", OptionType::kText, "${{ steps.X.adapter }}"),
+           option("base", OptionType::kText, "base model; that of the training step if absent"),
            required("dataset", OptionType::kText, "${{ steps.X.dataset }}"),
            choice("split", {"test", "validation"}, "part to score")},
-          {"adapter", "base", "dataset", "evaluation", "examples", "predictions", "split"}, {"finetune.lora"}};
+          {"adapter", "base", "dataset", "evaluation", "examples", "predictions", "split"},
+          {"finetune.lora"}};
 }
 
 StepKind model_gate() {
   StepOption rivals = option("better_than", OptionType::kTexts, "baselines and aliases to beat");
   rivals.check = check_rivals;
-  StepKind kind{"model.gate", "Lets a run go on only if the evaluation is good enough.",
-                {number("at_least", -1e12, 1e12, "the metric must not be below"), number("at_most", -1e12, 1e12, "the metric must not be above"), std::move(rivals),
-                 number("confidence", 0.5, 0.9999, "share of bootstrap resamples that must agree"), StepOption{"metric", OptionType::kText, "score to judge", true, {"accuracy", "average_precision", "macro_f1", "mae", "qwk", "rmse", "loss", "perplexity"}},
-                 option("model", OptionType::kText, "registered model whose aliases are meant"), whole("seed", 0, 9007199254740992.0, "of the bootstrap")},
-                {"gate", "metric", "passed", "value"}, {"model.evaluate"}};
+  StepKind kind{"model.gate",
+                "Lets a run go on only if the evaluation is good enough.",
+                {number("at_least", -1e12, 1e12, "the metric must not be below"),
+                 number("at_most", -1e12, 1e12, "the metric must not be above"), std::move(rivals),
+                 number("confidence", 0.5, 0.9999, "share of bootstrap resamples that must agree"),
+                 StepOption{"metric",
+                            OptionType::kText,
+                            "score to judge",
+                            true,
+                            {"accuracy", "average_precision", "macro_f1", "mae", "qwk", "rmse", "loss", "perplexity"}},
+                 option("model", OptionType::kText, "registered model whose aliases are meant"),
+                 whole("seed", 0, 9007199254740992.0, "of the bootstrap")},
+                {"gate", "metric", "passed", "value"},
+                {"model.evaluate"}};
   kind.check = check_gate;
   return kind;
 }
 
 StepKind model_register() {
-  return {"model.register", "Makes an immutable model version and moves the alias candidate to it.", {required("name", OptionType::kText, "model name")}, {"model", "number", "version"}, {"finetune.lora"}};
+  return {"model.register",
+          "Makes an immutable model version and moves the alias candidate to it.",
+          {required("name", OptionType::kText, "model name")},
+          {"model", "number", "version"},
+          {"finetune.lora"}};
 }
 
 }  // namespace
 
 const std::vector<StepKind>& step_schemas() {
-  static const std::vector<StepKind> kKinds = {approval(), dataset_snapshot(), deploy_rollout(), finetune_lora(), model_evaluate(), model_gate(), model_register()};
+  static const std::vector<StepKind> kKinds = {approval(),       dataset_snapshot(), deploy_rollout(), finetune_lora(),
+                                               model_evaluate(), model_gate(),       model_register()};
   return kKinds;
 }
 

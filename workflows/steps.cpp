@@ -57,7 +57,9 @@ std::vector<std::string> runnable_kinds() {
 platform::StepFactory step_factory(StepServices& services) {
   return [&services](const std::string& name) {
     const StepKind* kind = find_kind(step_kinds(), name);
-    if (kind == nullptr || !kind->make) throw platform::Error(platform::ErrorCode::kInvalidInput, "this program has no code for the step kind '" + name + "'");
+    if (kind == nullptr || !kind->make)
+      throw platform::Error(platform::ErrorCode::kInvalidInput,
+                            "this program has no code for the step kind '" + name + "'");
     return kind->make(services);
   };
 }

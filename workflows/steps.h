@@ -22,8 +22,8 @@ class Deployments;
 
 namespace workflows {
 
-/// Handed down from the composition root; outlives every step made of it. What is null is not there: then only files can be
-/// read, every alias is empty, and steps that cannot do without say so.
+/// Handed down from the composition root; outlives every step made of it. What is null is not there: then only files
+/// can be read, every alias is empty, and steps that cannot do without say so.
 struct StepServices {
   platform::DataFolder data;
   platform::BlobStore& blobs;

@@ -24,18 +24,21 @@ using platform::YamlNode;
 
 bool is_name(std::string_view text) {
   if (text.empty() || text.size() > 64 || std::isalnum(static_cast<unsigned char>(text.front())) == 0) return false;
-  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
 }
 
 bool has_expression(const YamlNode& node) {
   if (node.kind == YamlNode::Kind::kScalar) return node.scalar.find("${{") != std::string::npos;
   if (std::any_of(node.items.begin(), node.items.end(), has_expression)) return true;
-  return std::any_of(node.entries.begin(), node.entries.end(), [](const auto& entry) { return has_expression(entry.second); });
+  return std::any_of(node.entries.begin(), node.entries.end(),
+                     [](const auto& entry) { return has_expression(entry.second); });
 }
 
 class WorkflowReader {
  public:
-  WorkflowReader(Workflow& workflow, const YamlNode& root, const std::string& file, const std::vector<StepKind>& kinds, std::vector<Mistake>& mistakes)
+  WorkflowReader(Workflow& workflow, const YamlNode& root, const std::string& file, const std::vector<StepKind>& kinds,
+                 std::vector<Mistake>& mistakes)
       : workflow_(workflow), root_(root), file_(file), kinds_(kinds), mistakes_(mistakes) {}
 
   void read() {
@@ -54,10 +57,13 @@ class WorkflowReader {
   }
 
  private:
-  void mistake(const YamlNode& at, std::string message) { mistakes_.push_back({file_, at.line, at.column, std::move(message)}); }
+  void mistake(const YamlNode& at, std::string message) {
+    mistakes_.push_back({file_, at.line, at.column, std::move(message)});
+  }
 
   void read_inputs(const YamlNode& node) {
-    if (node.kind != YamlNode::Kind::kMapping) return mistake(node, "'inputs' must be a mapping of names to {type, default, ...}");
+    if (node.kind != YamlNode::Kind::kMapping)
+      return mistake(node, "'inputs' must be a mapping of names to {type, default, ...}");
     for (const auto& [key, value] : node.entries) {
       WorkflowInput input;
       input.name = key.scalar;
@@ -74,7 +80,8 @@ class WorkflowReader {
     input.type = fields.string("type");
     const std::vector<std::string>& types = input_types();
     const bool known = std::find(types.begin(), types.end(), input.type) != types.end();
-    if (type != nullptr && !known) mistake(*type, "unknown input type '" + input.type + "'" + platform::did_you_mean(input.type, types));
+    if (type != nullptr && !known)
+      mistake(*type, "unknown input type '" + input.type + "'" + platform::did_you_mean(input.type, types));
     input.description = fields.string("description");
     if (fields.node("minimum") != nullptr) input.minimum = fields.number("minimum", 0);
     if (fields.node("maximum") != nullptr) input.maximum = fields.number("maximum", 0);
@@ -92,7 +99,8 @@ class WorkflowReader {
     if (node.kind != YamlNode::Kind::kMapping) return;
     if (const YamlNode* schedule = fields.node("schedule")) {
       workflow_.schedule = fields.string("schedule");
-      const std::string trouble = schedule->kind == YamlNode::Kind::kScalar ? schedule_trouble(*workflow_.schedule) : std::string();
+      const std::string trouble =
+          schedule->kind == YamlNode::Kind::kScalar ? schedule_trouble(*workflow_.schedule) : std::string();
       if (!trouble.empty()) mistake(*schedule, trouble);
     }
     if (const YamlNode* records = fields.node("records")) read_records(*records);
@@ -113,7 +121,8 @@ class WorkflowReader {
   }
 
   void read_steps(const YamlNode& node) {
-    if (node.kind != YamlNode::Kind::kMapping || node.entries.empty()) return mistake(node, "'steps' must be a mapping with at least one step");
+    if (node.kind != YamlNode::Kind::kMapping || node.entries.empty())
+      return mistake(node, "'steps' must be a mapping with at least one step");
     for (const auto& [key, value] : node.entries) {
       StepDefinition step;
       step.name = key.scalar;
@@ -166,7 +175,8 @@ class WorkflowReader {
     if (node.kind != YamlNode::Kind::kMapping) return;
     fields.require("attempts");
     step.attempts = fields.integer("attempts", 1);
-    if (step.attempts < 1 || step.attempts > 100) mistake(*node.find("attempts"), "'attempts' must be between 1 and 100");
+    if (step.attempts < 1 || step.attempts > 100)
+      mistake(*node.find("attempts"), "'attempts' must be between 1 and 100");
     if (const YamlNode* backoff = fields.node("backoff")) step.backoff = read_duration(*backoff, "backoff");
     fields.refuse_others();
   }
@@ -182,7 +192,8 @@ class WorkflowReader {
     for (const StepOption& option : kind->options) {
       known.push_back(option.name);
       const YamlNode* node = with == nullptr ? nullptr : with->find(option.name);
-      if (node == nullptr && option.required) mistake(with != nullptr ? *with : step_node, where + " needs the option '" + option.name + "': " + option.help);
+      if (node == nullptr && option.required)
+        mistake(with != nullptr ? *with : step_node, where + " needs the option '" + option.name + "': " + option.help);
       if (node != nullptr) check_option(*node, option);
     }
     if (with == nullptr) return;
@@ -194,7 +205,8 @@ class WorkflowReader {
     check_together(*with, *kind, known);
   }
 
-  // A value with an expression is judged when the run knows it; an expression over an input is judged by the input's type.
+  // A value with an expression is judged when the run knows it; an expression over an input is judged by the input's
+  // type.
   void check_option(const YamlNode& node, const StepOption& option) {
     if (!has_expression(node)) {
       const std::string trouble = option_trouble(option, platform::to_json(node));
@@ -202,10 +214,13 @@ class WorkflowReader {
       return;
     }
     const auto references = platform::find_references(node.scalar);
-    if (references.size() != 1 || references[0].kind != platform::Reference::Kind::kInput || references[0].end - references[0].begin != node.scalar.size()) return;
+    if (references.size() != 1 || references[0].kind != platform::Reference::Kind::kInput ||
+        references[0].end - references[0].begin != node.scalar.size())
+      return;
     for (const WorkflowInput& input : workflow_.inputs) {
       if (input.name != references[0].name || type_may_fit(input.type, option.type)) continue;
-      mistake(node, "'" + option.name + "' must be " + std::string(describe(option.type)) + ", but input '" + input.name + "' is of type " + input.type);
+      mistake(node, "'" + option.name + "' must be " + std::string(describe(option.type)) + ", but input '" +
+                        input.name + "' is of type " + input.type);
     }
   }
 
@@ -213,7 +228,8 @@ class WorkflowReader {
     if (!kind.check || with.kind != YamlNode::Kind::kMapping) return;
     json::object given;
     for (const auto& [key, value] : with.entries) {
-      if (std::find(known.begin(), known.end(), key.scalar) != known.end()) given[key.scalar] = platform::to_json(value);
+      if (std::find(known.begin(), known.end(), key.scalar) != known.end())
+        given[key.scalar] = platform::to_json(value);
     }
     try {
       kind.check(given);
@@ -232,7 +248,8 @@ class WorkflowReader {
 
 }  // namespace
 
-std::optional<Workflow> parse_workflow(std::string_view text, const std::string& file, const std::vector<StepKind>& kinds, std::vector<Mistake>& mistakes) {
+std::optional<Workflow> parse_workflow(std::string_view text, const std::string& file,
+                                       const std::vector<StepKind>& kinds, std::vector<Mistake>& mistakes) {
   const std::size_t before = mistakes.size();
   const std::optional<YamlNode> root = platform::parse_yaml(text, file, mistakes);
   if (!root) return std::nullopt;
@@ -244,8 +261,9 @@ std::optional<Workflow> parse_workflow(std::string_view text, const std::string&
   check_needs(draft);
   check_references(draft);
   if (mistakes.size() == before) return workflow;
-  std::stable_sort(mistakes.begin() + static_cast<std::ptrdiff_t>(before), mistakes.end(),
-                   [](const Mistake& a, const Mistake& b) { return std::pair(a.line, a.column) < std::pair(b.line, b.column); });
+  std::stable_sort(
+      mistakes.begin() + static_cast<std::ptrdiff_t>(before), mistakes.end(),
+      [](const Mistake& a, const Mistake& b) { return std::pair(a.line, a.column) < std::pair(b.line, b.column); });
   return std::nullopt;
 }
 
@@ -267,7 +285,9 @@ std::vector<std::string> execution_order(const Workflow& workflow) {
     const std::size_t before = order.size();
     for (const StepDefinition& step : workflow.steps) {
       if (placed.count(step.name) != 0) continue;
-      if (!std::all_of(step.needs.begin(), step.needs.end(), [&](const std::string& need) { return placed.count(need) != 0; })) continue;
+      if (!std::all_of(step.needs.begin(), step.needs.end(),
+                       [&](const std::string& need) { return placed.count(need) != 0; }))
+        continue;
       order.push_back(step.name);
       placed.insert(step.name);
     }

@@ -50,7 +50,8 @@ struct Workflow {
 };
 
 /// Reads and checks a workflow. On mistakes returns nullopt and appends them, in file order.
-std::optional<Workflow> parse_workflow(std::string_view text, const std::string& file, const std::vector<StepKind>& kinds, std::vector<platform::Mistake>& mistakes);
+std::optional<Workflow> parse_workflow(std::string_view text, const std::string& file,
+                                       const std::vector<StepKind>& kinds, std::vector<platform::Mistake>& mistakes);
 /// Throws kInvalidInput with every mistake, one a line.
 Workflow workflow_from_text(std::string_view text, const std::string& file, const std::vector<StepKind>& kinds);
 Workflow read_workflow_file(const std::filesystem::path& path, const std::vector<StepKind>& kinds);

@@ -28,7 +28,8 @@ const StepDefinition* find_step(const Workflow& workflow, std::string_view name)
 }
 
 // Depth first; the first circle found is returned as its names in order, the first one again at the end.
-bool find_circle(const Workflow& workflow, const std::string& name, std::vector<std::string>& path, std::set<std::string>& done) {
+bool find_circle(const Workflow& workflow, const std::string& name, std::vector<std::string>& path,
+                 std::set<std::string>& done) {
   if (const auto again = std::find(path.begin(), path.end(), name); again != path.end()) {
     path.erase(path.begin(), again);
     path.push_back(name);
@@ -95,14 +96,19 @@ class ReferenceCheck {
   std::string judge_output(const Reference& reference) {
     if (step_ == nullptr) return "outputs of steps cannot be used here; only inputs can";
     const StepDefinition* step = find_step(draft_.workflow, reference.name);
-    if (step == nullptr) return "there is no step '" + reference.name + "'" + platform::did_you_mean(reference.name, step_names(draft_.workflow));
+    if (step == nullptr)
+      return "there is no step '" + reference.name + "'" +
+             platform::did_you_mean(reference.name, step_names(draft_.workflow));
     if (std::find(needed_.begin(), needed_.end(), reference.name) == needed_.end()) {
-      return "step '" + step_->name + "' does not need step '" + reference.name + "', so its output may not be there yet; add it to 'needs'";
+      return "step '" + step_->name + "' does not need step '" + reference.name +
+             "', so its output may not be there yet; add it to 'needs'";
     }
     const StepKind* kind = find_kind(draft_.kinds, step->kind);
     const std::string output = reference.output.substr(0, reference.output.find('.'));
-    if (kind == nullptr || std::find(kind->outputs.begin(), kind->outputs.end(), output) != kind->outputs.end()) return {};
-    return "step '" + reference.name + "' (" + kind->name + ") has no output '" + output + "'" + platform::did_you_mean(output, kind->outputs);
+    if (kind == nullptr || std::find(kind->outputs.begin(), kind->outputs.end(), output) != kind->outputs.end())
+      return {};
+    return "step '" + reference.name + "' (" + kind->name + ") has no output '" + output + "'" +
+           platform::did_you_mean(output, kind->outputs);
   }
 
   WorkflowDraft& draft_;
@@ -119,7 +125,9 @@ void check_after(WorkflowDraft& draft, const StepDefinition& step, const YamlNod
       const StepDefinition* other = find_step(draft.workflow, name);
       return other != nullptr && other->kind == wanted;
     });
-    if (!there) draft.mistake(at, "step '" + step.name + "' (" + step.kind + ") must need a " + wanted + " step, directly or not");
+    if (!there)
+      draft.mistake(at,
+                    "step '" + step.name + "' (" + step.kind + ") must need a " + wanted + " step, directly or not");
   }
 }
 
@@ -134,7 +142,8 @@ std::vector<std::string> needed_by(const Workflow& workflow, const std::string& 
     open.pop_back();
     if (std::find(all.begin(), all.end(), name) != all.end()) continue;
     all.push_back(name);
-    if (const StepDefinition* next = find_step(workflow, name)) open.insert(open.end(), next->needs.begin(), next->needs.end());
+    if (const StepDefinition* next = find_step(workflow, name))
+      open.insert(open.end(), next->needs.begin(), next->needs.end());
   }
   return all;
 }
@@ -149,8 +158,10 @@ void check_needs(WorkflowDraft& draft) {
     if (needs == nullptr) continue;
     const std::vector<YamlNode> one{*needs};
     for (const YamlNode& need : needs->kind == YamlNode::Kind::kSequence ? needs->items : one) {
-      if (need.kind != YamlNode::Kind::kScalar || std::find(names.begin(), names.end(), need.scalar) != names.end()) continue;
-      draft.mistake(need, "step '" + step.name + "' needs '" + need.scalar + "', which is not a step" + platform::did_you_mean(need.scalar, names));
+      if (need.kind != YamlNode::Kind::kScalar || std::find(names.begin(), names.end(), need.scalar) != names.end())
+        continue;
+      draft.mistake(need, "step '" + step.name + "' needs '" + need.scalar + "', which is not a step" +
+                              platform::did_you_mean(need.scalar, names));
     }
   }
   check_circles(draft, *steps);

@@ -17,7 +17,9 @@ struct WorkflowDraft {
   const std::vector<StepKind>& kinds;
   std::vector<platform::Mistake>& mistakes;
 
-  void mistake(const platform::YamlNode& at, std::string message) { mistakes.push_back({file, at.line, at.column, std::move(message)}); }
+  void mistake(const platform::YamlNode& at, std::string message) {
+    mistakes.push_back({file, at.line, at.column, std::move(message)});
+  }
 };
 
 void check_needs(WorkflowDraft& draft);

@@ -1,6 +1,6 @@
-// A milling machine that does not exist: readings of speed, torque, temperatures and tool wear that depend on each other as
-// in a real one, failures that follow from them by rules, and the remarks of a maintenance crew. Record n of a seed is
-// the same on every machine. One thread at a time.
+// A milling machine that does not exist: readings of speed, torque, temperatures and tool wear that depend on each
+// other as in a real one, failures that follow from them by rules, and the remarks of a maintenance crew. Record n of a
+// seed is the same on every machine. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ class MillingMachine {
 
   /// {key, event_time, text, fields: {sequence, machine, grade, air_temperature, process_temperature, rotational_speed,
   /// torque, tool_wear, failure, failure_mode}} of the next cycle. failure is 1 by one of these rules, else 0:
-  /// tool (wear past 200 min), heat (temperatures closer than 8.6 K below 1380 rpm), power (below 3500 or above 9000 W),
-  /// strain (wear x torque above 11000, 12000 or 13000 min Nm for grades L, M and H).
+  /// tool (wear past 200 min), heat (temperatures closer than 8.6 K below 1380 rpm), power (below 3500 or above 9000
+  /// W), strain (wear x torque above 11000, 12000 or 13000 min Nm for grades L, M and H).
   platform::json::object next();
   std::int64_t sequence() const { return sequence_; }
 

@@ -15,7 +15,8 @@ namespace connectors {
 namespace json = platform::json;
 
 struct PlantServer::State {
-  explicit State(PlantOptions given) : options(std::move(given)), machine(options.machine), started(std::chrono::steady_clock::now()) {}
+  explicit State(PlantOptions given)
+      : options(std::move(given)), machine(options.machine), started(std::chrono::steady_clock::now()) {}
 
   // Makes the records that exist by now. Call under the mutex.
   void grow() {
@@ -31,7 +32,8 @@ struct PlantServer::State {
     grow();
     const auto have = static_cast<std::int64_t>(records.size());
     json::array items;
-    for (std::int64_t i = std::min(after, have); i < have && i - after < limit; ++i) items.push_back(records[static_cast<std::size_t>(i)]);
+    for (std::int64_t i = std::min(after, have); i < have && i - after < limit; ++i)
+      items.push_back(records[static_cast<std::size_t>(i)]);
     const std::int64_t next = after + static_cast<std::int64_t>(items.size());
     return platform::json_response(json::object{{"items", std::move(items)}, {"next", next}});
   }
@@ -48,17 +50,21 @@ struct PlantServer::State {
 PlantServer::PlantServer(PlantOptions options) : state_(std::make_unique<State>(std::move(options))) {
   platform::RouteTable routes;
   State& state = *state_;
-  routes.add({platform::Method::kGet, "/records", "Records after a sequence number", "", [&state](const platform::Request& request) { return state.serve(request); }});
+  routes.add({platform::Method::kGet, "/records", "Records after a sequence number", "",
+              [&state](const platform::Request& request) { return state.serve(request); }});
   routes.add({platform::Method::kGet, "/status", "How far the machine is", "", [&state](const platform::Request&) {
                 const std::lock_guard lock(state.mutex);
                 state.grow();
-                return platform::json_response(json::object{{"machine", state.options.machine.machine}, {"sequence", static_cast<std::int64_t>(state.records.size())}});
+                return platform::json_response(
+                    json::object{{"machine", state.options.machine.machine},
+                                 {"sequence", static_cast<std::int64_t>(state.records.size())}});
               }});
   platform::ServerOptions server;
   server.port = state.options.port;
   server.threads = 1;
   server.handler_threads = 2;
-  state.server = std::make_unique<platform::Server>(server, std::move(routes), platform::allow_everything, state.metrics, platform::Log::silent());
+  state.server = std::make_unique<platform::Server>(server, std::move(routes), platform::allow_everything,
+                                                    state.metrics, platform::Log::silent());
 }
 
 PlantServer::~PlantServer() = default;
@@ -72,11 +78,16 @@ std::int64_t PlantServer::sequence() const {
 }
 
 json::object PlantServer::source_settings() const {
-  return {{"url", address()}, {"target", "/records"}, {"items", "items"}, {"cursor", json::object{{"param", "after"}, {"next", "next"}}}, {"sequence", "sequence"}};
+  return {{"url", address()},
+          {"target", "/records"},
+          {"items", "items"},
+          {"cursor", json::object{{"param", "after"}, {"next", "next"}}},
+          {"sequence", "sequence"}};
 }
 
 int simulate_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal simulate", "Serves a simulated milling machine over REST on 127.0.0.1.", {"anneal simulate --port 8480 --history 5000 --rate 2"});
+  platform::CommandLine line("anneal simulate", "Serves a simulated milling machine over REST on 127.0.0.1.",
+                             {"anneal simulate --port 8480 --history 5000 --rate 2"});
   line.option("port", "N", "port to listen on; 0 = any free one", {.fallback = "8480"});
   line.option("history", "N", "records that exist from the start", {.fallback = "5000"});
   line.option("rate", "R", "further records a second", {.fallback = "1"});

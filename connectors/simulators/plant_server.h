@@ -15,9 +15,9 @@ namespace connectors {
 
 struct PlantOptions {
   MillingOptions machine;
-  std::int64_t history = 5000;       // records that exist from the start
-  double records_per_second = 1;     // further ones; 0 = none
-  std::uint16_t port = 0;            // 0 = any free one
+  std::int64_t history = 5000;    // records that exist from the start
+  double records_per_second = 1;  // further ones; 0 = none
+  std::uint16_t port = 0;         // 0 = any free one
 };
 
 class PlantServer {

@@ -22,11 +22,13 @@ Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log l
       folder_(options_.data),
       outbox_(folder_.queue()),
       serving_(outbox_, metrics_, clock_, {options_.name, options_.threads, log_}),
-      peer_(options_.server.empty() ? kNoServer : options_.server, options_.token, options_.name, outbox_, stopping_, log_),
+      peer_(options_.server.empty() ? kNoServer : options_.server, options_.token, options_.name, outbox_, stopping_,
+            log_),
       updater_(folder_, peer_, serving_, clock_, {.log = log_, .name = options_.name, .labels = options_.labels}) {
   if (options_.root) MetadataStore(folder_.trust()).pin(platform::read_file(*options_.root, std::uint64_t{4} << 20));
   if (!MetadataStore(folder_.trust()).pinned())
-    throw platform::Error(platform::ErrorCode::kInvalidInput, "this agent trusts nobody yet; give it the server's keys/root.json once with --root FILE");
+    throw platform::Error(platform::ErrorCode::kInvalidInput,
+                          "this agent trusts nobody yet; give it the server's keys/root.json once with --root FILE");
   updater_.resume();
   platform::RouteTable routes;
   add_predict_routes(routes, serving_);
@@ -50,8 +52,11 @@ void Agent::describe_if_changed() {
   const auto served = serving_.model_or_null();
   const std::string now = served ? served->targets().adapter_digest : "none";
   if (now == described_) return;
-  if (served) peer_.describe(options_.labels, served->targets().model, served->targets().model_version, served->targets().adapter_digest);
-  else peer_.describe(options_.labels, "", "", "");
+  if (served)
+    peer_.describe(options_.labels, served->targets().model, served->targets().model_version,
+                   served->targets().adapter_digest);
+  else
+    peer_.describe(options_.labels, "", "", "");
   described_ = now;
 }
 
@@ -61,12 +66,14 @@ void Agent::speak() {
     describe_if_changed();
     peer_.deliver();
     const PollAnswer answer = peer_.poll();
-    if (answer.deployment && updater_.state() == AgentState::kIdle) updater_.offer(peer_.fetch_offer(*answer.deployment));
+    if (answer.deployment && updater_.state() == AgentState::kIdle)
+      updater_.offer(peer_.fetch_offer(*answer.deployment));
     metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 1);
     if (std::exchange(silent_server_, false)) log_.info("the server answers again");
   } catch (const std::exception& failure) {
     metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 0);
-    if (!std::exchange(silent_server_, true)) log_.warning("nothing comes from the server; answering goes on", {{"reason", failure.what()}});
+    if (!std::exchange(silent_server_, true))
+      log_.warning("nothing comes from the server; answering goes on", {{"reason", failure.what()}});
   }
 }
 
@@ -93,7 +100,8 @@ void Agent::run() {
     speak();
     work();
     outbox_.sync();
-    metrics_.gauge("anneal_agent_queue_bytes", "Bytes that wait for the server", static_cast<double>(outbox_.backlog_bytes()));
+    metrics_.gauge("anneal_agent_queue_bytes", "Bytes that wait for the server",
+                   static_cast<double>(outbox_.backlog_bytes()));
     wait();
   }
   http_->stop();

@@ -1,5 +1,5 @@
-// The plant agent: one port that answers, one thread that talks to the server and walks updates. It opens no port to the
-// outside, and it needs the server for nothing but news. Made in main; run() returns when stop() was called.
+// The plant agent: one port that answers, one thread that talks to the server and walks updates. It opens no port to
+// the outside, and it needs the server for nothing but news. Made in main; run() returns when stop() was called.
 #pragma once
 
 #include <atomic>
@@ -33,7 +33,7 @@ struct AgentOptions {
   std::filesystem::path data;
   std::string address = "127.0.0.1";
   std::uint16_t port = 8471;
-  std::chrono::milliseconds poll{10'000};      // between two questions to the server
+  std::chrono::milliseconds poll{10'000};       // between two questions to the server
   std::optional<std::filesystem::path> root;    // the server's root.json, to pin
   std::optional<std::filesystem::path> bundle;  // a courier file to install at the start
   int threads = 0;
@@ -69,7 +69,7 @@ class Agent {
   Serving serving_;
   HttpPeer peer_;
   Updater updater_;
-  std::string described_;  // what the server was told last
+  std::string described_;       // what the server was told last
   bool silent_server_ = false;  // told of once, not at every poll
   std::unique_ptr<platform::Server> http_;
 };

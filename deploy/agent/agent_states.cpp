@@ -23,7 +23,8 @@ constexpr std::array<std::pair<AgentState, std::string_view>, 8> kStateNames{{
     {S::kRollingBack, "rolling_back"},
 }};
 
-constexpr std::array<std::string_view, 6> kEventNames{"offered", "done", "failed", "withdrawn", "restarted", "restarted_at_first"};
+constexpr std::array<std::string_view, 6> kEventNames{"offered",   "done",      "failed",
+                                                      "withdrawn", "restarted", "restarted_at_first"};
 
 }  // namespace
 
@@ -85,7 +86,8 @@ std::string_view to_string(AgentState state) {
 AgentState agent_state_from(std::string_view name) {
   for (const auto& [state, known] : kStateNames)
     if (known == name) return state;
-  throw platform::Error(platform::ErrorCode::kCorrupt, "unknown agent state: " + std::string(name) + "; the state file was written by another program");
+  throw platform::Error(platform::ErrorCode::kCorrupt, "unknown agent state: " + std::string(name) +
+                                                           "; the state file was written by another program");
 }
 
 std::string_view to_string(AgentEvent event) { return kEventNames[static_cast<std::size_t>(event)]; }

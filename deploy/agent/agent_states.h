@@ -1,6 +1,6 @@
-// The life of an update on a plant machine, as one table. A state is saved before it is acted on, so after a power cut the
-// table alone says how to go on: states before the switch are repeated, states after it go back to the previous version
-// (or forward again, where there is none). Pure; any thread.
+// The life of an update on a plant machine, as one table. A state is saved before it is acted on, so after a power cut
+// the table alone says how to go on: states before the switch are repeated, states after it go back to the previous
+// version (or forward again, where there is none). Pure; any thread.
 #pragma once
 
 #include <string_view>

@@ -20,8 +20,10 @@ namespace {
 std::string first_line(const std::string& text) { return text.substr(0, text.find_first_of("\r\n")); }
 
 platform::CommandLine command_line() {
-  platform::CommandLine line("anneal-agent", "Runs models on a plant machine: pulls signed versions, answers on a local port.",
-                             {"anneal-agent --server http://anneal:8470 --name edge-01 --labels line=3 --token-file /etc/anneal/token --root /etc/anneal/root.json"});
+  platform::CommandLine line("anneal-agent",
+                             "Runs models on a plant machine: pulls signed versions, answers on a local port.",
+                             {"anneal-agent --server http://anneal:8470 --name edge-01 --labels line=3 --token-file "
+                              "/etc/anneal/token --root /etc/anneal/root.json"});
   line.option("server", "URL", "the Anneal server; without it bundles come by --bundle only");
   line.option("name", "NAME", "this agent's name on the server", {.required = true});
   line.option("labels", "K=V,...", "what deployments select by, e.g. line=3,site=ulsan");
@@ -44,13 +46,16 @@ deploy::AgentOptions options_from(const platform::CommandLine& line) {
   options.data = line.text("data");
   options.address = line.text("address");
   const std::int64_t port = line.integer("port");
-  if (port < 0 || port > 65535) throw platform::Error(platform::ErrorCode::kInvalidInput, "not a port: " + std::to_string(port), "--port");
+  if (port < 0 || port > 65535)
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "not a port: " + std::to_string(port), "--port");
   options.port = static_cast<std::uint16_t>(port);
   if (line.has("token-file")) options.token = first_line(platform::read_file(line.text("token-file"), 4096));
   if (line.has("root")) options.root = line.text("root");
   if (line.has("bundle")) options.bundle = line.text("bundle");
   const double poll = line.number("poll-seconds");
-  if (poll < 0.05 || poll > 86400) throw platform::Error(platform::ErrorCode::kInvalidInput, "poll-seconds lies between 0.05 and 86400", "--poll-seconds");
+  if (poll < 0.05 || poll > 86400)
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "poll-seconds lies between 0.05 and 86400",
+                          "--poll-seconds");
   options.poll = std::chrono::milliseconds(static_cast<std::int64_t>(poll * 1000));
   options.threads = static_cast<int>(line.integer("threads"));
   return options;

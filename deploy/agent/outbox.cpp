@@ -16,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = platform::json;
 
-constexpr std::uint64_t kFreshFileBytes = std::uint64_t{4} << 20;  // a delivered file of this size makes way for a new one
+constexpr std::uint64_t kFreshFileBytes = std::uint64_t{4}
+                                          << 20;  // a delivered file of this size makes way for a new one
 
 std::string line_of(const OutboxEntry& entry) {
   return platform::canonical_json(json::object{{"key", entry.key}, {"kind", entry.kind}, {"body", entry.body}}) + "\n";
@@ -26,7 +27,8 @@ OutboxEntry entry_of(const std::string& line) {
   const json::value document = platform::parse_json(line, "outbox");
   const json::object& object = platform::as_object(document, "outbox");
   const json::value* body = object.if_contains("body");  // may be null
-  return {platform::require_string(object, "key", "outbox"), platform::require_string(object, "kind", "outbox"), body == nullptr ? json::value() : *body};
+  return {platform::require_string(object, "key", "outbox"), platform::require_string(object, "kind", "outbox"),
+          body == nullptr ? json::value() : *body};
 }
 
 // Bytes up to and with the last newline.
@@ -68,7 +70,8 @@ void Outbox::append(const OutboxEntry& entry, Durability durability) {
   const std::string line = line_of(entry);
   const std::lock_guard lock(mutex_);
   if (size_ - offset_ + line.size() > limit_bytes_)
-    throw platform::Error(platform::ErrorCode::kDiskFull, "the queue for the server is full: " + folder_.string() + "; reach the server or raise the limit");
+    throw platform::Error(platform::ErrorCode::kDiskFull, "the queue for the server is full: " + folder_.string() +
+                                                              "; reach the server or raise the limit");
   try {
     platform::write_all(out_.get(), line, file(number_));
   } catch (...) {

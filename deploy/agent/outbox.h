@@ -1,6 +1,6 @@
-// Outbox: what the server must hear, in order, kept on disk until it has heard it. Lines of JSON in FOLDER/outbox-N.jsonl
-// and a cursor file; an entry that was handed to `deliver` twice carries the same key, so the receiver keeps it once.
-// Thread-safe: many append, one delivers.
+// Outbox: what the server must hear, in order, kept on disk until it has heard it. Lines of JSON in
+// FOLDER/outbox-N.jsonl and a cursor file; an entry that was handed to `deliver` twice carries the same key, so the
+// receiver keeps it once. Thread-safe: many append, one delivers.
 #pragma once
 
 #include <cstdint>
@@ -50,9 +50,9 @@ class Outbox {
   std::uint64_t limit_bytes_;
   mutable std::mutex mutex_;
   platform::FileDescriptor out_;
-  std::int64_t number_ = 1;    // of the file that is appended to; only one file is live
-  std::uint64_t size_ = 0;     // of that file
-  std::uint64_t offset_ = 0;   // delivered up to here
+  std::int64_t number_ = 1;   // of the file that is appended to; only one file is live
+  std::uint64_t size_ = 0;    // of that file
+  std::uint64_t offset_ = 0;  // delivered up to here
   bool dirty_ = false;
 };
 

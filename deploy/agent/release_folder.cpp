@@ -27,7 +27,8 @@ void sync_tree(const fs::path& folder) {
 
 }  // namespace
 
-ReleaseFolder::ReleaseFolder(fs::path root) : root_(std::move(root)), blobs_((fs::create_directories(root_), root_ / "blobs")) {
+ReleaseFolder::ReleaseFolder(fs::path root)
+    : root_(std::move(root)), blobs_((fs::create_directories(root_), root_ / "blobs")) {
   fs::create_directories(root_ / "releases");
 }
 
@@ -51,7 +52,8 @@ std::set<std::int64_t> ReleaseFolder::versions() const {
 
 Release ReleaseFolder::release(std::int64_t version) const {
   const fs::path folder = folder_of(version);
-  if (!has(version)) throw platform::Error(platform::ErrorCode::kNotFound, "release is not on this machine: " + folder.string());
+  if (!has(version))
+    throw platform::Error(platform::ErrorCode::kNotFound, "release is not on this machine: " + folder.string());
   return {targets_from_json(platform::read_json_file(folder / "targets.json")), folder};
 }
 

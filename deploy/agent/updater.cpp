@@ -24,7 +24,8 @@ std::string code_of(const std::exception& failure) {
 
 }  // namespace
 
-Updater::Updater(ReleaseFolder& folder, UpdatePeer& peer, ModelSlot& slot, const platform::Clock& clock, UpdaterOptions options)
+Updater::Updater(ReleaseFolder& folder, UpdatePeer& peer, ModelSlot& slot, const platform::Clock& clock,
+                 UpdaterOptions options)
     : folder_(folder), peer_(peer), slot_(slot), clock_(clock), options_(std::move(options)), trust_(folder.trust()) {}
 
 void Updater::load() {
@@ -38,7 +39,8 @@ void Updater::load() {
   record_.code = platform::require_string(object, "code", "state.json");
   record_.reason = platform::require_string(object, "reason", "state.json");
   if (const json::value* targets = platform::find(object, "targets")) record_.targets = targets_from_json(*targets);
-  if (const json::value* since = platform::find(object, "probation_since")) record_.probation_since = platform::parse_time(since->as_string());
+  if (const json::value* since = platform::find(object, "probation_since"))
+    record_.probation_since = platform::parse_time(since->as_string());
 }
 
 void Updater::save() {
@@ -66,8 +68,8 @@ void Updater::fail(AgentEvent event, const std::string& code, const std::string&
 
 void Updater::tell(const std::string& execution, const std::string& finished) {
   const std::string state(to_string(record_.state));
-  peer_.report({record_.attempt + "/" + state + "/" + finished, record_.targets->deployment, record_.targets->version, state, execution, finished, record_.code,
-                record_.reason});
+  peer_.report({record_.attempt + "/" + state + "/" + finished, record_.targets->deployment, record_.targets->version,
+                state, execution, finished, record_.code, record_.reason});
 }
 
 void Updater::restore_current() {
@@ -92,20 +94,24 @@ void Updater::resume() {
   else
     enter(event);
   // Whoever asks after a start gets an answer: going back, or forward again, is not left for later.
-  if (after == AgentState::kRollingBack || after == AgentState::kActivating) step();
-  else restore_current();
+  if (after == AgentState::kRollingBack || after == AgentState::kActivating)
+    step();
+  else
+    restore_current();
 }
 
 void Updater::refuse(const Offer& offer, const std::string& reason) {
   options_.log.error("bundle refused", {{"deployment", offer.deployment}, {"reason", reason}});
-  peer_.report({platform::new_uuid(), offer.deployment, 0, std::string(to_string(AgentState::kIdle)), "closed", "failure", "refused", reason});
+  peer_.report({platform::new_uuid(), offer.deployment, 0, std::string(to_string(AgentState::kIdle)), "closed",
+                "failure", "refused", reason});
 }
 
 bool Updater::offer(const Offer& offer) {
   if (record_.state != AgentState::kIdle) return false;
   try {
     Targets targets = trust_.accept(offer.timestamp, offer.targets, clock_.now());
-    if (targets.deployment != offer.deployment) throw Error(ErrorCode::kCorrupt, "the bundle belongs to deployment " + targets.deployment);
+    if (targets.deployment != offer.deployment)
+      throw Error(ErrorCode::kCorrupt, "the bundle belongs to deployment " + targets.deployment);
     if (!selects(targets.selector, options_.name, options_.labels))
       throw Error(ErrorCode::kConflict, "the bundle is for \"" + targets.selector + "\", which this agent is not");
     const std::optional<Release> current = folder_.current();
@@ -127,7 +133,8 @@ bool Updater::offer(const Offer& offer) {
 }
 
 bool Updater::abandonable() const {
-  return record_.state != AgentState::kIdle && record_.state != AgentState::kCommitted && record_.state != AgentState::kRollingBack;
+  return record_.state != AgentState::kIdle && record_.state != AgentState::kCommitted &&
+         record_.state != AgentState::kRollingBack;
 }
 
 bool Updater::step() {
@@ -142,7 +149,8 @@ bool Updater::step() {
     enter(AgentEvent::kDone);
   } catch (const std::exception& failure) {
     if (!abandonable()) {
-      options_.log.error("state will be tried again", {{"state", to_string(record_.state)}, {"reason", failure.what()}});
+      options_.log.error("state will be tried again",
+                         {{"state", to_string(record_.state)}, {"reason", failure.what()}});
       return false;
     }
     fail(AgentEvent::kFailed, code_of(failure), failure.what());
@@ -203,7 +211,8 @@ Updater::Outcome Updater::probation() {
     save();
   }
   slot_.check();
-  return now - *record_.probation_since >= std::chrono::seconds(record_.targets->soak_seconds) ? Outcome::kDone : Outcome::kWait;
+  return now - *record_.probation_since >= std::chrono::seconds(record_.targets->soak_seconds) ? Outcome::kDone
+                                                                                               : Outcome::kWait;
 }
 
 Updater::Outcome Updater::commit() {

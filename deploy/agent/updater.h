@@ -40,8 +40,8 @@ struct UpdateReport {
 class UpdatePeer {
  public:
   virtual ~UpdatePeer() = default;
-  /// Appends what is missing of the blob to `partial`. Throws kUnavailable if it cannot finish now; bytes already there stay.
-  /// Throws kCorrupt if the server has more than `size` bytes under this name.
+  /// Appends what is missing of the blob to `partial`. Throws kUnavailable if it cannot finish now; bytes already there
+  /// stay. Throws kCorrupt if the server has more than `size` bytes under this name.
   virtual void download(const std::string& digest, std::uint64_t size, const std::filesystem::path& partial) = 0;
   /// Queues a report durably; never waits for the server.
   virtual void report(const UpdateReport& report) = 0;
@@ -65,26 +65,27 @@ class ModelSlot {
 
 struct UpdaterOptions {
   platform::Log log = platform::Log::silent();
-  std::string name;                           // this agent's, for the bundle's selector
+  std::string name;  // this agent's, for the bundle's selector
   std::map<std::string, std::string> labels;
-  /// Called after a state is saved ("saved") and after its work is done but before the next is saved ("done"): tests cut the
-  /// power here.
+  /// Called after a state is saved ("saved") and after its work is done but before the next is saved ("done"): tests
+  /// cut the power here.
   std::function<void(AgentState state, std::string_view phase)> on_state = {};
 };
 
 class Updater {
  public:
-  Updater(ReleaseFolder& folder, UpdatePeer& peer, ModelSlot& slot, const platform::Clock& clock, UpdaterOptions options);
+  Updater(ReleaseFolder& folder, UpdatePeer& peer, ModelSlot& slot, const platform::Clock& clock,
+          UpdaterOptions options);
 
-  /// After a start: does what the table says about the saved state and loads the current release, so that there is a model
-  /// to answer with when this returns. Call once.
+  /// After a start: does what the table says about the saved state and loads the current release, so that there is a
+  /// model to answer with when this returns. Call once.
   void resume();
   AgentState state() const { return record_.state; }
-  /// Begins an update if idle. Documents that do not verify are reported as refused and change nothing; returns whether an
-  /// update began. The version that is already current is confirmed to the server.
+  /// Begins an update if idle. Documents that do not verify are reported as refused and change nothing; returns whether
+  /// an update began. The version that is already current is confirmed to the server.
   bool offer(const Offer& offer);
-  /// Does the work of the present state. Returns false if there was nothing to do now: idle, a download that must wait for
-  /// the network, or a soak that is not over.
+  /// Does the work of the present state. Returns false if there was nothing to do now: idle, a download that must wait
+  /// for the network, or a soak that is not over.
   bool step();
 
  private:

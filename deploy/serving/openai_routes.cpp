@@ -76,16 +76,22 @@ std::vector<platform::Message> messages_of(const json::object& body) {
 
 finetune::GenerateOptions options_of(const json::object& body) {
   finetune::GenerateOptions options;
-  options.max_tokens = platform::int_or(body, "max_completion_tokens", platform::int_or(body, "max_tokens", options.max_tokens, "body"), "body");
-  if (options.max_tokens < 1 || options.max_tokens > kMostTokens) throw Error(ErrorCode::kInvalidInput, "max_tokens lies between 1 and 8192", "max_tokens");
+  options.max_tokens = platform::int_or(body, "max_completion_tokens",
+                                        platform::int_or(body, "max_tokens", options.max_tokens, "body"), "body");
+  if (options.max_tokens < 1 || options.max_tokens > kMostTokens)
+    throw Error(ErrorCode::kInvalidInput, "max_tokens lies between 1 and 8192", "max_tokens");
   options.temperature = static_cast<float>(platform::number_or(body, "temperature", 0.0, "body"));
   options.top_p = static_cast<float>(platform::number_or(body, "top_p", 1.0, "body"));
-  if (options.temperature < 0 || options.temperature > 2) throw Error(ErrorCode::kInvalidInput, "temperature lies between 0 and 2", "temperature");
-  if (options.top_p <= 0 || options.top_p > 1) throw Error(ErrorCode::kInvalidInput, "top_p lies above 0 and at most at 1", "top_p");
+  if (options.temperature < 0 || options.temperature > 2)
+    throw Error(ErrorCode::kInvalidInput, "temperature lies between 0 and 2", "temperature");
+  if (options.top_p <= 0 || options.top_p > 1)
+    throw Error(ErrorCode::kInvalidInput, "top_p lies above 0 and at most at 1", "top_p");
   options.seed = static_cast<std::uint64_t>(platform::int_or(body, "seed", 1, "body"));
   if (const json::value* stop = platform::find(body, "stop"))
-    options.stop = stop->is_string() ? std::vector<std::string>{std::string(stop->as_string())} : platform::strings_from(*stop, "stop");
-  if (platform::int_or(body, "n", 1, "body") != 1) throw Error(ErrorCode::kInvalidInput, "n is 1; ask again for more answers", "n");
+    options.stop = stop->is_string() ? std::vector<std::string>{std::string(stop->as_string())}
+                                     : platform::strings_from(*stop, "stop");
+  if (platform::int_or(body, "n", 1, "body") != 1)
+    throw Error(ErrorCode::kInvalidInput, "n is 1; ask again for more answers", "n");
   return options;
 }
 
@@ -95,13 +101,18 @@ Ask ask_from(const Request& request, const ServedModel& served, const platform::
   ask.chat = chat;
   ask.model = platform::string_or(body, "model", served.targets().model, "body");
   if (ask.model != served.targets().model)
-    throw Error(ErrorCode::kNotFound, "model \"" + ask.model + "\" is not served here; this agent serves \"" + served.targets().model + "\"", "model");
-  if (chat) ask.messages = messages_of(body);
-  else ask.prompt = platform::require_string(body, "prompt", "body");
+    throw Error(ErrorCode::kNotFound,
+                "model \"" + ask.model + "\" is not served here; this agent serves \"" + served.targets().model + "\"",
+                "model");
+  if (chat)
+    ask.messages = messages_of(body);
+  else
+    ask.prompt = platform::require_string(body, "prompt", "body");
   ask.options = options_of(body);
   ask.stream = platform::bool_or(body, "stream", false, "body");
   if (const json::value* stream_options = platform::find(body, "stream_options"))
-    ask.include_usage = platform::bool_or(platform::as_object(*stream_options, "stream_options"), "include_usage", false, "stream_options");
+    ask.include_usage = platform::bool_or(platform::as_object(*stream_options, "stream_options"), "include_usage",
+                                          false, "stream_options");
   ask.id = (chat ? "chatcmpl-" : "cmpl-") + platform::new_uuid();
   ask.created = std::chrono::duration_cast<std::chrono::seconds>(clock.now().time_since_epoch()).count();
   return ask;
@@ -109,7 +120,8 @@ Ask ask_from(const Request& request, const ServedModel& served, const platform::
 
 finetune::Generation generate(ServedModel& served, const Ask& ask, const finetune::OnPiece& on_piece = {}) {
   try {
-    return ask.chat ? served.predictor.chat(ask.messages, ask.options, on_piece) : served.predictor.complete(ask.prompt, ask.options, on_piece);
+    return ask.chat ? served.predictor.chat(ask.messages, ask.options, on_piece)
+                    : served.predictor.complete(ask.prompt, ask.options, on_piece);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidInput && error.code() != ErrorCode::kConflict) ++served.faults;
     throw;
@@ -136,8 +148,10 @@ json::object frame(const Ask& ask, const ServedModel& served, json::array choice
 
 json::array whole_choice(const Ask& ask, const finetune::Generation& generation) {
   json::object choice{{"index", 0}, {"finish_reason", generation.finish_reason}, {"logprobs", nullptr}};
-  if (ask.chat) choice["message"] = json::object{{"role", "assistant"}, {"content", generation.text}};
-  else choice["text"] = generation.text;
+  if (ask.chat)
+    choice["message"] = json::object{{"role", "assistant"}, {"content", generation.text}};
+  else
+    choice["text"] = generation.text;
   return {std::move(choice)};
 }
 
@@ -153,10 +167,14 @@ json::array piece_choice(const Ask& ask, json::object delta, json::value finish_
 }
 
 void stream(ServedModel& served, const Ask& ask, platform::EventSink& sink) {
-  const auto send = [&](json::array choices) { return sink.send("", json::serialize(frame(ask, served, std::move(choices), true))); };
+  const auto send = [&](json::array choices) {
+    return sink.send("", json::serialize(frame(ask, served, std::move(choices), true)));
+  };
   try {
     if (ask.chat && !send(piece_choice(ask, {{"role", "assistant"}, {"content", ""}}, nullptr))) return;
-    const auto generation = generate(served, ask, [&](std::string_view piece) { return send(piece_choice(ask, {{"content", piece}}, nullptr)); });
+    const auto generation = generate(served, ask, [&](std::string_view piece) {
+      return send(piece_choice(ask, {{"content", piece}}, nullptr));
+    });
     send(piece_choice(ask, {}, json::value(generation.finish_reason)));
     if (ask.include_usage) {
       json::object last = frame(ask, served, {}, true);
@@ -173,7 +191,8 @@ Response complete(Serving& serving, const Request& request, bool chat) {
   const auto served = serving.model();
   const Ask ask = ask_from(request, *served, serving.clock(), chat);
   serving.metrics().count("anneal_agent_completions_total", "Generations asked for");
-  if (ask.stream) return platform::event_response([served, ask](platform::EventSink& sink) { stream(*served, ask, sink); });
+  if (ask.stream)
+    return platform::event_response([served, ask](platform::EventSink& sink) { stream(*served, ask, sink); });
   const auto generation = generate(*served, ask);
   json::object body = frame(ask, *served, whole_choice(ask, generation), false);
   body["usage"] = usage_of(generation);
@@ -197,11 +216,14 @@ Response models(Serving& serving) {
 
 void add_openai_routes(platform::RouteTable& table, Serving& serving) {
   using platform::Method;
-  table.add({Method::kGet, "/v1/models", "Lists the model that answers", "", [&serving](const Request&) { return models(serving); }});
+  table.add({Method::kGet, "/v1/models", "Lists the model that answers", "",
+             [&serving](const Request&) { return models(serving); }});
   table.add({Method::kPost, "/v1/chat/completions", "Answers a conversation (OpenAI's format)", "",
-             with_openai_errors([&serving](const Request& request) { return complete(serving, request, true); }), kBodyLimitBytes});
+             with_openai_errors([&serving](const Request& request) { return complete(serving, request, true); }),
+             kBodyLimitBytes});
   table.add({Method::kPost, "/v1/completions", "Continues a text (OpenAI's format)", "",
-             with_openai_errors([&serving](const Request& request) { return complete(serving, request, false); }), kBodyLimitBytes});
+             with_openai_errors([&serving](const Request& request) { return complete(serving, request, false); }),
+             kBodyLimitBytes});
 }
 
 }  // namespace deploy

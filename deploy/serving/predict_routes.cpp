@@ -20,7 +20,9 @@ constexpr std::size_t kMostRecords = 4096;
 constexpr std::size_t kBodyLimitBytes = std::size_t{32} << 20;
 
 json::object identity_of(const ServedModel& served) {
-  return {{"model", served.targets().model}, {"model_version", served.targets().model_version}, {"adapter_digest", served.targets().adapter_digest}};
+  return {{"model", served.targets().model},
+          {"model_version", served.targets().model_version},
+          {"adapter_digest", served.targets().adapter_digest}};
 }
 
 json::object answer_of(const finetune::Prediction& prediction) {
@@ -38,18 +40,21 @@ json::object answer_of(const finetune::Prediction& prediction) {
 
 json::array problems_of(const std::vector<platform::FieldProblem>& problems) {
   json::array list;
-  for (const auto& problem : problems) list.push_back(json::object{{"code", problem.code}, {"field", problem.field}, {"value", problem.value}});
+  for (const auto& problem : problems)
+    list.push_back(json::object{{"code", problem.code}, {"field", problem.field}, {"value", problem.value}});
   return list;
 }
 
 // The records of a request; `single` says that one answer rather than a list is expected.
 json::array records_of(const json::value& body, bool& single) {
-  if (!body.is_object()) throw Error(ErrorCode::kInvalidInput, "body is no JSON object; send {\"record\": {...}} or {\"records\": [...]}");
+  if (!body.is_object())
+    throw Error(ErrorCode::kInvalidInput, "body is no JSON object; send {\"record\": {...}} or {\"records\": [...]}");
   const json::object& object = body.as_object();
   single = !object.contains("records");
   if (const json::value* records = platform::find(object, "records")) {
     const json::array& list = platform::as_array(*records, "records");
-    if (list.size() > kMostRecords) throw Error(ErrorCode::kTooLarge, "more than 4096 records in one request; send several", "records");
+    if (list.size() > kMostRecords)
+      throw Error(ErrorCode::kTooLarge, "more than 4096 records in one request; send several", "records");
     return list;
   }
   if (const json::value* record = platform::find(object, "record")) return {*record};
@@ -57,7 +62,8 @@ json::array records_of(const json::value& body, bool& single) {
 }
 
 // Keeps the answer for the server. A full queue never costs an answer.
-void log_prediction(Serving& serving, const ServedModel& served, const std::string& id, const json::value& record, const json::object& answer) {
+void log_prediction(Serving& serving, const ServedModel& served, const std::string& id, const json::value& record,
+                    const json::object& answer) {
   json::object body = identity_of(served);
   body["id"] = id;
   body["at"] = platform::format_time(serving.clock().now());
@@ -72,11 +78,13 @@ void log_prediction(Serving& serving, const ServedModel& served, const std::stri
   }
 }
 
-std::vector<finetune::Prediction> compute(Serving& serving, ServedModel& served, const std::vector<platform::Example>& examples) {
+std::vector<finetune::Prediction> compute(Serving& serving, ServedModel& served,
+                                          const std::vector<platform::Example>& examples) {
   const auto begun = std::chrono::steady_clock::now();
   try {
-    auto predictions = examples.size() == 1 ? std::vector<finetune::Prediction>{served.predictor.predict(examples.front())}
-                                            : served.predictor.predict_batch(examples);
+    auto predictions = examples.size() == 1
+                           ? std::vector<finetune::Prediction>{served.predictor.predict(examples.front())}
+                           : served.predictor.predict_batch(examples);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
     serving.metrics().observe("anneal_agent_predict_seconds", "Time of one predict call in the model", took.count());
     serving.metrics().count("anneal_agent_predictions_total", "Records answered", static_cast<double>(examples.size()));
@@ -90,12 +98,14 @@ std::vector<finetune::Prediction> compute(Serving& serving, ServedModel& served,
 Response predict(Serving& serving, const Request& request) {
   const auto served = serving.model();
   if (!served->profile)
-    throw Error(ErrorCode::kConflict, "model " + served->targets().model + " was trained on plain text and has no profile; ask /v1/chat/completions");
+    throw Error(ErrorCode::kConflict, "model " + served->targets().model +
+                                          " was trained on plain text and has no profile; ask /v1/chat/completions");
   bool single = false;
   const json::array records = records_of(request.json_body(), single);
   std::vector<platform::Example> examples;
   std::vector<std::vector<platform::FieldProblem>> problems(records.size());
-  for (std::size_t i = 0; i < records.size(); ++i) examples.push_back(platform::render_request(*served->profile, records[i], &problems[i]));
+  for (std::size_t i = 0; i < records.size(); ++i)
+    examples.push_back(platform::render_request(*served->profile, records[i], &problems[i]));
   const auto predictions = examples.empty() ? std::vector<finetune::Prediction>{} : compute(serving, *served, examples);
 
   json::array answers;
@@ -120,8 +130,11 @@ Response feedback(Serving& serving, const Request& request) {
   const json::object body = request.json_object();
   platform::refuse_unknown_keys(body, {"id", "label", "value", "text", "at"}, "body");
   const std::string id = platform::require_string(body, "id", "body");
-  if (!platform::is_uuid(id)) throw Error(ErrorCode::kInvalidInput, "not a prediction's id: " + id + "; it stands in the answer of /v1/predict", "id");
-  json::object entry{{"prediction", id}, {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")}};
+  if (!platform::is_uuid(id))
+    throw Error(ErrorCode::kInvalidInput, "not a prediction's id: " + id + "; it stands in the answer of /v1/predict",
+                "id");
+  json::object entry{{"prediction", id},
+                     {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")}};
   platform::parse_time(entry["at"].as_string());
   int outcomes = 0;
   for (const char* kind : {"label", "value", "text"}) {
@@ -130,7 +143,8 @@ Response feedback(Serving& serving, const Request& request) {
       ++outcomes;
     }
   }
-  if (outcomes != 1) throw Error(ErrorCode::kInvalidInput, "exactly one of label, value and text says what really happened", "label");
+  if (outcomes != 1)
+    throw Error(ErrorCode::kInvalidInput, "exactly one of label, value and text says what really happened", "label");
   const std::string key = request.header("Idempotency-Key").value_or("feedback/" + id);
   serving.outbox().append({key, "feedback", std::move(entry)}, Durability::kSynced);
   serving.metrics().count("anneal_agent_feedback_total", "Feedback taken");
@@ -139,7 +153,8 @@ Response feedback(Serving& serving, const Request& request) {
 
 Response health(Serving& serving) {
   const auto served = serving.model_or_null();
-  json::object body{{"status", "ok"}, {"agent", serving.options().agent}, {"queue_bytes", serving.outbox().backlog_bytes()}};
+  json::object body{
+      {"status", "ok"}, {"agent", serving.options().agent}, {"queue_bytes", serving.outbox().backlog_bytes()}};
   if (served) body["serving"] = identity_of(*served);
   return platform::json_response(body);
 }
@@ -148,11 +163,12 @@ Response health(Serving& serving) {
 
 void add_predict_routes(platform::RouteTable& table, Serving& serving) {
   using platform::Method;
-  table.add({Method::kPost, "/v1/predict", "Answers one record or a list of them", "", [&serving](const Request& request) { return predict(serving, request); },
-             kBodyLimitBytes});
+  table.add({Method::kPost, "/v1/predict", "Answers one record or a list of them", "",
+             [&serving](const Request& request) { return predict(serving, request); }, kBodyLimitBytes});
   table.add({Method::kPost, "/v1/feedback", "Takes what really happened after a prediction", "",
              [&serving](const Request& request) { return feedback(serving, request); }});
-  table.add({Method::kGet, "/healthz", "Says that the agent runs, and what it answers with", "", [&serving](const Request&) { return health(serving); }});
+  table.add({Method::kGet, "/healthz", "Says that the agent runs, and what it answers with", "",
+             [&serving](const Request&) { return health(serving); }});
   table.add({Method::kGet, "/readyz", "Succeeds once a model answers", "", [&serving](const Request&) {
                serving.model();
                return health(serving);

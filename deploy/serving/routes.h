@@ -8,8 +8,9 @@
 namespace deploy {
 
 /// POST /v1/predict, POST /v1/feedback, GET /healthz, GET /readyz, GET /metrics.
-///   /v1/predict   {"record": R} or {"records": [R, ...]}; R is an object of raw fields, or for a windowed profile an array of them
-///   /v1/feedback  {"id": ID, "label" | "value" | "text": what really happened}; on disk when it answers 202
+///   /v1/predict   {"record": R} or {"records": [R, ...]}; R is an object of raw fields, or for a windowed profile an
+///   array of them /v1/feedback  {"id": ID, "label" | "value" | "text": what really happened}; on disk when it answers
+///   202
 void add_predict_routes(platform::RouteTable& table, Serving& serving);
 /// GET /v1/models, POST /v1/chat/completions, POST /v1/completions, with `stream`. Temperature is 0 unless given.
 void add_openai_routes(platform::RouteTable& table, Serving& serving);

@@ -14,9 +14,11 @@ Serving::Serving(Outbox& outbox, platform::Metrics& metrics, const platform::Clo
 
 std::shared_ptr<ServedModel> Serving::load(const Release& release) const {
   finetune::Predictor predictor(release.base(), release.adapter(), options_.threads);
-  if (predictor.adapter_digest() != release.targets.adapter_digest || predictor.base_digest() != release.targets.base_digest)
-    throw Error(ErrorCode::kCorrupt, "the bundle names adapter " + release.targets.adapter_digest + " on base " + release.targets.base_digest +
-                                         " but holds " + predictor.adapter_digest() + " on " + predictor.base_digest());
+  if (predictor.adapter_digest() != release.targets.adapter_digest ||
+      predictor.base_digest() != release.targets.base_digest)
+    throw Error(ErrorCode::kCorrupt, "the bundle names adapter " + release.targets.adapter_digest + " on base " +
+                                         release.targets.base_digest + " but holds " + predictor.adapter_digest() +
+                                         " on " + predictor.base_digest());
   std::optional<platform::Profile> profile;
   if (predictor.profile().is_object()) profile = platform::profile_from_json(predictor.profile());
   return std::shared_ptr<ServedModel>(new ServedModel{release, std::move(predictor), std::move(profile)});
@@ -51,7 +53,8 @@ void Serving::activate() {
 void Serving::check() {
   const auto served = model();
   if (const std::int64_t faults = served->faults.load(); faults > 0)
-    throw Error(ErrorCode::kInternal, "the new version failed " + std::to_string(faults) + " answers during its probation");
+    throw Error(ErrorCode::kInternal,
+                "the new version failed " + std::to_string(faults) + " answers during its probation");
 }
 
 void Serving::restore(const std::optional<Release>& release) {
@@ -67,7 +70,8 @@ std::shared_ptr<ServedModel> Serving::model_or_null() const {
 
 std::shared_ptr<ServedModel> Serving::model() const {
   auto served = model_or_null();
-  if (!served) throw Error(ErrorCode::kUnavailable, "no model is active on this agent yet; deploy one to " + options_.agent);
+  if (!served)
+    throw Error(ErrorCode::kUnavailable, "no model is active on this agent yet; deploy one to " + options_.agent);
   return served;
 }
 

@@ -1,6 +1,6 @@
-// Serving: the model that answers on a plant machine. It is loaded and verified beside the running one, then swapped in by
-// one pointer; requests that began keep the model they began with. Answers are logged into the outbox with an id, so that
-// what really happened can be joined with them later. Thread-safe.
+// Serving: the model that answers on a plant machine. It is loaded and verified beside the running one, then swapped in
+// by one pointer; requests that began keep the model they began with. Answers are logged into the outbox with an id, so
+// that what really happened can be joined with them later. Thread-safe.
 #pragma once
 
 #include <atomic>

@@ -25,7 +25,8 @@ void make_sensor_parts(AdapterParts& parts, const Base& base, kernels::Random& r
   if (!parts.schema.empty()) {
     parts.encoder.emplace(parts.schema, base.config.hidden_size, usual_size(base.weights.embedding.value), random);
   }
-  if (parts.task == Task::kClassify) parts.head.emplace(static_cast<std::int64_t>(parts.labels.size()), base.config.hidden_size, random);
+  if (parts.task == Task::kClassify)
+    parts.head.emplace(static_cast<std::int64_t>(parts.labels.size()), base.config.hidden_size, random);
   if (parts.task == Task::kRegress) parts.head.emplace(1, base.config.hidden_size, random);
 }
 
@@ -85,7 +86,8 @@ void AdapterParts::load(const std::filesystem::path& folder, const Base& base) {
   for (Weight* weight : weights) {
     Tensor stored = file.read_finite(weight->name, kernels::DataType::kFloat32);
     if (stored.shape() != weight->value.shape()) {
-      throw Error(ErrorCode::kCorrupt, "sensor.safetensors has another shape for " + weight->name + " than the manifest asks for");
+      throw Error(ErrorCode::kCorrupt,
+                  "sensor.safetensors has another shape for " + weight->name + " than the manifest asks for");
     }
     weight->value = std::move(stored);
   }
@@ -118,25 +120,27 @@ LossSum AdaptedModel::token_loss(Context& context, Batch batch, const Tensor& hi
     weights.insert(weights.end(), example->targets.size(), example->weight);
   }
   const Tensor row_weights = Tensor::from(weights);
-  return kernels::linear_cross_entropy(context, hidden, base_.weights.output_head().packed, Tensor::from(targets), &row_weights,
-                                       {.scale = scale}, dhidden, nullptr);
+  return kernels::linear_cross_entropy(context, hidden, base_.weights.output_head().packed, Tensor::from(targets),
+                                       &row_weights, {.scale = scale}, dhidden, nullptr);
 }
 
-LossSum AdaptedModel::loss_of(Context& context, Batch batch, const Tensor& hidden, float scale, const Tensor* class_weights,
-                              Tensor* dhidden) {
+LossSum AdaptedModel::loss_of(Context& context, Batch batch, const Tensor& hidden, float scale,
+                              const Tensor* class_weights, Tensor* dhidden) {
   if (parts_.task == Task::kLanguageModel) return token_loss(context, batch, hidden, scale, dhidden);
   Tensor& output = parts_.head->forward(context, packed_, hidden);
   const Tensor weights = example_weights(batch);
   LossSum loss;
   if (parts_.task == Task::kClassify) {
     std::vector<std::int32_t> labels;
-    for (const EncodedExample* example : batch) labels.push_back(example->label < 0 ? kernels::kIgnoredTarget : example->label);
+    for (const EncodedExample* example : batch)
+      labels.push_back(example->label < 0 ? kernels::kIgnoredTarget : example->label);
     loss = kernels::softmax_cross_entropy(context, output, Tensor::from(labels), class_weights, &weights, scale,
                                           dhidden != nullptr ? &output : nullptr);
   } else {
     std::vector<float> values;
     for (const EncodedExample* example : batch) {
-      values.push_back(static_cast<float>((static_cast<double>(example->value) - parts_.target_mean) / parts_.target_deviation));
+      values.push_back(
+          static_cast<float>((static_cast<double>(example->value) - parts_.target_mean) / parts_.target_deviation));
     }
     loss = kernels::squared_error(context, output, Tensor::from(values, output.shape()), &weights, scale,
                                   dhidden != nullptr ? &output : nullptr);
@@ -145,8 +149,8 @@ LossSum AdaptedModel::loss_of(Context& context, Batch batch, const Tensor& hidde
   return loss;
 }
 
-LossSum AdaptedModel::train(Context& context, Batch batch, float scale, const Tensor* class_weights, ActivationMode mode,
-                            std::uint64_t dropout_seed) {
+LossSum AdaptedModel::train(Context& context, Batch batch, float scale, const Tensor* class_weights,
+                            ActivationMode mode, std::uint64_t dropout_seed) {
   transformer_.set_dropout_seed(dropout_seed);
   const Tensor& hidden = hidden_of(context, batch, mode);
   dhidden_.resize(hidden.shape());
@@ -166,9 +170,11 @@ std::vector<std::vector<float>> AdaptedModel::outputs(Context& context, Batch ba
   std::vector<std::vector<float>> rows;
   if (parts_.task == Task::kLanguageModel) {
     std::vector<std::int32_t> targets;
-    for (const EncodedExample* example : batch) targets.insert(targets.end(), example->targets.begin(), example->targets.end());
+    for (const EncodedExample* example : batch)
+      targets.insert(targets.end(), example->targets.begin(), example->targets.end());
     Tensor log_probabilities({hidden.size(0)});
-    kernels::token_log_probabilities(context, hidden, base_.weights.output_head().packed, Tensor::from(targets), {}, log_probabilities);
+    kernels::token_log_probabilities(context, hidden, base_.weights.output_head().packed, Tensor::from(targets), {},
+                                     log_probabilities);
     std::size_t at = 0;
     for (const EncodedExample* example : batch) {
       rows.emplace_back();

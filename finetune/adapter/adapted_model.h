@@ -1,5 +1,5 @@
-// AdaptedModel: a base with one adapter's parts (LoRA, sensor encoder, head), computed together: losses with gradients for
-// training, outputs for prediction. It borrows both and owns the transformer's activations. Belongs to one thread.
+// AdaptedModel: a base with one adapter's parts (LoRA, sensor encoder, head), computed together: losses with gradients
+// for training, outputs for prediction. It borrows both and owns the transformer's activations. Belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,8 @@ class AdaptedModel {
   kernels::LossSum train(kernels::Context& context, Batch batch, float scale, const kernels::Tensor* class_weights,
                          ActivationMode mode, std::uint64_t dropout_seed);
   kernels::LossSum loss(kernels::Context& context, Batch batch, const kernels::Tensor* class_weights);
-  /// classify: logits; regress: the value in its unit; lm: log probability of each supervised token. One row an example.
+  /// classify: logits; regress: the value in its unit; lm: log probability of each supervised token. One row an
+  /// example.
   std::vector<std::vector<float>> outputs(kernels::Context& context, Batch batch);
 
   Transformer& transformer() { return transformer_; }

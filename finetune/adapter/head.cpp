@@ -56,7 +56,8 @@ void Head::backward(Context& context, const PackedBatch& batch, const Tensor& do
     const float* row = from + document * 2 * width;
     const float share = 1.0f / static_cast<float>(end - begin);
     for (std::int64_t n = begin; n < end; ++n) {
-      for (std::int64_t c = 0; c < width; ++c) to[n * width + c] = share * row[width + c] + (n == end - 1 ? row[c] : 0.0f);
+      for (std::int64_t c = 0; c < width; ++c)
+        to[n * width + c] = share * row[width + c] + (n == end - 1 ? row[c] : 0.0f);
     }
   }
 }

@@ -1,5 +1,5 @@
-// Head: K outputs from a document's final hidden states: the last token's beside the mean over the document. It never sees
-// the raw fields. Gradients accumulate. Belongs to one thread. Letters: B documents, H hidden, K outputs.
+// Head: K outputs from a document's final hidden states: the last token's beside the mean over the document. It never
+// sees the raw fields. Gradients accumulate. Belongs to one thread. Letters: B documents, H hidden, K outputs.
 #pragma once
 
 #include <vector>
@@ -16,7 +16,8 @@ class Head {
   /// [B, K], valid until the next call.
   kernels::Tensor& forward(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor& hidden);
   /// dhidden: [N, H], =.
-  void backward(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor& doutput, kernels::Tensor& dhidden);
+  void backward(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor& doutput,
+                kernels::Tensor& dhidden);
   /// "head.weight" [K, 2 H] and "head.bias" [K].
   std::vector<Weight*> weights() { return {&weight_, &bias_}; }
   void make_trainable();

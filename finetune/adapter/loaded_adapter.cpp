@@ -15,12 +15,12 @@ namespace {
 
 void check_binding(const Manifest& manifest, const Base& base) {
   if (manifest.base_digest != base.digest) {
-    throw Error(ErrorCode::kConflict, "the adapter was trained on another base: " + manifest.base_digest + ", not " + base.digest +
-                                          "; give it the base it belongs to");
+    throw Error(ErrorCode::kConflict, "the adapter was trained on another base: " + manifest.base_digest + ", not " +
+                                          base.digest + "; give it the base it belongs to");
   }
   if (manifest.tokenizer_digest != base.tokenizer_digest) {
-    throw Error(ErrorCode::kConflict, "the adapter was trained with another tokenizer: " + manifest.tokenizer_digest + ", not " +
-                                          base.tokenizer_digest + "; give it the tokenizer it belongs to");
+    throw Error(ErrorCode::kConflict, "the adapter was trained with another tokenizer: " + manifest.tokenizer_digest +
+                                          ", not " + base.tokenizer_digest + "; give it the tokenizer it belongs to");
   }
 }
 
@@ -39,7 +39,10 @@ Outcome class_outcome(const EncodedExample& example, const std::vector<float>& l
 }  // namespace
 
 EncodingRules LoadedAdapter::rules() const {
-  return {.tokenizer = &base->tokenizer, .schema = &parts->schema, .task = parts->task, .labels = &parts->labels,
+  return {.tokenizer = &base->tokenizer,
+          .schema = &parts->schema,
+          .task = parts->task,
+          .labels = &parts->labels,
           .max_tokens = base->config.max_positions};
 }
 
@@ -64,8 +67,8 @@ LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::pat
   return loaded;
 }
 
-std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedModel& model, const std::vector<EncodedExample>& examples,
-                                           std::int64_t max_tokens) {
+std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedModel& model,
+                                           const std::vector<EncodedExample>& examples, std::int64_t max_tokens) {
   std::vector<std::size_t> order(examples.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::vector<std::vector<float>> all;
@@ -77,7 +80,8 @@ std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedMod
   return all;
 }
 
-std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples, const std::vector<std::vector<float>>& outputs) {
+std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples,
+                                 const std::vector<std::vector<float>>& outputs) {
   std::vector<Outcome> outcomes;
   for (std::size_t i = 0; i < examples.size(); ++i) {
     if (task == Task::kClassify) {

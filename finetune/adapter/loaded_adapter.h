@@ -11,7 +11,7 @@
 namespace finetune {
 
 struct LoadedAdapter {
-  std::unique_ptr<Base> base;          // behind pointers, so that the model's references survive a move
+  std::unique_ptr<Base> base;  // behind pointers, so that the model's references survive a move
   std::unique_ptr<AdapterParts> parts;
   std::unique_ptr<AdaptedModel> model;
   Manifest manifest;
@@ -29,6 +29,7 @@ LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::pat
 std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedModel& model,
                                            const std::vector<EncodedExample>& examples, std::int64_t max_tokens);
 /// Outputs as scored outcomes: softmax over logits, values, or summed token losses.
-std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples, const std::vector<std::vector<float>>& outputs);
+std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples,
+                                 const std::vector<std::vector<float>>& outputs);
 
 }  // namespace finetune

@@ -47,13 +47,15 @@ Lora::Lora(const ModelConfig& model, LoraConfig config, kernels::Random& random)
       const std::string module = module_name(static_cast<std::int64_t>(layer), kind);
       if (!config_.targets(module)) continue;
       const std::int64_t rank = config_.rank_of(module);
-      layers_[layer][index_of(kind)] = make_pair(module, uniform_a(rank, in_features(model, kind), random),
-                                                 Tensor::zeros({out_features(model, kind), rank}), config_.scaling_of(module));
+      layers_[layer][index_of(kind)] =
+          make_pair(module, uniform_a(rank, in_features(model, kind), random),
+                    Tensor::zeros({out_features(model, kind), rank}), config_.scaling_of(module));
       any = true;
     }
   }
   if (!any) {
-    throw Error(ErrorCode::kInvalidInput, "target_modules match no linear layer of this model; use names such as q_proj or down_proj",
+    throw Error(ErrorCode::kInvalidInput,
+                "target_modules match no linear layer of this model; use names such as q_proj or down_proj",
                 "target_modules");
   }
 }
@@ -69,7 +71,8 @@ Lora Lora::load(const std::filesystem::path& folder, const ModelConfig& model) {
       const auto found = adapter.modules.find(module);
       if (found == adapter.modules.end()) continue;
       if (found->second.a.size(1) != in_features(model, kind) || found->second.b.size(0) != out_features(model, kind)) {
-        throw Error(ErrorCode::kCorrupt, "the adapter's shape of " + module + " does not fit the base; take the base it was trained on");
+        throw Error(ErrorCode::kCorrupt,
+                    "the adapter's shape of " + module + " does not fit the base; take the base it was trained on");
       }
       lora.layers_[layer][index_of(kind)] =
           make_pair(module, std::move(found->second.a), std::move(found->second.b), adapter.config.scaling_of(module));
@@ -112,7 +115,8 @@ void Lora::save(const std::filesystem::path& folder) const {
   for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
     for (const LinearKind kind : kLinearKinds) {
       const LoraPair* pair = find(layer, kind);
-      if (pair != nullptr) modules[module_name(static_cast<std::int64_t>(layer), kind)] = {&pair->a.value, &pair->b.value};
+      if (pair != nullptr)
+        modules[module_name(static_cast<std::int64_t>(layer), kind)] = {&pair->a.value, &pair->b.value};
     }
   }
   write_peft_adapter(folder, config_, modules);

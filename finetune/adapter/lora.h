@@ -1,5 +1,5 @@
-// Lora: the trained low-rank pairs beside the frozen linear layers of a model, with their gradients. The files are PEFT's
-// (formats/peft.h). Move-only; one writer or many readers.
+// Lora: the trained low-rank pairs beside the frozen linear layers of a model, with their gradients. The files are
+// PEFT's (formats/peft.h). Move-only; one writer or many readers.
 #pragma once
 
 #include <array>
@@ -26,7 +26,8 @@ class Lora {
  public:
   /// No adapter on any layer.
   Lora() = default;
-  /// A uniform in +-1/sqrt(in), B zero: the adapted model starts as the base. Throws kInvalidInput if nothing is targeted.
+  /// A uniform in +-1/sqrt(in), B zero: the adapted model starts as the base. Throws kInvalidInput if nothing is
+  /// targeted.
   Lora(const ModelConfig& model, LoraConfig config, kernels::Random& random);
   /// From a PEFT folder. Throws kCorrupt where a module or shape does not belong to the model.
   static Lora load(const std::filesystem::path& folder, const ModelConfig& model);

@@ -51,7 +51,8 @@ Manifest manifest_from_json(const json::value& value) {
   const std::string where = kManifestName;
   const json::object& object = platform::as_object(value, where);
   if (platform::require_int(object, "format", where) != kFormat) {
-    throw Error(ErrorCode::kInvalidInput, "anneal.json has a format that this version does not read; update the program", "format");
+    throw Error(ErrorCode::kInvalidInput,
+                "anneal.json has a format that this version does not read; update the program", "format");
   }
   Manifest manifest;
   manifest.task = task_from(platform::require_string(object, "task", where));
@@ -61,7 +62,8 @@ Manifest manifest_from_json(const json::value& value) {
   manifest.base_digest = platform::require_string(object, "base", where);
   manifest.tokenizer_digest = platform::require_string(object, "tokenizer", where);
   for (const auto& pair : platform::as_object(platform::require(object, "files", where), "files")) {
-    manifest.files[std::string(pair.key())] = platform::require_string(object.at("files").as_object(), pair.key(), "files");
+    manifest.files[std::string(pair.key())] =
+        platform::require_string(object.at("files").as_object(), pair.key(), "files");
   }
   manifest.sensors = value_or_null(object, "sensors");
   manifest.profile = value_or_null(object, "profile");
@@ -78,8 +80,8 @@ Manifest read_manifest(const std::filesystem::path& adapter_folder) {
     }
     const std::string found = platform::digest_of_file(adapter_folder / name);
     if (found != digest) {
-      throw Error(ErrorCode::kCorrupt, "the adapter's file differs from its manifest: " + name + " is " + found + ", not " + digest +
-                                           "; fetch the adapter again");
+      throw Error(ErrorCode::kCorrupt, "the adapter's file differs from its manifest: " + name + " is " + found +
+                                           ", not " + digest + "; fetch the adapter again");
     }
   }
   return manifest;

@@ -1,6 +1,7 @@
-// Manifest (`anneal.json`): what binds an adapter folder to its base. It holds the SHA-256 of every file, the digests of
-// base and tokenizer, the task with its labels, the slots with their statistics, the profile, and the probe; no times, no
-// host names, so that equal trainings give equal bytes. The adapter's digest is the SHA-256 of the file. Any thread.
+// Manifest (`anneal.json`): what binds an adapter folder to its base. It holds the SHA-256 of every file, the digests
+// of base and tokenizer, the task with its labels, the slots with their statistics, the profile, and the probe; no
+// times, no host names, so that equal trainings give equal bytes. The adapter's digest is the SHA-256 of the file. Any
+// thread.
 #pragma once
 
 #include <filesystem>
@@ -15,22 +16,23 @@ namespace finetune {
 
 struct Manifest {
   Task task = Task::kLanguageModel;
-  std::vector<std::string> labels;             // classify
-  double target_mean = 0;                      // regress: value = mean + deviation * output
+  std::vector<std::string> labels;  // classify
+  double target_mean = 0;           // regress: value = mean + deviation * output
   double target_deviation = 1;
-  std::string base_digest;                     // Base::digest()
+  std::string base_digest;  // Base::digest()
   std::string tokenizer_digest;
-  std::map<std::string, std::string> files;    // name in the folder -> "sha256:..."
-  platform::json::value sensors;               // SensorSchema, see sensor_schema.h; null without slots
-  platform::json::value profile;               // opaque
-  platform::json::value training;              // configuration, seed, steps, validation score
-  platform::json::value probe;                 // see probe.h
+  std::map<std::string, std::string> files;  // name in the folder -> "sha256:..."
+  platform::json::value sensors;             // SensorSchema, see sensor_schema.h; null without slots
+  platform::json::value profile;             // opaque
+  platform::json::value training;            // configuration, seed, steps, validation score
+  platform::json::value probe;               // see probe.h
 };
 
 platform::json::value to_json(const Manifest& manifest);
 Manifest manifest_from_json(const platform::json::value& value);
 
-/// Reads `anneal.json` and verifies the hash of every file that it names. Throws kNotFound, or kCorrupt naming the file.
+/// Reads `anneal.json` and verifies the hash of every file that it names. Throws kNotFound, or kCorrupt naming the
+/// file.
 Manifest read_manifest(const std::filesystem::path& adapter_folder);
 /// "sha256:..." of the folder's anneal.json: the adapter's digest.
 std::string adapter_digest(const std::filesystem::path& adapter_folder);

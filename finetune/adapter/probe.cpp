@@ -10,7 +10,8 @@ using platform::Error;
 using platform::ErrorCode;
 using Rows = std::vector<std::vector<float>>;
 
-Rows run(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules, const std::vector<platform::Example>& examples, bool adapted) {
+Rows run(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules,
+         const std::vector<platform::Example>& examples, bool adapted) {
   std::vector<EncodedExample> encoded;
   for (const platform::Example& example : examples) encoded.push_back(encode_example(rules, example, true));
   std::vector<const EncodedExample*> batch;
@@ -66,7 +67,8 @@ json::value record_probe(kernels::Context& context, AdaptedModel& model, const E
                       {"without_adapter", rows_to_json(run(context, model, rules, examples, false))}};
 }
 
-void verify_probe(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules, const json::value& probe, double tolerance) {
+void verify_probe(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules, const json::value& probe,
+                  double tolerance) {
   const json::object& object = platform::as_object(probe, "probe");
   std::vector<platform::Example> examples;
   for (const json::value& item : platform::as_array(platform::require(object, "examples", "probe"), "probe.examples")) {
@@ -76,8 +78,9 @@ void verify_probe(kernels::Context& context, AdaptedModel& model, const Encoding
   const Rows bare = rows_from_json(platform::require(object, "without_adapter", "probe"));
   const double difference = relative_difference(expected, run(context, model, rules, examples, true));
   if (!(difference <= tolerance)) {
-    throw Error(ErrorCode::kConflict, "the adapter's probe does not reproduce: outputs differ by " + std::to_string(difference) +
-                                          " of their size, allowed " + std::to_string(tolerance) + "; check base, adapter and build");
+    throw Error(ErrorCode::kConflict, "the adapter's probe does not reproduce: outputs differ by " +
+                                          std::to_string(difference) + " of their size, allowed " +
+                                          std::to_string(tolerance) + "; check base, adapter and build");
   }
   const double effect = relative_difference(expected, bare);
   if (!(effect >= 10 * kProbeTolerance32)) {

@@ -36,7 +36,8 @@ SensorEncoder::SensorEncoder(const SensorSchema& schema, std::int64_t hidden_siz
     field.rows.value = normal({rows, hidden_}, deviation, random);
     if (field.dense) {
       field.first.name = prefix + "first";
-      field.first.value = normal({kInnerWidth, field.features}, 1.0 / std::sqrt(static_cast<double>(field.features)), random);
+      field.first.value =
+          normal({kInnerWidth, field.features}, 1.0 / std::sqrt(static_cast<double>(field.features)), random);
       field.first_bias.name = prefix + "first_bias";
       field.first_bias.value = normal({kInnerWidth}, 0.5, random);
     }

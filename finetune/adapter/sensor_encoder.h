@@ -1,6 +1,7 @@
-// SensorEncoder: slot values -> embeddings that stand beside those of tokens. A number or a patch of samples goes through a
-// linear layer of its field, SiLU, and one linear layer shared by all fields, plus the field's own vector; a category, and
-// a missing value, is a learned row. Gradients accumulate. Belongs to one thread. Letters: S slots, H hidden, E inner width.
+// SensorEncoder: slot values -> embeddings that stand beside those of tokens. A number or a patch of samples goes
+// through a linear layer of its field, SiLU, and one linear layer shared by all fields, plus the field's own vector; a
+// category, and a missing value, is a learned row. Gradients accumulate. Belongs to one thread. Letters: S slots, H
+// hidden, E inner width.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +31,10 @@ class SensorEncoder {
  private:
   struct Field {
     Weight first, first_bias;  // [E, F], [E]
-    Weight rows;               // [values + 2, H]: categories, unseen, missing (numbers and signals: own vector, missing)
+    Weight rows;  // [values + 2, H]: categories, unseen, missing (numbers and signals: own vector, missing)
     bool dense = false;
     std::int64_t features = 0;
-    std::int64_t begin = 0, count = 0;         // its part of `dense_rows_`
+    std::int64_t begin = 0, count = 0;  // its part of `dense_rows_`
     kernels::Tensor input, before, drow;
   };
 

@@ -44,7 +44,8 @@ template <typename Map>
 const typename Map::mapped_type& field_of(const Map& map, const std::string& name, const platform::Example& example) {
   const auto found = map.find(name);
   if (found != map.end()) return found->second;
-  throw Error(ErrorCode::kInvalidInput, "the prompt has a slot for \"" + name + "\" but the example " + example.id + " lacks that field", name);
+  throw Error(ErrorCode::kInvalidInput,
+              "the prompt has a slot for \"" + name + "\" but the example " + example.id + " lacks that field", name);
 }
 
 void measure(SensorField& field, std::vector<double>& values) {
@@ -64,7 +65,8 @@ void measure(SensorField& field, std::vector<double>& values) {
   }
 }
 
-void collect(const SensorField& field, const platform::Example& example, std::vector<double>& values, std::set<std::string>& names) {
+void collect(const SensorField& field, const platform::Example& example, std::vector<double>& values,
+             std::set<std::string>& names) {
   if (field.kind == Kind::kNumber) {
     const auto& value = field_of(example.numbers, field.name, example);
     if (value && std::isfinite(*value)) values.push_back(*value);
@@ -80,7 +82,8 @@ void collect(const SensorField& field, const platform::Example& example, std::ve
 
 // Where the value lies between the quantiles (one step a quantile bin), beside the value itself and a few slow waves.
 std::vector<float> number_features(const SensorField& field, double value) {
-  const double standard = std::clamp((value - field.mean) / field.deviation, -kLargestStandardised, kLargestStandardised);
+  const double standard =
+      std::clamp((value - field.mean) / field.deviation, -kLargestStandardised, kLargestStandardised);
   std::vector<float> features{static_cast<float>(standard)};
   for (std::size_t i = 0; i + 1 < field.edges.size(); ++i) {
     const double low = static_cast<double>(field.edges[i]);
@@ -95,13 +98,15 @@ std::vector<float> number_features(const SensorField& field, double value) {
   return features;
 }
 
-std::vector<float> patch_features(const SensorSchema& schema, const SensorField& field, const std::vector<float>& values, std::size_t begin) {
+std::vector<float> patch_features(const SensorSchema& schema, const SensorField& field,
+                                  const std::vector<float>& values, std::size_t begin) {
   const auto length = static_cast<std::size_t>(schema.patch_size);
   std::vector<float> features(length + static_cast<std::size_t>(kPatchExtras), 0.0f);
   double sum = 0, squares = 0, count = 0;
   for (std::size_t i = 0; i < length; ++i) {
     if (begin + i >= values.size() || !std::isfinite(values[begin + i])) continue;
-    const double standard = std::clamp((static_cast<double>(values[begin + i]) - field.mean) / field.deviation, -kLargestStandardised, kLargestStandardised);
+    const double standard = std::clamp((static_cast<double>(values[begin + i]) - field.mean) / field.deviation,
+                                       -kLargestStandardised, kLargestStandardised);
     features[i] = static_cast<float>(standard);
     sum += standard;
     squares += standard * standard;
@@ -120,7 +125,8 @@ std::size_t SensorSchema::index_of(SensorField::Kind kind, const std::string& na
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (fields[i].kind == kind && fields[i].name == name) return i;
   }
-  throw Error(ErrorCode::kInvalidInput, "the adapter was not trained with a slot for " + std::string(name_of(kind)) + " \"" + name + "\"", name);
+  throw Error(ErrorCode::kInvalidInput,
+              "the adapter was not trained with a slot for " + std::string(name_of(kind)) + " \"" + name + "\"", name);
 }
 
 SensorSchema learn_sensor_schema(const std::vector<const platform::Example*>& examples, std::int64_t patch_size) {
@@ -156,7 +162,8 @@ std::int64_t feature_count(const SensorSchema& schema, const SensorField& field)
   return 1 + std::max<std::int64_t>(0, static_cast<std::int64_t>(field.edges.size()) - 1) + 2 * kFrequencies;
 }
 
-std::vector<SlotValue> slot_values(const SensorSchema& schema, const platform::PromptPart& part, const platform::Example& example) {
+std::vector<SlotValue> slot_values(const SensorSchema& schema, const platform::PromptPart& part,
+                                   const platform::Example& example) {
   const std::size_t index = schema.index_of(kind_of(part), part.text);
   const SensorField& field = schema.fields[index];
   SlotValue slot;
@@ -172,7 +179,8 @@ std::vector<SlotValue> slot_values(const SensorSchema& schema, const platform::P
     slot.missing = !value;
     const auto found = value ? std::lower_bound(field.values.begin(), field.values.end(), *value) : field.values.end();
     const bool seen = found != field.values.end() && *found == *value;
-    slot.row = static_cast<std::int32_t>(seen ? found - field.values.begin() : static_cast<std::ptrdiff_t>(field.values.size()));
+    slot.row = static_cast<std::int32_t>(seen ? found - field.values.begin()
+                                              : static_cast<std::ptrdiff_t>(field.values.size()));
     return {slot};
   }
   const std::vector<float>& samples = field_of(example.signals, field.name, example).values;
@@ -191,8 +199,12 @@ json::value to_json(const SensorSchema& schema) {
   for (const SensorField& field : schema.fields) {
     json::array edges;
     for (const float edge : field.edges) edges.emplace_back(static_cast<double>(edge));
-    fields.push_back(json::object{{"kind", name_of(field.kind)}, {"name", field.name}, {"mean", field.mean},
-                                  {"deviation", field.deviation}, {"values", platform::to_json(field.values)}, {"edges", edges}});
+    fields.push_back(json::object{{"kind", name_of(field.kind)},
+                                  {"name", field.name},
+                                  {"mean", field.mean},
+                                  {"deviation", field.deviation},
+                                  {"values", platform::to_json(field.values)},
+                                  {"edges", edges}});
   }
   return json::object{{"patch_size", schema.patch_size}, {"fields", fields}};
 }

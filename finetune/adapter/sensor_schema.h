@@ -1,5 +1,6 @@
-// SensorSchema: which slots the prompts of an adapter have, and the statistics of the training part that turn a raw value
-// into features. It travels in the manifest, so that a value is encoded at the plant exactly as in training. Plain value.
+// SensorSchema: which slots the prompts of an adapter have, and the statistics of the training part that turn a raw
+// value into features. It travels in the manifest, so that a value is encoded at the plant exactly as in training.
+// Plain value.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ struct SensorField {
   enum class Kind { kNumber, kCategory, kSignal };
   Kind kind = Kind::kNumber;
   std::string name;
-  double mean = 0;       // number and signal: of the training part
-  double deviation = 1;  // never 0
+  double mean = 0;                  // number and signal: of the training part
+  double deviation = 1;             // never 0
   std::vector<std::string> values;  // category: sorted; an unseen value gets an embedding of its own
   std::vector<float> edges;         // number: inner quantiles of the training part, in standardised units
 };
@@ -42,8 +43,10 @@ struct SlotValue {
 SensorSchema learn_sensor_schema(const std::vector<const platform::Example*>& examples, std::int64_t patch_size);
 /// The slot values of one prompt part: 1 for a number or category, ceil(length / patch) for a signal (at least 1).
 /// Throws kInvalidInput when the example has no such field.
-std::vector<SlotValue> slot_values(const SensorSchema& schema, const platform::PromptPart& part, const platform::Example& example);
-/// Features of a field's slot: value, quantile steps and periodic features for a number; samples and their scale for a signal.
+std::vector<SlotValue> slot_values(const SensorSchema& schema, const platform::PromptPart& part,
+                                   const platform::Example& example);
+/// Features of a field's slot: value, quantile steps and periodic features for a number; samples and their scale for a
+/// signal.
 std::int64_t feature_count(const SensorSchema& schema, const SensorField& field);
 
 platform::json::value to_json(const SensorSchema& schema);

@@ -8,14 +8,16 @@ namespace finetune {
 namespace {
 
 const Grammar& grammar() {
-  static const Grammar kGrammar{kMaintenanceLexicon, kKoreanLexicon, kRobotLexicon, kGameLexicon, kVehicleLexicon, kGeneralLexicon};
+  static const Grammar kGrammar{kMaintenanceLexicon, kKoreanLexicon,  kRobotLexicon,
+                                kGameLexicon,        kVehicleLexicon, kGeneralLexicon};
   return kGrammar;
 }
 
 const std::vector<DocumentKind>& all_kinds() {
   static const std::vector<DocumentKind> kKinds = [] {
     std::vector<DocumentKind> kinds = maintenance_documents();
-    for (const auto* more : {&story_documents(), &number_documents()}) kinds.insert(kinds.end(), more->begin(), more->end());
+    for (const auto* more : {&story_documents(), &number_documents()})
+      kinds.insert(kinds.end(), more->begin(), more->end());
     return kinds;
   }();
   return kKinds;

@@ -18,10 +18,13 @@ Signal pick_signal(const Grammar& grammar, Random& random) {
   const std::size_t first = row.find(';');
   const std::size_t second = row.find(';', first + 1);
   const std::size_t third = row.find(';', second + 1);
-  return {row.substr(0, first), row.substr(first + 1, second - first - 1), std::strtod(row.c_str() + second + 1, nullptr), std::strtod(row.c_str() + third + 1, nullptr)};
+  return {row.substr(0, first), row.substr(first + 1, second - first - 1),
+          std::strtod(row.c_str() + second + 1, nullptr), std::strtod(row.c_str() + third + 1, nullptr)};
 }
 
-double sample(const Signal& signal, Random& random) { return signal.low + (signal.high - signal.low) * random.uniform(); }
+double sample(const Signal& signal, Random& random) {
+  return signal.low + (signal.high - signal.low) * random.uniform();
+}
 
 int decimals_of(const Signal& signal) { return signal.high - signal.low > 100 ? 0 : 1; }
 
@@ -36,17 +39,29 @@ std::string labelled_records(const Grammar& grammar, Random& random) {
   const Signal b = pick_signal(grammar, random);
   const double limit = a.low + (a.high - a.low) * (0.3 + 0.4 * random.uniform());
   const auto form = random.below(4);
-  const std::vector<std::pair<std::string, std::string>> kLabels = {{"failure", "ok"}, {"alarm", "normal"}, {"high", "low"}, {"yes", "no"}, {"이상", "정상"}};
+  const std::vector<std::pair<std::string, std::string>> kLabels = {
+      {"failure", "ok"}, {"alarm", "normal"}, {"high", "low"}, {"yes", "no"}, {"이상", "정상"}};
   const auto& labels = random.pick(kLabels);
-  std::string text = "Rule: " + labels.first + " if " + a.name + " is above " + fixed(limit, decimals_of(a)) + " " + a.unit + ", else " + labels.second + ".\n";
+  std::string text = "Rule: " + labels.first + " if " + a.name + " is above " + fixed(limit, decimals_of(a)) + " " +
+                     a.unit + ", else " + labels.second + ".\n";
   for (std::int64_t i = random.between(3, 8); i > 0; --i) {
     const std::string value = fixed(sample(a, random), decimals_of(a));
     const std::string other = fixed(sample(b, random), decimals_of(b));
-    const std::string label = std::strtod(value.c_str(), nullptr) > std::strtod(fixed(limit, decimals_of(a)).c_str(), nullptr) ? labels.first : labels.second;
+    const std::string label =
+        std::strtod(value.c_str(), nullptr) > std::strtod(fixed(limit, decimals_of(a)).c_str(), nullptr)
+            ? labels.first
+            : labels.second;
     switch (form) {
-      case 0: text += a.name + " " + value + " " + a.unit + ", " + b.name + " " + other + " " + b.unit + " -> " + label; break;
-      case 1: text += key_of(a.name, '_') + "=" + value + " " + key_of(b.name, '_') + "=" + other + " label=" + label; break;
-      case 2: text += "{\"" + key_of(a.name, '_') + "\": " + value + ", \"" + key_of(b.name, '_') + "\": " + other + ", \"label\": \"" + label + "\"}"; break;
+      case 0:
+        text += a.name + " " + value + " " + a.unit + ", " + b.name + " " + other + " " + b.unit + " -> " + label;
+        break;
+      case 1:
+        text += key_of(a.name, '_') + "=" + value + " " + key_of(b.name, '_') + "=" + other + " label=" + label;
+        break;
+      case 2:
+        text += "{\"" + key_of(a.name, '_') + "\": " + value + ", \"" + key_of(b.name, '_') + "\": " + other +
+                ", \"label\": \"" + label + "\"}";
+        break;
       default: text += value + "," + other + "," + label; break;
     }
     text += "\n";
@@ -72,9 +87,15 @@ std::string series(const Grammar& grammar, Random& random) {
   for (const double v : values) text += " " + fixed(v, decimals_of(signal));
   const double drift = values.back() - values.front();
   text += "\nshape: ";
-  text += shape == 0 ? "steady" : shape == 2 ? "cycles" : shape == 3 ? "step up in the middle" : drift > 0 ? "rising" : "falling";
+  text += shape == 0   ? "steady"
+          : shape == 2 ? "cycles"
+          : shape == 3 ? "step up in the middle"
+          : drift > 0  ? "rising"
+                       : "falling";
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  text += "\nminimum " + fixed(*low, decimals_of(signal)) + ", maximum " + fixed(*high, decimals_of(signal)) + ", first " + fixed(values.front(), decimals_of(signal)) + ", last " + fixed(values.back(), decimals_of(signal));
+  text += "\nminimum " + fixed(*low, decimals_of(signal)) + ", maximum " + fixed(*high, decimals_of(signal)) +
+          ", first " + fixed(values.front(), decimals_of(signal)) + ", last " +
+          fixed(values.back(), decimals_of(signal));
   return text;
 }
 
@@ -102,7 +123,8 @@ std::string csv_table(const Grammar& grammar, Random& random) {
   for (std::int64_t row = random.between(4, 10); row > 0; --row) {
     text += "\n" + std::to_string(second) + "," + machine;
     for (std::size_t i = 0; i < columns.size(); ++i) {
-      values[i] = std::clamp(values[i] + (columns[i].high - columns[i].low) * 0.02 * random.normal(), columns[i].low, columns[i].high);
+      values[i] = std::clamp(values[i] + (columns[i].high - columns[i].low) * 0.02 * random.normal(), columns[i].low,
+                             columns[i].high);
       text += "," + fixed(values[i], decimals_of(columns[i]));
     }
     second += 10;
@@ -151,7 +173,9 @@ std::string exercises(const Grammar& grammar, Random& random) {
   std::string text;
   for (std::int64_t i = random.between(2, 5); i > 0; --i) {
     std::vector<std::string> words;
-    for (std::int64_t n = random.between(2, 6); n > 0; --n) words.push_back(grammar.pick(random.pick(std::vector<std::string>{"part", "colour", "unit", "item", "부품"}), random));
+    for (std::int64_t n = random.between(2, 6); n > 0; --n)
+      words.push_back(
+          grammar.pick(random.pick(std::vector<std::string>{"part", "colour", "unit", "item", "부품"}), random));
     std::string forward;
     std::string backward;
     for (const std::string& word : words) {
@@ -177,15 +201,17 @@ std::string json_record(const Grammar& grammar, Random& random) {
   const std::string machine = grammar.expand("{unit}", random, names);
   const std::string value = fixed(sample(a, random), decimals_of(a));
   const std::string site = grammar.pick("site", random);
-  return "{\"id\": " + std::to_string(random.between(1000, 99999)) + ", \"machine\": \"" + machine + "\", \"site\": \"" + site + "\", \"" + key_of(a.name, '_') + "\": " + value +
-         "}\nIn words: the " + a.name + " of the " + machine + " in " + site + " is " + value + " " + a.unit + ".";
+  return "{\"id\": " + std::to_string(random.between(1000, 99999)) + ", \"machine\": \"" + machine +
+         "\", \"site\": \"" + site + "\", \"" + key_of(a.name, '_') + "\": " + value + "}\nIn words: the " + a.name +
+         " of the " + machine + " in " + site + " is " + value + " " + a.unit + ".";
 }
 
 }  // namespace
 
 const std::vector<DocumentKind>& number_documents() {
-  static const std::vector<DocumentKind> kKinds = {{labelled_records, 7}, {series, 5},      {remaining_life, 3}, {csv_table, 3},
-                                                   {conversions, 2},      {comparisons, 4}, {exercises, 4},      {json_record, 4}};
+  static const std::vector<DocumentKind> kKinds = {{labelled_records, 7}, {series, 5},      {remaining_life, 3},
+                                                   {csv_table, 3},        {conversions, 2}, {comparisons, 4},
+                                                   {exercises, 4},        {json_record, 4}};
   return kKinds;
 }
 

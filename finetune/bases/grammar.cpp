@@ -35,20 +35,49 @@ std::string number(std::string_view range, Random& random) {
   std::from_chars(range.data(), range.data() + dash, low);
   const std::string_view upper = range.substr(dash + 1, dot == std::string_view::npos ? dot : dot - dash - 1);
   std::from_chars(upper.data(), upper.data() + upper.size(), high);
-  if (dot == std::string_view::npos) return std::to_string(random.between(static_cast<std::int64_t>(low), static_cast<std::int64_t>(high)));
+  if (dot == std::string_view::npos)
+    return std::to_string(random.between(static_cast<std::int64_t>(low), static_cast<std::int64_t>(high)));
   std::from_chars(range.data() + dot + 1, range.data() + range.size(), decimals);
   return fixed(low + (high - low) * random.uniform(), decimals);
 }
 
 std::string abbreviated(const std::string& word, Random& random) {
   static const std::map<std::string, std::vector<std::string>, std::less<>> kShort = {
-      {"replace", {"repl", "rplc", "c/o", "chg"}}, {"replaced", {"repl", "repl'd", "rplcd"}}, {"repair", {"rep", "rpr"}},    {"pressure", {"press", "pres"}},
-      {"temperature", {"temp", "tmp"}},   {"hydraulic", {"hyd", "hydr"}},    {"electrical", {"elec", "elect"}},  {"required", {"req", "req'd", "rqd"}},
-      {"engine", {"eng"}},      {"left", {"lh", "l/h"}},   {"right", {"rh", "r/h"}},  {"not", {"nt"}},        {"and", {"&", "+"}},       {"with", {"w/", "wth"}},
-      {"cylinder", {"cyl"}},    {"bearing", {"brg", "bearng"}}, {"broken", {"brkn", "broke"}},  {"leaking", {"leakin", "lkg", "leakng"}},  {"motor", {"mtr"}},
-      {"conveyor", {"conv", "conveyer"}}, {"transmission", {"trans"}},  {"inspect", {"insp", "chk"}},    {"check", {"chk", "ck"}},   {"working", {"wrking", "workin"}},
-      {"control", {"ctrl"}},    {"valve", {"vlv"}},    {"number", {"no.", "nbr"}},   {"steering", {"strg", "steer"}},    {"assembly", {"assy"}},
-      {"minute", {"min"}},      {"hours", {"hrs"}},     {"front", {"frt", "fr"}},    {"rear", {"rr"}},       {"alarm", {"alm"}},       {"damaged", {"dmgd", "damagd"}}};
+      {"replace", {"repl", "rplc", "c/o", "chg"}},
+      {"replaced", {"repl", "repl'd", "rplcd"}},
+      {"repair", {"rep", "rpr"}},
+      {"pressure", {"press", "pres"}},
+      {"temperature", {"temp", "tmp"}},
+      {"hydraulic", {"hyd", "hydr"}},
+      {"electrical", {"elec", "elect"}},
+      {"required", {"req", "req'd", "rqd"}},
+      {"engine", {"eng"}},
+      {"left", {"lh", "l/h"}},
+      {"right", {"rh", "r/h"}},
+      {"not", {"nt"}},
+      {"and", {"&", "+"}},
+      {"with", {"w/", "wth"}},
+      {"cylinder", {"cyl"}},
+      {"bearing", {"brg", "bearng"}},
+      {"broken", {"brkn", "broke"}},
+      {"leaking", {"leakin", "lkg", "leakng"}},
+      {"motor", {"mtr"}},
+      {"conveyor", {"conv", "conveyer"}},
+      {"transmission", {"trans"}},
+      {"inspect", {"insp", "chk"}},
+      {"check", {"chk", "ck"}},
+      {"working", {"wrking", "workin"}},
+      {"control", {"ctrl"}},
+      {"valve", {"vlv"}},
+      {"number", {"no.", "nbr"}},
+      {"steering", {"strg", "steer"}},
+      {"assembly", {"assy"}},
+      {"minute", {"min"}},
+      {"hours", {"hrs"}},
+      {"front", {"frt", "fr"}},
+      {"rear", {"rr"}},
+      {"alarm", {"alm"}},
+      {"damaged", {"dmgd", "damagd"}}};
   const auto found = kShort.find(word);
   return found == kShort.end() ? word : random.pick(found->second);
 }
@@ -113,7 +142,8 @@ void Grammar::check(std::string_view text) const {
     const std::size_t equals = inside.find('=');
     const std::string_view name = equals == std::string_view::npos ? inside : inside.substr(equals + 1);
     if (equals != std::string_view::npos) bound[std::string(inside.substr(0, equals))] = true;
-    if (name.front() != '#' && !bound.contains(name) && !lists_.contains(name)) throw std::logic_error("grammar: no list '" + std::string(name) + "' for: " + std::string(text));
+    if (name.front() != '#' && !bound.contains(name) && !lists_.contains(name))
+      throw std::logic_error("grammar: no list '" + std::string(name) + "' for: " + std::string(text));
   }
 }
 
@@ -163,7 +193,9 @@ std::string Grammar::expand(std::string_view text, Random& random) const {
   return expand(text, random, names);
 }
 
-std::string Grammar::pick(std::string_view list_name, Random& random) const { return expand(random.pick(list(list_name)), random); }
+std::string Grammar::pick(std::string_view list_name, Random& random) const {
+  return expand(random.pick(list(list_name)), random);
+}
 
 std::string fixed(double value, int decimals) {
   char buffer[64];
@@ -173,7 +205,8 @@ std::string fixed(double value, int decimals) {
 }
 
 std::string capitalised(std::string text) {
-  if (!text.empty() && text.front() >= 'a' && text.front() <= 'z') text.front() = static_cast<char>(text.front() - 'a' + 'A');
+  if (!text.empty() && text.front() >= 'a' && text.front() <= 'z')
+    text.front() = static_cast<char>(text.front() - 'a' + 'A');
   return text;
 }
 
@@ -193,7 +226,9 @@ std::string misspelt(std::string_view text, Random& random) {
     if (!result.empty()) result += ' ';
     result += word;
   }
-  if (upper) std::transform(result.begin(), result.end(), result.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  if (upper)
+    std::transform(result.begin(), result.end(), result.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   return result;
 }
 

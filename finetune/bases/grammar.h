@@ -18,13 +18,17 @@ class Random {
   /// 0 <= result < limit; limit > 0.
   std::size_t below(std::size_t limit) { return static_cast<std::size_t>(next() % limit); }
   /// low <= result <= high.
-  std::int64_t between(std::int64_t low, std::int64_t high) { return low + static_cast<std::int64_t>(below(static_cast<std::size_t>(high - low + 1))); }
+  std::int64_t between(std::int64_t low, std::int64_t high) {
+    return low + static_cast<std::int64_t>(below(static_cast<std::size_t>(high - low + 1)));
+  }
   bool chance(double probability) { return uniform() < probability; }
   double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
   /// About normal, mean 0, deviation 1 (sum of uniforms: no machine-dependent functions).
   double normal();
   template <typename T>
-  const T& pick(const std::vector<T>& values) { return values[below(values.size())]; }
+  const T& pick(const std::vector<T>& values) {
+    return values[below(values.size())];
+  }
 
  private:
   std::uint64_t state_;

@@ -1,5 +1,6 @@
-// The subcommands that need no server. Each takes the arguments after its name and returns the exit code; errors are thrown
-// as platform::Error for main to print. SIGTERM and SIGINT make a training save and stop. One at a time, in main's thread.
+// The subcommands that need no server. Each takes the arguments after its name and returns the exit code; errors are
+// thrown as platform::Error for main to print. SIGTERM and SIGINT make a training save and stop. One at a time, in
+// main's thread.
 #pragma once
 
 #include <string>

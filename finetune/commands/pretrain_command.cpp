@@ -17,7 +17,8 @@ int corpus_command(const Arguments& arguments) {
   line.option("bytes", "N", "stop after this many bytes", {.fallback = "40000000"});
   line.option("seed", "S", "the same seed gives the same text", {.fallback = "1"});
   if (!line.read(arguments)) return 0;
-  write_corpus(line.text("out"), static_cast<std::uint64_t>(line.integer("bytes")), static_cast<std::uint64_t>(line.integer("seed")));
+  write_corpus(line.text("out"), static_cast<std::uint64_t>(line.integer("bytes")),
+               static_cast<std::uint64_t>(line.integer("seed")));
   std::printf("wrote %s\n", line.text("out").c_str());
   return 0;
 }
@@ -31,7 +32,8 @@ int tokenizer_command(const Arguments& arguments) {
   line.option("out", "DIR", "folder for tokenizer.json", {.required = true});
   if (!line.read(arguments)) return 0;
   if (line.text("action") != "train") {
-    throw platform::Error(platform::ErrorCode::kInvalidInput, "unknown action: " + line.text("action") + "; use `anneal tokenizer train`");
+    throw platform::Error(platform::ErrorCode::kInvalidInput,
+                          "unknown action: " + line.text("action") + "; use `anneal tokenizer train`");
   }
   BpeTrainerOptions options;
   options.vocabulary_size = static_cast<std::int32_t>(line.integer("vocabulary"));
@@ -49,8 +51,9 @@ int tokenizer_command(const Arguments& arguments) {
 }
 
 int pretrain_command(const Arguments& arguments) {
-  platform::CommandLine line("anneal pretrain", "Trains a base model from random weights; the same command resumes.",
-                             {"anneal pretrain --config config.json --data corpus.txt --tokenizer tokenizer --out base --steps 3000"});
+  platform::CommandLine line(
+      "anneal pretrain", "Trains a base model from random weights; the same command resumes.",
+      {"anneal pretrain --config config.json --data corpus.txt --tokenizer tokenizer --out base --steps 3000"});
   line.option("config", "FILE", "config.json with the model's shape", {.required = true});
   line.option("data", "FILE", "corpus from `anneal corpus`", {.required = true});
   line.option("tokenizer", "DIR", "folder with tokenizer.json", {.required = true});

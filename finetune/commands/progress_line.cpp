@@ -27,16 +27,21 @@ ProgressLine::~ProgressLine() {
 
 void ProgressLine::on_step(const TrainProgress& progress) {
   if (terminal_) {
-    std::fprintf(stderr, "\rstep %lld/%lld  loss %.4f  %.0f tokens/s  ETA %.0f s", static_cast<long long>(progress.step),
-                 static_cast<long long>(progress.total_steps), progress.loss, progress.tokens_per_second, progress.seconds_left);
-    if (progress.validation_metric) std::fprintf(stderr, "  %s %.4f", progress.metric.c_str(), *progress.validation_metric);
+    std::fprintf(stderr, "\rstep %lld/%lld  loss %.4f  %.0f tokens/s  ETA %.0f s",
+                 static_cast<long long>(progress.step), static_cast<long long>(progress.total_steps), progress.loss,
+                 progress.tokens_per_second, progress.seconds_left);
+    if (progress.validation_metric)
+      std::fprintf(stderr, "  %s %.4f", progress.metric.c_str(), *progress.validation_metric);
     std::fputs("   ", stderr);
     open_line_ = true;
     return;
   }
   if (progress.step % 10 != 0 && !progress.validation_metric && progress.step != progress.total_steps) return;
-  platform::json::object line{{"step", progress.step}, {"total_steps", progress.total_steps}, {"loss", progress.loss},
-                              {"learning_rate", progress.learning_rate}, {"tokens_per_second", progress.tokens_per_second},
+  platform::json::object line{{"step", progress.step},
+                              {"total_steps", progress.total_steps},
+                              {"loss", progress.loss},
+                              {"learning_rate", progress.learning_rate},
+                              {"tokens_per_second", progress.tokens_per_second},
                               {"seconds_left", progress.seconds_left}};
   if (progress.validation_metric) line["validation_" + progress.metric] = *progress.validation_metric;
   std::fprintf(stderr, "%s\n", platform::json::serialize(line).c_str());

@@ -1,5 +1,5 @@
-// Shows training progress: one line that rewrites itself on a terminal, JSON lines otherwise; and turns SIGTERM and SIGINT
-// into "save and stop". One object at a time, in main's thread.
+// Shows training progress: one line that rewrites itself on a terminal, JSON lines otherwise; and turns SIGTERM and
+// SIGINT into "save and stop". One object at a time, in main's thread.
 #pragma once
 
 #include "finetune/train/training_job.h"

@@ -24,7 +24,8 @@ void read_config(const std::filesystem::path& file, TrainRequest& request) {
   json::object object = document.is_null() ? json::object{} : platform::as_object(document, file.string());
   if (platform::find(object, "task") != nullptr) request.task = task_from(platform::require_string(object, "task", ""));
   if (const auto* labels = platform::find(object, "labels")) request.labels = platform::strings_from(*labels, "labels");
-  request.seed = static_cast<std::uint64_t>(platform::int_or(object, "seed", static_cast<std::int64_t>(request.seed), ""));
+  request.seed =
+      static_cast<std::uint64_t>(platform::int_or(object, "seed", static_cast<std::int64_t>(request.seed), ""));
   for (const char* key : {"task", "labels", "seed"}) object.erase(key);
   request.config = train_config_from_json(object);
 }
@@ -64,9 +65,13 @@ int train_command(const Arguments& arguments) {
   std::filesystem::remove_all(request.work_folder);
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  json::object summary{{"adapter", result.adapter_digest}, {"steps", result.steps}, {"best_step", result.best_step},
-                       {"skipped_steps", result.skipped_steps}, {"trained_parameters", result.trained_parameters},
-                       {"seconds", result.seconds}, {"tokens_per_second", result.tokens_per_second},
+  json::object summary{{"adapter", result.adapter_digest},
+                       {"steps", result.steps},
+                       {"best_step", result.best_step},
+                       {"skipped_steps", result.skipped_steps},
+                       {"trained_parameters", result.trained_parameters},
+                       {"seconds", result.seconds},
+                       {"tokens_per_second", result.tokens_per_second},
                        {"peak_memory_mib", usage.ru_maxrss / 1024}};
   if (result.validation_metric) summary["validation_" + result.metric] = *result.validation_metric;
   std::printf("%s\n", json::serialize(summary).c_str());
@@ -102,8 +107,9 @@ int evaluate_command(const Arguments& arguments) {
 }
 
 int generate_command(const Arguments& arguments) {
-  platform::CommandLine line("anneal generate", "Continues a text.",
-                             {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64"});
+  platform::CommandLine line(
+      "anneal generate", "Continues a text.",
+      {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("adapter", "DIR", "adapter folder", {});
   line.option("prompt", "TEXT", "text to continue", {.required = true});
@@ -147,15 +153,19 @@ int merge_command(const Arguments& arguments) {
   const Manifest manifest = read_manifest(line.text("adapter"));
   Base base = Base::load(base_folder);
   if (manifest.base_digest != base.digest) {
-    throw platform::Error(platform::ErrorCode::kConflict, "the adapter was trained on another base: " + manifest.base_digest);
+    throw platform::Error(platform::ErrorCode::kConflict,
+                          "the adapter was trained on another base: " + manifest.base_digest);
   }
   if (manifest.files.contains("sensor.safetensors")) {
-    throw platform::Error(platform::ErrorCode::kInvalidInput, "this adapter has a sensor encoder or a head, which a plain model cannot hold; serve it as an adapter");
+    throw platform::Error(
+        platform::ErrorCode::kInvalidInput,
+        "this adapter has a sensor encoder or a head, which a plain model cannot hold; serve it as an adapter");
   }
   Lora::load(line.text("adapter"), base.config).merge_into(base.weights);
   save_model(out, base.config, base.weights, kernels::DataType::kBFloat16);
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-    if (std::filesystem::exists(base_folder / name)) platform::write_file_atomically(out / name, platform::read_file(base_folder / name));
+    if (std::filesystem::exists(base_folder / name))
+      platform::write_file_atomically(out / name, platform::read_file(base_folder / name));
   }
   std::printf("wrote %s\n", out.c_str());
   return 0;

@@ -69,14 +69,16 @@ class Featurizer {
     double count, sum, squares;
   };
 
-  static void each_value(const platform::Example& example, const std::function<void(const std::string&, double)>& visit) {
+  static void each_value(const platform::Example& example,
+                         const std::function<void(const std::string&, double)>& visit) {
     for (const auto& [name, value] : example.numbers) {
       if (value && std::isfinite(*value)) visit("n:" + name, *value);
     }
     for (const auto& [name, value] : example.categories) visit("c:" + name + "=" + value.value_or(""), 1.0);
     for (const auto& [name, signal] : example.signals) {
       for (std::size_t i = 0; i < signal.values.size(); ++i) {
-        if (std::isfinite(signal.values[i])) visit("s:" + name + "@" + std::to_string(i), static_cast<double>(signal.values[i]));
+        if (std::isfinite(signal.values[i]))
+          visit("s:" + name + "@" + std::to_string(i), static_cast<double>(signal.values[i]));
       }
     }
   }
@@ -97,7 +99,8 @@ class Featurizer {
       counts[hash_of("w" + word)] += 1;
       counts[hash_of("p" + before + word)] += 1;
       for (std::size_t length = 3; length <= 5; ++length) {
-        for (std::size_t i = 0; i + length <= word.size(); ++i) counts[hash_of(std::string_view(word).substr(i, length))] += 1;
+        for (std::size_t i = 0; i + length <= word.size(); ++i)
+          counts[hash_of(std::string_view(word).substr(i, length))] += 1;
       }
       before = word;
       at = end;
@@ -118,11 +121,16 @@ class Featurizer {
 class LinearModel {
  public:
   LinearModel(std::uint32_t width, std::size_t outputs)
-      : outputs_(outputs), weights_((width + 1) * outputs, 0.0f), squares_((width + 1) * outputs, 1e-6f), bias_(width) {}
+      : outputs_(outputs),
+        weights_((width + 1) * outputs, 0.0f),
+        squares_((width + 1) * outputs, 1e-6f),
+        bias_(width) {}
 
   std::vector<double> output(const SparseRow& row) const {
     std::vector<double> sums(outputs_, 0.0);
-    add(row, [&](std::size_t at, float value, std::size_t k) { sums[k] += static_cast<double>(weights_[at]) * static_cast<double>(value); });
+    add(row, [&](std::size_t at, float value, std::size_t k) {
+      sums[k] += static_cast<double>(weights_[at]) * static_cast<double>(value);
+    });
     return sums;
   }
 
@@ -172,12 +180,14 @@ Target target_statistics(const Examples& train) {
 Outcome class_outcome(std::int32_t truth, const std::vector<double>& probabilities) {
   Outcome outcome;
   outcome.truth = truth;
-  outcome.prediction = static_cast<std::int32_t>(std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin());
+  outcome.prediction =
+      static_cast<std::int32_t>(std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin());
   outcome.probabilities.assign(probabilities.begin(), probabilities.end());
   return outcome;
 }
 
-std::vector<Outcome> constant_outcomes(Task task, const std::vector<std::string>& labels, const Examples& train, const Examples& test) {
+std::vector<Outcome> constant_outcomes(Task task, const std::vector<std::string>& labels, const Examples& train,
+                                       const Examples& test) {
   std::vector<Outcome> outcomes;
   if (task == Task::kRegress) {
     const Target target = target_statistics(train);
@@ -197,8 +207,8 @@ std::vector<Outcome> constant_outcomes(Task task, const std::vector<std::string>
   return outcomes;
 }
 
-std::vector<Outcome> linear_outcomes(Task task, const std::vector<std::string>& labels, const Examples& train, const Examples& test,
-                                     std::uint64_t seed) {
+std::vector<Outcome> linear_outcomes(Task task, const std::vector<std::string>& labels, const Examples& train,
+                                     const Examples& test, std::uint64_t seed) {
   const Featurizer features(train);
   const Target target = task == Task::kRegress ? target_statistics(train) : Target{};
   LinearModel model(features.width(), task == Task::kRegress ? 1 : labels.size());
@@ -239,8 +249,10 @@ std::vector<Outcome> linear_outcomes(Task task, const std::vector<std::string>& 
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::vector<Outcome>>> baseline_outcomes(
-    Task task, const std::vector<std::string>& labels, const Examples& train, const Examples& test, std::uint64_t seed) {
+std::vector<std::pair<std::string, std::vector<Outcome>>> baseline_outcomes(Task task,
+                                                                            const std::vector<std::string>& labels,
+                                                                            const Examples& train, const Examples& test,
+                                                                            std::uint64_t seed) {
   if (task == Task::kLanguageModel || train.empty()) return {};
   return {{task == Task::kRegress ? "mean" : "majority", constant_outcomes(task, labels, train, test)},
           {"linear", linear_outcomes(task, labels, train, test, seed)}};

@@ -12,7 +12,8 @@
 
 namespace finetune {
 
-/// Outcomes on `test` of each baseline after learning from `train`: {"majority" or "mean", ...}, {"linear", ...}. None for lm.
+/// Outcomes on `test` of each baseline after learning from `train`: {"majority" or "mean", ...}, {"linear", ...}. None
+/// for lm.
 std::vector<std::pair<std::string, std::vector<Outcome>>> baseline_outcomes(
     Task task, const std::vector<std::string>& labels, const std::vector<const platform::Example*>& train,
     const std::vector<const platform::Example*>& test, std::uint64_t seed);

@@ -31,8 +31,9 @@ std::vector<Score> scores_from(const json::value& value) {
   std::vector<Score> scores;
   for (const json::value& item : platform::as_array(value, "scores")) {
     const json::object& object = platform::as_object(item, "scores");
-    scores.push_back({platform::require_string(object, "metric", "scores"), platform::require_number(object, "value", "scores"),
-                      platform::require_number(object, "low", "scores"), platform::require_number(object, "high", "scores")});
+    scores.push_back(
+        {platform::require_string(object, "metric", "scores"), platform::require_number(object, "value", "scores"),
+         platform::require_number(object, "low", "scores"), platform::require_number(object, "high", "scores")});
   }
   return scores;
 }
@@ -45,7 +46,8 @@ std::optional<Score> find_score(const std::vector<Score>& scores, std::string_vi
 }
 
 // The rarer class of the training part; of the scored part where there is no training part.
-std::size_t positive_class(const std::vector<std::string>& labels, const std::vector<const platform::Example*>& examples) {
+std::size_t positive_class(const std::vector<std::string>& labels,
+                           const std::vector<const platform::Example*>& examples) {
   std::vector<std::size_t> counts(std::max<std::size_t>(1, labels.size()), 0);
   for (const platform::Example* example : examples) {
     const auto found = std::find(labels.begin(), labels.end(), example->label.value_or(""));
@@ -71,7 +73,8 @@ void write_predictions(const std::filesystem::path& file, Task task, const std::
     json::object line{{"id", examples[i]->id}};
     if (task == Task::kClassify) {
       json::object probabilities;
-      for (std::size_t k = 0; k < labels.size(); ++k) probabilities[labels[k]] = static_cast<double>(outcome.probabilities[k]);
+      for (std::size_t k = 0; k < labels.size(); ++k)
+        probabilities[labels[k]] = static_cast<double>(outcome.probabilities[k]);
       line["truth"] = examples[i]->label.value_or("");
       line["prediction"] = labels[static_cast<std::size_t>(outcome.prediction)];
       line["probabilities"] = std::move(probabilities);
@@ -101,9 +104,14 @@ std::optional<Score> EvaluationReport::baseline(std::string_view name, std::stri
 json::value to_json(const EvaluationReport& report) {
   json::object baselines;
   for (const auto& [name, scores] : report.baselines) baselines[name] = to_json(scores);
-  return json::object{{"adapter", report.adapter_digest}, {"base", report.base_digest}, {"dataset", report.dataset_digest},
-                      {"split", report.split}, {"task", report.task}, {"examples", report.examples},
-                      {"scores", to_json(report.scores)}, {"baselines", baselines}};
+  return json::object{{"adapter", report.adapter_digest},
+                      {"base", report.base_digest},
+                      {"dataset", report.dataset_digest},
+                      {"split", report.split},
+                      {"task", report.task},
+                      {"examples", report.examples},
+                      {"scores", to_json(report.scores)},
+                      {"baselines", baselines}};
 }
 
 EvaluationReport evaluation_report_from_json(const json::value& value) {
@@ -133,10 +141,12 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
     if (example.split == split) scored.push_back(&example);
     if (example.split == platform::Split::kTrain) train.push_back(&example);
   }
-  if (scored.empty()) throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"", "split");
+  if (scored.empty())
+    throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"", "split");
   std::vector<EncodedExample> encoded;
   for (const platform::Example* example : scored) encoded.push_back(encode_example(loaded.rules(), *example, true));
-  const std::vector<Outcome> outcomes = outcomes_of(loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens));
+  const std::vector<Outcome> outcomes =
+      outcomes_of(loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens));
   const Task task = loaded.parts->task;
   const std::vector<std::string>& labels = loaded.parts->labels;
   const std::size_t positive = positive_class(labels, train.empty() ? scored : train);

@@ -94,7 +94,8 @@ double quadratic_kappa(Outcomes outcomes, const std::vector<std::string>& labels
 
 double mean_error(Outcomes outcomes, double power) {
   double sum = 0;
-  for (const Outcome& outcome : outcomes) sum += std::pow(std::fabs(outcome.predicted_value - outcome.true_value), power);
+  for (const Outcome& outcome : outcomes)
+    sum += std::pow(std::fabs(outcome.predicted_value - outcome.true_value), power);
   return std::pow(sum / static_cast<double>(outcomes.size()), 1.0 / power);
 }
 
@@ -111,7 +112,8 @@ double class_loss(Outcomes outcomes) {
   double sum = 0, count = 0;
   for (const Outcome& outcome : outcomes) {
     if (outcome.truth < 0) continue;
-    sum -= std::log(std::max(1e-12, static_cast<double>(outcome.probabilities.at(static_cast<std::size_t>(outcome.truth)))));
+    sum -= std::log(
+        std::max(1e-12, static_cast<double>(outcome.probabilities.at(static_cast<std::size_t>(outcome.truth)))));
     count += 1;
   }
   return count > 0 ? sum / count : 0;
@@ -125,7 +127,8 @@ std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& l
   std::vector<std::string> names{"accuracy", "macro_f1", "loss"};
   if (labels.size() == 2) names.emplace_back("average_precision");
   double ignored = 0;
-  const bool ordered = std::all_of(labels.begin(), labels.end(), [&](const std::string& label) { return numeric(label, ignored); });
+  const bool ordered =
+      std::all_of(labels.begin(), labels.end(), [&](const std::string& label) { return numeric(label, ignored); });
   if (ordered && labels.size() > 2) names.emplace_back("qwk");
   return names;
 }
@@ -147,8 +150,8 @@ double score(std::string_view metric, Outcomes outcomes, const std::vector<std::
   throw platform::Error(platform::ErrorCode::kInvalidInput, "unknown metric: " + std::string(metric), "metric");
 }
 
-Score score_with_interval(std::string_view metric, Outcomes outcomes, const std::vector<std::string>& labels, std::size_t positive,
-                          double confidence, std::uint64_t seed) {
+Score score_with_interval(std::string_view metric, Outcomes outcomes, const std::vector<std::string>& labels,
+                          std::size_t positive, double confidence, std::uint64_t seed) {
   Score result{std::string(metric), score(metric, outcomes, labels, positive), 0, 0};
   kernels::Random random(seed);
   std::vector<double> values;

@@ -12,7 +12,8 @@
 namespace finetune {
 
 /// One scored example. classify: truth and prediction are class indices (truth -1: a class training never saw) and
-/// `probabilities` has K entries; regress: values; lm: value = sum of -log p over its supervised tokens, weight their count.
+/// `probabilities` has K entries; regress: values; lm: value = sum of -log p over its supervised tokens, weight their
+/// count.
 struct Outcome {
   std::int32_t truth = -1;
   std::int32_t prediction = -1;
@@ -22,13 +23,17 @@ struct Outcome {
   double weight = 1;
 };
 
-/// The metrics that a task has, the main one first. `labels` decides on average_precision (two classes) and qwk (all numeric).
+/// The metrics that a task has, the main one first. `labels` decides on average_precision (two classes) and qwk (all
+/// numeric).
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels);
-/// accuracy; macro_f1 over the classes present in the truth; average_precision of the rarer class (index `positive`); qwk
-/// with the labels' numbers; rmse; mae; loss; perplexity. Throws kInvalidInput for another name or without outcomes.
-double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels, std::size_t positive);
+/// accuracy; macro_f1 over the classes present in the truth; average_precision of the rarer class (index `positive`);
+/// qwk with the labels' numbers; rmse; mae; loss; perplexity. Throws kInvalidInput for another name or without
+/// outcomes.
+double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
+             std::size_t positive);
 /// Point value and percentile interval from 1,000 resamples of the examples; the same seed gives the same interval.
-Score score_with_interval(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
-                          std::size_t positive, double confidence, std::uint64_t seed);
+Score score_with_interval(std::string_view metric, std::span<const Outcome> outcomes,
+                          const std::vector<std::string>& labels, std::size_t positive, double confidence,
+                          std::uint64_t seed);
 
 }  // namespace finetune

@@ -26,18 +26,23 @@ constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 std::pair<std::string, bool> module_of(std::string_view name) {
   const bool is_a = name.ends_with(kEndA);
   if (!name.starts_with(kPrefix) || !(is_a || name.ends_with(kEndB))) {
-    throw Error(ErrorCode::kInvalidInput, std::string(kWeightsFile) + " holds '" + std::string(name) +
-                                              "', which is not a LoRA matrix of a linear layer; only lora_A.weight and lora_B.weight are supported");
+    throw Error(
+        ErrorCode::kInvalidInput,
+        std::string(kWeightsFile) + " holds '" + std::string(name) +
+            "', which is not a LoRA matrix of a linear layer; only lora_A.weight and lora_B.weight are supported");
   }
   return {std::string(name.substr(kPrefix.size(), name.size() - kPrefix.size() - kEndA.size())), is_a};
 }
 
 void check_module(const std::string& module, const LoraWeights& weights, const LoraConfig& config) {
   const auto text = [](const kernels::Tensor& tensor) { return kernels::shape_to_string(tensor.shape()); };
-  if (weights.a.rank() != 2 || weights.b.rank() != 2) corrupt("'" + module + "' needs lora_A and lora_B with two dimensions each, they are " + text(weights.a) + " and " + text(weights.b));
+  if (weights.a.rank() != 2 || weights.b.rank() != 2)
+    corrupt("'" + module + "' needs lora_A and lora_B with two dimensions each, they are " + text(weights.a) + " and " +
+            text(weights.b));
   const int rank = config.rank_of(module);
   if (weights.a.size(0) != rank || weights.b.size(1) != rank) {
-    corrupt("'" + module + "' has the shapes " + text(weights.a) + " and " + text(weights.b) + ", the configuration says rank " + std::to_string(rank));
+    corrupt("'" + module + "' has the shapes " + text(weights.a) + " and " + text(weights.b) +
+            ", the configuration says rank " + std::to_string(rank));
   }
   if (!config.targets(module)) corrupt("'" + module + "' is not among the configuration's target_modules");
 }
@@ -45,12 +50,15 @@ void check_module(const std::string& module, const LoraWeights& weights, const L
 }  // namespace
 
 PeftAdapter read_peft_adapter(const std::filesystem::path& folder) {
-  if (!std::filesystem::exists(folder / kConfigFile)) throw Error(ErrorCode::kNotFound, "no adapter in " + folder.string() + ": " + kConfigFile + " is missing");
+  if (!std::filesystem::exists(folder / kConfigFile))
+    throw Error(ErrorCode::kNotFound, "no adapter in " + folder.string() + ": " + kConfigFile + " is missing");
   if (!std::filesystem::exists(folder / kWeightsFile)) {
-    throw Error(ErrorCode::kNotFound, "no adapter weights in " + folder.string() + ": " + kWeightsFile + " is missing; .bin files are not read");
+    throw Error(ErrorCode::kNotFound, "no adapter weights in " + folder.string() + ": " + kWeightsFile +
+                                          " is missing; .bin files are not read");
   }
   PeftAdapter adapter;
-  adapter.config = lora_config_from_json(platform::parse_json(platform::read_file(folder / kConfigFile, kMaxConfigBytes), (folder / kConfigFile).string()));
+  adapter.config = lora_config_from_json(platform::parse_json(
+      platform::read_file(folder / kConfigFile, kMaxConfigBytes), (folder / kConfigFile).string()));
   const SafetensorsFile file(folder / kWeightsFile);
   for (const std::string& name : file.names()) {
     const auto [module, is_a] = module_of(name);
@@ -63,8 +71,9 @@ PeftAdapter read_peft_adapter(const std::filesystem::path& folder) {
   return adapter;
 }
 
-void write_peft_adapter(const std::filesystem::path& folder, const LoraConfig& config,
-                        const std::map<std::string, std::pair<const kernels::Tensor*, const kernels::Tensor*>>& modules) {
+void write_peft_adapter(
+    const std::filesystem::path& folder, const LoraConfig& config,
+    const std::map<std::string, std::pair<const kernels::Tensor*, const kernels::Tensor*>>& modules) {
   config.validate();
   std::map<std::string, const kernels::Tensor*> tensors;
   for (const auto& [module, pair] : modules) {

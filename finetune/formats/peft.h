@@ -1,6 +1,6 @@
-// LoRA adapters in PEFT's own files: adapter_config.json and adapter_model.safetensors, read and written so that PEFT and
-// vLLM load ours and we load theirs. Plain LoRA and rank-stabilised LoRA; every setting that changes the mathematics in
-// another way is refused by name. Values; any thread.
+// LoRA adapters in PEFT's own files: adapter_config.json and adapter_model.safetensors, read and written so that PEFT
+// and vLLM load ours and we load theirs. Plain LoRA and rank-stabilised LoRA; every setting that changes the
+// mathematics in another way is refused by name. Values; any thread.
 #pragma once
 
 #include <filesystem>
@@ -55,7 +55,8 @@ struct PeftAdapter {
   std::map<std::string, LoraWeights> modules;
 };
 
-/// Reads the content of adapter_config.json. Throws kInvalidInput naming every key that is not supported with its value.
+/// Reads the content of adapter_config.json. Throws kInvalidInput naming every key that is not supported with its
+/// value.
 LoraConfig lora_config_from_json(const platform::json::value& document);
 /// The classic set of keys, always in the same order.
 platform::json::object to_json(const LoraConfig& config);
@@ -64,8 +65,9 @@ platform::json::object to_json(const LoraConfig& config);
 /// it, values are finite. Tensors come as float32. Throws kNotFound, kInvalidInput or kCorrupt.
 PeftAdapter read_peft_adapter(const std::filesystem::path& folder);
 /// Writes both files atomically; equal adapters give equal bytes. `modules` points at [r, in] and [out, r] tensors.
-void write_peft_adapter(const std::filesystem::path& folder, const LoraConfig& config,
-                        const std::map<std::string, std::pair<const kernels::Tensor*, const kernels::Tensor*>>& modules);
+void write_peft_adapter(
+    const std::filesystem::path& folder, const LoraConfig& config,
+    const std::map<std::string, std::pair<const kernels::Tensor*, const kernels::Tensor*>>& modules);
 /// The same for tensors that the adapter owns.
 void write_peft_adapter(const std::filesystem::path& folder, const PeftAdapter& adapter);
 

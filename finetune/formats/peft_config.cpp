@@ -19,11 +19,15 @@ constexpr const char* kWhere = "adapter_config.json";
 constexpr int kMaxRank = 4096;
 
 // Keys that say nothing about the mathematics; any value is accepted.
-constexpr std::array<std::string_view, 9> kInformative = {"auto_mapping", "base_model_name_or_path", "inference_mode", "layers_pattern", "peft_type",
-                                                          "peft_version", "revision",                "task_type",      "init_lora_weights"};
+constexpr std::array<std::string_view, 9> kInformative = {"auto_mapping",     "base_model_name_or_path",
+                                                          "inference_mode",   "layers_pattern",
+                                                          "peft_type",        "peft_version",
+                                                          "revision",         "task_type",
+                                                          "init_lora_weights"};
 // Keys that are read.
-constexpr std::array<std::string_view, 9> kRead = {"alpha_pattern", "exclude_modules", "layers_to_transform", "lora_alpha", "lora_dropout",
-                                                   "r",             "rank_pattern",    "target_modules",      "use_rslora"};
+constexpr std::array<std::string_view, 9> kRead = {"alpha_pattern", "exclude_modules", "layers_to_transform",
+                                                   "lora_alpha",    "lora_dropout",    "r",
+                                                   "rank_pattern",  "target_modules",  "use_rslora"};
 // Initial values that changed the base weights: the adapter is wrong on the untouched base.
 constexpr std::array<std::string_view, 5> kBaseChanging = {"corda", "loftq", "lora_ga", "olora", "pissa"};
 
@@ -38,7 +42,8 @@ bool is_off(std::string_view key, const json::value& value) {
   if (value.is_bool()) return !value.get_bool();
   if (value.is_array()) return value.get_array().empty();
   if (value.is_object()) return value.get_object().empty();
-  if (value.is_string()) return value.get_string().empty() || (key == "bias" && value.get_string() == "none") || key == "megatron_core";
+  if (value.is_string())
+    return value.get_string().empty() || (key == "bias" && value.get_string() == "none") || key == "megatron_core";
   // Widths of features that are switched by another key.
   return key == "qalora_group_size" || key == "runtime_config";
 }
@@ -60,11 +65,14 @@ void refuse_base_changing(const json::object& object) {
   const json::value* value = platform::find(object, "init_lora_weights");
   if (!value || !value->is_string()) return;
   const std::string_view name = value->get_string();
-  const bool refused = std::any_of(kBaseChanging.begin(), kBaseChanging.end(), [&](std::string_view start) { return name.starts_with(start); });
+  const bool refused = std::any_of(kBaseChanging.begin(), kBaseChanging.end(),
+                                   [&](std::string_view start) { return name.starts_with(start); });
   if (!refused) return;
-  throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": init_lora_weights = \"" + std::string(name) +
-                                            "\" has changed the base weights, so the adapter is wrong on the plain base; save it converted to plain LoRA",
-              "init_lora_weights");
+  throw Error(
+      ErrorCode::kInvalidInput,
+      std::string(kWhere) + ": init_lora_weights = \"" + std::string(name) +
+          "\" has changed the base weights, so the adapter is wrong on the plain base; save it converted to plain LoRA",
+      "init_lora_weights");
 }
 
 void read_targets(const json::object& object, LoraConfig& config) {
@@ -84,7 +92,8 @@ void read_layers(const json::object& object, LoraConfig& config) {
   if (!layers) return;
   const auto add = [&](const json::value& value) {
     if (!value.is_int64() || value.get_int64() < 0 || value.get_int64() > 100'000) {
-      throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": layers_to_transform must be layer numbers", "layers_to_transform");
+      throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": layers_to_transform must be layer numbers",
+                  "layers_to_transform");
     }
     config.layers_to_transform.push_back(static_cast<int>(value.get_int64()));
   };
@@ -98,7 +107,8 @@ int checked_rank(std::int64_t rank) {
 }
 
 bool ends_with_name(std::string_view module, std::string_view name) {
-  return module == name || (module.size() > name.size() && module.ends_with(name) && module[module.size() - name.size() - 1] == '.');
+  return module == name ||
+         (module.size() > name.size() && module.ends_with(name) && module[module.size() - name.size() - 1] == '.');
 }
 
 // The first number between two dots; -1 if there is none.
@@ -127,10 +137,14 @@ const T* first_matching(const std::vector<std::pair<std::string, T>>& patterns, 
 void LoraConfig::validate() const {
   checked_rank(r);
   for (const auto& [unused, rank] : rank_pattern) checked_rank(rank);
-  if (!std::isfinite(lora_alpha) || lora_alpha <= 0) throw Error(ErrorCode::kInvalidInput, "lora_alpha must be above 0", "lora_alpha");
-  if (!(lora_dropout >= 0 && lora_dropout < 1)) throw Error(ErrorCode::kInvalidInput, "lora_dropout must be at least 0 and below 1", "lora_dropout");
+  if (!std::isfinite(lora_alpha) || lora_alpha <= 0)
+    throw Error(ErrorCode::kInvalidInput, "lora_alpha must be above 0", "lora_alpha");
+  if (!(lora_dropout >= 0 && lora_dropout < 1))
+    throw Error(ErrorCode::kInvalidInput, "lora_dropout must be at least 0 and below 1", "lora_dropout");
   if (target_modules.empty() == target_pattern.empty()) {
-    throw Error(ErrorCode::kInvalidInput, "target_modules must be a list of module names, a regular expression or \"all-linear\"", "target_modules");
+    throw Error(ErrorCode::kInvalidInput,
+                "target_modules must be a list of module names, a regular expression or \"all-linear\"",
+                "target_modules");
   }
   if (!target_pattern.empty() && target_pattern != "all-linear") Pattern{target_pattern};
 }
@@ -140,7 +154,8 @@ bool LoraConfig::targets(std::string_view module) const {
   if (std::any_of(exclude_modules.begin(), exclude_modules.end(), named)) return false;
   if (!layers_to_transform.empty()) {
     const int layer = layer_of(module);
-    if (std::find(layers_to_transform.begin(), layers_to_transform.end(), layer) == layers_to_transform.end()) return false;
+    if (std::find(layers_to_transform.begin(), layers_to_transform.end(), layer) == layers_to_transform.end())
+      return false;
   }
   if (target_pattern == "all-linear") return !ends_with_name(module, "lm_head");
   if (!target_pattern.empty()) return Pattern(target_pattern).matches_whole(module);
@@ -162,7 +177,9 @@ double LoraConfig::scaling_of(std::string_view module) const {
 LoraConfig lora_config_from_json(const json::value& document) {
   const json::object& object = platform::as_object(document, kWhere);
   const std::string type = platform::require_string(object, "peft_type", kWhere);
-  if (type != "LORA") throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": peft_type '" + type + "' is not supported; supported is LORA", "peft_type");
+  if (type != "LORA")
+    throw Error(ErrorCode::kInvalidInput,
+                std::string(kWhere) + ": peft_type '" + type + "' is not supported; supported is LORA", "peft_type");
   refuse_unsupported(object);
   refuse_base_changing(object);
   LoraConfig config;
@@ -175,12 +192,16 @@ LoraConfig lora_config_from_json(const json::value& document) {
   read_targets(object, config);
   read_layers(object, config);
   if (const json::value* excluded = platform::find(object, "exclude_modules")) {
-    if (excluded->is_string()) throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + ": exclude_modules as an expression is not supported; give a list", "exclude_modules");
+    if (excluded->is_string())
+      throw Error(ErrorCode::kInvalidInput,
+                  std::string(kWhere) + ": exclude_modules as an expression is not supported; give a list",
+                  "exclude_modules");
     config.exclude_modules = platform::strings_from(*excluded, "exclude_modules");
   }
   if (const json::value* ranks = platform::find(object, "rank_pattern")) {
     for (const auto& [key, unused] : platform::as_object(*ranks, "rank_pattern")) {
-      config.rank_pattern.emplace_back(key, checked_rank(platform::require_int(ranks->get_object(), key, "rank_pattern")));
+      config.rank_pattern.emplace_back(key,
+                                       checked_rank(platform::require_int(ranks->get_object(), key, "rank_pattern")));
     }
   }
   if (const json::value* alphas = platform::find(object, "alpha_pattern")) {
@@ -193,18 +214,23 @@ LoraConfig lora_config_from_json(const json::value& document) {
 }
 
 json::object to_json(const LoraConfig& config) {
-  const auto text_or_null = [](const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); };
+  const auto text_or_null = [](const std::string& text) {
+    return text.empty() ? json::value(nullptr) : json::value(text);
+  };
   // PEFT writes a whole alpha as an integer; so do we.
   const auto number = [](double value) {
-    return value == std::floor(value) && std::abs(value) < 1e15 ? json::value(static_cast<std::int64_t>(value)) : json::value(value);
+    return value == std::floor(value) && std::abs(value) < 1e15 ? json::value(static_cast<std::int64_t>(value))
+                                                                : json::value(value);
   };
   json::object ranks;
   for (const auto& [key, rank] : config.rank_pattern) ranks[key] = rank;
   json::object alphas;
   for (const auto& [key, alpha] : config.alpha_pattern) alphas[key] = number(alpha);
   json::value layers = nullptr;
-  if (!config.layers_to_transform.empty()) layers = json::array(config.layers_to_transform.begin(), config.layers_to_transform.end());
-  json::value targets = config.target_pattern.empty() ? json::value(platform::to_json(config.target_modules)) : json::value(config.target_pattern);
+  if (!config.layers_to_transform.empty())
+    layers = json::array(config.layers_to_transform.begin(), config.layers_to_transform.end());
+  json::value targets = config.target_pattern.empty() ? json::value(platform::to_json(config.target_modules))
+                                                      : json::value(config.target_pattern);
   json::object object{{"alpha_pattern", std::move(alphas)},
                       {"auto_mapping", nullptr},
                       {"base_model_name_or_path", text_or_null(config.base_model_name_or_path)},

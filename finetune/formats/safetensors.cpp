@@ -31,12 +31,11 @@ constexpr std::size_t kMaxRank = 8;
 constexpr std::size_t kMaxNameBytes = 512;
 
 // In the library's order; the writer sorts by it, highest first.
-constexpr std::array<SafetensorsType, 22> kTypes{{{"BOOL", 8},        {"F4", 4},          {"F6_E2M3", 6}, {"F6_E3M2", 6},
-                                                  {"U8", 8},          {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8},
-                                                  {"F8_E8M0", 8},     {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
-                                                  {"I16", 16},        {"U16", 16},        {"F16", 16},    {"BF16", 16},
-                                                  {"I32", 32},        {"U32", 32},        {"F32", 32},    {"C64", 64},
-                                                  {"F64", 64},        {"I64", 64},        {"U64", 64}}};
+constexpr std::array<SafetensorsType, 22> kTypes{
+    {{"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
+     {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+     {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
+     {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}}};
 
 std::optional<kernels::DataType> tensor_type(std::string_view dtype) {
   using kernels::DataType;
@@ -65,7 +64,8 @@ const char* file_type(kernels::DataType type) {
 }
 
 [[noreturn]] void corrupt(const std::filesystem::path& path, const std::string& what) {
-  throw Error(ErrorCode::kCorrupt, "not a sound safetensors file: " + path.string() + ": " + what + "; fetch or export it again");
+  throw Error(ErrorCode::kCorrupt,
+              "not a sound safetensors file: " + path.string() + ": " + what + "; fetch or export it again");
 }
 
 std::string in_quotes(std::string_view name) {
@@ -85,7 +85,8 @@ void read_exactly(const platform::FileDescriptor& file, void* to, std::uint64_t 
                   const std::filesystem::path& path) {
   auto* bytes = static_cast<char*>(to);
   while (size_bytes > 0) {
-    const ssize_t got = ::pread(file.get(), bytes, std::min<std::uint64_t>(size_bytes, 1 << 30), static_cast<off_t>(offset_bytes));
+    const ssize_t got =
+        ::pread(file.get(), bytes, std::min<std::uint64_t>(size_bytes, 1 << 30), static_cast<off_t>(offset_bytes));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) platform::throw_errno("reading " + path.string(), errno);
     if (got == 0) corrupt(path, "the file ends at byte " + std::to_string(offset_bytes) + ", it was cut while in use");
@@ -95,7 +96,8 @@ void read_exactly(const platform::FileDescriptor& file, void* to, std::uint64_t 
   }
 }
 
-std::uint64_t natural(const std::filesystem::path& path, std::string_view name, const json::value& value, const char* what) {
+std::uint64_t natural(const std::filesystem::path& path, std::string_view name, const json::value& value,
+                      const char* what) {
   if (value.is_int64() && value.get_int64() >= 0) return static_cast<std::uint64_t>(value.get_int64());
   if (value.is_uint64()) return value.get_uint64();
   corrupt(path, "tensor " + in_quotes(name) + ": " + what + " holds something that is not a natural number");
@@ -119,7 +121,8 @@ class EntryReader {
     const std::uint64_t expected_bytes = read_shape(object, type, info);
     read_offsets(object, info);
     if (info.size_bytes != expected_bytes) {
-      fail("has " + std::to_string(info.size_bytes) + " bytes, its shape and type need " + std::to_string(expected_bytes));
+      fail("has " + std::to_string(info.size_bytes) + " bytes, its shape and type need " +
+           std::to_string(expected_bytes));
     }
     return info;
   }
@@ -129,7 +132,8 @@ class EntryReader {
 
   void check_name() const {
     if (name_.empty() || name_.size() > kMaxNameBytes) fail("has a name of " + std::to_string(name_.size()) + " bytes");
-    const bool control = std::any_of(name_.begin(), name_.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    const bool control = std::any_of(name_.begin(), name_.end(),
+                                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
     if (control) fail("has control characters in its name");
   }
 
@@ -145,7 +149,8 @@ class EntryReader {
   std::uint64_t read_shape(const json::object& object, const SafetensorsType& type, TensorInfo& info) const {
     const json::value* shape = object.if_contains("shape");
     if (!shape || !shape->is_array()) fail("has no shape");
-    if (shape->get_array().size() > kMaxRank) fail("has " + std::to_string(shape->get_array().size()) + " dimensions, at most 8 are read");
+    if (shape->get_array().size() > kMaxRank)
+      fail("has " + std::to_string(shape->get_array().size()) + " dimensions, at most 8 are read");
     std::uint64_t count = 1;
     for (const json::value& dimension : shape->get_array()) {
       const std::uint64_t size = natural(path_, name_, dimension, "shape");
@@ -180,15 +185,18 @@ std::int64_t first_not_finite(const kernels::Tensor& tensor) {
   const auto values = tensor.values<T>();
   for (std::size_t i = 0; i < values.size(); ++i) {
     float value;
-    if constexpr (std::is_same_v<T, float>) value = values[i];
-    else value = to_float(values[i]);
+    if constexpr (std::is_same_v<T, float>)
+      value = values[i];
+    else
+      value = to_float(values[i]);
     if (!std::isfinite(value)) return static_cast<std::int64_t>(i);
   }
   return -1;
 }
 
 bool is_floating(kernels::DataType type) {
-  return type == kernels::DataType::kFloat32 || type == kernels::DataType::kBFloat16 || type == kernels::DataType::kFloat16;
+  return type == kernels::DataType::kFloat32 || type == kernels::DataType::kBFloat16 ||
+         type == kernels::DataType::kFloat16;
 }
 
 std::string header_text(const std::vector<std::pair<std::string, const kernels::Tensor*>>& ordered,
@@ -201,7 +209,8 @@ std::string header_text(const std::vector<std::pair<std::string, const kernels::
   for (const auto& [name, tensor] : ordered) {
     json::array shape(tensor->shape().begin(), tensor->shape().end());
     const std::uint64_t end = at + tensor->size_bytes();
-    header[name] = json::object{{"dtype", file_type(tensor->type())}, {"shape", std::move(shape)}, {"data_offsets", json::array{at, end}}};
+    header[name] = json::object{
+        {"dtype", file_type(tensor->type())}, {"shape", std::move(shape)}, {"data_offsets", json::array{at, end}}};
     at = end;
   }
   std::string text = json::serialize(header);
@@ -212,7 +221,8 @@ std::string header_text(const std::vector<std::pair<std::string, const kernels::
 }  // namespace
 
 const SafetensorsType* find_safetensors_type(std::string_view name) {
-  const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const SafetensorsType& type) { return name == type.name; });
+  const auto found =
+      std::find_if(kTypes.begin(), kTypes.end(), [&](const SafetensorsType& type) { return name == type.name; });
   return found == kTypes.end() ? nullptr : &*found;
 }
 
@@ -229,16 +239,19 @@ void SafetensorsFile::read_header(std::uint64_t file_size) {
   if (file_size < 8) corrupt(path_, "it has " + std::to_string(file_size) + " bytes, at least 8 are needed");
   std::uint64_t header_bytes = 0;
   read_exactly(file_, &header_bytes, 8, 0, path_);
-  if (header_bytes > kMaxHeaderBytes) corrupt(path_, "its header claims " + std::to_string(header_bytes) + " bytes, at most 100000000 are read");
+  if (header_bytes > kMaxHeaderBytes)
+    corrupt(path_, "its header claims " + std::to_string(header_bytes) + " bytes, at most 100000000 are read");
   if (header_bytes > file_size - 8) {
-    corrupt(path_, "its header claims " + std::to_string(header_bytes) + " bytes, the file has " + std::to_string(file_size - 8) + " left");
+    corrupt(path_, "its header claims " + std::to_string(header_bytes) + " bytes, the file has " +
+                       std::to_string(file_size - 8) + " left");
   }
   std::string text(header_bytes, '\0');
   read_exactly(file_, text.data(), header_bytes, 8, path_);
   if (text.empty() || text.front() != '{') corrupt(path_, "its header does not begin with '{'");
   const json::value document = platform::parse_json(text, path_.string());
   const json::object& header = platform::as_object(document, path_.string());
-  if (header.size() > kMaxTensors) corrupt(path_, "it names " + std::to_string(header.size()) + " tensors, at most 1000000 are read");
+  if (header.size() > kMaxTensors)
+    corrupt(path_, "it names " + std::to_string(header.size()) + " tensors, at most 1000000 are read");
 
   std::vector<std::pair<std::string, TensorInfo>> entries;
   for (const auto& [key, value] : header) {
@@ -253,19 +266,23 @@ void SafetensorsFile::read_header(std::uint64_t file_size) {
     }
   }
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.second.offset_bytes, a.second.size_bytes) < std::pair(b.second.offset_bytes, b.second.size_bytes);
+    return std::pair(a.second.offset_bytes, a.second.size_bytes) <
+           std::pair(b.second.offset_bytes, b.second.size_bytes);
   });
   std::uint64_t at = 0;
   const std::uint64_t data_begin = 8 + header_bytes;
   for (auto& [name, info] : entries) {
     if (info.offset_bytes < at) corrupt(path_, "tensor " + in_quotes(name) + " overlaps the one before it");
-    if (info.offset_bytes > at) corrupt(path_, "there is a hole of " + std::to_string(info.offset_bytes - at) + " bytes before tensor " + in_quotes(name));
+    if (info.offset_bytes > at)
+      corrupt(path_, "there is a hole of " + std::to_string(info.offset_bytes - at) + " bytes before tensor " +
+                         in_quotes(name));
     at += info.size_bytes;
     if (at > file_size - data_begin) corrupt(path_, "tensor " + in_quotes(name) + " ends behind the end of the file");
     info.offset_bytes += data_begin;
     tensors_.emplace(std::move(name), std::move(info));
   }
-  if (data_begin + at != file_size) corrupt(path_, std::to_string(file_size - data_begin - at) + " bytes follow the last tensor");
+  if (data_begin + at != file_size)
+    corrupt(path_, std::to_string(file_size - data_begin - at) + " bytes follow the last tensor");
 }
 
 std::vector<std::string> SafetensorsFile::names() const {
@@ -277,15 +294,16 @@ std::vector<std::string> SafetensorsFile::names() const {
 const TensorInfo& SafetensorsFile::info(std::string_view name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
-  throw Error(ErrorCode::kNotFound, "no tensor " + in_quotes(name) + " in " + path_.string() + platform::did_you_mean(name, names()));
+  throw Error(ErrorCode::kNotFound,
+              "no tensor " + in_quotes(name) + " in " + path_.string() + platform::did_you_mean(name, names()));
 }
 
 kernels::Tensor SafetensorsFile::read(std::string_view name) const {
   const TensorInfo& found = info(name);
   const auto type = tensor_type(found.dtype);
   if (!type) {
-    throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path_.string() + " has dtype " + found.dtype +
-                                              "; convert it to F32, BF16, F16, I64, I32, I8, U8 or BOOL");
+    throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path_.string() + " has dtype " +
+                                              found.dtype + "; convert it to F32, BF16, F16, I64, I32, I8, U8 or BOOL");
   }
   kernels::Tensor tensor(found.shape, *type);
   if (found.size_bytes > 0) read_exactly(file_, tensor.raw_data(), found.size_bytes, found.offset_bytes, path_);
@@ -296,8 +314,8 @@ kernels::Tensor SafetensorsFile::read_as(std::string_view name, kernels::DataTyp
   kernels::Tensor tensor = read(name);
   if (tensor.type() == type) return tensor;
   if (!is_floating(tensor.type()) || !is_floating(type)) {
-    throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path_.string() + " has dtype " + info(name).dtype + ", " +
-                                              kernels::name_of(type) + " is needed");
+    throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path_.string() + " has dtype " +
+                                              info(name).dtype + ", " + kernels::name_of(type) + " is needed");
   }
   return tensor.cast_to(type);
 }
@@ -314,22 +332,28 @@ void check_finite(std::string_view name, const kernels::Tensor& tensor) {
   if (tensor.type() == kernels::DataType::kBFloat16) bad = first_not_finite<kernels::BFloat16>(tensor);
   if (tensor.type() == kernels::DataType::kFloat16) bad = first_not_finite<kernels::Float16>(tensor);
   if (bad >= 0) {
-    throw Error(ErrorCode::kCorrupt, "tensor " + in_quotes(name) + " holds NaN or infinity at element " + std::to_string(bad) +
+    throw Error(ErrorCode::kCorrupt, "tensor " + in_quotes(name) + " holds NaN or infinity at element " +
+                                         std::to_string(bad) +
                                          "; the weights are damaged or were trained with a rate too high");
   }
 }
 
-std::string safetensors_bytes(const std::map<std::string, const kernels::Tensor*>& tensors, std::map<std::string, std::string> metadata) {
+std::string safetensors_bytes(const std::map<std::string, const kernels::Tensor*>& tensors,
+                              std::map<std::string, std::string> metadata) {
   std::vector<std::pair<std::string, const kernels::Tensor*>> ordered(tensors.begin(), tensors.end());
-  const auto rank = [](const kernels::Tensor& tensor) { return find_safetensors_type(file_type(tensor.type())) - kTypes.data(); };
-  std::stable_sort(ordered.begin(), ordered.end(), [&](const auto& a, const auto& b) { return rank(*a.second) > rank(*b.second); });
+  const auto rank = [](const kernels::Tensor& tensor) {
+    return find_safetensors_type(file_type(tensor.type())) - kTypes.data();
+  };
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [&](const auto& a, const auto& b) { return rank(*a.second) > rank(*b.second); });
   metadata.try_emplace("format", "pt");
   const std::string header = header_text(ordered, metadata);
   std::string bytes(8, '\0');
   const std::uint64_t header_bytes = header.size();
   std::memcpy(bytes.data(), &header_bytes, 8);
   bytes += header;
-  for (const auto& [name, tensor] : ordered) bytes.append(static_cast<const char*>(tensor->raw_data()), tensor->size_bytes());
+  for (const auto& [name, tensor] : ordered)
+    bytes.append(static_cast<const char*>(tensor->raw_data()), tensor->size_bytes());
   return bytes;
 }
 

@@ -26,8 +26,8 @@ struct TensorInfo {
 
 class SafetensorsFile {
  public:
-  /// Opens and checks the whole header: lengths, UTF-8, JSON, duplicate keys, dtypes, overflow, holes, overlaps, trailing
-  /// bytes. Throws kNotFound, or kCorrupt with one sentence naming the file and the tensor at fault.
+  /// Opens and checks the whole header: lengths, UTF-8, JSON, duplicate keys, dtypes, overflow, holes, overlaps,
+  /// trailing bytes. Throws kNotFound, or kCorrupt with one sentence naming the file and the tensor at fault.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }

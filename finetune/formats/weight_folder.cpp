@@ -21,13 +21,16 @@ constexpr std::uint64_t kMaxIndexBytes = 64 << 20;
 constexpr std::size_t kNamesShown = 8;
 
 void check_shard_name(const std::filesystem::path& folder, std::string_view name) {
-  const bool plain = !name.empty() && name.size() < 200 && name.front() != '.' && name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+  const bool plain = !name.empty() && name.size() < 200 && name.front() != '.' &&
+                     name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
   if (!plain || !name.ends_with(".safetensors")) {
-    throw Error(ErrorCode::kCorrupt, "shard name in " + (folder / kIndexFile).string() + " is not a plain .safetensors file name: '" +
-                                         std::string(name.substr(0, 80)) + "'");
+    throw Error(ErrorCode::kCorrupt, "shard name in " + (folder / kIndexFile).string() +
+                                         " is not a plain .safetensors file name: '" + std::string(name.substr(0, 80)) +
+                                         "'");
   }
   const std::filesystem::path path = folder / name;
-  if (!std::filesystem::exists(path)) throw Error(ErrorCode::kNotFound, "shard named by the index is missing: " + path.string());
+  if (!std::filesystem::exists(path))
+    throw Error(ErrorCode::kNotFound, "shard named by the index is missing: " + path.string());
   std::error_code ignored;
   if (std::filesystem::canonical(path, ignored).parent_path() != std::filesystem::canonical(folder, ignored)) {
     throw Error(ErrorCode::kCorrupt, "shard is a link out of its folder: " + path.string());
@@ -53,17 +56,22 @@ WeightFolder::WeightFolder(const std::filesystem::path& folder) : folder_(folder
     open_shards(folder / kIndexFile);
     return;
   }
-  throw Error(ErrorCode::kNotFound, "no weights in " + folder.string() + ": neither " + kSingleFile + " nor " + kIndexFile +
+  throw Error(ErrorCode::kNotFound, "no weights in " + folder.string() + ": neither " + kSingleFile + " nor " +
+                                        kIndexFile +
                                         " is there; .bin and .pt files are not read, convert them to safetensors");
 }
 
 void WeightFolder::open_shards(const std::filesystem::path& index_path) {
-  const json::value document = platform::parse_json(platform::read_file(index_path, kMaxIndexBytes), index_path.string());
+  const json::value document =
+      platform::parse_json(platform::read_file(index_path, kMaxIndexBytes), index_path.string());
   const json::object& root = platform::as_object(document, index_path.string());
-  const json::object& map = platform::as_object(platform::require(root, "weight_map", index_path.string()), index_path.string() + ": weight_map");
+  const json::object& map = platform::as_object(platform::require(root, "weight_map", index_path.string()),
+                                                index_path.string() + ": weight_map");
   std::map<std::string, const SafetensorsFile*> files;
   for (const auto& [name, value] : map) {
-    if (!value.is_string()) throw Error(ErrorCode::kCorrupt, index_path.string() + ": the shard of '" + std::string(name) + "' is not a string");
+    if (!value.is_string())
+      throw Error(ErrorCode::kCorrupt,
+                  index_path.string() + ": the shard of '" + std::string(name) + "' is not a string");
     const std::string shard_name(value.get_string());
     auto& file = files[shard_name];
     if (!file) {
@@ -71,13 +79,16 @@ void WeightFolder::open_shards(const std::filesystem::path& index_path) {
       shards_.push_back(std::make_unique<SafetensorsFile>(folder_ / shard_name));
       file = shards_.back().get();
     }
-    if (!file->contains(name)) throw Error(ErrorCode::kCorrupt, "tensor '" + std::string(name) + "' is in the index, but not in " + file->path().string());
+    if (!file->contains(name))
+      throw Error(ErrorCode::kCorrupt,
+                  "tensor '" + std::string(name) + "' is in the index, but not in " + file->path().string());
     shard_of_.emplace(name, file);
   }
   for (const auto& shard : shards_) {
     for (const std::string& name : shard->names()) {
       if (shard_of_[name] != shard.get()) {
-        throw Error(ErrorCode::kCorrupt, "tensor '" + name + "' is in " + shard->path().string() + ", the index does not say so");
+        throw Error(ErrorCode::kCorrupt,
+                    "tensor '" + name + "' is in " + shard->path().string() + ", the index does not say so");
       }
     }
   }
@@ -92,10 +103,12 @@ std::vector<std::string> WeightFolder::names() const {
 const SafetensorsFile& WeightFolder::shard(std::string_view name) const {
   const auto found = shard_of_.find(name);
   if (found != shard_of_.end()) return *found->second;
-  throw Error(ErrorCode::kNotFound, "no tensor '" + std::string(name) + "' in " + folder_.string() + platform::did_you_mean(name, names()));
+  throw Error(ErrorCode::kNotFound,
+              "no tensor '" + std::string(name) + "' in " + folder_.string() + platform::did_you_mean(name, names()));
 }
 
-void WeightFolder::check_names(const std::map<std::string, kernels::Shape>& expected, const std::function<bool(std::string_view)>& ignored) const {
+void WeightFolder::check_names(const std::map<std::string, kernels::Shape>& expected,
+                               const std::function<bool(std::string_view)>& ignored) const {
   std::vector<std::string> missing;
   std::vector<std::string> unexpected;
   std::vector<std::string> wrong_shape;
@@ -103,14 +116,16 @@ void WeightFolder::check_names(const std::map<std::string, kernels::Shape>& expe
     if (!contains(name)) {
       missing.push_back(name);
     } else if (info(name).shape != shape) {
-      wrong_shape.push_back(name + " is " + kernels::shape_to_string(info(name).shape) + ", config.json says " + kernels::shape_to_string(shape));
+      wrong_shape.push_back(name + " is " + kernels::shape_to_string(info(name).shape) + ", config.json says " +
+                            kernels::shape_to_string(shape));
     }
   }
   for (const auto& [name, unused] : shard_of_) {
     if (!expected.contains(name) && !(ignored && ignored(name))) unexpected.push_back(name);
   }
   if (missing.empty() && unexpected.empty() && wrong_shape.empty()) return;
-  throw Error(ErrorCode::kCorrupt, "weights in " + folder_.string() + " do not fit config.json: " + listed("missing", missing) +
+  throw Error(ErrorCode::kCorrupt, "weights in " + folder_.string() +
+                                       " do not fit config.json: " + listed("missing", missing) +
                                        listed("unexpected", unexpected) + listed("of another shape", wrong_shape) +
                                        "take the weights and the configuration from the same model");
 }

@@ -24,7 +24,9 @@ class WeightFolder {
   bool contains(std::string_view name) const { return shard_of_.find(name) != shard_of_.end(); }
   const TensorInfo& info(std::string_view name) const { return shard(name).info(name); }
   kernels::Tensor read(std::string_view name) const { return shard(name).read(name); }
-  kernels::Tensor read_as(std::string_view name, kernels::DataType type) const { return shard(name).read_as(name, type); }
+  kernels::Tensor read_as(std::string_view name, kernels::DataType type) const {
+    return shard(name).read_as(name, type);
+  }
   kernels::Tensor read_finite(std::string_view name, kernels::DataType type) const {
     return shard(name).read_finite(name, type);
   }

@@ -10,10 +10,11 @@ namespace {
 
 using kernels::Tensor;
 
-std::int32_t next_token(kernels::Context& context, const Base& base, const Tensor& hidden, const kernels::SampleOptions& options,
-                        kernels::Random& random) {
+std::int32_t next_token(kernels::Context& context, const Base& base, const Tensor& hidden,
+                        const kernels::SampleOptions& options, kernels::Random& random) {
   Tensor logits({1, base.config.vocab_size});
-  kernels::linear(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), base.weights.output_head().packed, logits);
+  kernels::linear(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), base.weights.output_head().packed,
+                  logits);
   return kernels::sample_token(context, logits.view({base.config.vocab_size}), options, random);
 }
 
@@ -66,12 +67,14 @@ Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, 
   result.finish_reason = "length";
   const std::int64_t room = std::min(base.config.max_positions, result.prompt_tokens + options.max_tokens);
   if (result.prompt_tokens >= base.config.max_positions) {
-    throw platform::Error(platform::ErrorCode::kTooLarge, "the prompt has " + std::to_string(result.prompt_tokens) +
-                                                              " tokens, the model takes " + std::to_string(base.config.max_positions) + "; shorten it");
+    throw platform::Error(platform::ErrorCode::kTooLarge,
+                          "the prompt has " + std::to_string(result.prompt_tokens) + " tokens, the model takes " +
+                              std::to_string(base.config.max_positions) + "; shorten it");
   }
   KeyValueCache cache(base.config, room);
   kernels::Random random(options.seed);
-  const kernels::SampleOptions sampling{.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p};
+  const kernels::SampleOptions sampling{
+      .temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p};
   const std::vector<std::int32_t> ends = base.end_tokens();
   DecodeStream decoder(base.tokenizer);
   StopFilter filter(options.stop);
@@ -82,7 +85,8 @@ Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, 
     result.text += piece;
     return piece.empty() || !on_piece || on_piece(piece);
   };
-  for (bool wanted = true; wanted && cache.length < room && result.completion_tokens < options.max_tokens; slots = nullptr) {
+  for (bool wanted = true; wanted && cache.length < room && result.completion_tokens < options.max_tokens;
+       slots = nullptr) {
     const std::span<const std::int32_t> document(ids);
     const PackedBatch packed = pack_documents({&document, 1});
     const Tensor& hidden = model.transformer().forward_cached(context, packed, slots, cache);

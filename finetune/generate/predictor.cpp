@@ -32,7 +32,8 @@ struct Predictor::State {
   std::mutex mutex;  // guards context and loaded
 };
 
-Predictor::Predictor(const std::filesystem::path& base_folder, const std::optional<std::filesystem::path>& adapter_folder, int threads) {
+Predictor::Predictor(const std::filesystem::path& base_folder,
+                     const std::optional<std::filesystem::path>& adapter_folder, int threads) {
   kernels::Context context = kernels::Context::cpu(threads);
   LoadedAdapter loaded = load_adapter(context, base_folder, adapter_folder);
   state_ = std::unique_ptr<State>(new State{std::move(context), std::move(loaded), {}});
@@ -64,7 +65,8 @@ std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Exa
   return predictions;
 }
 
-Generation Predictor::chat(const std::vector<platform::Message>& messages, const GenerateOptions& options, const OnPiece& on_piece) {
+Generation Predictor::chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
+                           const OnPiece& on_piece) {
   const std::lock_guard lock(state_->mutex);
   std::vector<Message> turns;
   for (const platform::Message& message : messages) turns.push_back({message.role, message.content});

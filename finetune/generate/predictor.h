@@ -1,6 +1,7 @@
-// Predictor: a base and, optionally, one adapter, loaded, verified and ready to answer. Construction checks every hash of
-// the manifest and runs the probe recorded at training; a wrong base, tokenizer or adapter is an error, never a silent
-// base-model answer. Calls may come from several threads; they are computed one at a time behind an internal mutex.
+// Predictor: a base and, optionally, one adapter, loaded, verified and ready to answer. Construction checks every hash
+// of the manifest and runs the probe recorded at training; a wrong base, tokenizer or adapter is an error, never a
+// silent base-model answer. Calls may come from several threads; they are computed one at a time behind an internal
+// mutex.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +28,10 @@ struct GenerateOptions {
 };
 
 struct Prediction {
-  std::optional<std::string> label;                             // classify
-  std::vector<std::pair<std::string, double>> probabilities;    // classify, in the adapter's label order
-  std::optional<double> value;                                  // regress
-  std::optional<std::string> text;                              // lm
+  std::optional<std::string> label;                           // classify
+  std::vector<std::pair<std::string, double>> probabilities;  // classify, in the adapter's label order
+  std::optional<double> value;                                // regress
+  std::optional<std::string> text;                            // lm
 };
 
 struct Generation {
@@ -59,7 +60,8 @@ class Predictor {
   std::vector<Prediction> predict_batch(const std::vector<platform::Example>& examples);
 
   /// Answers a conversation.
-  Generation chat(const std::vector<platform::Message>& messages, const GenerateOptions& options, const OnPiece& on_piece = {});
+  Generation chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
+                  const OnPiece& on_piece = {});
   /// Continues a text.
   Generation complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece = {});
 

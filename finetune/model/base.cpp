@@ -11,11 +11,13 @@ Base Base::load(const std::filesystem::path& folder, WeightPrecision precision) 
   Tokenizer tokenizer = Tokenizer::load(folder);
   if (tokenizer.vocabulary_size() > config.vocab_size) {
     throw platform::Error(platform::ErrorCode::kInvalidInput,
-                          "the tokenizer has " + std::to_string(tokenizer.vocabulary_size()) + " tokens but the model only " +
-                              std::to_string(config.vocab_size) + ": " + folder.string());
+                          "the tokenizer has " + std::to_string(tokenizer.vocabulary_size()) +
+                              " tokens but the model only " + std::to_string(config.vocab_size) + ": " +
+                              folder.string());
   }
   ModelWeights weights = load_weights(folder, config, precision);
-  return {std::move(config), std::move(weights), std::move(tokenizer), base_folder_digest(folder), finetune::tokenizer_digest(folder)};
+  return {std::move(config), std::move(weights), std::move(tokenizer), base_folder_digest(folder),
+          finetune::tokenizer_digest(folder)};
 }
 
 std::vector<std::int32_t> Base::end_tokens() const {

@@ -18,8 +18,8 @@ struct Base {
   std::string digest;            // "sha256:...": config.json and weights
   std::string tokenizer_digest;  // "sha256:...": tokenizer files
 
-  /// Loads and checks everything. Throws as load_weights, read_model_config and Tokenizer::load do, and kInvalidInput when
-  /// the tokenizer has more tokens than the model.
+  /// Loads and checks everything. Throws as load_weights, read_model_config and Tokenizer::load do, and kInvalidInput
+  /// when the tokenizer has more tokens than the model.
   static Base load(const std::filesystem::path& folder, WeightPrecision precision = WeightPrecision::kFloat32);
   /// Tokens that end a generation: the configuration's and the tokenizer's.
   std::vector<std::int32_t> end_tokens() const;

@@ -10,8 +10,8 @@ using platform::Error;
 using platform::ErrorCode;
 namespace json = platform::json;
 
-// One row per model_type. A switch that a family may set in its config.json but that the forward pass does not compute is
-// listed in `refused`; it is an error when it is on.
+// One row per model_type. A switch that a family may set in its config.json but that the forward pass does not compute
+// is listed in `refused`; it is an error when it is on.
 struct ModelFamily {
   std::string_view model_type;
   std::string_view architecture;
@@ -36,7 +36,8 @@ const ModelFamily& family_of(const std::string& model_type) {
     if (family.model_type == model_type) return family;
   }
   throw Error(ErrorCode::kInvalidInput,
-              "model_type is not supported: \"" + model_type + "\"; supported: " + listed(supported_model_types()), "model_type");
+              "model_type is not supported: \"" + model_type + "\"; supported: " + listed(supported_model_types()),
+              "model_type");
 }
 
 void refuse_switches(const ModelFamily& family, const json::object& object) {
@@ -44,13 +45,14 @@ void refuse_switches(const ModelFamily& family, const json::object& object) {
     const json::value* value = platform::find(object, key);
     if (value == nullptr || (value->is_bool() && !value->get_bool())) continue;
     throw Error(ErrorCode::kInvalidInput,
-                "config.json sets " + std::string(key) + ", which is not supported for " + std::string(family.model_type) +
-                    "; supported are models without it",
+                "config.json sets " + std::string(key) + ", which is not supported for " +
+                    std::string(family.model_type) + "; supported are models without it",
                 std::string(key));
   }
   const std::string activation = platform::string_or(object, "hidden_act", "silu", "config.json");
   if (activation != "silu") {
-    throw Error(ErrorCode::kInvalidInput, "hidden_act is not supported: \"" + activation + "\"; supported: silu", "hidden_act");
+    throw Error(ErrorCode::kInvalidInput, "hidden_act is not supported: \"" + activation + "\"; supported: silu",
+                "hidden_act");
   }
 }
 
@@ -64,13 +66,16 @@ RotaryConfig rotary_from(const json::object& object) {
   const json::object& scaling = platform::as_object(*block, "rope_scaling");
   const std::string where = "rope_scaling";
   rotary.theta = platform::number_or(scaling, "rope_theta", rotary.theta, where);
-  rotary.type = platform::string_or(scaling, "rope_type", platform::string_or(scaling, "type", "default", where), where);
+  rotary.type =
+      platform::string_or(scaling, "rope_type", platform::string_or(scaling, "type", "default", where), where);
   if (rotary.type != "default" && rotary.type != "linear" && rotary.type != "llama3") {
     throw Error(ErrorCode::kInvalidInput,
-                "rotary scaling is not supported: \"" + rotary.type + "\"; supported: default, linear, llama3", "rope_scaling.rope_type");
+                "rotary scaling is not supported: \"" + rotary.type + "\"; supported: default, linear, llama3",
+                "rope_scaling.rope_type");
   }
   if (platform::number_or(scaling, "partial_rotary_factor", 1.0, where) != 1.0) {
-    throw Error(ErrorCode::kInvalidInput, "partial_rotary_factor other than 1 is not supported", "rope_scaling.partial_rotary_factor");
+    throw Error(ErrorCode::kInvalidInput, "partial_rotary_factor other than 1 is not supported",
+                "rope_scaling.partial_rotary_factor");
   }
   rotary.factor = platform::number_or(scaling, "factor", 1.0, where);
   rotary.low_frequency_factor = platform::number_or(scaling, "low_freq_factor", 1.0, where);
@@ -124,8 +129,10 @@ std::vector<std::string> supported_model_types() {
 void ModelConfig::validate() const {
   const auto positive = [](std::string_view name, std::int64_t value, std::int64_t limit) {
     if (value >= 1 && value <= limit) return;
-    throw Error(ErrorCode::kInvalidInput,
-                std::string(name) + " must be between 1 and " + std::to_string(limit) + ", not " + std::to_string(value), std::string(name));
+    throw Error(
+        ErrorCode::kInvalidInput,
+        std::string(name) + " must be between 1 and " + std::to_string(limit) + ", not " + std::to_string(value),
+        std::string(name));
   };
   positive("vocab_size", vocab_size, 4'000'000);
   positive("hidden_size", hidden_size, 65'536);
@@ -136,11 +143,14 @@ void ModelConfig::validate() const {
   positive("head_dim", head_dim, 4'096);
   positive("max_position_embeddings", max_positions, 16'777'216);
   if (head_count % key_value_head_count != 0) {
-    throw Error(ErrorCode::kInvalidInput, "num_attention_heads must be a multiple of num_key_value_heads", "num_key_value_heads");
+    throw Error(ErrorCode::kInvalidInput, "num_attention_heads must be a multiple of num_key_value_heads",
+                "num_key_value_heads");
   }
-  if (head_dim % 2 != 0) throw Error(ErrorCode::kInvalidInput, "head_dim must be even, not " + std::to_string(head_dim), "head_dim");
+  if (head_dim % 2 != 0)
+    throw Error(ErrorCode::kInvalidInput, "head_dim must be even, not " + std::to_string(head_dim), "head_dim");
   if (rotary.type == "llama3" && rotary.original_max_positions < 1) {
-    throw Error(ErrorCode::kInvalidInput, "llama3 rotary scaling needs original_max_position_embeddings", "rope_scaling");
+    throw Error(ErrorCode::kInvalidInput, "llama3 rotary scaling needs original_max_position_embeddings",
+                "rope_scaling");
   }
 }
 
@@ -198,7 +208,8 @@ json::value to_json(const ModelConfig& config) {
 std::vector<float> inverse_frequencies(const ModelConfig& config) {
   std::vector<float> frequencies;
   for (std::int64_t i = 0; i < config.head_dim / 2; ++i) {
-    double frequency = std::pow(config.rotary.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
+    double frequency =
+        std::pow(config.rotary.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
     if (config.rotary.type == "linear") frequency /= config.rotary.factor;
     if (config.rotary.type == "llama3") frequency = llama3_scaled(frequency, config.rotary);
     frequencies.push_back(static_cast<float>(frequency));

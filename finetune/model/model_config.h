@@ -1,6 +1,6 @@
-// ModelConfig: the shape and the switches of one base model, read from a Hugging Face config.json. Families are data: the
-// table in model_config.cpp has one row per `model_type`; whatever a row does not allow is refused by name, never guessed.
-// Plain value; any thread.
+// ModelConfig: the shape and the switches of one base model, read from a Hugging Face config.json. Families are data:
+// the table in model_config.cpp has one row per `model_type`; whatever a row does not allow is refused by name, never
+// guessed. Plain value; any thread.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct RotaryConfig {
   double theta = 10000.0;
   std::string type = "default";  // default, linear, llama3
   double factor = 1.0;
-  double low_frequency_factor = 1.0;   // llama3
-  double high_frequency_factor = 4.0;  // llama3
+  double low_frequency_factor = 1.0;        // llama3
+  double high_frequency_factor = 4.0;       // llama3
   std::int64_t original_max_positions = 0;  // llama3
 };
 
@@ -45,8 +45,8 @@ struct ModelConfig {
   void validate() const;
 };
 
-/// Reads both styles of config.json (transformers 4 and 5). Throws kInvalidInput for an unknown `model_type` (listing the
-/// supported ones), a switch that the family does not have here, or an impossible size.
+/// Reads both styles of config.json (transformers 4 and 5). Throws kInvalidInput for an unknown `model_type` (listing
+/// the supported ones), a switch that the family does not have here, or an impossible size.
 ModelConfig model_config_from_json(const platform::json::value& document);
 ModelConfig read_model_config(const std::filesystem::path& folder);
 /// The config.json that transformers reads as the same model.

@@ -48,11 +48,12 @@ void Transformer::linear_forward(Context& context, std::size_t layer, LinearKind
   if (pair == nullptr) return;
   Tensor& low_rank = saved.low_rank[index_of(kind)];
   low_rank.resize({x.size(0), pair->a.value.size(0)});
-  kernels::lora_forward(context, x, pair->a.value, pair->b.value, lora_options(layer, kind, pair->scaling), low_rank, y);
+  kernels::lora_forward(context, x, pair->a.value, pair->b.value, lora_options(layer, kind, pair->scaling), low_rank,
+                        y);
 }
 
-void Transformer::linear_backward(Context& context, std::size_t layer, LinearKind kind, const Tensor& dy, const Tensor& x,
-                                  BlockActivations& saved, Tensor& dx, float beta) {
+void Transformer::linear_backward(Context& context, std::size_t layer, LinearKind kind, const Tensor& dy,
+                                  const Tensor& x, BlockActivations& saved, Tensor& dx, float beta) {
   LinearWeight& weight = weights_.layers[layer].linears[index_of(kind)];
   kernels::linear_backward_input(context, dy, weight.packed, dx, beta);
   if (weight.trained()) kernels::linear_backward_weight(context, dy, x, weight.gradient);
@@ -67,7 +68,8 @@ void Transformer::embed(Context& context, const PackedBatch& batch, const Tensor
   stream_.resize({batch.token_count(), config_.hidden_size});
   kernels::embedding_forward(context, weights_.embedding.value, batch.ids, stream_);
   if (batch.slot_count() == 0) return;
-  if (slots == nullptr) throw platform::Error(platform::ErrorCode::kInternal, "a batch with slots needs slot embeddings");
+  if (slots == nullptr)
+    throw platform::Error(platform::ErrorCode::kInternal, "a batch with slots needs slot embeddings");
   kernels::scatter_rows(context, *slots, batch.slot_rows, stream_);
 }
 
@@ -119,7 +121,8 @@ void Transformer::block_forward(Context& context, std::size_t layer, const Packe
   }
   saved.middle_normed.resize({count, config_.hidden_size});
   saved.middle_rstd.resize({count});
-  kernels::rms_norm_forward(context, stream_, weights.post_attention_norm.value, norm, saved.middle_normed, saved.middle_rstd);
+  kernels::rms_norm_forward(context, stream_, weights.post_attention_norm.value, norm, saved.middle_normed,
+                            saved.middle_rstd);
   for (Tensor* tensor : {&saved.gate, &saved.up, &saved.gated}) tensor->resize({count, config_.intermediate_size});
   linear_forward(context, layer, LinearKind::kGate, saved.middle_normed, saved, saved.gate);
   linear_forward(context, layer, LinearKind::kUp, saved.middle_normed, saved, saved.up);
@@ -130,10 +133,12 @@ void Transformer::block_forward(Context& context, std::size_t layer, const Packe
 void Transformer::finish(Context& context, const Tensor& stream) {
   hidden_.resize(stream.shape());
   final_rstd_.resize({stream.size(0)});
-  kernels::rms_norm_forward(context, stream, weights_.final_norm.value, {.epsilon = config_.norm_epsilon}, hidden_, final_rstd_);
+  kernels::rms_norm_forward(context, stream, weights_.final_norm.value, {.epsilon = config_.norm_epsilon}, hidden_,
+                            final_rstd_);
 }
 
-const Tensor& Transformer::forward(Context& context, const PackedBatch& batch, const Tensor* slots, ActivationMode mode) {
+const Tensor& Transformer::forward(Context& context, const PackedBatch& batch, const Tensor* slots,
+                                   ActivationMode mode) {
   mode_ = mode;
   kernels::make_rotary_table(context, batch.positions, inverse_frequencies_, 1.0f, rotary_);
   embed(context, batch, slots);
@@ -148,10 +153,12 @@ const Tensor& Transformer::forward(Context& context, const PackedBatch& batch, c
   return hidden_;
 }
 
-const Tensor& Transformer::forward_cached(Context& context, const PackedBatch& batch, const Tensor* slots, KeyValueCache& cache) {
+const Tensor& Transformer::forward_cached(Context& context, const PackedBatch& batch, const Tensor* slots,
+                                          KeyValueCache& cache) {
   if (cache.length + batch.token_count() > cache.capacity()) {
-    throw platform::Error(platform::ErrorCode::kTooLarge,
-                          "the sequence is longer than its room of " + std::to_string(cache.capacity()) + " tokens; shorten the prompt");
+    throw platform::Error(
+        platform::ErrorCode::kTooLarge,
+        "the sequence is longer than its room of " + std::to_string(cache.capacity()) + " tokens; shorten the prompt");
   }
   mode_ = ActivationMode::kNone;
   Tensor positions = batch.positions.clone();
@@ -207,12 +214,14 @@ void Transformer::block_backward(Context& context, std::size_t layer, const Pack
   linear_backward(context, layer, LinearKind::kUp, gradients_.up, saved.middle_normed, saved, dnormed, 1.0f);
   kernels::rms_norm_backward(context, dnormed, saved.middle, weights.post_attention_norm.value, saved.middle_rstd,
                              {.epsilon = config_.norm_epsilon}, dstream,
-                             weights.post_attention_norm.trained() ? &weights.post_attention_norm.gradient : nullptr, true);
+                             weights.post_attention_norm.trained() ? &weights.post_attention_norm.gradient : nullptr,
+                             true);
   attention_block_backward(context, layer, batch, saved, dstream);
 }
 
 void Transformer::backward(Context& context, const PackedBatch& batch, Tensor& dhidden, Tensor* dslots) {
-  if (mode_ == ActivationMode::kNone) throw platform::Error(platform::ErrorCode::kInternal, "backward without kept activations");
+  if (mode_ == ActivationMode::kNone)
+    throw platform::Error(platform::ErrorCode::kInternal, "backward without kept activations");
   kernels::rms_norm_backward(context, dhidden, stream_, weights_.final_norm.value, final_rstd_,
                              {.epsilon = config_.norm_epsilon}, dhidden,
                              weights_.final_norm.trained() ? &weights_.final_norm.gradient : nullptr, false);
@@ -223,7 +232,8 @@ void Transformer::backward(Context& context, const PackedBatch& batch, Tensor& d
     }
     block_backward(context, layer, batch, mode_ == ActivationMode::kRecompute ? scratch_ : kept_[layer], dhidden);
   }
-  if (weights_.embedding.trained()) kernels::embedding_backward(context, batch.ids, dhidden, weights_.embedding.gradient);
+  if (weights_.embedding.trained())
+    kernels::embedding_backward(context, batch.ids, dhidden, weights_.embedding.gradient);
   if (dslots != nullptr && batch.slot_count() > 0) {
     dslots->resize({batch.slot_count(), config_.hidden_size});
     kernels::gather_rows(context, dhidden, batch.slot_rows, *dslots);

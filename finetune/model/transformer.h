@@ -1,5 +1,5 @@
-// Transformer: forward and backward of a Llama-shaped decoder over packed documents, written by hand over the kernels. It
-// borrows the weights and the adapter and owns the activations, whose memory is reused from batch to batch.
+// Transformer: forward and backward of a Llama-shaped decoder over packed documents, written by hand over the kernels.
+// It borrows the weights and the adapter and owns the activations, whose memory is reused from batch to batch.
 // Gradients accumulate (+=) into whatever is trained: adapter pairs, and base weights only when they have gradients.
 // Belongs to one thread. Letters: N tokens, H hidden, S slots.
 #pragma once
@@ -18,7 +18,8 @@
 
 namespace finetune {
 
-/// What forward leaves for backward: nothing, every block's activations, or every block's input (the rest is computed again).
+/// What forward leaves for backward: nothing, every block's activations, or every block's input (the rest is computed
+/// again).
 enum class ActivationMode { kNone, kKeep, kRecompute };
 
 /// Keys and values of one sequence that is being continued.
@@ -34,14 +35,16 @@ class Transformer {
   /// `lora` may be null. Both must outlive the object.
   Transformer(const ModelConfig& config, ModelWeights& weights, Lora* lora);
 
-  /// Final hidden states (after the last norm), [N, H], valid until the next call. `slots`: [S, H] or null without slots.
+  /// Final hidden states (after the last norm), [N, H], valid until the next call. `slots`: [S, H] or null without
+  /// slots.
   const kernels::Tensor& forward(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor* slots,
                                  ActivationMode mode);
   /// Continues one sequence by the batch's single document: positions start at cache.length, which grows by N.
   /// Throws kTooLarge over the cache's capacity.
-  const kernels::Tensor& forward_cached(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor* slots,
-                                        KeyValueCache& cache);
-  /// After forward in mode kKeep or kRecompute with the same batch. dhidden: [N, H], overwritten. dslots: [S, H], =, or null.
+  const kernels::Tensor& forward_cached(kernels::Context& context, const PackedBatch& batch,
+                                        const kernels::Tensor* slots, KeyValueCache& cache);
+  /// After forward in mode kKeep or kRecompute with the same batch. dhidden: [N, H], overwritten. dslots: [S, H], =, or
+  /// null.
   void backward(kernels::Context& context, const PackedBatch& batch, kernels::Tensor& dhidden, kernels::Tensor* dslots);
 
   /// Names the dropout masks of the next forward and its backward; dropout acts only where activations are kept.
@@ -51,11 +54,11 @@ class Transformer {
 
  private:
   struct BlockActivations {
-    kernels::Tensor input, input_normed, input_rstd;         // [N, H], [N, H], [N]
-    kernels::Tensor query, key, value, attended, log_sum;    // [N, heads*D], ..., [N, heads]
-    kernels::Tensor middle, middle_normed, middle_rstd;      // [N, H], [N, H], [N]
-    kernels::Tensor gate, up, gated;                         // [N, I]
-    std::array<kernels::Tensor, kLinearCount> low_rank;      // [N, r]
+    kernels::Tensor input, input_normed, input_rstd;       // [N, H], [N, H], [N]
+    kernels::Tensor query, key, value, attended, log_sum;  // [N, heads*D], ..., [N, heads]
+    kernels::Tensor middle, middle_normed, middle_rstd;    // [N, H], [N, H], [N]
+    kernels::Tensor gate, up, gated;                       // [N, I]
+    std::array<kernels::Tensor, kLinearCount> low_rank;    // [N, r]
   };
   struct Gradients {
     kernels::Tensor hidden, query, key, value, attended, gated, up;
@@ -64,7 +67,8 @@ class Transformer {
   void embed(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor* slots);
   void block_forward(kernels::Context& context, std::size_t layer, const PackedBatch& batch, BlockActivations& saved,
                      KeyValueCache* cache);
-  void attend(kernels::Context& context, std::size_t layer, const PackedBatch& batch, BlockActivations& saved, KeyValueCache* cache);
+  void attend(kernels::Context& context, std::size_t layer, const PackedBatch& batch, BlockActivations& saved,
+              KeyValueCache* cache);
   void block_backward(kernels::Context& context, std::size_t layer, const PackedBatch& batch, BlockActivations& saved,
                       kernels::Tensor& dstream);
   void attention_block_backward(kernels::Context& context, std::size_t layer, const PackedBatch& batch,
@@ -83,8 +87,8 @@ class Transformer {
   kernels::Tensor inverse_frequencies_;
   kernels::RotaryTable rotary_;
   ActivationMode mode_ = ActivationMode::kNone;
-  std::vector<BlockActivations> kept_;          // kKeep: one a layer; kRecompute: only `input` is used
-  BlockActivations scratch_;                    // the block that is computed again, or not kept
+  std::vector<BlockActivations> kept_;  // kKeep: one a layer; kRecompute: only `input` is used
+  BlockActivations scratch_;            // the block that is computed again, or not kept
   kernels::Tensor stream_, final_rstd_, hidden_;
   Gradients gradients_;
   std::uint64_t dropout_seed_ = 0;

@@ -54,7 +54,8 @@ void pack(LinearWeight& weight) { weight.packed = kernels::PackedWeight(weight.v
 
 Tensor read_weight(const WeightFolder& files, const WeightPlace& place, WeightPrecision precision) {
   const std::string& name = place.weight->name;
-  const bool keep = precision == WeightPrecision::kStored && place.linear != nullptr && files.info(name).dtype == "BF16";
+  const bool keep =
+      precision == WeightPrecision::kStored && place.linear != nullptr && files.info(name).dtype == "BF16";
   return files.read_finite(name, keep ? DataType::kBFloat16 : DataType::kFloat32);
 }
 
@@ -151,7 +152,8 @@ ModelWeights random_weights(const ModelConfig& config, kernels::Random& random) 
   return weights;
 }
 
-void save_model(const std::filesystem::path& folder, const ModelConfig& config, const ModelWeights& weights, DataType type) {
+void save_model(const std::filesystem::path& folder, const ModelConfig& config, const ModelWeights& weights,
+                DataType type) {
   std::filesystem::create_directories(folder);
   std::vector<Tensor> converted;
   std::map<std::string, const Tensor*> tensors;

@@ -15,9 +15,13 @@ std::pair<char32_t, std::size_t> code_point_before(std::string_view text, std::s
   return {next_code_point(text, at), begin};
 }
 
-bool word_before(std::string_view text, std::size_t at) { return at > 0 && is_word_character(code_point_before(text, at).first); }
+bool word_before(std::string_view text, std::size_t at) {
+  return at > 0 && is_word_character(code_point_before(text, at).first);
+}
 
-bool word_behind(std::string_view text, std::size_t at) { return at < text.size() && is_word_character(next_code_point(text, at)); }
+bool word_behind(std::string_view text, std::size_t at) {
+  return at < text.size() && is_word_character(next_code_point(text, at));
+}
 
 std::size_t skip_space_back(std::string_view text, std::size_t at) {
   while (at > 0) {
@@ -42,7 +46,8 @@ std::size_t skip_space(std::string_view text, std::size_t at) {
 AddedTokenFinder::AddedTokenFinder() : nodes_(1) {}
 
 const std::uint32_t* AddedTokenFinder::child(const Node& node, unsigned char byte) const {
-  const auto found = std::find_if(node.next.begin(), node.next.end(), [&](const auto& edge) { return edge.first == byte; });
+  const auto found =
+      std::find_if(node.next.begin(), node.next.end(), [&](const auto& edge) { return edge.first == byte; });
   return found == node.next.end() ? nullptr : &found->second;
 }
 
@@ -80,7 +85,9 @@ std::vector<TextPart> AddedTokenFinder::split(std::string_view text, bool parse_
   std::vector<TextPart> parts;
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const auto [token, length] = first_bytes_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : std::pair<const AddedToken*, std::size_t>{};
+    const auto [token, length] = first_bytes_[static_cast<unsigned char>(text[at])]
+                                     ? longest_at(text, at)
+                                     : std::pair<const AddedToken*, std::size_t>{};
     if (!token) {
       ++at;
       continue;

@@ -22,9 +22,12 @@ std::size_t scatter(std::uint64_t key) { return (key ^ (key >> 29)) * 0x9E3779B9
 
 }  // namespace
 
-Bpe::Bpe(BytesToId vocabulary, const std::vector<BpeMerge>& merges, bool ignore_merges, std::optional<std::int32_t> unknown_id,
-         bool fuse_unknown)
-    : vocabulary_(std::move(vocabulary)), ignore_merges_(ignore_merges), unknown_id_(unknown_id), fuse_unknown_(fuse_unknown) {
+Bpe::Bpe(BytesToId vocabulary, const std::vector<BpeMerge>& merges, bool ignore_merges,
+         std::optional<std::int32_t> unknown_id, bool fuse_unknown)
+    : vocabulary_(std::move(vocabulary)),
+      ignore_merges_(ignore_merges),
+      unknown_id_(unknown_id),
+      fuse_unknown_(fuse_unknown) {
   for (unsigned byte = 0; byte < 256; ++byte) {
     const char character = static_cast<char>(byte);
     const auto found = vocabulary_.find(std::string_view(&character, 1));
@@ -79,7 +82,8 @@ void Bpe::merge_short(std::vector<std::int32_t>& symbols) const {
   for (std::size_t i = 0; i + 1 < symbols.size(); ++i) look_up(i);
   while (symbols.size() > 1) {
     const std::size_t pairs = symbols.size() - 1;
-    const auto best = static_cast<std::size_t>(std::min_element(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(pairs)) - ranks.begin());
+    const auto best = static_cast<std::size_t>(
+        std::min_element(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(pairs)) - ranks.begin());
     if (ranks[best] == kNoRank) return;
     symbols[best] = results[best];
     symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(best) + 1);
@@ -106,7 +110,8 @@ void Bpe::merge_long(std::vector<std::int32_t>& symbols) const {
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
   const auto offer = [&](std::int32_t left) {
     if (left < 0 || next[at(left)] >= count) return;
-    if (const Slot* slot = find(symbols[at(left)], symbols[at(next[at(left)])])) queue.emplace(slot->rank, left, slot->result);
+    if (const Slot* slot = find(symbols[at(left)], symbols[at(next[at(left)])]))
+      queue.emplace(slot->rank, left, slot->result);
   };
   for (std::int32_t i = 0; i + 1 < count; ++i) offer(i);
   while (!queue.empty()) {

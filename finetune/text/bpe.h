@@ -29,8 +29,8 @@ class Bpe {
  public:
   /// `merges` in rank order. `ignore_merges`: a word that is a token is not merged from its bytes. A byte without a
   /// token of its own becomes `unknown_id` (runs of them one if `fuse_unknown`), or nothing.
-  Bpe(BytesToId vocabulary, const std::vector<BpeMerge>& merges, bool ignore_merges, std::optional<std::int32_t> unknown_id,
-      bool fuse_unknown);
+  Bpe(BytesToId vocabulary, const std::vector<BpeMerge>& merges, bool ignore_merges,
+      std::optional<std::int32_t> unknown_id, bool fuse_unknown);
 
   /// Appends the ids of one word.
   void encode(std::string_view word, std::vector<std::int32_t>& ids) const;

@@ -27,10 +27,14 @@ constexpr const char* kSingleDigitsExpression =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 json::value pre_tokenizer_json(SplitPattern pattern) {
-  json::object bytes{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", pattern == SplitPattern::kGpt2}};
+  json::object bytes{{"type", "ByteLevel"},
+                     {"add_prefix_space", false},
+                     {"trim_offsets", true},
+                     {"use_regex", pattern == SplitPattern::kGpt2}};
   if (pattern == SplitPattern::kGpt2) return bytes;
   const char* expression = pattern == SplitPattern::kLlama3 ? kLlama3Expression : kSingleDigitsExpression;
-  json::object split{{"type", "Split"}, {"pattern", json::object{{"Regex", expression}}}, {"behavior", "Isolated"}, {"invert", false}};
+  json::object split{
+      {"type", "Split"}, {"pattern", json::object{{"Regex", expression}}}, {"behavior", "Isolated"}, {"invert", false}};
   return json::object{{"type", "Sequence"}, {"pretokenizers", json::array{std::move(split), std::move(bytes)}}};
 }
 
@@ -50,8 +54,10 @@ void count_words(const std::filesystem::path& path, const BpeTrainerOptions& opt
     const std::string changed = options.nfc ? normalized(part.text, NormalForm::kNfc) : std::string(part.text);
     pre_tokenizer.split(changed, [&](std::string_view word) {
       const auto found = counts.find(word);
-      if (found != counts.end()) ++found->second;
-      else counts.emplace(word, 1);
+      if (found != counts.end())
+        ++found->second;
+      else
+        counts.emplace(word, 1);
     });
   }
 }
@@ -60,7 +66,8 @@ std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
   return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right);
 }
 
-// Words as symbol lists, and for each neighbouring pair its count and the words it stands in. A merge touches only these.
+// Words as symbol lists, and for each neighbouring pair its count and the words it stands in. A merge touches only
+// these.
 class MergeLearner {
  public:
   MergeLearner(const WordCounts& counts, const BpeTrainerOptions& options) : options_(options) {
@@ -75,7 +82,8 @@ class MergeLearner {
       words_.push_back(std::move(word));
     }
     for (std::uint32_t i = 0; i < words_.size(); ++i) {
-      for (std::size_t at = 0; at + 1 < words_[i].symbols.size(); ++at) change(words_[i].symbols[at], words_[i].symbols[at + 1], words_[i].count, i);
+      for (std::size_t at = 0; at + 1 < words_[i].symbols.size(); ++at)
+        change(words_[i].symbols[at], words_[i].symbols[at + 1], words_[i].count, i);
     }
     for (const auto& [pair, state] : pairs_) queue_.push({state.count, pair});
     changed_.clear();
@@ -106,7 +114,9 @@ class MergeLearner {
     std::int64_t count;
     std::uint64_t pair;
     // The most frequent pair first, of equal ones that with the older tokens.
-    bool operator<(const Candidate& other) const { return count != other.count ? count < other.count : pair > other.pair; }
+    bool operator<(const Candidate& other) const {
+      return count != other.count ? count < other.count : pair > other.pair;
+    }
   };
 
   void change(std::int32_t left, std::int32_t right, std::int64_t by, std::uint32_t word) {
@@ -127,7 +137,8 @@ class MergeLearner {
   void merge(std::uint64_t pair) {
     const auto left = static_cast<std::int32_t>(pair >> 32);
     const auto right = static_cast<std::int32_t>(pair & 0xFFFFFFFFu);
-    const std::string bytes = vocabulary_.tokens[static_cast<std::size_t>(left)] + vocabulary_.tokens[static_cast<std::size_t>(right)];
+    const std::string bytes =
+        vocabulary_.tokens[static_cast<std::size_t>(left)] + vocabulary_.tokens[static_cast<std::size_t>(right)];
     const std::vector<std::uint32_t> words = std::move(pairs_[pair].words);
     pairs_.erase(pair);
     if (bytes.size() > options_.maximum_token_bytes) return;
@@ -139,8 +150,10 @@ class MergeLearner {
     pairs_.erase(pair);
     for (const std::uint64_t changed : changed_) {
       const auto state = pairs_.find(changed);
-      if (state->second.count > 0) queue_.push({state->second.count, changed});
-      else pairs_.erase(state);
+      if (state->second.count > 0)
+        queue_.push({state->second.count, changed});
+      else
+        pairs_.erase(state);
     }
   }
 
@@ -172,15 +185,22 @@ class MergeLearner {
 };
 
 json::object added_token_json(std::size_t id, const std::string& content) {
-  return {{"id", id},         {"content", content}, {"single_word", false}, {"lstrip", false},
-          {"rstrip", false},  {"normalized", false}, {"special", true}};
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
 }
 
 json::value post_processor_json(const BpeTrainerOptions& options) {
-  if (options.bos_token.empty()) return json::object{{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
-  const auto id = std::find(options.special_tokens.begin(), options.special_tokens.end(), options.bos_token) - options.special_tokens.begin();
-  const auto special = [&](int type) { return json::object{{"SpecialToken", json::object{{"id", options.bos_token}, {"type_id", type}}}}; };
-  const auto text = [](const char* name, int type) { return json::object{{"Sequence", json::object{{"id", name}, {"type_id", type}}}}; };
+  if (options.bos_token.empty())
+    return json::object{
+        {"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
+  const auto id = std::find(options.special_tokens.begin(), options.special_tokens.end(), options.bos_token) -
+                  options.special_tokens.begin();
+  const auto special = [&](int type) {
+    return json::object{{"SpecialToken", json::object{{"id", options.bos_token}, {"type_id", type}}}};
+  };
+  const auto text = [](const char* name, int type) {
+    return json::object{{"Sequence", json::object{{"id", name}, {"type_id", type}}}};
+  };
   json::object named{{"id", options.bos_token}, {"ids", json::array{id}}, {"tokens", json::array{options.bos_token}}};
   return json::object{{"type", "TemplateProcessing"},
                       {"single", json::array{special(0), text("A", 0)}},
@@ -198,21 +218,35 @@ json::object model_json(const BpeVocabulary& vocabulary, std::size_t special_cou
   for (const auto& [left, right] : vocabulary.merges) {
     merges.emplace_back(spelled(static_cast<std::size_t>(left)) + " " + spelled(static_cast<std::size_t>(right)));
   }
-  return {{"type", "BPE"},       {"dropout", nullptr},       {"unk_token", nullptr},    {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr},
-          {"fuse_unk", false},   {"byte_fallback", false},   {"ignore_merges", false},  {"vocab", std::move(ids)},              {"merges", std::move(merges)}};
+  return {{"type", "BPE"},
+          {"dropout", nullptr},
+          {"unk_token", nullptr},
+          {"continuing_subword_prefix", nullptr},
+          {"end_of_word_suffix", nullptr},
+          {"fuse_unk", false},
+          {"byte_fallback", false},
+          {"ignore_merges", false},
+          {"vocab", std::move(ids)},
+          {"merges", std::move(merges)}};
 }
 
 }  // namespace
 
 void BpeTrainerOptions::validate() const {
-  const auto fail = [](const std::string& message, const char* field) { throw Error(ErrorCode::kInvalidInput, message, field); };
+  const auto fail = [](const std::string& message, const char* field) {
+    throw Error(ErrorCode::kInvalidInput, message, field);
+  };
   const auto least = static_cast<std::int32_t>(special_tokens.size()) + 256;
-  if (vocabulary_size < least) fail("vocabulary_size must be at least " + std::to_string(least) + " (256 bytes and the special tokens), not " + std::to_string(vocabulary_size), "vocabulary_size");
+  if (vocabulary_size < least)
+    fail("vocabulary_size must be at least " + std::to_string(least) + " (256 bytes and the special tokens), not " +
+             std::to_string(vocabulary_size),
+         "vocabulary_size");
   if (vocabulary_size > 1'000'000) fail("vocabulary_size must be at most 1000000", "vocabulary_size");
   if (minimum_pair_count < 1) fail("minimum_pair_count must be at least 1", "minimum_pair_count");
   if (maximum_token_bytes < 2) fail("maximum_token_bytes must be at least 2", "maximum_token_bytes");
   for (const std::string& token : special_tokens) {
-    if (token.size() < 2 || std::count(special_tokens.begin(), special_tokens.end(), token) > 1) fail("special token is too short or stands twice: '" + token + "'", "special_tokens");
+    if (token.size() < 2 || std::count(special_tokens.begin(), special_tokens.end(), token) > 1)
+      fail("special token is too short or stands twice: '" + token + "'", "special_tokens");
   }
   for (const std::string* token : {&bos_token, &eos_token, &pad_token}) {
     if (!token->empty() && std::find(special_tokens.begin(), special_tokens.end(), *token) == special_tokens.end()) {
@@ -228,22 +262,28 @@ BpeVocabulary train_bpe(const std::vector<std::filesystem::path>& text_files, co
   return MergeLearner(counts, options).learn();
 }
 
-void write_tokenizer(const std::filesystem::path& folder, const BpeVocabulary& vocabulary, const BpeTrainerOptions& options) {
+void write_tokenizer(const std::filesystem::path& folder, const BpeVocabulary& vocabulary,
+                     const BpeTrainerOptions& options) {
   options.validate();
   json::array added;
-  for (std::size_t id = 0; id < options.special_tokens.size(); ++id) added.push_back(added_token_json(id, options.special_tokens[id]));
+  for (std::size_t id = 0; id < options.special_tokens.size(); ++id)
+    added.push_back(added_token_json(id, options.special_tokens[id]));
   json::value normalizer = nullptr;
   if (options.nfc) normalizer = json::object{{"type", "NFC"}};
-  const json::object document{{"version", "1.0"},
-                              {"truncation", nullptr},
-                              {"padding", nullptr},
-                              {"added_tokens", std::move(added)},
-                              {"normalizer", std::move(normalizer)},
-                              {"pre_tokenizer", pre_tokenizer_json(options.pattern)},
-                              {"post_processor", post_processor_json(options)},
-                              {"decoder", json::object{{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}},
-                              {"model", model_json(vocabulary, options.special_tokens.size())}};
-  json::object config{{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}, {"model_max_length", 1000000}};
+  const json::object document{
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", std::move(added)},
+      {"normalizer", std::move(normalizer)},
+      {"pre_tokenizer", pre_tokenizer_json(options.pattern)},
+      {"post_processor", post_processor_json(options)},
+      {"decoder",
+       json::object{{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}},
+      {"model", model_json(vocabulary, options.special_tokens.size())}};
+  json::object config{{"tokenizer_class", "PreTrainedTokenizerFast"},
+                      {"clean_up_tokenization_spaces", false},
+                      {"model_max_length", 1000000}};
   if (!options.bos_token.empty()) config["bos_token"] = options.bos_token;
   if (!options.eos_token.empty()) config["eos_token"] = options.eos_token;
   if (!options.pad_token.empty()) config["pad_token"] = options.pad_token;

@@ -49,6 +49,7 @@ struct BpeVocabulary {
 /// Learns from whole texts; a word never crosses a text's border.
 BpeVocabulary train_bpe(const std::vector<std::filesystem::path>& text_files, const BpeTrainerOptions& options);
 /// Writes both files into `folder`.
-void write_tokenizer(const std::filesystem::path& folder, const BpeVocabulary& vocabulary, const BpeTrainerOptions& options);
+void write_tokenizer(const std::filesystem::path& folder, const BpeVocabulary& vocabulary,
+                     const BpeTrainerOptions& options);
 
 }  // namespace finetune

@@ -11,8 +11,9 @@ using platform::ErrorCode;
 std::int32_t control_token(const Tokenizer& tokenizer, std::string_view token) {
   const auto id = tokenizer.token_id(token);
   if (id && tokenizer.is_special(*id)) return *id;
-  throw Error(ErrorCode::kInvalidInput, "this base has no control token " + std::string(token) +
-                                            "; conversations need anneal-nano's tokens, use prompt and completion with other bases");
+  throw Error(ErrorCode::kInvalidInput,
+              "this base has no control token " + std::string(token) +
+                  "; conversations need anneal-nano's tokens, use prompt and completion with other bases");
 }
 
 void append(TokenSequence& sequence, std::int32_t id, bool supervised) {
@@ -34,13 +35,15 @@ TokenSequence begun(const Tokenizer& tokenizer) {
 
 std::int32_t role_token(const Tokenizer& tokenizer, const std::string& role) {
   if (role == "system" || role == "user" || role == "assistant") return control_token(tokenizer, "<|" + role + "|>");
-  throw Error(ErrorCode::kInvalidInput, "message role must be system, user or assistant, not '" + role + "'", "messages.role");
+  throw Error(ErrorCode::kInvalidInput, "message role must be system, user or assistant, not '" + role + "'",
+              "messages.role");
 }
 
 }  // namespace
 
 const std::vector<std::string>& nano_control_tokens() {
-  static const std::vector<std::string> kTokens = {"<|pad|>", "<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|slot|>"};
+  static const std::vector<std::string> kTokens = {"<|pad|>",  "<|begin|>",     "<|end|>", "<|system|>",
+                                                   "<|user|>", "<|assistant|>", "<|slot|>"};
   return kTokens;
 }
 

@@ -1,8 +1,8 @@
 // Training and generation sequences of a base whose tokenizer has anneal-nano's control tokens:
 //   <|begin|> ( <|system|> | <|user|> | <|assistant|> ) content <|end|> ...        conversations
 //   <|begin|> prompt completion <|end|>                                            prompt and completion
-// A user's text never becomes a control token. Bases without these tokens take prompt/completion and plain text with the
-// begin and end tokens of their own tokenizer_config.json. Functions are pure; any thread.
+// A user's text never becomes a control token. Bases without these tokens take prompt/completion and plain text with
+// the begin and end tokens of their own tokenizer_config.json. Functions are pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace finetune {
 
-/// Control tokens of anneal-nano, in id order from 0: <|pad|> <|begin|> <|end|> <|system|> <|user|> <|assistant|> <|slot|>.
+/// Control tokens of anneal-nano, in id order from 0: <|pad|> <|begin|> <|end|> <|system|> <|user|> <|assistant|>
+/// <|slot|>.
 /// <|slot|> stands where a sensor value's embedding goes.
 const std::vector<std::string>& nano_control_tokens();
 

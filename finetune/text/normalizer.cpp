@@ -17,15 +17,21 @@ void Normalizer::add(const json::value& value) {
   const json::object& object = platform::as_object(value, "normalizer");
   const std::string type = platform::require_string(object, "type", "normalizer");
   if (type == "Sequence") {
-    for (const json::value& inner : platform::as_array(platform::require(object, "normalizers", "normalizer"), "normalizer.normalizers")) add(inner);
+    for (const json::value& inner :
+         platform::as_array(platform::require(object, "normalizers", "normalizer"), "normalizer.normalizers"))
+      add(inner);
     return;
   }
-  static const std::map<std::string_view, Step> kSteps = {{"Lowercase", Lowercase{}},       {"NFC", NormalForm::kNfc},
-                                                          {"NFD", NormalForm::kNfd},        {"NFKC", NormalForm::kNfkc},
+  static const std::map<std::string_view, Step> kSteps = {{"Lowercase", Lowercase{}},
+                                                          {"NFC", NormalForm::kNfc},
+                                                          {"NFD", NormalForm::kNfd},
+                                                          {"NFKC", NormalForm::kNfkc},
                                                           {"NFKD", NormalForm::kNfkd}};
   const auto found = kSteps.find(type);
   if (found == kSteps.end()) {
-    throw Error(ErrorCode::kInvalidInput, "tokenizer.json: normalizer '" + type + "' is not supported; supported are Lowercase, NFC, NFD, NFKC, NFKD, Sequence",
+    throw Error(ErrorCode::kInvalidInput,
+                "tokenizer.json: normalizer '" + type +
+                    "' is not supported; supported are Lowercase, NFC, NFD, NFKC, NFKD, Sequence",
                 "normalizer.type");
   }
   steps_.push_back(found->second);

@@ -20,17 +20,22 @@ void PreTokenizer::add(const json::value& value) {
   const json::object& object = platform::as_object(value, "pre_tokenizer");
   const std::string type = platform::require_string(object, "type", "pre_tokenizer");
   if (type == "Sequence") {
-    for (const json::value& inner : platform::as_array(platform::require(object, "pretokenizers", "pre_tokenizer"), "pre_tokenizer.pretokenizers")) add(inner);
+    for (const json::value& inner :
+         platform::as_array(platform::require(object, "pretokenizers", "pre_tokenizer"), "pre_tokenizer.pretokenizers"))
+      add(inner);
   } else if (type == "ByteLevel") {
     add_byte_level(object);
   } else if (type == "Split") {
     add_split(object);
   } else if (type == "Digits") {
     Step step;
-    step.pattern.emplace(platform::bool_or(object, "individual_digits", false, "pre_tokenizer") ? R"(\p{N})" : R"(\p{N}+)");
+    step.pattern.emplace(platform::bool_or(object, "individual_digits", false, "pre_tokenizer") ? R"(\p{N})"
+                                                                                                : R"(\p{N}+)");
     steps_.push_back(std::move(step));
   } else {
-    throw Error(ErrorCode::kInvalidInput, "tokenizer.json: pre_tokenizer '" + type + "' is not supported; supported are ByteLevel, Digits, Split, Sequence",
+    throw Error(ErrorCode::kInvalidInput,
+                "tokenizer.json: pre_tokenizer '" + type +
+                    "' is not supported; supported are ByteLevel, Digits, Split, Sequence",
                 "pre_tokenizer.type");
   }
 }
@@ -49,7 +54,8 @@ void PreTokenizer::add_split(const json::object& object) {
                                                                   {"MergedWithPrevious", Behavior::kMergedWithPrevious},
                                                                   {"MergedWithNext", Behavior::kMergedWithNext},
                                                                   {"Contiguous", Behavior::kContiguous}};
-  const json::object& pattern = platform::as_object(platform::require(object, "pattern", "pre_tokenizer"), "pre_tokenizer.pattern");
+  const json::object& pattern =
+      platform::as_object(platform::require(object, "pattern", "pre_tokenizer"), "pre_tokenizer.pattern");
   Step step;
   if (const json::value* literal = platform::find(pattern, "String")) {
     step.pattern.emplace(platform::require_string(pattern, "String", "pre_tokenizer.pattern"), !literal->is_null());
@@ -58,7 +64,9 @@ void PreTokenizer::add_split(const json::object& object) {
   }
   const std::string behavior = platform::require_string(object, "behavior", "pre_tokenizer");
   const auto found = kBehaviors.find(behavior);
-  if (found == kBehaviors.end()) throw Error(ErrorCode::kInvalidInput, "tokenizer.json: split behavior '" + behavior + "' is not known", "pre_tokenizer.behavior");
+  if (found == kBehaviors.end())
+    throw Error(ErrorCode::kInvalidInput, "tokenizer.json: split behavior '" + behavior + "' is not known",
+                "pre_tokenizer.behavior");
   step.behavior = found->second;
   step.invert = platform::bool_or(object, "invert", false, "pre_tokenizer");
   steps_.push_back(std::move(step));
@@ -90,7 +98,8 @@ void PreTokenizer::isolate(std::size_t step, std::string_view text, const Sink& 
     at = end;
   });
   if (at < text.size()) parts.push_back({at, text.size(), rule.invert});
-  for (const Part& part : merge(std::move(parts), rule.behavior)) apply(step + 1, text.substr(part.begin, part.end - part.begin), sink);
+  for (const Part& part : merge(std::move(parts), rule.behavior))
+    apply(step + 1, text.substr(part.begin, part.end - part.begin), sink);
 }
 
 std::vector<PreTokenizer::Part> PreTokenizer::merge(std::vector<Part> parts, Behavior behavior) {
@@ -103,7 +112,8 @@ std::vector<PreTokenizer::Part> PreTokenizer::merge(std::vector<Part> parts, Beh
   std::vector<Part> merged;
   bool after_match = false;
   for (const Part& part : parts) {
-    const bool joins = !merged.empty() && (behavior == Behavior::kContiguous ? part.match == after_match : part.match && !after_match);
+    const bool joins =
+        !merged.empty() && (behavior == Behavior::kContiguous ? part.match == after_match : part.match && !after_match);
     if (joins) {
       merged.back().begin = std::min(merged.back().begin, part.begin);
       merged.back().end = std::max(merged.back().end, part.end);

@@ -45,7 +45,9 @@ struct Tokenizer::Parts {
         pre_tokenizer(file.pre_tokenizer),
         bpe(byte_vocabulary(file), file.merges, file.ignore_merges, file.unknown_id, file.fuse_unknown) {
     if (!pre_tokenizer.byte_level()) {
-      throw Error(ErrorCode::kInvalidInput, "tokenizer.json: the pre_tokenizer has no ByteLevel step; only byte-level vocabularies are supported", "pre_tokenizer");
+      throw Error(ErrorCode::kInvalidInput,
+                  "tokenizer.json: the pre_tokenizer has no ByteLevel step; only byte-level vocabularies are supported",
+                  "pre_tokenizer");
     }
     for (const auto& [token, id] : file.vocabulary) set_entry(id, token, false);
     for (const AddedToken& token : file.added_tokens) add(token);
@@ -64,8 +66,9 @@ struct Tokenizer::Parts {
     // Such a token is looked for, and printed, in its normalised form.
     const std::string pattern = token.normalized ? normalizer.apply(token.content) : token.content;
     (token.normalized ? normalized_tokens : raw_tokens).add(pattern, &token);
-    // The file's own library knows special tokens by their written content, so one that the normaliser changes is not left out.
-      set_entry(token.id, pattern, token.special && pattern == token.content);
+    // The file's own library knows special tokens by their written content, so one that the normaliser changes is not
+    // left out.
+    set_entry(token.id, pattern, token.special && pattern == token.content);
     added_ids.emplace(token.content, token.id);
   }
 
@@ -77,7 +80,8 @@ struct Tokenizer::Parts {
   }
 
   const Entry* entry(std::int32_t id) const {
-    if (id < 0 || static_cast<std::size_t>(id) >= entries.size() || !entries[static_cast<std::size_t>(id)].known) return nullptr;
+    if (id < 0 || static_cast<std::size_t>(id) >= entries.size() || !entries[static_cast<std::size_t>(id)].known)
+      return nullptr;
     return &entries[static_cast<std::size_t>(id)];
   }
 
@@ -111,7 +115,8 @@ struct Tokenizer::Parts {
 
 Tokenizer Tokenizer::load(const std::filesystem::path& folder) {
   const std::filesystem::path config = folder / "tokenizer_config.json";
-  const std::string config_text = std::filesystem::exists(config) ? platform::read_file(config, kMaxFileBytes) : std::string();
+  const std::string config_text =
+      std::filesystem::exists(config) ? platform::read_file(config, kMaxFileBytes) : std::string();
   return from_json(platform::read_file(folder / "tokenizer.json", kMaxFileBytes), config_text);
 }
 

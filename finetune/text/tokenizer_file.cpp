@@ -17,7 +17,9 @@ constexpr std::int32_t kMaxId = 16'000'000;
   throw Error(ErrorCode::kInvalidInput, "tokenizer.json: " + what, path);
 }
 
-[[noreturn]] void corrupt(const std::string& what) { throw Error(ErrorCode::kCorrupt, "tokenizer.json: " + what + "; fetch it again"); }
+[[noreturn]] void corrupt(const std::string& what) {
+  throw Error(ErrorCode::kCorrupt, "tokenizer.json: " + what + "; fetch it again");
+}
 
 std::int32_t checked_id(std::int64_t id, std::string_view token) {
   if (id < 0 || id > kMaxId) corrupt("token '" + std::string(token) + "' has the id " + std::to_string(id));
@@ -25,17 +27,20 @@ std::int32_t checked_id(std::int64_t id, std::string_view token) {
 }
 
 void refuse_text(const json::object& model, const char* key) {
-  if (!platform::string_or(model, key, "", "model").empty()) unsupported(std::string("model.") + key + " is not supported", std::string("model.") + key);
+  if (!platform::string_or(model, key, "", "model").empty())
+    unsupported(std::string("model.") + key + " is not supported", std::string("model.") + key);
 }
 
 std::pair<std::string, std::string> merge_halves(const json::value& merge) {
-  if (merge.is_array() && merge.get_array().size() == 2 && merge.get_array()[0].is_string() && merge.get_array()[1].is_string()) {
+  if (merge.is_array() && merge.get_array().size() == 2 && merge.get_array()[0].is_string() &&
+      merge.get_array()[1].is_string()) {
     return {std::string(merge.get_array()[0].get_string()), std::string(merge.get_array()[1].get_string())};
   }
   if (merge.is_string()) {
     const std::string text(merge.get_string());
     const std::size_t space = text.find(' ');
-    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) return {text.substr(0, space), text.substr(space + 1)};
+    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos)
+      return {text.substr(0, space), text.substr(space + 1)};
   }
   corrupt("a merge is not a pair of tokens: " + json::serialize(merge).substr(0, 80));
 }
@@ -43,7 +48,8 @@ std::pair<std::string, std::string> merge_halves(const json::value& merge) {
 void read_merges(TokenizerFile& file, const json::object& model) {
   const auto id_of = [&](const std::string& token) {
     const auto found = file.vocabulary.find(token);
-    if (found == file.vocabulary.end()) corrupt("merges name a token that the vocabulary lacks: '" + token.substr(0, 80) + "'");
+    if (found == file.vocabulary.end())
+      corrupt("merges name a token that the vocabulary lacks: '" + token.substr(0, 80) + "'");
     return found->second;
   };
   for (const json::value& merge : platform::as_array(platform::require(model, "merges", "model"), "model.merges")) {
@@ -54,11 +60,14 @@ void read_merges(TokenizerFile& file, const json::object& model) {
 
 void read_model(TokenizerFile& file, const json::object& model) {
   const std::string type = platform::string_or(model, "type", "BPE", "model");
-  if (type != "BPE") unsupported("model '" + type + "' is not supported; supported is BPE at the byte level", "model.type");
-  if (platform::number_or(model, "dropout", 0, "model") != 0) unsupported("model.dropout must be 0 or null", "model.dropout");
+  if (type != "BPE")
+    unsupported("model '" + type + "' is not supported; supported is BPE at the byte level", "model.type");
+  if (platform::number_or(model, "dropout", 0, "model") != 0)
+    unsupported("model.dropout must be 0 or null", "model.dropout");
   refuse_text(model, "continuing_subword_prefix");
   refuse_text(model, "end_of_word_suffix");
-  if (platform::bool_or(model, "byte_fallback", false, "model")) unsupported("model.byte_fallback (SentencePiece vocabularies) is not supported", "model.byte_fallback");
+  if (platform::bool_or(model, "byte_fallback", false, "model"))
+    unsupported("model.byte_fallback (SentencePiece vocabularies) is not supported", "model.byte_fallback");
   file.ignore_merges = platform::bool_or(model, "ignore_merges", false, "model");
   file.fuse_unknown = platform::bool_or(model, "fuse_unk", false, "model");
   for (const auto& [token, id] : platform::as_object(platform::require(model, "vocab", "model"), "model.vocab")) {
@@ -88,26 +97,32 @@ void read_added_tokens(TokenizerFile& file, const json::object& root) {
     token.normalized = platform::bool_or(object, "normalized", !token.special, "added_tokens");
     const auto known = file.vocabulary.find(token.content);
     if (known != file.vocabulary.end() && known->second != token.id) {
-      corrupt("added token '" + token.content + "' has the id " + std::to_string(token.id) + ", the vocabulary says " + std::to_string(known->second));
+      corrupt("added token '" + token.content + "' has the id " + std::to_string(token.id) + ", the vocabulary says " +
+              std::to_string(known->second));
     }
     file.added_tokens.push_back(std::move(token));
   }
 }
 
 void read_template(TokenizerFile& file, const json::object& object) {
-  const json::object& specials = platform::as_object(platform::require(object, "special_tokens", "post_processor"), "post_processor.special_tokens");
+  const json::object& specials = platform::as_object(platform::require(object, "special_tokens", "post_processor"),
+                                                     "post_processor.special_tokens");
   bool behind = false;
-  for (const json::value& item : platform::as_array(platform::require(object, "single", "post_processor"), "post_processor.single")) {
+  for (const json::value& item :
+       platform::as_array(platform::require(object, "single", "post_processor"), "post_processor.single")) {
     const json::object& part = platform::as_object(item, "post_processor.single");
     if (part.contains("Sequence")) {
       if (behind) unsupported("the template names the text twice", "post_processor.single");
       behind = true;
       continue;
     }
-    const json::object& named = platform::as_object(platform::require(part, "SpecialToken", "post_processor.single"), "post_processor.single.SpecialToken");
+    const json::object& named = platform::as_object(platform::require(part, "SpecialToken", "post_processor.single"),
+                                                    "post_processor.single.SpecialToken");
     const std::string name = platform::require_string(named, "id", "post_processor.single");
-    const json::object& special = platform::as_object(platform::require(specials, name, "post_processor.special_tokens"), "post_processor.special_tokens");
-    for (const json::value& id : platform::as_array(platform::require(special, "ids", "post_processor.special_tokens"), "post_processor.special_tokens.ids")) {
+    const json::object& special = platform::as_object(
+        platform::require(specials, name, "post_processor.special_tokens"), "post_processor.special_tokens");
+    for (const json::value& id : platform::as_array(platform::require(special, "ids", "post_processor.special_tokens"),
+                                                    "post_processor.special_tokens.ids")) {
       if (!id.is_int64()) corrupt("the template's token '" + name + "' has no id");
       (behind ? file.suffix_ids : file.prefix_ids).push_back(checked_id(id.get_int64(), name));
     }
@@ -122,17 +137,21 @@ void read_post_processor(TokenizerFile& file, const json::value* value) {
   if (type == "ByteLevel") return;  // changes offsets only
   if (type == "TemplateProcessing") return read_template(file, object);
   if (type != "Sequence") {
-    unsupported("post_processor '" + type + "' is not supported; supported are ByteLevel, Sequence, TemplateProcessing", "post_processor.type");
+    unsupported("post_processor '" + type + "' is not supported; supported are ByteLevel, Sequence, TemplateProcessing",
+                "post_processor.type");
   }
-  for (const json::value& inner : platform::as_array(platform::require(object, "processors", "post_processor"), "post_processor.processors")) {
+  for (const json::value& inner :
+       platform::as_array(platform::require(object, "processors", "post_processor"), "post_processor.processors")) {
     read_post_processor(file, &inner);
   }
 }
 
 void check_decoder(const json::object& root) {
   const json::value* value = platform::find(root, "decoder");
-  const std::string type = value ? platform::require_string(platform::as_object(*value, "decoder"), "type", "decoder") : "null";
-  if (type != "ByteLevel") unsupported("decoder '" + type + "' is not supported; supported is ByteLevel", "decoder.type");
+  const std::string type =
+      value ? platform::require_string(platform::as_object(*value, "decoder"), "type", "decoder") : "null";
+  if (type != "ByteLevel")
+    unsupported("decoder '" + type + "' is not supported; supported is ByteLevel", "decoder.type");
 }
 
 // A token's name: the string itself, or the content of an AddedToken object.

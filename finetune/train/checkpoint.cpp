@@ -16,7 +16,8 @@ std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& file, std
   const SafetensorsFile stored(file);
   const auto state = stored.metadata().find("state");
   if (state == stored.metadata().end()) {
-    throw platform::Error(platform::ErrorCode::kCorrupt, "not a checkpoint of ours: " + file.string() + "; remove it to start again");
+    throw platform::Error(platform::ErrorCode::kCorrupt,
+                          "not a checkpoint of ours: " + file.string() + "; remove it to start again");
   }
   Checkpoint checkpoint;
   checkpoint.state = platform::as_object(platform::parse_json(state->second, "checkpoint"), "checkpoint");

@@ -19,7 +19,8 @@ struct Checkpoint {
 
 void save_checkpoint(const std::filesystem::path& file, const std::map<std::string, const kernels::Tensor*>& tensors,
                      const platform::json::object& state);
-/// nullopt if there is none. Throws kCorrupt when it cannot be read, kConflict when its "request" differs from `request`.
+/// nullopt if there is none. Throws kCorrupt when it cannot be read, kConflict when its "request" differs from
+/// `request`.
 std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& file, std::string_view request);
 
 }  // namespace finetune

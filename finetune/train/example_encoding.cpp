@@ -23,7 +23,8 @@ void encode_prompt(const EncodingRules& rules, const platform::Example& example,
     if (part.kind == platform::PromptPart::Kind::kText) {
       append_text(rules, part.text, encoded.ids);
     } else if (part.kind == platform::PromptPart::Kind::kField) {
-      throw Error(ErrorCode::kInvalidInput, "the prompt of example " + example.id + " still has an unfilled field: " + part.text, "prompt");
+      throw Error(ErrorCode::kInvalidInput,
+                  "the prompt of example " + example.id + " still has an unfilled field: " + part.text, "prompt");
     } else {
       for (SlotValue& slot : slot_values(*rules.schema, part, example)) {
         encoded.ids.push_back(-1);
@@ -89,7 +90,8 @@ std::int64_t EncodedExample::supervised() const {
 EncodedExample encode_example(const EncodingRules& rules, const platform::Example& example, bool with_target) {
   EncodedExample encoded;
   std::vector<std::uint8_t> supervised = encode_tokens(rules, example, with_target, encoded);
-  if (encoded.ids.empty()) throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has an empty prompt", "prompt");
+  if (encoded.ids.empty())
+    throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has an empty prompt", "prompt");
   cut_front(encoded, supervised, rules.max_tokens);
   encoded.targets.assign(encoded.ids.size(), kernels::kIgnoredTarget);
   for (std::size_t i = 0; i + 1 < encoded.ids.size(); ++i) {
@@ -110,7 +112,8 @@ std::vector<platform::Example> read_examples(const std::filesystem::path& file) 
     at = end + 1;
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    examples.push_back(platform::example_from_json(platform::parse_json(line, file.string() + ":" + std::to_string(number))));
+    examples.push_back(
+        platform::example_from_json(platform::parse_json(line, file.string() + ":" + std::to_string(number))));
   }
   return examples;
 }

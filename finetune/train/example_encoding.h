@@ -1,5 +1,5 @@
-// Examples as token ids: text through the tokenizer, slots as -1 with their values aside, and the target of every token.
-// Pure functions; any thread.
+// Examples as token ids: text through the tokenizer, slots as -1 with their values aside, and the target of every
+// token. Pure functions; any thread.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 namespace finetune {
 
 struct EncodedExample {
-  std::vector<std::int32_t> ids;      // -1 at slots
-  std::vector<std::int32_t> targets;  // the token to predict after each, or -100
-  std::vector<SlotValue> slots;       // in the order of the -1s
-  std::int32_t label = -1;            // classify
+  std::vector<std::int32_t> ids;                          // -1 at slots
+  std::vector<std::int32_t> targets;                      // the token to predict after each, or -100
+  std::vector<SlotValue> slots;                           // in the order of the -1s
+  std::int32_t label = -1;                                // classify
   float value = std::numeric_limits<float>::quiet_NaN();  // regress, in the example's unit
   float weight = 1.0f;
   std::int64_t supervised() const;

@@ -30,7 +30,8 @@ double Optimizer::step(kernels::Context& context, double learning_rate) {
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     Weight& weight = *weights_[i].weight;
     gradients.push_back(&weight.gradient);
-    tensors.push_back({&weight.value, &weight.gradient, &first_[i], &second_[i], weights_[i].learning_rate_scale, weights_[i].decay});
+    tensors.push_back(
+        {&weight.value, &weight.gradient, &first_[i], &second_[i], weights_[i].learning_rate_scale, weights_[i].decay});
   }
   const double norm = kernels::global_norm(context, gradients);
   if (!std::isfinite(norm)) {
@@ -66,7 +67,8 @@ void Optimizer::restore(const std::map<std::string, Tensor>& tensors, std::int64
   const auto copy = [&](const std::string& name, Tensor& into) {
     const auto found = tensors.find(name);
     if (found == tensors.end() || found->second.shape() != into.shape()) {
-      throw Error(ErrorCode::kCorrupt, "the checkpoint does not hold " + name + " in the shape of this run; remove it and start again");
+      throw Error(ErrorCode::kCorrupt,
+                  "the checkpoint does not hold " + name + " in the shape of this run; remove it and start again");
     }
     into.copy_from(found->second);
   };
@@ -82,11 +84,13 @@ void Optimizer::restore(const std::map<std::string, Tensor>& tensors, std::int64
 
 double schedule_factor(std::string_view schedule, std::int64_t step, std::int64_t warmup, std::int64_t total) {
   if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
-  const double progress = static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(1, total - warmup));
+  const double progress =
+      static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(1, total - warmup));
   if (schedule == "constant") return 1.0;
   if (schedule == "linear") return std::max(0.0, 1.0 - progress);
   if (schedule == "cosine") return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
-  throw Error(ErrorCode::kInvalidInput, "schedule must be cosine, linear or constant, not \"" + std::string(schedule) + "\"", "schedule");
+  throw Error(ErrorCode::kInvalidInput,
+              "schedule must be cosine, linear or constant, not \"" + std::string(schedule) + "\"", "schedule");
 }
 
 }  // namespace finetune

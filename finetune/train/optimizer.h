@@ -1,5 +1,5 @@
-// AdamW over a list of trained weights: gradients are zeroed, measured, clipped and applied together. The moments travel
-// with checkpoints under "<weight>.m" and "<weight>.v". Belongs to one thread; borrows the weights.
+// AdamW over a list of trained weights: gradients are zeroed, measured, clipped and applied together. The moments
+// travel with checkpoints under "<weight>.m" and "<weight>.v". Belongs to one thread; borrows the weights.
 #pragma once
 
 #include <cstdint>

@@ -23,7 +23,8 @@ using Clock = std::chrono::steady_clock;
 class TokenStream {
  public:
   TokenStream(const PretrainRequest& request, const Tokenizer& tokenizer)
-      : length_(static_cast<std::size_t>(request.sequence_tokens)), seed_(request.seed),
+      : length_(static_cast<std::size_t>(request.sequence_tokens)),
+        seed_(request.seed),
         per_step_(static_cast<std::size_t>(request.batch_sequences)) {
     for (const std::string& document : read_corpus(request.corpus)) {
       starts_.push_back(ids_.size());
@@ -32,7 +33,8 @@ class TokenStream {
     }
     starts_.push_back(ids_.size());
     if (ids_.size() < length_ * per_step_ + 1) {
-      throw platform::Error(platform::ErrorCode::kInvalidInput, "the corpus is shorter than one batch; make a longer one");
+      throw platform::Error(platform::ErrorCode::kInvalidInput,
+                            "the corpus is shorter than one batch; make a longer one");
     }
   }
 
@@ -54,7 +56,8 @@ class TokenStream {
   }
 
  private:
-  void append_documents(std::size_t begin, std::size_t end, std::vector<std::span<const std::int32_t>>& documents) const {
+  void append_documents(std::size_t begin, std::size_t end,
+                        std::vector<std::span<const std::int32_t>>& documents) const {
     auto border = std::upper_bound(starts_.begin(), starts_.end(), begin);
     for (std::size_t at = begin; at < end; ++border) {
       const std::size_t stop = std::min(end, *border);
@@ -88,11 +91,17 @@ class TokenStream {
 
 std::string request_key(const PretrainRequest& request) {
   namespace json = platform::json;
-  return platform::sha256_hex(platform::canonical_json(json::object{
-      {"model", to_json(request.model)}, {"corpus", platform::sha256_file_hex(request.corpus)},
-      {"tokenizer", platform::sha256_file_hex(request.tokenizer_folder / "tokenizer.json")}, {"steps", request.steps},
-      {"sequence", request.sequence_tokens}, {"batch", request.batch_sequences}, {"rate", request.learning_rate},
-      {"warmup", request.warmup_fraction}, {"decay", request.weight_decay}, {"seed", request.seed}}));
+  return platform::sha256_hex(platform::canonical_json(
+      json::object{{"model", to_json(request.model)},
+                   {"corpus", platform::sha256_file_hex(request.corpus)},
+                   {"tokenizer", platform::sha256_file_hex(request.tokenizer_folder / "tokenizer.json")},
+                   {"steps", request.steps},
+                   {"sequence", request.sequence_tokens},
+                   {"batch", request.batch_sequences},
+                   {"rate", request.learning_rate},
+                   {"warmup", request.warmup_fraction},
+                   {"decay", request.weight_decay},
+                   {"seed", request.seed}}));
 }
 
 std::vector<TrainedWeight> all_weights(ModelWeights& weights) {
@@ -104,8 +113,12 @@ std::vector<TrainedWeight> all_weights(ModelWeights& weights) {
 class Pretrainer {
  public:
   Pretrainer(const PretrainRequest& request, TrainObserver& observer)
-      : request_(request), observer_(observer), context_(kernels::Context::cpu(request.threads)),
-        tokenizer_(Tokenizer::load(request.tokenizer_folder)), stream_(request, tokenizer_), random_(request.seed) {
+      : request_(request),
+        observer_(observer),
+        context_(kernels::Context::cpu(request.threads)),
+        tokenizer_(Tokenizer::load(request.tokenizer_folder)),
+        stream_(request, tokenizer_),
+        random_(request.seed) {
     request_.model.vocab_size = tokenizer_.vocabulary_size();
     request_.model.end_tokens = {tokenizer_.eos_id().value()};
     request_.model.validate();
@@ -125,13 +138,14 @@ class Pretrainer {
     while (step_ < request_.steps) {
       if (observer_.should_stop()) {
         save();
-        throw platform::Error(platform::ErrorCode::kCancelled,
-                              "pretraining stopped at step " + std::to_string(step_) + "; the same command goes on from there");
+        throw platform::Error(platform::ErrorCode::kCancelled, "pretraining stopped at step " + std::to_string(step_) +
+                                                                   "; the same command goes on from there");
       }
       TrainProgress progress = one_step();
       const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
       const auto done = static_cast<double>(step_ - first);
-      progress.tokens_per_second = done * static_cast<double>(request_.sequence_tokens * request_.batch_sequences) / seconds;
+      progress.tokens_per_second =
+          done * static_cast<double>(request_.sequence_tokens * request_.batch_sequences) / seconds;
       progress.seconds_left = seconds / done * static_cast<double>(request_.steps - step_);
       record(progress);
       observer_.on_step(progress);
@@ -151,12 +165,13 @@ class Pretrainer {
     dhidden.resize(hidden.shape());
     LinearWeight& head = weights_.output_head();
     const kernels::LinearCrossEntropyOptions options{.scale = 1.0f / static_cast<float>(supervised)};
-    const kernels::LossSum loss =
-        kernels::linear_cross_entropy(context_, hidden, head.packed, targets, nullptr, options, &dhidden, &head.gradient);
+    const kernels::LossSum loss = kernels::linear_cross_entropy(context_, hidden, head.packed, targets, nullptr,
+                                                                options, &dhidden, &head.gradient);
     transformer_->backward(context_, batch, dhidden, nullptr);
     const auto warmup = static_cast<std::int64_t>(request_.warmup_fraction * static_cast<double>(request_.steps));
     TrainProgress progress;
-    progress.learning_rate = request_.learning_rate * (0.05 + 0.95 * schedule_factor("cosine", step_, warmup, request_.steps));
+    progress.learning_rate =
+        request_.learning_rate * (0.05 + 0.95 * schedule_factor("cosine", step_, warmup, request_.steps));
     progress.gradient_norm = optimizer_->step(context_, progress.learning_rate);
     weights_.refresh();
     progress.step = ++step_;
@@ -167,16 +182,21 @@ class Pretrainer {
 
   void record(const TrainProgress& progress) {
     if (progress.step % 10 != 0 && progress.step != 1) return;
-    curve_.push_back(platform::json::object{{"step", progress.step}, {"loss", progress.loss}, {"learning_rate", progress.learning_rate}});
+    curve_.push_back(platform::json::object{
+        {"step", progress.step}, {"loss", progress.loss}, {"learning_rate", progress.learning_rate}});
   }
 
   void save() {
-    platform::json::object state{{"request", key_}, {"step", step_}, {"updates", optimizer_->steps()},
-                                 {"skipped", optimizer_->skipped()}, {"curve", curve_}};
+    platform::json::object state{{"request", key_},
+                                 {"step", step_},
+                                 {"updates", optimizer_->steps()},
+                                 {"skipped", optimizer_->skipped()},
+                                 {"curve", curve_}};
     save_checkpoint(request_.output_folder / "checkpoint.safetensors", optimizer_->tensors(), state);
     save_model(request_.output_folder, request_.model, weights_, kernels::DataType::kBFloat16);
     for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-      platform::write_file_atomically(request_.output_folder / name, platform::read_file(request_.tokenizer_folder / name));
+      platform::write_file_atomically(request_.output_folder / name,
+                                      platform::read_file(request_.tokenizer_folder / name));
     }
     std::string lines;
     for (const auto& entry : curve_) lines += platform::canonical_json(entry) + "\n";

@@ -12,10 +12,10 @@
 namespace finetune {
 
 struct PretrainRequest {
-  ModelConfig model;  // vocab_size and end_tokens are taken from the tokenizer
-  std::filesystem::path corpus;            // as write_corpus() makes it
+  ModelConfig model;             // vocab_size and end_tokens are taken from the tokenizer
+  std::filesystem::path corpus;  // as write_corpus() makes it
   std::filesystem::path tokenizer_folder;
-  std::filesystem::path output_folder;     // base folder, checkpoint.safetensors and loss.jsonl
+  std::filesystem::path output_folder;  // base folder, checkpoint.safetensors and loss.jsonl
   std::int64_t steps = 2000;
   std::int64_t sequence_tokens = 512;
   std::int64_t batch_sequences = 8;
@@ -27,7 +27,8 @@ struct PretrainRequest {
   int threads = 0;
 };
 
-/// Runs or resumes; writes the base folder (bfloat16) at the end and at each checkpoint. Throws kCancelled when stopped.
+/// Runs or resumes; writes the base folder (bfloat16) at the end and at each checkpoint. Throws kCancelled when
+/// stopped.
 void pretrain(const PretrainRequest& request, TrainObserver& observer);
 
 }  // namespace finetune

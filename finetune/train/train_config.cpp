@@ -31,14 +31,35 @@ Task task_from(std::string_view name) {
   for (const Task task : {Task::kLanguageModel, Task::kClassify, Task::kRegress}) {
     if (to_string(task) == name) return task;
   }
-  throw Error(ErrorCode::kInvalidInput, "task must be lm, classify or regress, not \"" + std::string(name) + "\"", "task");
+  throw Error(ErrorCode::kInvalidInput, "task must be lm, classify or regress, not \"" + std::string(name) + "\"",
+              "task");
 }
 
 const std::vector<std::string_view>& train_config_keys() {
-  static const std::vector<std::string_view> kKeys = {
-      "r", "alpha", "dropout", "token_dropout", "target_modules", "max_epochs", "max_steps", "min_steps", "batch_examples", "micro_batch_tokens",
-      "max_example_tokens", "learning_rate", "head_learning_rate_scale", "weight_decay", "clip_norm", "schedule",
-      "warmup_fraction", "weight_average", "metric", "evaluations", "patience", "class_weights", "patch_size", "activations"};
+  static const std::vector<std::string_view> kKeys = {"r",
+                                                      "alpha",
+                                                      "dropout",
+                                                      "token_dropout",
+                                                      "target_modules",
+                                                      "max_epochs",
+                                                      "max_steps",
+                                                      "min_steps",
+                                                      "batch_examples",
+                                                      "micro_batch_tokens",
+                                                      "max_example_tokens",
+                                                      "learning_rate",
+                                                      "head_learning_rate_scale",
+                                                      "weight_decay",
+                                                      "clip_norm",
+                                                      "schedule",
+                                                      "warmup_fraction",
+                                                      "weight_average",
+                                                      "metric",
+                                                      "evaluations",
+                                                      "patience",
+                                                      "class_weights",
+                                                      "patch_size",
+                                                      "activations"};
   return kKeys;
 }
 
@@ -79,12 +100,15 @@ TrainConfig train_config_from_json(const json::value& value) {
   const auto whole = [&](std::string_view key, auto& field) {
     field = static_cast<std::remove_reference_t<decltype(field)>>(platform::int_or(object, key, field, ""));
   };
-  const auto text = [&](std::string_view key, std::string& field) { field = platform::string_or(object, key, field, ""); };
+  const auto text = [&](std::string_view key, std::string& field) {
+    field = platform::string_or(object, key, field, "");
+  };
   whole("r", config.r);
   number("alpha", config.alpha);
   number("dropout", config.dropout);
   number("token_dropout", config.token_dropout);
-  if (const json::value* modules = platform::find(object, "target_modules")) config.target_modules = platform::strings_from(*modules, "target_modules");
+  if (const json::value* modules = platform::find(object, "target_modules"))
+    config.target_modules = platform::strings_from(*modules, "target_modules");
   number("max_epochs", config.max_epochs);
   whole("max_steps", config.max_steps);
   whole("min_steps", config.min_steps);
@@ -109,16 +133,29 @@ TrainConfig train_config_from_json(const json::value& value) {
 }
 
 json::value to_json(const TrainConfig& config) {
-  return json::object{{"r", config.r}, {"alpha", config.alpha}, {"dropout", config.dropout}, {"token_dropout", config.token_dropout},
-                      {"target_modules", platform::to_json(config.target_modules)}, {"max_epochs", config.max_epochs},
-                      {"max_steps", config.max_steps}, {"min_steps", config.min_steps},
-                      {"batch_examples", config.batch_examples}, {"micro_batch_tokens", config.micro_batch_tokens},
-                      {"max_example_tokens", config.max_example_tokens}, {"learning_rate", config.learning_rate},
-                      {"head_learning_rate_scale", config.head_learning_rate_scale}, {"weight_decay", config.weight_decay},
-                      {"clip_norm", config.clip_norm}, {"schedule", config.schedule},
-                      {"warmup_fraction", config.warmup_fraction}, {"weight_average", config.weight_average}, {"metric", config.metric},
-                      {"evaluations", config.evaluations}, {"patience", config.patience},
-                      {"class_weights", config.class_weights}, {"patch_size", config.patch_size},
+  return json::object{{"r", config.r},
+                      {"alpha", config.alpha},
+                      {"dropout", config.dropout},
+                      {"token_dropout", config.token_dropout},
+                      {"target_modules", platform::to_json(config.target_modules)},
+                      {"max_epochs", config.max_epochs},
+                      {"max_steps", config.max_steps},
+                      {"min_steps", config.min_steps},
+                      {"batch_examples", config.batch_examples},
+                      {"micro_batch_tokens", config.micro_batch_tokens},
+                      {"max_example_tokens", config.max_example_tokens},
+                      {"learning_rate", config.learning_rate},
+                      {"head_learning_rate_scale", config.head_learning_rate_scale},
+                      {"weight_decay", config.weight_decay},
+                      {"clip_norm", config.clip_norm},
+                      {"schedule", config.schedule},
+                      {"warmup_fraction", config.warmup_fraction},
+                      {"weight_average", config.weight_average},
+                      {"metric", config.metric},
+                      {"evaluations", config.evaluations},
+                      {"patience", config.patience},
+                      {"class_weights", config.class_weights},
+                      {"patch_size", config.patch_size},
                       {"activations", config.activations}};
 }
 

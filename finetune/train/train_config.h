@@ -13,44 +13,46 @@ namespace finetune {
 
 /// lm: continue the prompt. classify: one of K labels. regress: one number.
 enum class Task { kLanguageModel, kClassify, kRegress };
-std::string_view to_string(Task task);         // "lm", "classify", "regress"
-Task task_from(std::string_view name);         // throws kInvalidInput
+std::string_view to_string(Task task);  // "lm", "classify", "regress"
+Task task_from(std::string_view name);  // throws kInvalidInput
 
 struct TrainConfig {
   // LoRA
   int r = 16;
   double alpha = 32;
   double dropout = 0.0;
-  double token_dropout = 0.0;             // share of a prompt's text tokens left out at random; against overfitting on few texts
-  std::vector<std::string> target_modules = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  double token_dropout = 0.0;  // share of a prompt's text tokens left out at random; against overfitting on few texts
+  std::vector<std::string> target_modules = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                             "gate_proj", "up_proj", "down_proj"};
 
   // Length and batches
   double max_epochs = 30;
-  std::int64_t min_steps = 300;           // small sets repeat until this many steps were made
-  std::int64_t max_steps = 600;           // large sets stop here; over min_steps; 0 = no limit
-  std::int64_t batch_examples = 32;       // per optimizer step
-  std::int64_t micro_batch_tokens = 2048; // packed tokens computed at once
-  std::int64_t max_example_tokens = 1024; // longer prompts lose their beginning
+  std::int64_t min_steps = 300;            // small sets repeat until this many steps were made
+  std::int64_t max_steps = 600;            // large sets stop here; over min_steps; 0 = no limit
+  std::int64_t batch_examples = 32;        // per optimizer step
+  std::int64_t micro_batch_tokens = 2048;  // packed tokens computed at once
+  std::int64_t max_example_tokens = 1024;  // longer prompts lose their beginning
 
   // Optimizer
   double learning_rate = 1e-3;            // suits small bases; about 2e-4 for bases of a billion weights
-  double head_learning_rate_scale = 1.0;    // heads and sensor encoder
+  double head_learning_rate_scale = 1.0;  // heads and sensor encoder
   double weight_decay = 0.01;
   double clip_norm = 1.0;
-  std::string schedule = "cosine";          // cosine, linear, constant; all with warm-up
+  std::string schedule = "cosine";  // cosine, linear, constant; all with warm-up
   double warmup_fraction = 0.05;
-  double weight_average = 0.98;             // the adapter is a moving average of the steps' weights with this memory; 0 = the last step's
+  double weight_average =
+      0.98;  // the adapter is a moving average of the steps' weights with this memory; 0 = the last step's
 
   // Choice of the checkpoint
-  std::string metric = "auto";              // auto: rmse for regress, else loss
-  int evaluations = 12;                     // validation passes over the run
-  int patience = 6;                         // passes without a better score before it stops; 0 = never
-  std::string class_weights = "none";       // none, balanced
+  std::string metric = "auto";         // auto: rmse for regress, else loss
+  int evaluations = 12;                // validation passes over the run
+  int patience = 6;                    // passes without a better score before it stops; 0 = never
+  std::string class_weights = "none";  // none, balanced
 
   // Sensor fields
-  std::int64_t patch_size = 32;             // samples a slot
+  std::int64_t patch_size = 32;  // samples a slot
   // Memory
-  std::string activations = "keep";         // keep, recompute
+  std::string activations = "keep";  // keep, recompute
 
   /// Throws kInvalidInput naming the first field out of range.
   void validate() const;

@@ -49,7 +49,8 @@ std::size_t rarest_class(const std::vector<EncodedExample>& examples, std::size_
   return static_cast<std::size_t>(std::min_element(counts.begin(), counts.end()) - counts.begin());
 }
 
-// Without a share of its text tokens, its first and slots never; the same for the same seed (word dropout: Iyyer et al. 2015).
+// Without a share of its text tokens, its first and slots never; the same for the same seed (word dropout: Iyyer et al.
+// 2015).
 EncodedExample thinned(const EncodedExample& example, double share, std::uint64_t seed) {
   kernels::Random random(seed);
   EncodedExample made = example;
@@ -68,13 +69,20 @@ EncodedExample thinned(const EncodedExample& example, double share, std::uint64_
 
 Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data,
                  const TrainRequest& request, std::string request_key)
-    : context_(context), model_(model), parts_(parts), data_(data), request_(request), key_(std::move(request_key)),
-      optimizer_(trained_weights(parts, request.config),
-                 {.weight_decay = static_cast<float>(request.config.weight_decay), .clip_norm = request.config.clip_norm}) {
+    : context_(context),
+      model_(model),
+      parts_(parts),
+      data_(data),
+      request_(request),
+      key_(std::move(request_key)),
+      optimizer_(
+          trained_weights(parts, request.config),
+          {.weight_decay = static_cast<float>(request.config.weight_decay), .clip_norm = request.config.clip_norm}) {
   const TrainConfig& config = request.config;
   const auto count = static_cast<std::int64_t>(data.train.size());
   steps_per_epoch_ = (count + config.batch_examples - 1) / config.batch_examples;
-  const auto by_epochs = static_cast<std::int64_t>(std::ceil(config.max_epochs * static_cast<double>(steps_per_epoch_)));
+  const auto by_epochs =
+      static_cast<std::int64_t>(std::ceil(config.max_epochs * static_cast<double>(steps_per_epoch_)));
   total_steps_ = std::max(by_epochs, config.min_steps);
   if (config.max_steps > 0) total_steps_ = std::min(total_steps_, config.max_steps);
   evaluation_steps_ = std::max<std::int64_t>(1, total_steps_ / config.evaluations);
@@ -127,7 +135,8 @@ double Trainer::step_weight(const std::vector<std::size_t>& indices) const {
   double weight = 0;
   for (const std::size_t index : indices) {
     const EncodedExample& example = data_.train[index];
-    const double each = request_.task == Task::kLanguageModel ? static_cast<double>(example.supervised()) : static_cast<double>(class_weight(example.label));
+    const double each = request_.task == Task::kLanguageModel ? static_cast<double>(example.supervised())
+                                                              : static_cast<double>(class_weight(example.label));
     weight += static_cast<double>(example.weight) * each;
   }
   return weight;
@@ -151,10 +160,13 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
       batch.push_back(&data_.train[index]);
       tokens_ += static_cast<std::int64_t>(data_.train[index].ids.size());
       if (config.token_dropout == 0 || request_.task == Task::kLanguageModel) continue;
-      changed.push_back(thinned(data_.train[index], config.token_dropout, kernels::random_bits(request_.seed ^ 0x70c3u, static_cast<std::uint64_t>(step_) << 32 | index)));
+      changed.push_back(
+          thinned(data_.train[index], config.token_dropout,
+                  kernels::random_bits(request_.seed ^ 0x70c3u, static_cast<std::uint64_t>(step_) << 32 | index)));
       batch.back() = &changed.back();
     }
-    const std::uint64_t dropout_seed = kernels::random_bits(request_.seed ^ 0x5eedu, static_cast<std::uint64_t>(step_) * 1024 + micro_batch++);
+    const std::uint64_t dropout_seed =
+        kernels::random_bits(request_.seed ^ 0x5eedu, static_cast<std::uint64_t>(step_) * 1024 + micro_batch++);
     loss += model_.train(context_, batch, scale, class_weights_ ? &*class_weights_ : nullptr, mode, dropout_seed).loss;
   }
   const auto warmup = static_cast<std::int64_t>(config.warmup_fraction * static_cast<double>(total_steps_));
@@ -176,7 +188,8 @@ void Trainer::validate(TrainProgress& progress) {
   const double value = score(metric_, outcomes, parts_.labels, positive_);
   progress.metric = metric_;
   progress.validation_metric = value;
-  const bool better = std::isfinite(value) && (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));
+  const bool better = std::isfinite(value) &&
+                      (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));
   if (better) {
     best_score_ = value;
     best_step_ = step_;
@@ -186,7 +199,8 @@ void Trainer::validate(TrainProgress& progress) {
     ++passes_without_gain_;
   }
   swap_with_average();
-  stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience && step_ >= request_.config.min_steps;
+  stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience &&
+                   step_ >= request_.config.min_steps;
 }
 
 void Trainer::remember_best() {
@@ -200,10 +214,16 @@ void Trainer::restore_best() {
 
 void Trainer::save() const {
   std::map<std::string, const Tensor*> tensors = optimizer_.tensors();
-  for (std::size_t i = 0; i < average_.size(); ++i) tensors["average." + optimizer_.weights()[i].weight->name] = &average_[i];
+  for (std::size_t i = 0; i < average_.size(); ++i)
+    tensors["average." + optimizer_.weights()[i].weight->name] = &average_[i];
   for (std::size_t i = 0; i < best_.size(); ++i) tensors["best." + optimizer_.weights()[i].weight->name] = &best_[i];
-  platform::json::object state{{"request", key_}, {"step", step_}, {"updates", optimizer_.steps()}, {"skipped", optimizer_.skipped()},
-                               {"best_step", best_step_}, {"without_gain", passes_without_gain_}, {"stopped", stopped_early_}};
+  platform::json::object state{{"request", key_},
+                               {"step", step_},
+                               {"updates", optimizer_.steps()},
+                               {"skipped", optimizer_.skipped()},
+                               {"best_step", best_step_},
+                               {"without_gain", passes_without_gain_},
+                               {"stopped", stopped_early_}};
   if (best_score_) state["best_score"] = *best_score_;
   save_checkpoint(request_.work_folder / "checkpoint.safetensors", tensors, state);
 }
@@ -213,7 +233,8 @@ void Trainer::resume() {
   if (!checkpoint) return;
   const auto whole = [&](std::string_view key) { return platform::require_int(checkpoint->state, key, "checkpoint"); };
   optimizer_.restore(checkpoint->tensors, whole("updates"), whole("skipped"));
-  for (std::size_t i = 0; i < average_.size(); ++i) average_[i] = std::move(checkpoint->tensors.at("average." + optimizer_.weights()[i].weight->name));
+  for (std::size_t i = 0; i < average_.size(); ++i)
+    average_[i] = std::move(checkpoint->tensors.at("average." + optimizer_.weights()[i].weight->name));
   step_ = whole("step");
   best_step_ = whole("best_step");
   passes_without_gain_ = whole("without_gain");
@@ -227,7 +248,8 @@ void Trainer::resume() {
 }
 
 void Trainer::cancel() const {
-  throw Error(ErrorCode::kCancelled, "training stopped after step " + std::to_string(step_) + "; the same request goes on from its checkpoint");
+  throw Error(ErrorCode::kCancelled, "training stopped after step " + std::to_string(step_) +
+                                         "; the same request goes on from its checkpoint");
 }
 
 TrainResult Trainer::run(TrainObserver& observer) {
@@ -235,7 +257,9 @@ TrainResult Trainer::run(TrainObserver& observer) {
   auto saved = begin;
   double pause = kCheckpointSeconds;
   const std::int64_t first = step_;
-  const auto seconds_since = [](Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); };
+  const auto seconds_since = [](Clock::time_point from) {
+    return std::chrono::duration<double>(Clock::now() - from).count();
+  };
   while (step_ < total_steps_ && !stopped_early_) {
     if (observer.should_stop()) {
       save();

@@ -1,5 +1,5 @@
-// Trainer: the loop of an adapter's training. Which examples a step takes follows from seed and step number, so the step
-// number is the whole position in the data. Its state goes into one checkpoint file. Belongs to one thread.
+// Trainer: the loop of an adapter's training. Which examples a step takes follows from seed and step number, so the
+// step number is the whole position in the data. Its state goes into one checkpoint file. Belongs to one thread.
 #pragma once
 
 #include <filesystem>
@@ -22,8 +22,8 @@ struct TrainerData {
 class Trainer {
  public:
   /// `request_key` names base, data and settings; a checkpoint with another key is refused.
-  Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data, const TrainRequest& request,
-          std::string request_key);
+  Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data,
+          const TrainRequest& request, std::string request_key);
   /// Trains to the end (or resumes) and leaves the best weights in the parts. Throws kCancelled.
   TrainResult run(TrainObserver& observer);
 

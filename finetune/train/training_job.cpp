@@ -33,12 +33,15 @@ std::vector<std::string> labels_of(const TrainRequest& request, const std::vecto
   for (const platform::Example* example : train) {
     if (example->label) found.insert(*example->label);
   }
-  std::vector<std::string> labels = request.labels.empty() ? std::vector<std::string>(found.begin(), found.end()) : request.labels;
+  std::vector<std::string> labels =
+      request.labels.empty() ? std::vector<std::string>(found.begin(), found.end()) : request.labels;
   for (const std::string& label : found) {
     if (std::find(labels.begin(), labels.end(), label) != labels.end()) continue;
-    throw Error(ErrorCode::kInvalidInput, "the training part has a label that is not listed: \"" + label + "\"", "labels");
+    throw Error(ErrorCode::kInvalidInput, "the training part has a label that is not listed: \"" + label + "\"",
+                "labels");
   }
-  if (labels.size() < 2) throw Error(ErrorCode::kInvalidInput, "classification needs at least two labels in the training part", "labels");
+  if (labels.size() < 2)
+    throw Error(ErrorCode::kInvalidInput, "classification needs at least two labels in the training part", "labels");
   return labels;
 }
 
@@ -49,12 +52,14 @@ void set_target_statistics(const std::vector<const platform::Example*>& train, A
     sum += *example->value;
   }
   parts.target_mean = sum / static_cast<double>(train.size());
-  for (const platform::Example* example : train) squares += (*example->value - parts.target_mean) * (*example->value - parts.target_mean);
+  for (const platform::Example* example : train)
+    squares += (*example->value - parts.target_mean) * (*example->value - parts.target_mean);
   const double deviation = std::sqrt(squares / static_cast<double>(train.size()));
   parts.target_deviation = deviation > 1e-12 ? deviation : 1.0;
 }
 
-std::vector<EncodedExample> encode_all(const EncodingRules& rules, const std::vector<const platform::Example*>& examples) {
+std::vector<EncodedExample> encode_all(const EncodingRules& rules,
+                                       const std::vector<const platform::Example*>& examples) {
   std::vector<EncodedExample> encoded;
   for (const platform::Example* example : examples) encoded.push_back(encode_example(rules, *example, true));
   return encoded;
@@ -70,15 +75,24 @@ LoraConfig lora_config(const TrainConfig& config) {
 }
 
 std::string key_of(const TrainRequest& request, const Base& base) {
-  return platform::sha256_hex(platform::canonical_json(
-      json::object{{"base", base.digest}, {"tokenizer", base.tokenizer_digest}, {"dataset", platform::digest_of_file(request.dataset)},
-                   {"task", to_string(request.task)}, {"labels", platform::to_json(request.labels)},
-                   {"config", to_json(request.config)}, {"profile", request.profile}, {"seed", request.seed}}));
+  return platform::sha256_hex(
+      platform::canonical_json(json::object{{"base", base.digest},
+                                            {"tokenizer", base.tokenizer_digest},
+                                            {"dataset", platform::digest_of_file(request.dataset)},
+                                            {"task", to_string(request.task)},
+                                            {"labels", platform::to_json(request.labels)},
+                                            {"config", to_json(request.config)},
+                                            {"profile", request.profile},
+                                            {"seed", request.seed}}));
 }
 
 json::object training_record(const TrainRequest& request, const TrainResult& result) {
-  json::object record{{"config", to_json(request.config)}, {"seed", request.seed}, {"dataset", platform::digest_of_file(request.dataset)},
-                      {"steps", result.steps}, {"best_step", result.best_step}, {"skipped_steps", result.skipped_steps},
+  json::object record{{"config", to_json(request.config)},
+                      {"seed", request.seed},
+                      {"dataset", platform::digest_of_file(request.dataset)},
+                      {"steps", result.steps},
+                      {"best_step", result.best_step},
+                      {"skipped_steps", result.skipped_steps},
                       {"metric", result.metric}};
   if (result.validation_metric) record["validation_metric"] = *result.validation_metric;
   return record;
@@ -99,7 +113,8 @@ std::string write_adapter(const TrainRequest& request, AdapterParts& parts, Mani
   return adapter_digest(request.output_folder);
 }
 
-Manifest make_manifest(const TrainRequest& request, const Base& base, const AdapterParts& parts, const TrainResult& result) {
+Manifest make_manifest(const TrainRequest& request, const Base& base, const AdapterParts& parts,
+                       const TrainResult& result) {
   Manifest manifest;
   manifest.task = parts.task;
   manifest.labels = parts.labels;
@@ -121,13 +136,18 @@ TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer) 
   Base base = Base::load(request.base_folder);
   const std::vector<platform::Example> examples = read_examples(request.dataset);
   const auto train = part_of(examples, Split::kTrain);
-  if (train.empty()) throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its training part: " + request.dataset.string());
+  if (train.empty())
+    throw Error(ErrorCode::kInvalidInput,
+                "the dataset has no example in its training part: " + request.dataset.string());
   AdapterParts parts;
   parts.task = request.task;
   parts.labels = labels_of(request, train);
   if (request.task == Task::kRegress) set_target_statistics(train, parts);
   parts.schema = learn_sensor_schema(train, request.config.patch_size);
-  const EncodingRules rules{.tokenizer = &base.tokenizer, .schema = &parts.schema, .task = request.task, .labels = &parts.labels,
+  const EncodingRules rules{.tokenizer = &base.tokenizer,
+                            .schema = &parts.schema,
+                            .task = request.task,
+                            .labels = &parts.labels,
                             .max_tokens = std::min(request.config.max_example_tokens, base.config.max_positions)};
   TrainerData data{encode_all(rules, train), encode_all(rules, part_of(examples, Split::kValidation))};
   parts.start(base, lora_config(request.config), request.seed);

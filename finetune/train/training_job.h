@@ -1,5 +1,6 @@
-// The door for workflow steps and commands: one call trains an adapter from a base folder and a file of examples, another
-// scores it. Both run on the calling thread with their own compute threads and touch nothing but the folders they are given.
+// The door for workflow steps and commands: one call trains an adapter from a base folder and a file of examples,
+// another scores it. Both run on the calling thread with their own compute threads and touch nothing but the folders
+// they are given.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ struct TrainProgress {
   std::int64_t step = 0;
   std::int64_t total_steps = 0;
   double epoch = 0;
-  double loss = 0;           // of this step, per supervised token or example
+  double loss = 0;  // of this step, per supervised token or example
   double learning_rate = 0;
   double gradient_norm = 0;
   double tokens_per_second = 0;
@@ -64,9 +65,9 @@ struct TrainResult {
   std::string metric;
 };
 
-/// Trains and writes the adapter folder. With the same request, machine type and threads the folder's bytes are the same,
-/// however often the run was interrupted. Throws kCancelled (resumable) when the observer asks to stop, kInvalidInput when
-/// the data do not fit the task, kConflict when the checkpoint belongs to another request.
+/// Trains and writes the adapter folder. With the same request, machine type and threads the folder's bytes are the
+/// same, however often the run was interrupted. Throws kCancelled (resumable) when the observer asks to stop,
+/// kInvalidInput when the data do not fit the task, kConflict when the checkpoint belongs to another request.
 TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer);
 
 struct EvaluateRequest {

@@ -31,9 +31,7 @@ Tensor random_tensor(Shape shape, std::uint64_t seed = 1) {
   return tensor;
 }
 
-Context context_of(const benchmark::State& state) {
-  return Context::cpu(static_cast<int>(state.range(0)));
-}
+Context context_of(const benchmark::State& state) { return Context::cpu(static_cast<int>(state.range(0))); }
 
 void report_flops(benchmark::State& state, double per_iteration) {
   state.counters["GFLOP/s"] = benchmark::Counter(per_iteration * 1e-9, benchmark::Counter::kIsIterationInvariantRate);

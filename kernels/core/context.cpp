@@ -33,9 +33,7 @@ namespace {
 
 constexpr std::size_t kSmallestBlock = std::size_t{1} << 20;
 
-Tensor make_block(std::size_t bytes) {
-  return Tensor({static_cast<std::int64_t>(bytes)}, DataType::kUInt8);
-}
+Tensor make_block(std::size_t bytes) { return Tensor({static_cast<std::int64_t>(bytes)}, DataType::kUInt8); }
 
 int available_cores() {
   cpu_set_t set;
@@ -62,15 +60,9 @@ Context Context::cuda(int index) {
   throw DeviceError("cuda:" + std::to_string(index) + ": this library was built without CUDA; use Context::cpu()");
 }
 
-Device Context::device() const {
-  return state_->device;
-}
-int Context::threads() const {
-  return state_->threads;
-}
-std::size_t Context::workspace_bytes() const {
-  return state_->total_bytes();
-}
+Device Context::device() const { return state_->device; }
+int Context::threads() const { return state_->threads; }
+std::size_t Context::workspace_bytes() const { return state_->total_bytes(); }
 
 ScratchFrame::ScratchFrame(Context& context)
     : context_(context), block_(context.state_->block), offset_(context.state_->offset) {
@@ -105,8 +97,6 @@ std::byte* ScratchFrame::bytes(std::size_t count) {
   return start;
 }
 
-int thread_slot() {
-  return omp_get_thread_num();
-}
+int thread_slot() { return omp_get_thread_num(); }
 
 }  // namespace kernels

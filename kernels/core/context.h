@@ -1,6 +1,6 @@
 // Context: where operations run and what they run with: the device, the number of threads, and a workspace that is
-// reused from call to call. Every operation takes one first. Not thread-safe: a thread that computes has its own Context.
-// Promise: equal inputs, equal thread count and equal machine give equal bits.
+// reused from call to call. Every operation takes one first. Not thread-safe: a thread that computes has its own
+// Context. Promise: equal inputs, equal thread count and equal machine give equal bits.
 #pragma once
 
 #include <cstddef>
@@ -37,8 +37,8 @@ class Context {
   std::unique_ptr<State> state_;
 };
 
-/// Borrows uninitialised 64-byte aligned workspace from a Context until the frame is destroyed. Frames nest like function
-/// calls and are destroyed in reverse order; memory goes back to the Context, not to the system.
+/// Borrows uninitialised 64-byte aligned workspace from a Context until the frame is destroyed. Frames nest like
+/// function calls and are destroyed in reverse order; memory goes back to the Context, not to the system.
 class ScratchFrame {
  public:
   explicit ScratchFrame(Context& context);

@@ -41,19 +41,33 @@ Float16 to_float16(float value);
 template <typename T>
 struct DataTypeOf;
 template <>
-struct DataTypeOf<float> { static constexpr DataType value = DataType::kFloat32; };
+struct DataTypeOf<float> {
+  static constexpr DataType value = DataType::kFloat32;
+};
 template <>
-struct DataTypeOf<BFloat16> { static constexpr DataType value = DataType::kBFloat16; };
+struct DataTypeOf<BFloat16> {
+  static constexpr DataType value = DataType::kBFloat16;
+};
 template <>
-struct DataTypeOf<Float16> { static constexpr DataType value = DataType::kFloat16; };
+struct DataTypeOf<Float16> {
+  static constexpr DataType value = DataType::kFloat16;
+};
 template <>
-struct DataTypeOf<std::int32_t> { static constexpr DataType value = DataType::kInt32; };
+struct DataTypeOf<std::int32_t> {
+  static constexpr DataType value = DataType::kInt32;
+};
 template <>
-struct DataTypeOf<std::int64_t> { static constexpr DataType value = DataType::kInt64; };
+struct DataTypeOf<std::int64_t> {
+  static constexpr DataType value = DataType::kInt64;
+};
 template <>
-struct DataTypeOf<std::uint8_t> { static constexpr DataType value = DataType::kUInt8; };
+struct DataTypeOf<std::uint8_t> {
+  static constexpr DataType value = DataType::kUInt8;
+};
 template <>
-struct DataTypeOf<std::int8_t> { static constexpr DataType value = DataType::kInt8; };
+struct DataTypeOf<std::int8_t> {
+  static constexpr DataType value = DataType::kInt8;
+};
 
 /// The DataType of a C++ element type: data_type_of<float>() is kFloat32.
 template <typename T>

@@ -22,7 +22,7 @@ void parallel_for(const Context& context, std::int64_t count, std::int64_t grain
     body(std::int64_t{0}, count);
     return;
   }
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(pieces))
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(pieces))
   for (std::int64_t piece = 0; piece < pieces; ++piece) {
     body(count * piece / pieces, count * (piece + 1) / pieces);
   }

@@ -35,38 +35,25 @@ std::byte* allocate(std::size_t bytes) {
 
 float read_float(const Tensor& tensor, std::int64_t index) {
   switch (tensor.type()) {
-    case DataType::kFloat32:
-      return tensor.data<float>()[index];
-    case DataType::kBFloat16:
-      return to_float(tensor.data<BFloat16>()[index]);
-    case DataType::kFloat16:
-      return to_float(tensor.data<Float16>()[index]);
-    default:
-      throw_invalid("cast_to", std::string(name_of(tensor.type())) + " is not a floating-point type");
+    case DataType::kFloat32: return tensor.data<float>()[index];
+    case DataType::kBFloat16: return to_float(tensor.data<BFloat16>()[index]);
+    case DataType::kFloat16: return to_float(tensor.data<Float16>()[index]);
+    default: throw_invalid("cast_to", std::string(name_of(tensor.type())) + " is not a floating-point type");
   }
 }
 
 void write_float(Tensor& tensor, std::int64_t index, float value) {
   switch (tensor.type()) {
-    case DataType::kFloat32:
-      tensor.data<float>()[index] = value;
-      return;
-    case DataType::kBFloat16:
-      tensor.data<BFloat16>()[index] = to_bfloat16(value);
-      return;
-    case DataType::kFloat16:
-      tensor.data<Float16>()[index] = to_float16(value);
-      return;
-    default:
-      throw_invalid("cast_to", std::string(name_of(tensor.type())) + " is not a floating-point type");
+    case DataType::kFloat32: tensor.data<float>()[index] = value; return;
+    case DataType::kBFloat16: tensor.data<BFloat16>()[index] = to_bfloat16(value); return;
+    case DataType::kFloat16: tensor.data<Float16>()[index] = to_float16(value); return;
+    default: throw_invalid("cast_to", std::string(name_of(tensor.type())) + " is not a floating-point type");
   }
 }
 
 }  // namespace
 
-void Tensor::FreeAligned::operator()(std::byte* memory) const {
-  std::free(memory);
-}
+void Tensor::FreeAligned::operator()(std::byte* memory) const { std::free(memory); }
 
 Tensor::Tensor(Shape shape, DataType type)
     : shape_(std::move(shape)), count_(checked_count(shape_, type)), type_(type), owned_(allocate(size_bytes())) {
@@ -105,9 +92,7 @@ Tensor Tensor::wrap_const(const void* data, Shape shape, DataType type) {
   return tensor;
 }
 
-Tensor::Tensor(Tensor&& other) noexcept {
-  *this = std::move(other);
-}
+Tensor::Tensor(Tensor&& other) noexcept { *this = std::move(other); }
 
 Tensor& Tensor::operator=(Tensor&& other) noexcept {
   shape_.swap(other.shape_);

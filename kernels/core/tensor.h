@@ -1,7 +1,8 @@
 // Tensor: a row-major, contiguous, 64-byte aligned block of elements with a shape, an element type and a device.
 // It is a move-only value that either owns its memory or views memory owned by somebody else (another tensor, a mapped
-// file), who must outlive it. A view made from a const tensor is read-only: asking it for writable data throws. Different
-// tensors may be used from different threads; one tensor follows the usual rule of one writer or many readers.
+// file), who must outlive it. A view made from a const tensor is read-only: asking it for writable data throws.
+// Different tensors may be used from different threads; one tensor follows the usual rule of one writer or many
+// readers.
 #pragma once
 
 #include <cstddef>

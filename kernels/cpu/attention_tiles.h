@@ -13,9 +13,7 @@ inline constexpr std::int64_t kQueryRows = 48;  // a multiple of the 6 rows that
 inline constexpr std::int64_t kKeyColumns = 128;
 inline constexpr std::int64_t kScoreStride = kKeyColumns + 16;  // not a power of two: spreads the rows over the cache
 
-constexpr std::int64_t padded(std::int64_t count) {
-  return (count + 15) / 16 * 16;
-}
+constexpr std::int64_t padded(std::int64_t count) { return (count + 15) / 16 * 16; }
 
 /// One unit of parallel work: the tokens [begin, begin + length) of a document and one key/value head.
 struct HeadTask {

@@ -76,9 +76,7 @@ double cross_entropy_row(const LossRow& row) {
   return std::log(static_cast<double>(total)) + static_cast<double>(highest - target);
 }
 
-void softcap_row(float* logits, std::int64_t classes, float cap) {
-  capped(logits, classes, cap, logits);
-}
+void softcap_row(float* logits, std::int64_t classes, float cap) { capped(logits, classes, cap, logits); }
 
 void softmax_row(const float* logits, std::int64_t classes, float* y) {
   const float total = exponentials(logits, classes, row_maximum(logits, classes), y);

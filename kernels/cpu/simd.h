@@ -43,12 +43,8 @@ ANNEAL_INLINE float fast_exp(float x) {
   return x < -86.6f ? 0.0f : (x > 88.722839f ? std::bit_cast<float>(0x7f800000) : result);
 }
 
-ANNEAL_INLINE float fast_sigmoid(float x) {
-  return 1.0f / (1.0f + fast_exp(-x));
-}
+ANNEAL_INLINE float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
-ANNEAL_INLINE float fast_tanh(float x) {
-  return 1.0f - 2.0f / (1.0f + fast_exp(2.0f * x));
-}
+ANNEAL_INLINE float fast_tanh(float x) { return 1.0f - 2.0f / (1.0f + fast_exp(2.0f * x)); }
 
 }  // namespace kernels::cpu

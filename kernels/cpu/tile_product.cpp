@@ -10,12 +10,8 @@ typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
 
 constexpr std::int64_t kPanel = 16;
 
-ANNEAL_INLINE Lanes load(const float* from) {
-  return *reinterpret_cast<const Lanes*>(from);
-}
-ANNEAL_INLINE void store(float* to, Lanes value) {
-  *reinterpret_cast<Lanes*>(to) = value;
-}
+ANNEAL_INLINE Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
+ANNEAL_INLINE void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
 
 // Rows [row, row + kRows) of c in one panel of 16 columns.
 template <int kRows>
@@ -52,23 +48,12 @@ ANNEAL_SIMD void tile_product(const TileProduct& product) {
     std::int64_t row = 0;
     for (; row + 6 <= t.m; row += 6) block<6>(t, row, column);
     switch (t.m - row) {
-      case 5:
-        block<5>(t, row, column);
-        break;
-      case 4:
-        block<4>(t, row, column);
-        break;
-      case 3:
-        block<3>(t, row, column);
-        break;
-      case 2:
-        block<2>(t, row, column);
-        break;
-      case 1:
-        block<1>(t, row, column);
-        break;
-      default:
-        break;
+      case 5: block<5>(t, row, column); break;
+      case 4: block<4>(t, row, column); break;
+      case 3: block<3>(t, row, column); break;
+      case 2: block<2>(t, row, column); break;
+      case 1: block<1>(t, row, column); break;
+      default: break;
     }
   }
 }

@@ -1,6 +1,6 @@
-// Softmax attention over packed documents with grouped query heads. A token sees only its own document; query head h reads
-// key/value head h / (H / Hkv). Scores are made tile by tile, never whole. Letters: N tokens, H query heads, Hkv key/value
-// heads, D head size, B documents.
+// Softmax attention over packed documents with grouped query heads. A token sees only its own document; query head h
+// reads key/value head h / (H / Hkv). Scores are made tile by tile, never whole. Letters: N tokens, H query heads, Hkv
+// key/value heads, D head size, B documents.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ struct CachedSequence {
   std::int64_t length = 0;
 };
 
-/// o[b] = attention of one query token over sequences[b].  q, o: [B, H, D]; 1 <= length <= T_max. Several rows may share
-/// a cache with growing lengths, which is how a prompt is continued. `causal` is implied.
+/// o[b] = attention of one query token over sequences[b].  q, o: [B, H, D]; 1 <= length <= T_max. Several rows may
+/// share a cache with growing lengths, which is how a prompt is continued. `causal` is implied.
 void attention_decode(Context& context, const Tensor& q, std::span<const CachedSequence> sequences,
                       const AttentionOptions& options, Tensor& o);
 

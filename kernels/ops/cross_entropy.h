@@ -28,9 +28,9 @@ struct LinearCrossEntropyOptions {
   float logit_softcap = 0.0f;
 };
 
-/// Loss of a language-model head without ever holding all logits: rows are taken in chunks, rows without a target never.
-/// hidden: [N, C]; head: [V, C]; targets: [N] int32; row_weights: [N] or null for 1.
-/// dhidden: [N, C], = (zero in ignored rows), or null for the loss alone; dweight: [V, C] float32, +=, or null when frozen.
+/// Loss of a language-model head without ever holding all logits: rows are taken in chunks, rows without a target
+/// never. hidden: [N, C]; head: [V, C]; targets: [N] int32; row_weights: [N] or null for 1. dhidden: [N, C], = (zero in
+/// ignored rows), or null for the loss alone; dweight: [V, C] float32, +=, or null when frozen.
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
                              Tensor* dweight);
@@ -41,9 +41,10 @@ void token_log_probabilities(Context& context, const Tensor& hidden, const Packe
 
 /// Cross-entropy over small classes. A row's weight is row_weights[n] * class_weights[target].
 /// logits: [N, K]; targets: [N] int32; class_weights: [K] or null; row_weights: [N] or null;
-/// dlogits: [N, K], = scale * weight * (softmax - onehot), zero in ignored rows, null for the loss alone; may be logits.
-LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets, const Tensor* class_weights,
-                              const Tensor* row_weights, float scale, Tensor* dlogits);
+/// dlogits: [N, K], = scale * weight * (softmax - onehot), zero in ignored rows, null for the loss alone; may be
+/// logits.
+LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,
+                              const Tensor* class_weights, const Tensor* row_weights, float scale, Tensor* dlogits);
 
 /// y = softmax of each row of logits.  logits, y: [N, K]; y may be logits.
 void softmax_rows(Context& context, const Tensor& logits, Tensor& y);
@@ -51,9 +52,9 @@ void softmax_rows(Context& context, const Tensor& logits, Tensor& y);
 /// y = log-softmax of each row of logits.  logits, y: [N, K]; y may be logits.
 void log_softmax_rows(Context& context, const Tensor& logits, Tensor& y);
 
-/// Half the squared error, for regression: loss = sum of weight * (y - target)^2 / 2;  dy = scale * weight * (y - target).
-/// y, targets, dy: [N, K]; row_weights: [N] or null; dy null for the loss alone. A NaN target is ignored; `weight` and
-/// `count` of the result run over values, not rows.
+/// Half the squared error, for regression: loss = sum of weight * (y - target)^2 / 2;  dy = scale * weight * (y -
+/// target). y, targets, dy: [N, K]; row_weights: [N] or null; dy null for the loss alone. A NaN target is ignored;
+/// `weight` and `count` of the result run over values, not rows.
 LossSum squared_error(Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights, float scale,
                       Tensor* dy);
 

@@ -1,5 +1,5 @@
-// Small operations on whole tensors and on rows. Unless said otherwise all tensors are float32 with equal element counts
-// and an output may be an input. Letters: N and M rows, C channels.
+// Small operations on whole tensors and on rows. Unless said otherwise all tensors are float32 with equal element
+// counts and an output may be an input. Letters: N and M rows, C channels.
 #pragma once
 
 #include "kernels/core/context.h"

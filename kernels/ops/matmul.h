@@ -21,13 +21,15 @@ struct MatmulOptions {
 /// bfloat16. c must not overlap a or b. Throws std::invalid_argument on shapes that do not fit.
 void matmul(Context& context, const Tensor& a, const Tensor& b, Tensor& c, const MatmulOptions& options = {});
 
-/// The same on raw float32 pointers with leading dimensions (elements from one stored row to the next), for sub-matrices
-/// of wider tensors: op(a) is m x k, op(b) is k x n, c is m x n. k = 0 leaves beta * c. Unchecked.
-void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
-          const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc);
+/// The same on raw float32 pointers with leading dimensions (elements from one stored row to the next), for
+/// sub-matrices of wider tensors: op(a) is m x k, op(b) is k x n, c is m x n. k = 0 leaves beta * c. Unchecked.
+void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+          float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
+          std::int64_t ldc);
 
-/// A weight [out, in], float32 or bfloat16, as the linear layers below want it. It keeps the tensor it is given, owning or
-/// view (then the owner must outlive it), in its own type: bfloat16 stays 2 bytes and is widened block by block in use.
+/// A weight [out, in], float32 or bfloat16, as the linear layers below want it. It keeps the tensor it is given, owning
+/// or view (then the owner must outlive it), in its own type: bfloat16 stays 2 bytes and is widened block by block in
+/// use.
 class PackedWeight {
  public:
   /// No weight; only assignment and has_value() are allowed.
@@ -52,7 +54,8 @@ class PackedWeight {
 void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tensor& y, float beta = 0.0f);
 
 /// dx = dy W + beta * dx.  dy: [N, out]; dx: [N, in].
-void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx, float beta = 0.0f);
+void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx,
+                           float beta = 0.0f);
 
 /// dweight = dy^T x + beta * dweight.  dy: [N, out]; x: [N, in]; dweight: [out, in]. Only for weights that are trained.
 void linear_backward_weight(Context& context, const Tensor& dy, const Tensor& x, Tensor& dweight, float beta = 1.0f);

@@ -19,8 +19,8 @@ struct RmsNormOptions {
 void rms_norm_forward(Context& context, const Tensor& x, const Tensor& weight, const RmsNormOptions& options, Tensor& y,
                       Tensor& rstd);
 
-/// dx (= or +=, by `accumulate_dx`) rstd * (w dy) - x * rstd^3 * mean(w dy x);  dweight += sum over rows of dy * x * rstd.
-/// dy, x, dx: [.., C]; dx may be dy unless it accumulates. dweight: [C], null when the weight is frozen.
+/// dx (= or +=, by `accumulate_dx`) rstd * (w dy) - x * rstd^3 * mean(w dy x);  dweight += sum over rows of dy * x *
+/// rstd. dy, x, dx: [.., C]; dx may be dy unless it accumulates. dweight: [C], null when the weight is frozen.
 void rms_norm_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
                        const RmsNormOptions& options, Tensor& dx, Tensor* dweight, bool accumulate_dx = false);
 

@@ -1,5 +1,5 @@
-// Rotary position embedding, rotate-half layout: channel i is paired with i + rotated/2; channels from `rotated` on pass
-// through. Letters: N tokens, H heads, D head size, F = rotated / 2 frequencies.
+// Rotary position embedding, rotate-half layout: channel i is paired with i + rotated/2; channels from `rotated` on
+// pass through. Letters: N tokens, H heads, D head size, F = rotated / 2 frequencies.
 #pragma once
 
 #include "kernels/core/context.h"

@@ -18,8 +18,9 @@ struct SampleOptions {
   float top_p = 1.0f;
 };
 
-/// Draws an index from softmax(logits / temperature) after top_k, then top_p. logits: [V]. A greedy choice draws nothing
-/// from `random`, any other draws exactly one number. Throws std::invalid_argument when no logit is a finite number.
+/// Draws an index from softmax(logits / temperature) after top_k, then top_p. logits: [V]. A greedy choice draws
+/// nothing from `random`, any other draws exactly one number. Throws std::invalid_argument when no logit is a finite
+/// number.
 std::int32_t sample_token(Context& context, const Tensor& logits, const SampleOptions& options, Random& random);
 
 }  // namespace kernels

@@ -12,7 +12,7 @@ void swiglu_forward(Context& context, const Tensor& gate, const Tensor& up, Tens
                     Activation activation = Activation::kSilu);
 
 /// dgate = dh * up * act'(gate);  dup = dh * act(gate).  dgate may be gate and dup may be up (or dh).
-void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate, Tensor& dup,
-                     Activation activation = Activation::kSilu);
+void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                     Tensor& dup, Activation activation = Activation::kSilu);
 
 }  // namespace kernels

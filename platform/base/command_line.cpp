@@ -15,13 +15,17 @@ void CommandLine::option(std::string name, std::string value_name, std::string h
   options_.push_back({std::move(name), std::move(value_name), std::move(help), std::move(rule)});
 }
 
-void CommandLine::flag(std::string name, std::string help) { options_.push_back({std::move(name), "", std::move(help), {}}); }
+void CommandLine::flag(std::string name, std::string help) {
+  options_.push_back({std::move(name), "", std::move(help), {}});
+}
 
 void CommandLine::argument(std::string name, std::string help, bool required) {
   positionals_.push_back({std::move(name), "", std::move(help), {required, "", false}});
 }
 
-void CommandLine::arguments(std::string name, std::string help) { positionals_.push_back({std::move(name), "", std::move(help), {true, "", true}}); }
+void CommandLine::arguments(std::string name, std::string help) {
+  positionals_.push_back({std::move(name), "", std::move(help), {true, "", true}});
+}
 
 bool CommandLine::read(const std::vector<std::string>& arguments) {
   std::size_t positional = 0;
@@ -38,14 +42,17 @@ bool CommandLine::read(const std::vector<std::string>& arguments) {
       if (!place.rule.repeated) ++positional;
       values_[place.name].push_back(word);
     } else {
-      throw Error(ErrorCode::kInvalidInput, command_ + ": unexpected argument '" + word + "'; see " + command_ + " --help");
+      throw Error(ErrorCode::kInvalidInput,
+                  command_ + ": unexpected argument '" + word + "'; see " + command_ + " --help");
     }
   }
   for (const auto* list : {&options_, &positionals_}) {
     for (const Option& option : *list) {
       if (!option.rule.required || has(option.name)) continue;
       const bool dashes = list == &options_;
-      throw Error(ErrorCode::kInvalidInput, command_ + " needs " + (dashes ? "--" + option.name + " " + option.value_name : option.name) + ": " + option.help);
+      throw Error(ErrorCode::kInvalidInput, command_ + " needs " +
+                                                (dashes ? "--" + option.name + " " + option.value_name : option.name) +
+                                                ": " + option.help);
     }
   }
   return true;
@@ -62,8 +69,10 @@ void CommandLine::read_option(const std::vector<std::string>& arguments, std::si
     throw Error(ErrorCode::kInvalidInput, command_ + ": unknown option --" + name + did_you_mean(name, names));
   }
   const bool is_flag = option->value_name.empty();
-  if (is_flag && equals != std::string::npos) throw Error(ErrorCode::kInvalidInput, command_ + ": --" + name + " takes no value");
-  if (!option->rule.repeated && has(name)) throw Error(ErrorCode::kInvalidInput, command_ + ": --" + name + " stands twice");
+  if (is_flag && equals != std::string::npos)
+    throw Error(ErrorCode::kInvalidInput, command_ + ": --" + name + " takes no value");
+  if (!option->rule.repeated && has(name))
+    throw Error(ErrorCode::kInvalidInput, command_ + ": --" + name + " stands twice");
   if (is_flag) {
     values_[name].push_back("true");
   } else if (equals != std::string::npos) {
@@ -105,7 +114,8 @@ std::int64_t CommandLine::integer(std::string_view name) const {
   } catch (const std::logic_error&) {
     // Reported below with the option's name, which std::stoll does not know.
   }
-  throw Error(ErrorCode::kInvalidInput, command_ + ": --" + std::string(name) + " must be a whole number, not '" + value + "'");
+  throw Error(ErrorCode::kInvalidInput,
+              command_ + ": --" + std::string(name) + " must be a whole number, not '" + value + "'");
 }
 
 double CommandLine::number(std::string_view name) const {
@@ -117,12 +127,15 @@ double CommandLine::number(std::string_view name) const {
   } catch (const std::logic_error&) {
     // As above.
   }
-  throw Error(ErrorCode::kInvalidInput, command_ + ": --" + std::string(name) + " must be a number, not '" + value + "'");
+  throw Error(ErrorCode::kInvalidInput,
+              command_ + ": --" + std::string(name) + " must be a number, not '" + value + "'");
 }
 
 std::string CommandLine::help() const {
   std::string out = summary_ + "\n\nUsage: " + command_;
-  for (const Option& positional : positionals_) out += (positional.rule.required ? " " + positional.name : " [" + positional.name + "]") + (positional.rule.repeated ? "..." : "");
+  for (const Option& positional : positionals_)
+    out += (positional.rule.required ? " " + positional.name : " [" + positional.name + "]") +
+           (positional.rule.repeated ? "..." : "");
   if (!options_.empty()) out += " [options]";
   out += "\n\n";
   for (const Option& positional : positionals_) out += "  " + positional.name + "\n      " + positional.help + "\n";

@@ -32,7 +32,8 @@ class CommandLine {
   void arguments(std::string name, std::string help);
 
   /// Reads `--name value`, `--name=value`, `--flag` and positionals. Prints help and returns false on --help.
-  /// Throws kInvalidInput for an unknown option (with the nearest known one), a missing value or a missing required one.
+  /// Throws kInvalidInput for an unknown option (with the nearest known one), a missing value or a missing required
+  /// one.
   bool read(const std::vector<std::string>& arguments);
 
   bool has(std::string_view name) const;

@@ -16,7 +16,8 @@ std::vector<std::filesystem::path> base_roots(const DataFolder& data) {
   std::error_code ignored;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
   if (!program.empty()) roots.push_back(program.parent_path().parent_path() / "share/anneal/bases");
-  if (const char* source = std::getenv("ANNEAL_SOURCE")) roots.push_back(std::filesystem::path(source) / "finetune/bases");
+  if (const char* source = std::getenv("ANNEAL_SOURCE"))
+    roots.push_back(std::filesystem::path(source) / "finetune/bases");
   roots.push_back(std::filesystem::path(ANNEAL_SOURCE_FOLDER) / "finetune/bases");
   return roots;
 }
@@ -25,10 +26,13 @@ std::vector<std::filesystem::path> base_roots(const DataFolder& data) {
 
 DataFolder data_folder(const std::string& given) {
   if (!given.empty()) return {std::filesystem::absolute(given)};
-  if (const char* variable = std::getenv("ANNEAL_DATA"); variable != nullptr && *variable != '\0') return {std::filesystem::absolute(variable)};
+  if (const char* variable = std::getenv("ANNEAL_DATA"); variable != nullptr && *variable != '\0')
+    return {std::filesystem::absolute(variable)};
   if (::geteuid() == 0) return {"/var/lib/anneal"};
   const char* home = std::getenv("HOME");
-  if (home == nullptr) throw Error(ErrorCode::kInvalidInput, "no data folder: neither ANNEAL_DATA nor HOME is set; pass --data-folder DIR");
+  if (home == nullptr)
+    throw Error(ErrorCode::kInvalidInput,
+                "no data folder: neither ANNEAL_DATA nor HOME is set; pass --data-folder DIR");
   return {std::filesystem::path(home) / ".local/share/anneal"};
 }
 
@@ -48,7 +52,10 @@ std::filesystem::path base_folder(const DataFolder& data, const std::string& nam
   }
   std::string list;
   for (const auto& each : known) list += (list.empty() ? "" : ", ") + each;
-  throw Error(ErrorCode::kNotFound, "no base named '" + name + "'" + did_you_mean(name, known) + "; there are: " + (list.empty() ? "none" : list), "base");
+  throw Error(
+      ErrorCode::kNotFound,
+      "no base named '" + name + "'" + did_you_mean(name, known) + "; there are: " + (list.empty() ? "none" : list),
+      "base");
 }
 
 }  // namespace platform

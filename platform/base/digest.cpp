@@ -62,7 +62,9 @@ std::string digest_of_file(const std::filesystem::path& path) { return "sha256:"
 void check_digest(std::string_view digest) {
   const bool right = digest.size() == 71 && digest.substr(0, 7) == "sha256:" &&
                      digest.find_first_not_of("0123456789abcdef", 7) == std::string_view::npos;
-  if (!right) throw Error(ErrorCode::kInvalidInput, "not a digest: \"" + std::string(digest.substr(0, 80)) + "\"; it reads sha256: and 64 hex digits");
+  if (!right)
+    throw Error(ErrorCode::kInvalidInput,
+                "not a digest: \"" + std::string(digest.substr(0, 80)) + "\"; it reads sha256: and 64 hex digits");
 }
 
 }  // namespace platform

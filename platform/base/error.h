@@ -15,10 +15,10 @@ enum class ErrorCode {
   kUnauthenticated,  // no or unknown token
   kForbidden,        // known, but not allowed
   kNotFound,
-  kConflict,   // against the present state: duplicate name, gate not passed, lost lease
-  kTooLarge,   // over a stated limit
-  kCorrupt,    // bytes on disk or wire do not match their digest, signature or format
-  kCancelled,  // stopped on request; resumable
+  kConflict,     // against the present state: duplicate name, gate not passed, lost lease
+  kTooLarge,     // over a stated limit
+  kCorrupt,      // bytes on disk or wire do not match their digest, signature or format
+  kCancelled,    // stopped on request; resumable
   kUnavailable,  // database or peer away; safe to repeat later
   kDiskFull,
   kInternal,  // a bug of ours

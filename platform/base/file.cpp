@@ -13,7 +13,8 @@ namespace platform {
 
 void throw_errno(std::string_view what, int error_number) {
   const std::string message = std::string(what) + ": " + std::strerror(error_number);
-  if (error_number == ENOSPC || error_number == EDQUOT) throw Error(ErrorCode::kDiskFull, message + "; free space on this disk");
+  if (error_number == ENOSPC || error_number == EDQUOT)
+    throw Error(ErrorCode::kDiskFull, message + "; free space on this disk");
   if (error_number == ENOENT) throw Error(ErrorCode::kNotFound, message);
   throw Error(ErrorCode::kUnavailable, message);
 }
@@ -48,7 +49,8 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t limit_byt
     if (got == 0) return bytes;
     bytes.append(block, static_cast<std::size_t>(got));
     if (bytes.size() > limit_bytes) {
-      throw Error(ErrorCode::kTooLarge, "file is over the limit of " + std::to_string(limit_bytes) + " bytes: " + path.string());
+      throw Error(ErrorCode::kTooLarge,
+                  "file is over the limit of " + std::to_string(limit_bytes) + " bytes: " + path.string());
     }
   }
 }
@@ -71,8 +73,8 @@ void sync_folder(const std::filesystem::path& folder) {
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes, unsigned mode) {
   static std::atomic<unsigned> counter{0};
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  const std::filesystem::path temporary =
-      folder / ("." + path.filename().string() + "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + ".tmp");
+  const std::filesystem::path temporary = folder / ("." + path.filename().string() + "." + std::to_string(::getpid()) +
+                                                    "." + std::to_string(counter++) + ".tmp");
   const FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!file) throw_errno("creating " + temporary.string(), errno);
   try {

@@ -18,8 +18,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
 /// Makes a rename or creation inside `folder` durable.
 void sync_folder(const std::filesystem::path& folder);
 
-/// The kind of failure that an errno stands for, as a ready Error: ENOSPC/EDQUOT -> kDiskFull, ENOENT -> kNotFound, others kUnavailable.
-/// `what` reads like "writing /data/x".
+/// The kind of failure that an errno stands for, as a ready Error: ENOSPC/EDQUOT -> kDiskFull, ENOENT -> kNotFound,
+/// others kUnavailable. `what` reads like "writing /data/x".
 [[noreturn]] void throw_errno(std::string_view what, int error_number);
 
 /// A file descriptor that closes itself. Move-only.
@@ -45,7 +45,8 @@ void write_all(int descriptor, std::string_view bytes, const std::filesystem::pa
 /// A folder that is removed with everything in it when this object goes. Move-only.
 class TemporaryFolder {
  public:
-  explicit TemporaryFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path(), std::string_view prefix = "anneal");
+  explicit TemporaryFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path(),
+                           std::string_view prefix = "anneal");
   TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::move(other.path_)) { other.path_.clear(); }
   ~TemporaryFolder();
   const std::filesystem::path& path() const { return path_; }

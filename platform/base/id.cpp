@@ -15,8 +15,11 @@ std::string new_uuid() {
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
     throw Error(ErrorCode::kInternal, "the kernel gave no random bytes");
   }
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  for (int i = 0; i < 6; ++i) bytes[static_cast<std::size_t>(i)] = static_cast<unsigned char>(static_cast<std::uint64_t>(now) >> (40 - 8 * i));
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  for (int i = 0; i < 6; ++i)
+    bytes[static_cast<std::size_t>(i)] = static_cast<unsigned char>(static_cast<std::uint64_t>(now) >> (40 - 8 * i));
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0F) | 0x70);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3F) | 0x80);
   static constexpr char kDigits[] = "0123456789abcdef";

@@ -14,15 +14,16 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 
-// From simdjson's tree to ours. simdjson reads numbers exactly (Boost.JSON 1.81 can be one unit in the last place off) and
-// keeps both of two equal keys, so that a document that says two things is refused here.
+// From simdjson's tree to ours. simdjson reads numbers exactly (Boost.JSON 1.81 can be one unit in the last place off)
+// and keeps both of two equal keys, so that a document that says two things is refused here.
 json::value convert(simdjson::dom::element element, std::string_view what);
 
 json::object convert_object(simdjson::dom::object source, std::string_view what) {
   json::object object;
   for (const auto field : source) {
     if (!object.emplace(field.key, convert(field.value, what)).second) {
-      throw Error(ErrorCode::kInvalidInput, std::string(what) + ": the key \"" + std::string(field.key) + "\" stands twice in one object; keep one");
+      throw Error(ErrorCode::kInvalidInput, std::string(what) + ": the key \"" + std::string(field.key) +
+                                                "\" stands twice in one object; keep one");
     }
   }
   return object;
@@ -31,26 +32,19 @@ json::object convert_object(simdjson::dom::object source, std::string_view what)
 json::value convert(simdjson::dom::element element, std::string_view what) {
   using Type = simdjson::dom::element_type;
   switch (element.type()) {
-    case Type::OBJECT:
-      return convert_object(element.get_object(), what);
+    case Type::OBJECT: return convert_object(element.get_object(), what);
     case Type::ARRAY: {
       json::array array;
       const simdjson::dom::array source = element.get_array();
       for (const auto item : source) array.push_back(convert(item, what));
       return array;
     }
-    case Type::STRING:
-      return json::value(std::string_view(element.get_string()));
-    case Type::INT64:
-      return std::int64_t(element.get_int64());
-    case Type::UINT64:
-      return std::uint64_t(element.get_uint64());
-    case Type::DOUBLE:
-      return double(element.get_double());
-    case Type::BOOL:
-      return bool(element.get_bool());
-    case Type::NULL_VALUE:
-      break;
+    case Type::STRING: return json::value(std::string_view(element.get_string()));
+    case Type::INT64: return std::int64_t(element.get_int64());
+    case Type::UINT64: return std::uint64_t(element.get_uint64());
+    case Type::DOUBLE: return double(element.get_double());
+    case Type::BOOL: return bool(element.get_bool());
+    case Type::NULL_VALUE: break;
   }
   return nullptr;
 }
@@ -59,7 +53,8 @@ std::string join(std::string_view where, std::string_view key) {
   return where.empty() ? std::string(key) : std::string(where) + "." + std::string(key);
 }
 
-[[noreturn]] void wrong_type(std::string_view where, std::string_view key, std::string_view wanted, const json::value& value) {
+[[noreturn]] void wrong_type(std::string_view where, std::string_view key, std::string_view wanted,
+                             const json::value& value) {
   std::string shown = json::serialize(value);
   if (shown.size() > 60) shown = shown.substr(0, 57) + "...";
   const std::string path = join(where, key);
@@ -67,7 +62,8 @@ std::string join(std::string_view where, std::string_view key) {
 }
 
 void append_number(std::string& out, double number) {
-  if (!std::isfinite(number)) throw Error(ErrorCode::kInvalidInput, "JSON cannot hold NaN or infinity; leave the field out or use null");
+  if (!std::isfinite(number))
+    throw Error(ErrorCode::kInvalidInput, "JSON cannot hold NaN or infinity; leave the field out or use null");
   char buffer[40];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, number).ptr;
   const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
@@ -120,7 +116,8 @@ void append_pretty(std::string& out, const json::value& value, int depth) {
       append_pretty(out, pair.value(), depth + 1);
     }
     out += "\n" + closing + "}";
-  } else if (value.is_array() && !value.get_array().empty() && !(scalars(value.get_array()) && value.get_array().size() <= 12)) {
+  } else if (value.is_array() && !value.get_array().empty() &&
+             !(scalars(value.get_array()) && value.get_array().size() <= 12)) {
     out += "[\n";
     bool first = true;
     for (const auto& item : value.get_array()) {
@@ -142,14 +139,19 @@ json::value parse_json(std::string_view text, std::string_view what) {
   simdjson::error_code error = parser.allocate(std::max<std::size_t>(text.size(), 64), kMaxDepth);
   simdjson::dom::element root;
   if (!error) error = parser.parse(text.data(), text.size()).get(root);
-  if (error == simdjson::MEMALLOC) throw Error(ErrorCode::kTooLarge, std::string(what) + " is too large to parse: " + std::to_string(text.size()) + " bytes");
-  if (error) throw Error(ErrorCode::kInvalidInput, std::string(what) + " is not valid JSON: " + simdjson::error_message(error));
+  if (error == simdjson::MEMALLOC)
+    throw Error(ErrorCode::kTooLarge,
+                std::string(what) + " is too large to parse: " + std::to_string(text.size()) + " bytes");
+  if (error)
+    throw Error(ErrorCode::kInvalidInput, std::string(what) + " is not valid JSON: " + simdjson::error_message(error));
   return convert(root, what);
 }
 
 json::value read_json_file(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
 
-void write_json_file(const std::filesystem::path& path, const json::value& value) { write_file_atomically(path, pretty_json(value) + "\n"); }
+void write_json_file(const std::filesystem::path& path, const json::value& value) {
+  write_file_atomically(path, pretty_json(value) + "\n");
+}
 
 std::string canonical_json(const json::value& value) {
   std::string out;
@@ -210,7 +212,8 @@ bool require_bool(const json::object& object, std::string_view key, std::string_
   return value.get_bool();
 }
 
-std::string string_or(const json::object& object, std::string_view key, std::string_view fallback, std::string_view where) {
+std::string string_or(const json::object& object, std::string_view key, std::string_view fallback,
+                      std::string_view where) {
   return find(object, key) ? require_string(object, key, where) : std::string(fallback);
 }
 double number_or(const json::object& object, std::string_view key, double fallback, std::string_view where) {
@@ -223,11 +226,13 @@ bool bool_or(const json::object& object, std::string_view key, bool fallback, st
   return find(object, key) ? require_bool(object, key, where) : fallback;
 }
 
-void refuse_unknown_keys(const json::object& object, const std::vector<std::string_view>& known, std::string_view where) {
+void refuse_unknown_keys(const json::object& object, const std::vector<std::string_view>& known,
+                         std::string_view where) {
   for (const auto& pair : object) {
     const std::string_view key = pair.key();
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    throw Error(ErrorCode::kInvalidInput, "unknown key " + join(where, key) + did_you_mean(key, known), join(where, key));
+    throw Error(ErrorCode::kInvalidInput, "unknown key " + join(where, key) + did_you_mean(key, known),
+                join(where, key));
   }
 }
 

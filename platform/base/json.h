@@ -38,14 +38,16 @@ double require_number(const json::object& object, std::string_view key, std::str
 std::int64_t require_int(const json::object& object, std::string_view key, std::string_view where);
 bool require_bool(const json::object& object, std::string_view key, std::string_view where);
 /// Absent or null gives `fallback`; a wrong type throws like require_*.
-std::string string_or(const json::object& object, std::string_view key, std::string_view fallback, std::string_view where);
+std::string string_or(const json::object& object, std::string_view key, std::string_view fallback,
+                      std::string_view where);
 double number_or(const json::object& object, std::string_view key, double fallback, std::string_view where);
 std::int64_t int_or(const json::object& object, std::string_view key, std::int64_t fallback, std::string_view where);
 bool bool_or(const json::object& object, std::string_view key, bool fallback, std::string_view where);
 /// nullptr if absent or null.
 const json::value* find(const json::object& object, std::string_view key);
 /// Throws kInvalidInput naming every key that is not in `known`, with the nearest known key.
-void refuse_unknown_keys(const json::object& object, const std::vector<std::string_view>& known, std::string_view where);
+void refuse_unknown_keys(const json::object& object, const std::vector<std::string_view>& known,
+                         std::string_view where);
 
 json::array to_json(const std::vector<std::string>& values);
 std::vector<std::string> strings_from(const json::value& value, std::string_view where);

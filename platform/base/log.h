@@ -1,7 +1,7 @@
 // Structured log: one JSON object a line on standard error (or a file), e.g.
 //   {"time":"2026-03-01T08:15:30Z","level":"info","message":"step finished","run":"0190...","step":"tune"}
-// A Log is cheap to copy and carries the fields of its context: `log.with({{"run", id}})`. Thread-safe: lines never mix.
-// Secrets are the caller's duty: pass names of tokens, never tokens.
+// A Log is cheap to copy and carries the fields of its context: `log.with({{"run", id}})`. Thread-safe: lines never
+// mix. Secrets are the caller's duty: pass names of tokens, never tokens.
 #pragma once
 
 #include <cstdio>
@@ -24,10 +24,18 @@ class Log {
 
   /// This log with more fields on each line.
   Log with(json::object fields) const;
-  void debug(std::string_view message, json::object fields = {}) const { write(LogLevel::kDebug, message, std::move(fields)); }
-  void info(std::string_view message, json::object fields = {}) const { write(LogLevel::kInfo, message, std::move(fields)); }
-  void warning(std::string_view message, json::object fields = {}) const { write(LogLevel::kWarning, message, std::move(fields)); }
-  void error(std::string_view message, json::object fields = {}) const { write(LogLevel::kError, message, std::move(fields)); }
+  void debug(std::string_view message, json::object fields = {}) const {
+    write(LogLevel::kDebug, message, std::move(fields));
+  }
+  void info(std::string_view message, json::object fields = {}) const {
+    write(LogLevel::kInfo, message, std::move(fields));
+  }
+  void warning(std::string_view message, json::object fields = {}) const {
+    write(LogLevel::kWarning, message, std::move(fields));
+  }
+  void error(std::string_view message, json::object fields = {}) const {
+    write(LogLevel::kError, message, std::move(fields));
+  }
   void write(LogLevel level, std::string_view message, json::object fields) const;
 
  private:

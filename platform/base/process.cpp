@@ -77,7 +77,8 @@ pid_t spawn(const std::vector<std::string>& arguments, const ProcessOptions& opt
   int error = 0;
   if (::read(reader.get(), &error, sizeof error) == static_cast<ssize_t>(sizeof error)) {
     ::waitpid(pid, nullptr, 0);
-    throw Error(ErrorCode::kUnavailable, "cannot start " + arguments[0] + ": " + std::strerror(error) + "; is it installed?");
+    throw Error(ErrorCode::kUnavailable,
+                "cannot start " + arguments[0] + ": " + std::strerror(error) + "; is it installed?");
   }
   return pid;
 }
@@ -95,7 +96,10 @@ Process::Process(const std::vector<std::string>& arguments, ProcessOptions optio
   pid_ = spawn(arguments, options_, log.get());
 }
 
-Process::Process(Process&& other) noexcept : pid_(other.pid_), exit_code_(other.exit_code_), options_(std::move(other.options_)) { other.pid_ = -1; }
+Process::Process(Process&& other) noexcept
+    : pid_(other.pid_), exit_code_(other.exit_code_), options_(std::move(other.options_)) {
+  other.pid_ = -1;
+}
 
 Process::~Process() {
   if (pid_ > 0 && !poll()) stop();

@@ -20,7 +20,7 @@ struct ProcessOptions {
   std::optional<std::filesystem::path> log_file;  // stdout and stderr are appended to it; else inherited
   std::optional<uid_t> user;                      // drop to this user and group before exec (needs root)
   std::optional<gid_t> group;
-  int stop_signal = 15;                      // what stop() and the destructor send first
+  int stop_signal = 15;                         // what stop() and the destructor send first
   std::chrono::milliseconds stop_grace{10000};  // then SIGKILL
   bool die_with_parent = true;
 };

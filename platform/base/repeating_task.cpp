@@ -3,7 +3,9 @@
 namespace platform {
 
 RepeatingTask::RepeatingTask(std::string name, std::chrono::milliseconds period, std::function<void()> round, Log log)
-    : name_(std::move(name)), period_(period), round_(std::move(round)), log_(std::move(log)), thread_([this] { run(); }) {}
+    : name_(std::move(name)), period_(period), round_(std::move(round)), log_(std::move(log)), thread_([this] {
+        run();
+      }) {}
 
 RepeatingTask::~RepeatingTask() {
   {

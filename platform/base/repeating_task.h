@@ -1,5 +1,6 @@
-// A piece of housekeeping that is done again and again on a thread of its own: keeping a child process alive, moving rollouts
-// on. What it throws is logged, once per new message, and it goes on. The destructor waits for the round under way.
+// A piece of housekeeping that is done again and again on a thread of its own: keeping a child process alive, moving
+// rollouts on. What it throws is logged, once per new message, and it goes on. The destructor waits for the round under
+// way.
 #pragma once
 
 #include <chrono>

@@ -19,28 +19,34 @@ struct Stop {};
 // Builds the tree from parser events, so that nothing is expanded (no alias bombs) and limits hold while reading.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(std::string file, std::vector<Mistake>& mistakes, const YamlLimits& limits) : file_(std::move(file)), mistakes_(mistakes), limits_(limits) {}
+  TreeBuilder(std::string file, std::vector<Mistake>& mistakes, const YamlLimits& limits)
+      : file_(std::move(file)), mistakes_(mistakes), limits_(limits) {}
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { add(node(YamlNode::Kind::kNull, mark, anchor)); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    add(node(YamlNode::Kind::kNull, mark, anchor));
+  }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     report(mark, "aliases (*name) are not allowed; write the value out");
     add(node(YamlNode::Kind::kNull, mark, 0));
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     YamlNode scalar = node(YamlNode::Kind::kScalar, mark, anchor);
     scalar.scalar = value;
     scalar.quoted = tag == "!";
     check_tag(mark, tag);
     add(std::move(scalar));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     check_tag(mark, tag);
     open(node(YamlNode::Kind::kSequence, mark, anchor));
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     check_tag(mark, tag);
     open(node(YamlNode::Kind::kMapping, mark, anchor));
   }
@@ -54,7 +60,9 @@ class TreeBuilder final : public YAML::EventHandler {
     std::optional<YamlNode> key;
   };
 
-  void report(const YAML::Mark& mark, std::string message) { mistakes_.push_back({file_, mark.line + 1, mark.column + 1, std::move(message)}); }
+  void report(const YAML::Mark& mark, std::string message) {
+    mistakes_.push_back({file_, mark.line + 1, mark.column + 1, std::move(message)});
+  }
   void check_tag(const YAML::Mark& mark, const std::string& tag) {
     if (!tag.empty() && tag != "?" && tag != "!") report(mark, "the tag " + tag + " is not allowed; remove it");
   }
@@ -72,7 +80,8 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void open(YamlNode made) {
     if (static_cast<int>(stack_.size()) >= limits_.depth) {
-      mistakes_.push_back({file_, made.line, made.column, "nested deeper than " + std::to_string(limits_.depth) + " levels"});
+      mistakes_.push_back(
+          {file_, made.line, made.column, "nested deeper than " + std::to_string(limits_.depth) + " levels"});
       throw Stop{};
     }
     stack_.push_back({std::move(made), std::nullopt});
@@ -102,9 +111,12 @@ class TreeBuilder final : public YAML::EventHandler {
       mistakes_.push_back({file_, key.line, key.column, "a key must be a plain word"});
       key.kind = YamlNode::Kind::kScalar;
     }
-    if (key.scalar == "<<" && !key.quoted) mistakes_.push_back({file_, key.line, key.column, "merge keys (<<) are not allowed; write the keys out"});
+    if (key.scalar == "<<" && !key.quoted)
+      mistakes_.push_back({file_, key.line, key.column, "merge keys (<<) are not allowed; write the keys out"});
     if (const YamlNode* first = frame.node.key_node(key.scalar)) {
-      mistakes_.push_back({file_, key.line, key.column, "the key '" + key.scalar + "' stands twice; the first is on line " + std::to_string(first->line)});
+      mistakes_.push_back(
+          {file_, key.line, key.column,
+           "the key '" + key.scalar + "' stands twice; the first is on line " + std::to_string(first->line)});
     }
     frame.key = std::move(key);
   }
@@ -121,8 +133,13 @@ std::size_t first_bad_byte(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-    if (length == 0 || i + length > text.size() || (lead < 0x20 && lead != '\n' && lead != '\r' && lead != '\t')) return i;
+    const std::size_t length = lead < 0x80                   ? 1
+                               : lead >= 0xC2 && lead < 0xE0 ? 2
+                               : (lead & 0xF0) == 0xE0       ? 3
+                               : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                             : 0;
+    if (length == 0 || i + length > text.size() || (lead < 0x20 && lead != '\n' && lead != '\r' && lead != '\t'))
+      return i;
     for (std::size_t k = 1; k < length; ++k) {
       if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return i;
     }
@@ -163,7 +180,8 @@ json::value scalar_to_json(const YamlNode& node) {
   if (auto [stop, error] = std::from_chars(begin, end, integer); error == std::errc() && stop == end) return integer;
   double number = 0;
   const bool numeric = text.find_first_not_of("0123456789+-.eE") == std::string::npos;
-  if (auto [stop, error] = std::from_chars(begin, end, number); numeric && error == std::errc() && stop == end) return number;
+  if (auto [stop, error] = std::from_chars(begin, end, number); numeric && error == std::errc() && stop == end)
+    return number;
   return json::value(text);
 }
 
@@ -176,7 +194,9 @@ std::string shown(const YamlNode& node) {
 
 }  // namespace
 
-std::string Mistake::str() const { return file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message; }
+std::string Mistake::str() const {
+  return file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message;
+}
 
 const YamlNode* YamlNode::find(std::string_view key) const {
   for (const auto& entry : entries) {
@@ -192,10 +212,13 @@ const YamlNode* YamlNode::key_node(std::string_view key) const {
   return nullptr;
 }
 
-std::optional<YamlNode> parse_yaml(std::string_view text, const std::string& file, std::vector<Mistake>& mistakes, const YamlLimits& limits) {
+std::optional<YamlNode> parse_yaml(std::string_view text, const std::string& file, std::vector<Mistake>& mistakes,
+                                   const YamlLimits& limits) {
   const std::size_t before = mistakes.size();
   if (text.size() > limits.bytes) {
-    mistakes.push_back({file, 1, 1, "the file has " + std::to_string(text.size()) + " bytes; the limit is " + std::to_string(limits.bytes)});
+    mistakes.push_back(
+        {file, 1, 1,
+         "the file has " + std::to_string(text.size()) + " bytes; the limit is " + std::to_string(limits.bytes)});
     return std::nullopt;
   }
   if (const std::size_t bad = first_bad_byte(text); bad != std::string_view::npos) {
@@ -254,7 +277,8 @@ json::value to_json(const YamlNode& node) {
 
 YamlFields::YamlFields(const YamlNode& node, std::string where, std::string file, std::vector<Mistake>& mistakes)
     : node_(node), where_(std::move(where)), file_(std::move(file)), mistakes_(mistakes) {
-  if (node.kind != YamlNode::Kind::kMapping) mistake(node, where_ + " must be a mapping (key: value), not " + shown(node));
+  if (node.kind != YamlNode::Kind::kMapping)
+    mistake(node, where_ + " must be a mapping (key: value), not " + shown(node));
 }
 
 const YamlNode* YamlFields::node(std::string_view key) {
@@ -264,7 +288,8 @@ const YamlNode* YamlFields::node(std::string_view key) {
 
 const YamlNode* YamlFields::require(std::string_view key) {
   const YamlNode* found = node(key);
-  if (found == nullptr && node_.kind == YamlNode::Kind::kMapping) mistake(node_, where_ + " needs the key '" + std::string(key) + "'");
+  if (found == nullptr && node_.kind == YamlNode::Kind::kMapping)
+    mistake(node_, where_ + " needs the key '" + std::string(key) + "'");
   return found;
 }
 
@@ -314,7 +339,8 @@ std::vector<std::string> YamlFields::strings(std::string_view key) {
   std::vector<std::string> out;
   if (found == nullptr) return out;
   if (found->kind == YamlNode::Kind::kScalar) return {found->scalar};
-  if (found->kind != YamlNode::Kind::kSequence) mistake(*found, "'" + std::string(key) + "' must be a list, not " + shown(*found));
+  if (found->kind != YamlNode::Kind::kSequence)
+    mistake(*found, "'" + std::string(key) + "' must be a list, not " + shown(*found));
   for (const YamlNode& item : found->items) {
     if (item.kind == YamlNode::Kind::kScalar) {
       out.push_back(item.scalar);
@@ -332,6 +358,8 @@ void YamlFields::refuse_others() {
   }
 }
 
-void YamlFields::mistake(const YamlNode& at, const std::string& message) { mistakes_.push_back({file_, at.line, at.column, message}); }
+void YamlFields::mistake(const YamlNode& at, const std::string& message) {
+  mistakes_.push_back({file_, at.line, at.column, message});
+}
 
 }  // namespace platform

@@ -48,7 +48,8 @@ struct YamlLimits {
 
 /// Parses one document. On mistakes returns nullopt and appends to `mistakes` (syntax errors end the reading; duplicate
 /// keys and the like do not).
-std::optional<YamlNode> parse_yaml(std::string_view text, const std::string& file, std::vector<Mistake>& mistakes, const YamlLimits& limits = {});
+std::optional<YamlNode> parse_yaml(std::string_view text, const std::string& file, std::vector<Mistake>& mistakes,
+                                   const YamlLimits& limits = {});
 /// As above from a file; throws kInvalidInput with every mistake, one a line.
 YamlNode read_yaml_file(const std::filesystem::path& path);
 /// Plain scalars become null, true/false, whole numbers, numbers or strings by the YAML 1.2 core rules.
@@ -63,8 +64,8 @@ json::value to_json(const YamlNode& node);
 class YamlFields {
  public:
   YamlFields(const YamlNode& node, std::string where, std::string file, std::vector<Mistake>& mistakes);
-  const YamlNode* node(std::string_view key);           // nullptr if absent; marks the key as known
-  const YamlNode* require(std::string_view key);        // the same, but absence is a mistake
+  const YamlNode* node(std::string_view key);     // nullptr if absent; marks the key as known
+  const YamlNode* require(std::string_view key);  // the same, but absence is a mistake
   std::string string(std::string_view key, std::string fallback = {});
   std::int64_t integer(std::string_view key, std::int64_t fallback);
   double number(std::string_view key, double fallback);

@@ -21,18 +21,25 @@ double shortest(float value) {
 void read_slots(const json::object& object, Example& example) {
   if (const json::value* numbers = find(object, "numbers")) {
     for (const auto& pair : as_object(*numbers, "numbers")) {
-      if (!pair.value().is_null() && !pair.value().is_number()) throw Error(ErrorCode::kInvalidInput, "numbers must hold numbers or null", "numbers." + std::string(pair.key()));
-      example.numbers[pair.key()] = pair.value().is_null() ? std::nullopt : std::optional<double>(pair.value().to_number<double>());
+      if (!pair.value().is_null() && !pair.value().is_number())
+        throw Error(ErrorCode::kInvalidInput, "numbers must hold numbers or null",
+                    "numbers." + std::string(pair.key()));
+      example.numbers[pair.key()] =
+          pair.value().is_null() ? std::nullopt : std::optional<double>(pair.value().to_number<double>());
     }
   }
   if (const json::value* categories = find(object, "categories")) {
     for (const auto& pair : as_object(*categories, "categories")) {
-      if (!pair.value().is_null() && !pair.value().is_string()) throw Error(ErrorCode::kInvalidInput, "categories must hold text or null", "categories." + std::string(pair.key()));
-      example.categories[pair.key()] = pair.value().is_null() ? std::nullopt : std::optional<std::string>(pair.value().get_string());
+      if (!pair.value().is_null() && !pair.value().is_string())
+        throw Error(ErrorCode::kInvalidInput, "categories must hold text or null",
+                    "categories." + std::string(pair.key()));
+      example.categories[pair.key()] =
+          pair.value().is_null() ? std::nullopt : std::optional<std::string>(pair.value().get_string());
     }
   }
   if (const json::value* signals = find(object, "signals")) {
-    for (const auto& pair : as_object(*signals, "signals")) example.signals[pair.key()] = signal_from_json(pair.value(), "signals." + std::string(pair.key()));
+    for (const auto& pair : as_object(*signals, "signals"))
+      example.signals[pair.key()] = signal_from_json(pair.value(), "signals." + std::string(pair.key()));
   }
 }
 
@@ -80,7 +87,8 @@ Split split_from(std::string_view name) {
   if (name == "train") return Split::kTrain;
   if (name == "validation") return Split::kValidation;
   if (name == "test") return Split::kTest;
-  throw Error(ErrorCode::kInvalidInput, "unknown split '" + std::string(name) + "'; it is train, validation or test", "split");
+  throw Error(ErrorCode::kInvalidInput, "unknown split '" + std::string(name) + "'; it is train, validation or test",
+              "split");
 }
 
 json::value to_json(const Example& example) {
@@ -93,12 +101,14 @@ json::value to_json(const Example& example) {
   if (!example.text.empty()) out["text"] = example.text;
   if (!example.messages.empty()) {
     json::array messages;
-    for (const Message& message : example.messages) messages.push_back(json::object{{"role", message.role}, {"content", message.content}});
+    for (const Message& message : example.messages)
+      messages.push_back(json::object{{"role", message.role}, {"content", message.content}});
     out["messages"] = std::move(messages);
   }
   json::object numbers, categories, signals;
   for (const auto& [name, value] : example.numbers) numbers[name] = value ? json::value(*value) : json::value(nullptr);
-  for (const auto& [name, value] : example.categories) categories[name] = value ? json::value(*value) : json::value(nullptr);
+  for (const auto& [name, value] : example.categories)
+    categories[name] = value ? json::value(*value) : json::value(nullptr);
   for (const auto& [name, signal] : example.signals) signals[name] = to_json(signal);
   if (!numbers.empty()) out["numbers"] = std::move(numbers);
   if (!categories.empty()) out["categories"] = std::move(categories);
@@ -111,7 +121,10 @@ json::value to_json(const Example& example) {
 
 Example example_from_json(const json::value& value) {
   const json::object& object = as_object(value, "example");
-  refuse_unknown_keys(object, {"id", "source", "group", "split", "prompt", "completion", "messages", "text", "numbers", "categories", "signals", "label", "value", "weight"}, "");
+  refuse_unknown_keys(object,
+                      {"id", "source", "group", "split", "prompt", "completion", "messages", "text", "numbers",
+                       "categories", "signals", "label", "value", "weight"},
+                      "");
   Example example;
   example.id = string_or(object, "id", "", "");
   example.source = string_or(object, "source", "", "");
@@ -123,15 +136,18 @@ Example example_from_json(const json::value& value) {
   if (const json::value* messages = find(object, "messages")) {
     for (const json::value& item : as_array(*messages, "messages")) {
       const json::object& message = as_object(item, "messages[]");
-      example.messages.push_back({require_string(message, "role", "messages[]"), require_string(message, "content", "messages[]")});
+      example.messages.push_back(
+          {require_string(message, "role", "messages[]"), require_string(message, "content", "messages[]")});
     }
   }
   read_slots(object, example);
   if (find(object, "label")) example.label = require_string(object, "label", "");
   if (find(object, "value")) example.value = require_number(object, "value", "");
   example.weight = number_or(object, "weight", 1.0, "");
-  const int forms = (!example.prompt.empty() ? 1 : 0) + (!example.messages.empty() ? 1 : 0) + (!example.text.empty() ? 1 : 0);
-  if (forms != 1) throw Error(ErrorCode::kInvalidInput, "an example holds exactly one of prompt, messages and text", "prompt");
+  const int forms =
+      (!example.prompt.empty() ? 1 : 0) + (!example.messages.empty() ? 1 : 0) + (!example.text.empty() ? 1 : 0);
+  if (forms != 1)
+    throw Error(ErrorCode::kInvalidInput, "an example holds exactly one of prompt, messages and text", "prompt");
   return example;
 }
 
@@ -156,7 +172,8 @@ std::vector<PromptPart> parse_prompt(std::string_view prompt) {
       at = open + 10;
       continue;
     }
-    if (close == std::string_view::npos) throw Error(ErrorCode::kInvalidInput, "'{{' is never closed" + where + "; write {{ name }}", "prompt");
+    if (close == std::string_view::npos)
+      throw Error(ErrorCode::kInvalidInput, "'{{' is never closed" + where + "; write {{ name }}", "prompt");
     std::string_view inside = prompt.substr(open + 2, close - open - 2);
     while (!inside.empty() && inside.front() == ' ') inside.remove_prefix(1);
     while (!inside.empty() && inside.back() == ' ') inside.remove_suffix(1);
@@ -167,7 +184,9 @@ std::vector<PromptPart> parse_prompt(std::string_view prompt) {
     if (kind == "category") part.kind = PromptPart::Kind::kCategory;
     if (kind == "signal") part.kind = PromptPart::Kind::kSignal;
     if (part.kind == PromptPart::Kind::kField && !kind.empty()) {
-      throw Error(ErrorCode::kInvalidInput, "unknown slot kind '" + std::string(kind) + "'" + where + "; it is number, category or signal", "prompt");
+      throw Error(ErrorCode::kInvalidInput,
+                  "unknown slot kind '" + std::string(kind) + "'" + where + "; it is number, category or signal",
+                  "prompt");
     }
     part.text = part.kind == PromptPart::Kind::kField ? inside : inside.substr(colon + 1);
     if (part.text.empty()) throw Error(ErrorCode::kInvalidInput, "an empty slot" + where, "prompt");

@@ -17,10 +17,11 @@ namespace platform {
 
 /// The part of a dataset version that an example belongs to.
 enum class Split { kTrain, kValidation, kTest };
-std::string_view to_string(Split split);           // "train", "validation", "test"
-Split split_from(std::string_view name);           // throws kInvalidInput
+std::string_view to_string(Split split);  // "train", "validation", "test"
+Split split_from(std::string_view name);  // throws kInvalidInput
 
-/// Evenly sampled values. `rate_hz` 0 = unknown (cycles rather than seconds). A missing sample is NaN in memory and null in JSON.
+/// Evenly sampled values. `rate_hz` 0 = unknown (cycles rather than seconds). A missing sample is NaN in memory and
+/// null in JSON.
 struct Signal {
   double rate_hz = 0;
   std::string unit;
@@ -37,9 +38,9 @@ struct Message {
 };
 
 struct Example {
-  std::string id;      // source + key of the record (or of a window's last record)
+  std::string id;  // source + key of the record (or of a window's last record)
   std::string source;
-  std::string group;   // never on two sides of a split; may be empty
+  std::string group;  // never on two sides of a split; may be empty
   Split split = Split::kTrain;
 
   // Exactly one of prompt/completion, messages, text is set.
@@ -48,7 +49,7 @@ struct Example {
   std::vector<Message> messages;
   std::string text;  // plain text: every token is supervised (pretraining, language-model adaptation)
 
-  std::map<std::string, std::optional<double>> numbers;        // nullopt = missing
+  std::map<std::string, std::optional<double>> numbers;  // nullopt = missing
   std::map<std::string, std::optional<std::string>> categories;
   std::map<std::string, Signal> signals;
 
@@ -69,7 +70,8 @@ struct PromptPart {
   std::string text;  // the literal text, or the name in the slot
 };
 /// Splits `{{ name }}`, `{{ number:x }}`, `{{ category:x }}`, `{{ signal:x }}` from literal text.
-/// Throws kInvalidInput with the byte position for an unclosed `{{` or an unknown slot kind. `{{ "{{" }}` is literal braces.
+/// Throws kInvalidInput with the byte position for an unclosed `{{` or an unknown slot kind. `{{ "{{" }}` is literal
+/// braces.
 std::vector<PromptPart> parse_prompt(std::string_view prompt);
 
 }  // namespace platform

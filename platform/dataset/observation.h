@@ -13,10 +13,10 @@ namespace platform {
 
 struct Observation {
   std::string source;
-  std::string key;     // unique within the source
-  Time event_time{};   // zero if the record has none
-  json::object fields; // raw values as they came in: text, numbers, booleans, arrays of numbers for signals;
-                       // a record's free text stands here under `text`
+  std::string key;      // unique within the source
+  Time event_time{};    // zero if the record has none
+  json::object fields;  // raw values as they came in: text, numbers, booleans, arrays of numbers for signals;
+                        // a record's free text stands here under `text`
   std::map<std::string, Signal> signals;
   bool usable = true;  // false: the source marked the record's quality as bad; a snapshot leaves it out and says so
 };

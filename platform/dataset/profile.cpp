@@ -35,7 +35,8 @@ std::string slots_of_kind(const Profile& profile, FieldKind kind) {
 std::string automatic_prompt(const Profile& profile) {
   constexpr std::size_t kNamedSlots = 12;
   std::size_t slots = 0;
-  for (const Field& field : profile.fields) slots += field.kind != FieldKind::kIgnore && field.kind != FieldKind::kText ? 1 : 0;
+  for (const Field& field : profile.fields)
+    slots += field.kind != FieldKind::kIgnore && field.kind != FieldKind::kText ? 1 : 0;
   std::string out;
   for (const Field& field : profile.fields) {
     if (field.kind == FieldKind::kIgnore || holds_target(profile, field)) continue;
@@ -51,7 +52,8 @@ std::string automatic_prompt(const Profile& profile) {
 }
 
 void replace_all(std::string& text, std::string_view from, const std::string& to) {
-  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
 }
 
 json::object field_to_json(const Field& field) {
@@ -77,7 +79,11 @@ json::object target_to_json(const Target& target) {
   if (!target.positive.empty()) out["positive"] = target.positive;
   if (target.cap) out["cap"] = *target.cap;
   if (target.remaining_life) out["compute"] = "remaining_life";
-  if (target.truth) out["truth"] = json::object{{"source", target.truth->source}, {"of", target.truth->of}, {"join", target.truth->join}, {"field", target.truth->field}};
+  if (target.truth)
+    out["truth"] = json::object{{"source", target.truth->source},
+                                {"of", target.truth->of},
+                                {"join", target.truth->join},
+                                {"field", target.truth->field}};
   return out;
 }
 

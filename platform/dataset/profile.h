@@ -39,18 +39,18 @@ std::string_view to_string(FieldKind kind);  // "number", ...
 enum class Outside { kKeep, kMissing, kDrop };
 
 struct Field {
-  std::string name;               // of the slot and of the template
+  std::string name;  // of the slot and of the template
   FieldKind kind = FieldKind::kNumber;
   std::vector<std::string> from;  // columns that may hold it, first present wins; empty = `name`
   std::string unit;
-  std::string title;              // words for the automatic prompt; empty = name with blanks for '_'
+  std::string title;  // words for the automatic prompt; empty = name with blanks for '_'
   std::optional<double> minimum, maximum;
   Outside outside = Outside::kKeep;
   std::vector<std::string> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null"};  // texts that mean: no value
-  bool decimal_comma = false;         // "12,5" is 12.5
-  std::vector<std::string> values;    // category: all there are; empty = any
-  double rate_hz = 0;                 // signal
-  bool required = false;              // a record without it is dropped
+  bool decimal_comma = false;                                                       // "12,5" is 12.5
+  std::vector<std::string> values;  // category: all there are; empty = any
+  double rate_hz = 0;               // signal
+  bool required = false;            // a record without it is dropped
 };
 
 enum class TargetTask { kClassify, kRegress, kLanguageModel };
@@ -75,23 +75,24 @@ struct Target {
   std::optional<Truth> truth;
 };
 
-/// Consecutive rows of a group become one example; its `signal` fields hold `length` samples, the others the last row's value.
+/// Consecutive rows of a group become one example; its `signal` fields hold `length` samples, the others the last row's
+/// value.
 struct WindowRule {
   std::int64_t length = 0;
-  std::int64_t stride = 1;     // rows between the ends of two windows
-  bool pad = true;             // groups shorter than `length` repeat their first row; false = they are left out
+  std::int64_t stride = 1;       // rows between the ends of two windows
+  bool pad = true;               // groups shorter than `length` repeat their first row; false = they are left out
   std::vector<Split> last_only;  // parts that keep each group's last window only
 };
 
 struct Profile {
   std::string name;
   std::string description;
-  std::string key;             // template; empty = content hash
-  json::object input;          // opaque
-  std::vector<Field> fields;   // in file order; columns not named here are ignored
+  std::string key;            // template; empty = content hash
+  json::object input;         // opaque
+  std::vector<Field> fields;  // in file order; columns not named here are ignored
   Target target;
-  std::string group;           // template or field; empty = every record on its own
-  std::string order;           // field; empty = event time
+  std::string group;  // template or field; empty = every record on its own
+  std::string order;  // field; empty = event time
   std::optional<WindowRule> window;
   std::optional<SplitRule> split;
   std::string prompt = "auto";  // with slots; `auto` is written out by settle_prompt
@@ -112,7 +113,8 @@ Profile read_profile_file(const std::filesystem::path& path);
 json::value to_json(const Profile& profile);
 Profile profile_from_json(const json::value& value);
 
-/// The prompt with `auto`, `{{ numbers }}`, `{{ categories }}` and `{{ signals }}` written out as one slot per field in file order.
+/// The prompt with `auto`, `{{ numbers }}`, `{{ categories }}` and `{{ signals }}` written out as one slot per field in
+/// file order.
 std::string settle_prompt(const Profile& profile);
 
 }  // namespace platform

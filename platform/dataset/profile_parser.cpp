@@ -40,7 +40,8 @@ std::vector<std::string> names_of(const std::string& name) {
   const std::size_t digits = first.find_last_not_of("0123456789") + 1;
   int begin = 0, end = 0;
   const auto number = [](std::string_view text, int& out) {
-    return !text.empty() && std::from_chars(text.data(), text.data() + text.size(), out).ptr == text.data() + text.size();
+    return !text.empty() &&
+           std::from_chars(text.data(), text.data() + text.size(), out).ptr == text.data() + text.size();
   };
   if (last.substr(0, digits) != first.substr(0, digits) || !number(std::string_view(first).substr(digits), begin) ||
       !number(std::string_view(last).substr(std::min(digits, last.size())), end) || end < begin || end - begin > 4096) {
@@ -53,7 +54,8 @@ std::vector<std::string> names_of(const std::string& name) {
 
 class ProfileParser {
  public:
-  ProfileParser(const YamlNode& root, const std::string& file, std::vector<Mistake>& mistakes) : root_(root), file_(file), mistakes_(mistakes) {}
+  ProfileParser(const YamlNode& root, const std::string& file, std::vector<Mistake>& mistakes)
+      : root_(root), file_(file), mistakes_(mistakes) {}
 
   Profile run() {
     YamlFields top(root_, "the profile", file_, mistakes_);
@@ -61,7 +63,8 @@ class ProfileParser {
     profile_.name = top.string("name");
     profile_.description = top.string("description");
     profile_.key = top.string("key");
-    if (const YamlNode* input = top.node("input"); input != nullptr && input->kind == YamlNode::Kind::kMapping) profile_.input = to_json(*input).get_object();
+    if (const YamlNode* input = top.node("input"); input != nullptr && input->kind == YamlNode::Kind::kMapping)
+      profile_.input = to_json(*input).get_object();
     profile_.group = top.string("group");
     profile_.order = top.string("order");
     profile_.prompt = top.string("prompt", "auto");
@@ -78,7 +81,9 @@ class ProfileParser {
   }
 
  private:
-  void mistake(const YamlNode& at, const std::string& message) { mistakes_.push_back({file_, at.line, at.column, message}); }
+  void mistake(const YamlNode& at, const std::string& message) {
+    mistakes_.push_back({file_, at.line, at.column, message});
+  }
   const YamlNode& at(std::string_view key) const {
     const YamlNode* found = root_.find(key);
     return found == nullptr ? root_ : *found;
@@ -93,7 +98,8 @@ class ProfileParser {
       }
       return;
     }
-    if (node.kind != YamlNode::Kind::kMapping) return mistake(node, "fields must be a mapping from field names to kinds");
+    if (node.kind != YamlNode::Kind::kMapping)
+      return mistake(node, "fields must be a mapping from field names to kinds");
     for (const auto& [key, value] : node.entries) add_field(key, value);
   }
 
@@ -112,8 +118,10 @@ class ProfileParser {
   FieldKind read_kind(const YamlNode& node) {
     static const std::vector<std::string_view> kKinds = {"number", "category", "text", "signal", "ignore"};
     const auto found = std::find(kKinds.begin(), kKinds.end(), node.scalar);
-    if (node.kind == YamlNode::Kind::kScalar && found != kKinds.end()) return static_cast<FieldKind>(found - kKinds.begin());
-    mistake(node, "a field is a number, category, text, signal or ignore, not '" + node.scalar + "'" + did_you_mean(node.scalar, kKinds));
+    if (node.kind == YamlNode::Kind::kScalar && found != kKinds.end())
+      return static_cast<FieldKind>(found - kKinds.begin());
+    mistake(node, "a field is a number, category, text, signal or ignore, not '" + node.scalar + "'" +
+                      did_you_mean(node.scalar, kKinds));
     return FieldKind::kIgnore;
   }
 
@@ -131,9 +139,11 @@ class ProfileParser {
     field.title = keys.string("title");
     if (keys.node("minimum") != nullptr) field.minimum = keys.number("minimum", 0);
     if (keys.node("maximum") != nullptr) field.maximum = keys.number("maximum", 0);
-    if (field.minimum && field.maximum && *field.minimum > *field.maximum) mistake(node, "the field '" + name + "' has a minimum above its maximum");
+    if (field.minimum && field.maximum && *field.minimum > *field.maximum)
+      mistake(node, "the field '" + name + "' has a minimum above its maximum");
     const std::string outside = keys.string("outside", "keep");
-    if (outside != "keep" && outside != "missing" && outside != "drop") mistake(node, "outside must be keep, missing or drop, not '" + outside + "'");
+    if (outside != "keep" && outside != "missing" && outside != "drop")
+      mistake(node, "outside must be keep, missing or drop, not '" + outside + "'");
     field.outside = outside == "drop" ? Outside::kDrop : outside == "missing" ? Outside::kMissing : Outside::kKeep;
     if (keys.node("missing") != nullptr) field.missing = keys.strings("missing");
     field.decimal_comma = keys.boolean("decimal_comma", false);
@@ -150,13 +160,15 @@ class ProfileParser {
     const std::string task = keys.string("task", "classify");
     if (task == "regress") target.task = TargetTask::kRegress;
     if (task == "lm") target.task = TargetTask::kLanguageModel;
-    if (task != "classify" && task != "regress" && task != "lm") mistake(node, "the task is classify, regress or lm, not '" + task + "'");
+    if (task != "classify" && task != "regress" && task != "lm")
+      mistake(node, "the task is classify, regress or lm, not '" + task + "'");
     target.field = keys.string("field");
     target.labels = keys.strings("labels");
     target.positive = keys.string("positive");
     if (keys.node("cap") != nullptr) target.cap = keys.number("cap", 0);
     const std::string compute = keys.string("compute");
-    if (!compute.empty() && compute != "remaining_life") mistake(node, "compute knows remaining_life, not '" + compute + "'");
+    if (!compute.empty() && compute != "remaining_life")
+      mistake(node, "compute knows remaining_life, not '" + compute + "'");
     target.remaining_life = compute == "remaining_life";
     if (const YamlNode* truth = keys.node("truth")) {
       YamlFields of(*truth, "truth", file_, mistakes_);
@@ -201,17 +213,23 @@ class ProfileParser {
 
   void check_meaning() {
     const Target& target = profile_.target;
-    if (target.task != TargetTask::kLanguageModel && target.field.empty() && !target.remaining_life) mistake(at("target"), "the target needs a field");
+    if (target.task != TargetTask::kLanguageModel && target.field.empty() && !target.remaining_life)
+      mistake(at("target"), "the target needs a field");
     if (target.remaining_life && (target.task != TargetTask::kRegress || profile_.group.empty())) {
       mistake(at("target"), "remaining_life needs task: regress, a group and an order");
     }
-    if (target.task == TargetTask::kLanguageModel && profile_.completion.empty() && profile_.text.empty()) mistake(at("target"), "a profile with task lm needs completion or text");
-    if (!target.positive.empty() && !target.labels.empty() && std::find(target.labels.begin(), target.labels.end(), target.positive) == target.labels.end()) {
+    if (target.task == TargetTask::kLanguageModel && profile_.completion.empty() && profile_.text.empty())
+      mistake(at("target"), "a profile with task lm needs completion or text");
+    if (!target.positive.empty() && !target.labels.empty() &&
+        std::find(target.labels.begin(), target.labels.end(), target.positive) == target.labels.end()) {
       mistake(at("target"), "the positive label '" + target.positive + "' is none of the labels");
     }
     if (profile_.window && profile_.group.empty()) mistake(at("window"), "a window needs a group");
     check_prompt(profile_.prompt, "prompt");
-    for (const auto& [key, text] : {std::pair<std::string, const std::string&>{"key", profile_.key}, {"group", profile_.group}, {"completion", profile_.completion}, {"text", profile_.text}}) {
+    for (const auto& [key, text] : {std::pair<std::string, const std::string&>{"key", profile_.key},
+                                    {"group", profile_.group},
+                                    {"completion", profile_.completion},
+                                    {"text", profile_.text}}) {
       check_template(text, key);
     }
   }
@@ -230,10 +248,13 @@ class ProfileParser {
     std::vector<std::string> known;
     for (const Field& field : profile_.fields) known.push_back(field.name);
     for (const PromptPart& part : check_template(prompt, key)) {
-      if (part.kind == PromptPart::Kind::kText || part.text == "numbers" || part.text == "categories" || part.text == "signals") continue;
+      if (part.kind == PromptPart::Kind::kText || part.text == "numbers" || part.text == "categories" ||
+          part.text == "signals")
+        continue;
       const Field* field = profile_.field(part.text);
       if (field == nullptr) {
-        mistake(at(key), "the prompt names the field '" + part.text + "', which is not declared" + did_you_mean(part.text, known));
+        mistake(at(key), "the prompt names the field '" + part.text + "', which is not declared" +
+                             did_you_mean(part.text, known));
       } else if (part.text == profile_.target.field && !profile_.target.remaining_life) {
         mistake(at(key), "the prompt holds the target '" + part.text + "'; an answer must not stand in its question");
       }
@@ -263,7 +284,9 @@ Profile profile_from_yaml(std::string_view text, const std::string& file) {
   return *std::move(profile);
 }
 
-Profile read_profile_file(const std::filesystem::path& path) { return profile_from_yaml(read_file(path, 1 << 20), path.string()); }
+Profile read_profile_file(const std::filesystem::path& path) {
+  return profile_from_yaml(read_file(path, 1 << 20), path.string());
+}
 
 Profile profile_from_json(const json::value& value) {
   std::vector<Mistake> mistakes;

@@ -19,7 +19,8 @@ class Renderer {
     example_.source = last_.source;
     example_.id = last_.source.empty() ? last_.key : last_.source + "/" + last_.key;
     for (const Field& field : profile_.fields) {
-      if (field.required && is_missing(field, raw_value(profile_, last_, field.name))) report("missing", field, {}, true);
+      if (field.required && is_missing(field, raw_value(profile_, last_, field.name)))
+        report("missing", field, {}, true);
     }
     if (!profile_.text.empty()) {
       example_.text = fill_template(profile_, last_, profile_.text).value_or("");
@@ -98,7 +99,8 @@ class Renderer {
     const json::value* raw = raw_value(profile_, last_, field.name);
     if (is_missing(field, raw)) return std::nullopt;
     std::string text = text_of(*raw);
-    if (!field.values.empty() && std::find(field.values.begin(), field.values.end(), text) == field.values.end()) report("unknown_value", field, text.substr(0, 60));
+    if (!field.values.empty() && std::find(field.values.begin(), field.values.end(), text) == field.values.end())
+      report("unknown_value", field, text.substr(0, 60));
     return text;
   }
 
@@ -128,8 +130,11 @@ class Renderer {
     }
     Signal signal{field.rate_hz, field.unit, {}};
     for (const Observation& row : rows_) signal.values.push_back(sample(field, checked_sample(field, row)));
-    if (profile_.window && profile_.window->pad && signal.values.size() < static_cast<std::size_t>(profile_.window->length)) {
-      signal.values.insert(signal.values.begin(), static_cast<std::size_t>(profile_.window->length) - signal.values.size(), signal.values.front());
+    if (profile_.window && profile_.window->pad &&
+        signal.values.size() < static_cast<std::size_t>(profile_.window->length)) {
+      signal.values.insert(signal.values.begin(),
+                           static_cast<std::size_t>(profile_.window->length) - signal.values.size(),
+                           signal.values.front());
     }
     return signal;
   }
@@ -150,7 +155,9 @@ class Renderer {
 };
 
 Observation observation_from(const json::value& record) {
-  if (!record.is_object()) throw Error(ErrorCode::kInvalidInput, "a record must be a JSON object of fields, or an array of them for a window", "record");
+  if (!record.is_object())
+    throw Error(ErrorCode::kInvalidInput, "a record must be a JSON object of fields, or an array of them for a window",
+                "record");
   Observation row;
   json::value normal = record;
   normalize_strings(normal);
@@ -161,7 +168,8 @@ Observation observation_from(const json::value& record) {
     return row;
   }
   row.fields = fields->get_object();
-  if (const json::value* text = object.if_contains("text"); text != nullptr && !row.fields.contains("text")) row.fields["text"] = *text;
+  if (const json::value* text = object.if_contains("text"); text != nullptr && !row.fields.contains("text"))
+    row.fields["text"] = *text;
   if (const json::value* signals = find(object, "signals")) {
     // The reader of examples knows the form of signals.
     const Example holder = example_from_json(json::object{{"prompt", "-"}, {"signals", *signals}});
@@ -173,18 +181,24 @@ Observation observation_from(const json::value& record) {
 }  // namespace
 
 Example render(const Profile& profile, std::span<const Observation> rows, std::vector<FieldProblem>* problems) {
-  if (rows.empty()) throw Error(ErrorCode::kInvalidInput, "there is no row to render; give at least one record", "record");
-  if (profile.window && rows.size() > static_cast<std::size_t>(profile.window->length)) rows = rows.last(static_cast<std::size_t>(profile.window->length));
+  if (rows.empty())
+    throw Error(ErrorCode::kInvalidInput, "there is no row to render; give at least one record", "record");
+  if (profile.window && rows.size() > static_cast<std::size_t>(profile.window->length))
+    rows = rows.last(static_cast<std::size_t>(profile.window->length));
   if (!profile.window && rows.size() > 1) rows = rows.last(1);
   return Renderer(profile, rows, problems).run();
 }
 
-Example render(const Profile& profile, const Observation& row, std::vector<FieldProblem>* problems) { return render(profile, std::span(&row, 1), problems); }
+Example render(const Profile& profile, const Observation& row, std::vector<FieldProblem>* problems) {
+  return render(profile, std::span(&row, 1), problems);
+}
 
 Example render_request(const Profile& profile, const json::value& record, std::vector<FieldProblem>* problems) {
   std::vector<Observation> rows;
   if (record.is_array()) {
-    if (!profile.window) throw Error(ErrorCode::kInvalidInput, "the profile " + profile.name + " has no window; give one record as an object of fields", "record");
+    if (!profile.window)
+      throw Error(ErrorCode::kInvalidInput,
+                  "the profile " + profile.name + " has no window; give one record as an object of fields", "record");
     for (const json::value& item : record.get_array()) rows.push_back(observation_from(item));
   } else {
     rows.push_back(observation_from(record));

@@ -94,7 +94,8 @@ class SnapshotBuilder {
     for (std::size_t i = 0; i < rows_.units.size(); ++i) {
       if (parts_[i]) render_one(settled, i);
     }
-    std::sort(result_.examples.begin(), result_.examples.end(), [](const Example& a, const Example& b) { return std::tie(a.source, a.id) < std::tie(b.source, b.id); });
+    std::sort(result_.examples.begin(), result_.examples.end(),
+              [](const Example& a, const Example& b) { return std::tie(a.source, a.id) < std::tie(b.source, b.id); });
   }
 
   void render_one(const Profile& settled, std::size_t i) {
@@ -130,11 +131,14 @@ class SnapshotBuilder {
   }
 
   void check_not_empty() const {
-    const auto train = std::count_if(result_.examples.begin(), result_.examples.end(), [](const Example& e) { return e.split == Split::kTrain; });
+    const auto train = std::count_if(result_.examples.begin(), result_.examples.end(),
+                                     [](const Example& e) { return e.split == Split::kTrain; });
     if (train > 0) return;
     const std::string why = json::serialize(dropped_.to_json()) + json::serialize(unusable_.to_json());
-    throw Error(ErrorCode::kInvalidInput, "the snapshot has no example to train on: " + std::to_string(rows_.records_read) + " records read, left out " + why.substr(0, 600) +
-                                              "; check the source, the profile's target and the split");
+    throw Error(ErrorCode::kInvalidInput,
+                "the snapshot has no example to train on: " + std::to_string(rows_.records_read) +
+                    " records read, left out " + why.substr(0, 600) +
+                    "; check the source, the profile's target and the split");
   }
 
   void write_lines() {
@@ -175,18 +179,23 @@ class SnapshotBuilder {
 
 }  // namespace
 
-SnapshotResult build_snapshot(const Profile& profile, const NextObservation& next, const std::optional<SplitRule>& rule) {
+SnapshotResult build_snapshot(const Profile& profile, const NextObservation& next,
+                              const std::optional<SplitRule>& rule) {
   const SplitRule used = rule ? *rule : profile.split.value_or(SplitRule{});
   return SnapshotBuilder(profile, used).run(next);
 }
 
-SnapshotResult build_snapshot(const Profile& profile, const std::vector<Observation>& records, const std::optional<SplitRule>& rule) {
+SnapshotResult build_snapshot(const Profile& profile, const std::vector<Observation>& records,
+                              const std::optional<SplitRule>& rule) {
   std::size_t at = 0;
-  return build_snapshot(profile, [&](Observation& row) {
-    if (at == records.size()) return false;
-    row = records[at++];
-    return true;
-  }, rule);
+  return build_snapshot(
+      profile,
+      [&](Observation& row) {
+        if (at == records.size()) return false;
+        row = records[at++];
+        return true;
+      },
+      rule);
 }
 
 }  // namespace platform

@@ -21,7 +21,8 @@ json::object spread_of(std::vector<double> values) {
   out["minimum"] = values.front();
   out["maximum"] = values.back();
   json::object quantiles;
-  for (const auto& [name, share] : {std::pair<const char*, double>{"0.05", 0.05}, {"0.25", 0.25}, {"0.5", 0.5}, {"0.75", 0.75}, {"0.95", 0.95}}) {
+  for (const auto& [name, share] :
+       {std::pair<const char*, double>{"0.05", 0.05}, {"0.25", 0.25}, {"0.5", 0.5}, {"0.75", 0.75}, {"0.95", 0.95}}) {
     quantiles[name] = values[static_cast<std::size_t>(std::floor(share * static_cast<double>(values.size() - 1)))];
   }
   out["quantiles"] = std::move(quantiles);
@@ -42,8 +43,10 @@ json::object number_statistics(const std::string& name, const std::vector<Exampl
   std::int64_t missing = 0;
   for (const Example& example : examples) {
     const auto found = example.numbers.find(name);
-    if (found != example.numbers.end() && found->second) values.push_back(*found->second);
-    else ++missing;
+    if (found != example.numbers.end() && found->second)
+      values.push_back(*found->second);
+    else
+      ++missing;
   }
   json::object out = spread_of(std::move(values));
   out["missing"] = missing;
@@ -57,8 +60,10 @@ json::object signal_statistics(const std::string& name, const std::vector<Exampl
     const auto found = example.signals.find(name);
     if (found == example.signals.end()) continue;
     for (const float value : found->second.values) {
-      if (std::isfinite(value)) values.push_back(value);
-      else ++missing;
+      if (std::isfinite(value))
+        values.push_back(value);
+      else
+        ++missing;
     }
   }
   json::object out = spread_of(std::move(values));
@@ -71,10 +76,15 @@ json::object category_statistics(const std::string& name, const std::vector<Exam
   std::int64_t missing = 0, present = 0;
   for (const Example& example : examples) {
     const auto found = example.categories.find(name);
-    if (found != example.categories.end() && found->second) ++counts[*found->second], ++present;
-    else ++missing;
+    if (found != example.categories.end() && found->second)
+      ++counts[*found->second], ++present;
+    else
+      ++missing;
   }
-  return {{"count", present}, {"missing", missing}, {"distinct", static_cast<std::int64_t>(counts.size())}, {"values", counts_of(counts, 50)}};
+  return {{"count", present},
+          {"missing", missing},
+          {"distinct", static_cast<std::int64_t>(counts.size())},
+          {"values", counts_of(counts, 50)}};
 }
 
 // Everything that a model sees of an example, as one text.
@@ -109,10 +119,14 @@ json::object statistics_of(const Profile& profile, const std::vector<Example>& e
   json::object fields;
   for (const Field& field : profile.fields) {
     json::object one;
-    if (!examples.empty() && examples.front().numbers.contains(field.name)) one = number_statistics(field.name, examples);
-    else if (!examples.empty() && examples.front().signals.contains(field.name)) one = signal_statistics(field.name, examples);
-    else if (!examples.empty() && examples.front().categories.contains(field.name)) one = category_statistics(field.name, examples);
-    else continue;
+    if (!examples.empty() && examples.front().numbers.contains(field.name))
+      one = number_statistics(field.name, examples);
+    else if (!examples.empty() && examples.front().signals.contains(field.name))
+      one = signal_statistics(field.name, examples);
+    else if (!examples.empty() && examples.front().categories.contains(field.name))
+      one = category_statistics(field.name, examples);
+    else
+      continue;
     one["kind"] = to_string(field.kind);
     fields[field.name] = std::move(one);
   }
@@ -128,7 +142,9 @@ json::object statistics_of(const Profile& profile, const std::vector<Example>& e
   json::object label_counts, targets;
   for (const auto& [part, counts] : labels) label_counts[part] = counts_of(counts);
   for (auto& [part, list] : values) targets[part] = spread_of(std::move(list));
-  json::object out{{"examples", static_cast<std::int64_t>(examples.size())}, {"splits", counts_of(splits)}, {"fields", std::move(fields)}};
+  json::object out{{"examples", static_cast<std::int64_t>(examples.size())},
+                   {"splits", counts_of(splits)},
+                   {"fields", std::move(fields)}};
   if (!label_counts.empty()) out["labels"] = std::move(label_counts);
   if (!targets.empty()) out["target"] = std::move(targets);
   return out;
@@ -136,7 +152,10 @@ json::object statistics_of(const Profile& profile, const std::vector<Example>& e
 
 json::object schema_of(const Profile& profile) {
   json::object whole = to_json(profile).get_object();
-  json::object out{{"profile", profile.name}, {"task", to_string(profile.target.task)}, {"prompt", profile.prompt}, {"fields", whole["fields"]}};
+  json::object out{{"profile", profile.name},
+                   {"task", to_string(profile.target.task)},
+                   {"prompt", profile.prompt},
+                   {"fields", whole["fields"]}};
   if (!profile.target.labels.empty()) out["labels"] = to_json(profile.target.labels);
   if (!profile.target.positive.empty()) out["positive"] = profile.target.positive;
   return out;
@@ -180,7 +199,8 @@ json::object class_balance(const std::vector<Example>& examples) {
   for (const auto& [part, labels] : counts) {
     json::object one;
     for (const auto& [label, count] : labels) {
-      one[label] = json::object{{"count", count}, {"share", static_cast<double>(count) / static_cast<double>(totals[part])}};
+      one[label] =
+          json::object{{"count", count}, {"share", static_cast<double>(count) / static_cast<double>(totals[part])}};
     }
     out[part] = std::move(one);
   }
@@ -218,11 +238,14 @@ json::array warnings_of(const Profile& profile, const std::vector<Example>& exam
   for (const auto& [label, count] : other_labels) {
     if (!train_labels.contains(label)) warn("the label '" + label + "' never stands in the train part");
   }
-  if (profile.target.task == TargetTask::kClassify && train_labels.size() < 2) warn("the train part has fewer than two classes");
+  if (profile.target.task == TargetTask::kClassify && train_labels.size() < 2)
+    warn("the train part has fewer than two classes");
   const auto count_of = [&](const char* key) { return report.at(key).as_object().at("count").as_int64(); };
-  if (count_of("duplicates_across_parts") > 0) warn(std::to_string(count_of("duplicates_across_parts")) + " examples stand in two parts with the same input");
+  if (count_of("duplicates_across_parts") > 0)
+    warn(std::to_string(count_of("duplicates_across_parts")) + " examples stand in two parts with the same input");
   if (count_of("groups_across_parts") > 0) warn("a group stands on two sides of the split; use by: group");
-  for (const json::value& name : report.at("constant").as_array()) warn("the field '" + std::string(name.as_string()) + "' never varies in the train part");
+  for (const json::value& name : report.at("constant").as_array())
+    warn("the field '" + std::string(name.as_string()) + "' never varies in the train part");
   return out;
 }
 

@@ -10,7 +10,8 @@
 
 namespace platform {
 
-/// {fields: {name: {kind, count, missing, mean, deviation, minimum, maximum, quantiles | values}}, splits, labels, target}
+/// {fields: {name: {kind, count, missing, mean, deviation, minimum, maximum, quantiles | values}}, splits, labels,
+/// target}
 json::object statistics_of(const Profile& profile, const std::vector<Example>& examples);
 /// {task, labels, positive, prompt, fields: [{name, kind, unit, minimum, maximum, values}]}
 json::object schema_of(const Profile& profile);
@@ -21,7 +22,8 @@ json::object duplicates_across_parts(const std::vector<Example>& examples);
 json::object groups_across_parts(const std::vector<Example>& examples);
 /// {train: {a: {count, share}}, ...}
 json::object class_balance(const std::vector<Example>& examples);
-/// What a step of training sees of each example, in bytes and slots: {prompt_bytes, supervised_bytes, slots} with minimum, mean and maximum.
+/// What a step of training sees of each example, in bytes and slots: {prompt_bytes, supervised_bytes, slots} with
+/// minimum, mean and maximum.
 json::object sizes_of(const std::vector<Example>& examples);
 /// Plain sentences about what looks wrong.
 json::array warnings_of(const Profile& profile, const std::vector<Example>& examples, const json::object& report);

@@ -55,12 +55,15 @@ class RowCollector {
   }
 
   void remove_duplicates() {
-    const auto less = [](const Observation& a, const Observation& b) { return std::tie(a.source, a.key) < std::tie(b.source, b.key); };
+    const auto less = [](const Observation& a, const Observation& b) {
+      return std::tie(a.source, a.key) < std::tie(b.source, b.key);
+    };
     std::stable_sort(rows_.records.begin(), rows_.records.end(), less);
     std::vector<Observation> kept;
     kept.reserve(rows_.records.size());
     for (Observation& row : rows_.records) {
-      const bool again = !kept.empty() && !row.key.empty() && kept.back().source == row.source && kept.back().key == row.key;
+      const bool again =
+          !kept.empty() && !row.key.empty() && kept.back().source == row.source && kept.back().key == row.key;
       if (!again) {
         kept.push_back(std::move(row));
         continue;
@@ -79,10 +82,12 @@ class RowCollector {
       std::size_t at;
     };
     std::vector<Place> places;
-    for (std::size_t i = 0; i < rows_.records.size(); ++i) places.push_back({group_of(profile_, rows_.records[i]), order_of(profile_, rows_.records[i]), i});
+    for (std::size_t i = 0; i < rows_.records.size(); ++i)
+      places.push_back({group_of(profile_, rows_.records[i]), order_of(profile_, rows_.records[i]), i});
     const auto& records = rows_.records;
     std::sort(places.begin(), places.end(), [&](const Place& a, const Place& b) {
-      return std::tie(records[a.at].source, a.group, a.order, records[a.at].key) < std::tie(records[b.at].source, b.group, b.order, records[b.at].key);
+      return std::tie(records[a.at].source, a.group, a.order, records[a.at].key) <
+             std::tie(records[b.at].source, b.group, b.order, records[b.at].key);
     });
     std::vector<Observation> sorted;
     sorted.reserve(places.size());
@@ -99,7 +104,9 @@ class RowCollector {
     for (std::size_t begin = 0; begin < rows_.records.size();) {
       const std::string group = group_of(profile_, rows_.records[begin]);
       std::size_t end = begin;
-      while (end < rows_.records.size() && rows_.records[end].source == rows_.records[begin].source && group_of(profile_, rows_.records[end]) == group) ++end;
+      while (end < rows_.records.size() && rows_.records[end].source == rows_.records[begin].source &&
+             group_of(profile_, rows_.records[end]) == group)
+        ++end;
       cut_group(begin, end);
       begin = end;
     }
@@ -112,8 +119,11 @@ class RowCollector {
     }
     const std::vector<RowRange> regular = windows_of(*profile_.window, end - begin);
     const std::vector<RowRange> last = last_window_of(*profile_.window, end - begin);
-    if (last.empty()) dropped_.add("group_shorter_than_window", case_of(rows_.records[begin], "group " + group_of(profile_, rows_.records[begin])));
-    for (const RowRange& range : regular) add_unit({begin + range.begin, begin + range.end, true, begin + range.end == end, {}, {}, {}}, end - 1);
+    if (last.empty())
+      dropped_.add("group_shorter_than_window",
+                   case_of(rows_.records[begin], "group " + group_of(profile_, rows_.records[begin])));
+    for (const RowRange& range : regular)
+      add_unit({begin + range.begin, begin + range.end, true, begin + range.end == end, {}, {}, {}}, end - 1);
     const bool last_is_regular = !regular.empty() && regular.back().end == end - begin;
     if (!last.empty() && !last_is_regular) add_unit({begin + last[0].begin, end, false, true, {}, {}, {}}, end - 1);
   }
@@ -140,7 +150,8 @@ class RowCollector {
     if (target.task == TargetTask::kClassify) {
       unit.label = text_of(*raw);
       const auto& labels = target.labels;
-      return labels.empty() || std::find(labels.begin(), labels.end(), unit.label) != labels.end() ? "" : "unknown_label";
+      return labels.empty() || std::find(labels.begin(), labels.end(), unit.label) != labels.end() ? ""
+                                                                                                   : "unknown_label";
     }
     unit.value = number_of(field, raw);
     if (!unit.value) return "target_not_a_number";
@@ -202,10 +213,13 @@ std::int64_t CaseCounter::count(const std::string& reason) const {
 
 json::object CaseCounter::to_json() const {
   json::object out;
-  for (const auto& [reason, cases] : cases_) out[reason] = json::object{{"count", cases.count}, {"examples", cases.examples}};
+  for (const auto& [reason, cases] : cases_)
+    out[reason] = json::object{{"count", cases.count}, {"examples", cases.examples}};
   return out;
 }
 
-Rows collect_rows(const Profile& profile, const NextObservation& next, CaseCounter& dropped) { return RowCollector(profile, dropped).run(next); }
+Rows collect_rows(const Profile& profile, const NextObservation& next, CaseCounter& dropped) {
+  return RowCollector(profile, dropped).run(next);
+}
 
 }  // namespace platform

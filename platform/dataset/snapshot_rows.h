@@ -1,5 +1,5 @@
-// First half of a snapshot: records become rows that are sorted, without duplicates and with their targets, cut into the
-// units that will be examples. Used by build_snapshot alone.
+// First half of a snapshot: records become rows that are sorted, without duplicates and with their targets, cut into
+// the units that will be examples. Used by build_snapshot alone.
 #pragma once
 
 #include <cstdint>

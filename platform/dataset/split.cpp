@@ -12,7 +12,9 @@ namespace {
 using Parts = std::vector<std::optional<Split>>;
 
 // What stays together: the group, else the row itself.
-std::string unit_of(const SplitItem& item) { return item.group.empty() ? "row " + item.source + "/" + item.key : "group " + item.group; }
+std::string unit_of(const SplitItem& item) {
+  return item.group.empty() ? "row " + item.source + "/" + item.key : "group " + item.group;
+}
 
 struct Unit {
   std::string hash;  // sorts units: fixed for each name, without regard to the others
@@ -34,7 +36,8 @@ std::vector<Unit> units_of(std::span<const SplitItem> items, const Parts& parts,
     unit.hash = sha256_hex(name);
     units.push_back(std::move(unit));
   }
-  std::sort(units.begin(), units.end(), [](const Unit& a, const Unit& b) { return std::tie(a.stratum, a.hash) < std::tie(b.stratum, b.hash); });
+  std::sort(units.begin(), units.end(),
+            [](const Unit& a, const Unit& b) { return std::tie(a.stratum, a.hash) < std::tie(b.stratum, b.hash); });
   return units;
 }
 
@@ -81,7 +84,8 @@ int fold_of(std::string_view key, int folds) {
 Parts by_group(const SplitRule& rule, std::span<const SplitItem> items) {
   Parts parts(items.size());
   if (rule.folds != 0) {
-    for (std::size_t i = 0; i < items.size(); ++i) parts[i] = fold_of(unit_of(items[i]), rule.folds) == rule.fold ? Split::kTest : Split::kTrain;
+    for (std::size_t i = 0; i < items.size(); ++i)
+      parts[i] = fold_of(unit_of(items[i]), rule.folds) == rule.fold ? Split::kTest : Split::kTrain;
     carve_validation(items, rule.validation, parts);
     return parts;
   }
@@ -99,11 +103,15 @@ Parts by_hash(const SplitRule& rule, std::span<const SplitItem> items) {
   Parts parts(items.size());
   for (std::size_t i = 0; i < items.size(); ++i) {
     const int bucket = static_cast<int>(split_hash(items[i].hash_key) % 10);
-    const auto in = [&](const std::vector<int>& buckets) { return std::find(buckets.begin(), buckets.end(), bucket) != buckets.end(); };
+    const auto in = [&](const std::vector<int>& buckets) {
+      return std::find(buckets.begin(), buckets.end(), bucket) != buckets.end();
+    };
     if (rule.folds != 0) {
       parts[i] = fold_of(items[i].hash_key, rule.folds) == rule.fold ? Split::kTest : Split::kTrain;
     } else {
-      parts[i] = in(rule.test_buckets) ? Split::kTest : in(rule.validation_buckets) ? Split::kValidation : Split::kTrain;
+      parts[i] = in(rule.test_buckets)         ? Split::kTest
+                 : in(rule.validation_buckets) ? Split::kValidation
+                                               : Split::kTrain;
     }
   }
   if (rule.folds != 0) carve_validation(items, rule.validation, parts);
@@ -114,10 +122,13 @@ Parts by_time(const SplitRule& rule, std::span<const SplitItem> items) {
   std::vector<std::size_t> order(items.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return std::tie(items[a].last, items[a].source, items[a].key) < std::tie(items[b].last, items[b].source, items[b].key);
+    return std::tie(items[a].last, items[a].source, items[a].key) <
+           std::tie(items[b].last, items[b].source, items[b].key);
   });
   const auto cut_at = [&](double share) {
-    std::size_t cut = items.size() - std::min(items.size(), static_cast<std::size_t>(std::llround(share * static_cast<double>(items.size()))));
+    std::size_t cut =
+        items.size() -
+        std::min(items.size(), static_cast<std::size_t>(std::llround(share * static_cast<double>(items.size()))));
     // Rows of one moment stay on one side.
     while (cut > 0 && cut < items.size() && items[order[cut]].last == items[order[cut - 1]].last) --cut;
     return cut;
@@ -129,7 +140,9 @@ Parts by_time(const SplitRule& rule, std::span<const SplitItem> items) {
     const std::size_t gap = begin == 0 ? 0 : static_cast<std::size_t>(rule.gap);
     for (std::size_t i = begin + gap; i < end; ++i) {
       // A window that reaches back over the cut would share rows with the part before it.
-      if (begin > 0 && items[order[i]].first != items[order[i]].last && items[order[i]].first <= items[order[begin - 1]].last) continue;
+      if (begin > 0 && items[order[i]].first != items[order[i]].last &&
+          items[order[i]].first <= items[order[begin - 1]].last)
+        continue;
       parts[order[i]] = part;
     }
   };
@@ -170,7 +183,9 @@ std::vector<std::optional<Split>> assign_splits(const SplitRule& rule, std::span
   return rule.by == SplitBy::kGiven ? by_given(rule, items) : by_group(rule, items);
 }
 
-std::uint32_t split_hash(std::string_view key) { return static_cast<std::uint32_t>(std::stoul(sha256_hex(key).substr(0, 8), nullptr, 16)); }
+std::uint32_t split_hash(std::string_view key) {
+  return static_cast<std::uint32_t>(std::stoul(sha256_hex(key).substr(0, 8), nullptr, 16));
+}
 
 bool matches(std::string_view pattern, std::string_view name) {
   const std::size_t star = pattern.find('*');

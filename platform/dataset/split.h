@@ -1,6 +1,6 @@
-// Which part of a dataset an example belongs to. The rules cannot leak by construction where they can (a group is on one
-// side; time is cut, not shuffled) and are checked where they cannot. No random numbers: the same items get the same parts
-// on every machine, in whatever order they arrive. Pure; any thread.
+// Which part of a dataset an example belongs to. The rules cannot leak by construction where they can (a group is on
+// one side; time is cut, not shuffled) and are checked where they cannot. No random numbers: the same items get the
+// same parts on every machine, in whatever order they arrive. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -20,23 +20,25 @@ enum class SplitBy { kGroup, kTime, kHash, kGiven };
 
 struct SplitRule {
   SplitBy by = SplitBy::kGroup;
-  std::string field;   // group: what belongs together (else the profile's group); given: names the part
-  std::string key;     // hash: key template such as "sc2-{{ GameID }}"; else the profile's key, else the record's
-  double validation = 0.1;  // share of all examples; where the rule names no validation part, share of the train part, by group
-  double test = 0.2;        // group and time
+  std::string field;  // group: what belongs together (else the profile's group); given: names the part
+  std::string key;    // hash: key template such as "sc2-{{ GameID }}"; else the profile's key, else the record's
+  double validation =
+      0.1;  // share of all examples; where the rule names no validation part, share of the train part, by group
+  double test = 0.2;  // group and time
   /// hash: first 8 hex digits of sha256(key) modulo 10 in here.
   std::vector<int> validation_buckets = {7};
   std::vector<int> test_buckets = {8, 9};
   std::map<std::string, Split> sources;  // given: source name ('*' matches anything) -> part; others are train
-  int folds = 0;       // group and hash: part number `fold` of `folds` is the test part
+  int folds = 0;                         // group and hash: part number `fold` of `folds` is the test part
   int fold = 0;
   std::int64_t gap = 0;  // time: examples left out on the later side of each cut
 
   bool operator==(const SplitRule&) const = default;
 };
 
-/// {by: group, field: machine, validation: 0.1, test: 0.2}, {by: time, test: 0.25}, {by: hash, key: "sc2-{{ GameID }}"},
-/// {by: given, field: part}, {by: given, sources: {"*-test": test}}. Throws kInvalidInput with the key at fault, prefixed by `where`.
+/// {by: group, field: machine, validation: 0.1, test: 0.2}, {by: time, test: 0.25}, {by: hash, key: "sc2-{{ GameID
+/// }}"}, {by: given, field: part}, {by: given, sources: {"*-test": test}}. Throws kInvalidInput with the key at fault,
+/// prefixed by `where`.
 SplitRule split_rule_from_json(const json::value& value, std::string_view where = "split");
 json::value to_json(const SplitRule& rule);
 
@@ -51,10 +53,10 @@ struct OrderValue {
 struct SplitItem {
   std::string source;
   std::string key;
-  std::string group;     // empty = on its own
-  std::string hash_key;  // hash
-  std::string part;      // given by field
-  std::string label;     // classify: parts of single rows keep the share of each class; empty = do not care
+  std::string group;       // empty = on its own
+  std::string hash_key;    // hash
+  std::string part;        // given by field
+  std::string label;       // classify: parts of single rows keep the share of each class; empty = do not care
   OrderValue first, last;  // of the rows that it is made of
 };
 

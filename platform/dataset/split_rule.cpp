@@ -4,13 +4,15 @@
 namespace platform {
 namespace {
 
-std::vector<int> buckets_from(const json::object& object, std::string_view key, const std::vector<int>& fallback, const std::string& where) {
+std::vector<int> buckets_from(const json::object& object, std::string_view key, const std::vector<int>& fallback,
+                              const std::string& where) {
   const json::value* value = find(object, key);
   if (value == nullptr) return fallback;
   std::vector<int> buckets;
   for (const json::value& item : as_array(*value, where + "." + std::string(key))) {
     if (!item.is_int64() || item.get_int64() < 0 || item.get_int64() > 9) {
-      throw Error(ErrorCode::kInvalidInput, where + "." + std::string(key) + " must hold numbers 0 to 9", where + "." + std::string(key));
+      throw Error(ErrorCode::kInvalidInput, where + "." + std::string(key) + " must hold numbers 0 to 9",
+                  where + "." + std::string(key));
     }
     buckets.push_back(static_cast<int>(item.get_int64()));
   }
@@ -19,7 +21,10 @@ std::vector<int> buckets_from(const json::object& object, std::string_view key, 
 
 double share_from(const json::object& object, std::string_view key, double fallback, const std::string& where) {
   const double share = number_or(object, key, fallback, where);
-  if (share < 0 || share >= 1) throw Error(ErrorCode::kInvalidInput, where + "." + std::string(key) + " must be at least 0 and less than 1, not " + std::to_string(share), where + "." + std::string(key));
+  if (share < 0 || share >= 1)
+    throw Error(ErrorCode::kInvalidInput,
+                where + "." + std::string(key) + " must be at least 0 and less than 1, not " + std::to_string(share),
+                where + "." + std::string(key));
   return share;
 }
 
@@ -28,7 +33,8 @@ SplitBy by_from(const std::string& name, const std::string& where) {
   if (name == "time") return SplitBy::kTime;
   if (name == "hash") return SplitBy::kHash;
   if (name == "given") return SplitBy::kGiven;
-  throw Error(ErrorCode::kInvalidInput, where + ".by must be group, time, hash or given, not '" + name + "'", where + ".by");
+  throw Error(ErrorCode::kInvalidInput, where + ".by must be group, time, hash or given, not '" + name + "'",
+              where + ".by");
 }
 
 std::string_view name_of(SplitBy by) {
@@ -37,9 +43,12 @@ std::string_view name_of(SplitBy by) {
 }
 
 void check(const SplitRule& rule, const std::string& where) {
-  if (rule.validation + rule.test >= 1) throw Error(ErrorCode::kInvalidInput, where + ": validation and test together leave nothing to train on", where + ".test");
+  if (rule.validation + rule.test >= 1)
+    throw Error(ErrorCode::kInvalidInput, where + ": validation and test together leave nothing to train on",
+                where + ".test");
   if (rule.folds != 0 && (rule.folds < 2 || rule.fold < 0 || rule.fold >= rule.folds)) {
-    throw Error(ErrorCode::kInvalidInput, where + ".fold must be 0 to folds - 1, and folds at least 2", where + ".fold");
+    throw Error(ErrorCode::kInvalidInput, where + ".fold must be 0 to folds - 1, and folds at least 2",
+                where + ".fold");
   }
   if (rule.folds != 0 && rule.by != SplitBy::kGroup && rule.by != SplitBy::kHash) {
     throw Error(ErrorCode::kInvalidInput, where + ".folds goes with by: group or by: hash", where + ".folds");
@@ -55,7 +64,10 @@ void check(const SplitRule& rule, const std::string& where) {
 SplitRule split_rule_from_json(const json::value& value, std::string_view where_view) {
   const std::string where(where_view);
   const json::object& object = as_object(value, where);
-  refuse_unknown_keys(object, {"by", "field", "key", "validation", "test", "validation_buckets", "test_buckets", "sources", "folds", "fold", "gap"}, where);
+  refuse_unknown_keys(object,
+                      {"by", "field", "key", "validation", "test", "validation_buckets", "test_buckets", "sources",
+                       "folds", "fold", "gap"},
+                      where);
   SplitRule rule;
   rule.by = by_from(string_or(object, "by", "group", where), where);
   rule.field = string_or(object, "field", "", where);
@@ -66,7 +78,9 @@ SplitRule split_rule_from_json(const json::value& value, std::string_view where_
   rule.test_buckets = buckets_from(object, "test_buckets", rule.test_buckets, where);
   if (const json::value* sources = find(object, "sources")) {
     for (const auto& pair : as_object(*sources, where + ".sources")) {
-      if (!pair.value().is_string()) throw Error(ErrorCode::kInvalidInput, where + ".sources gives each source a part: train, validation or test", where + ".sources");
+      if (!pair.value().is_string())
+        throw Error(ErrorCode::kInvalidInput, where + ".sources gives each source a part: train, validation or test",
+                    where + ".sources");
       rule.sources[pair.key()] = split_from(std::string_view(pair.value().get_string()));
     }
   }

@@ -25,13 +25,17 @@ std::string normalized_text(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     utf8proc_int32_t point = 0;
     const utf8proc_ssize_t step = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &point);
-    if (step <= 0) throw Error(ErrorCode::kInvalidInput, "the text is not UTF-8 at byte " + std::to_string(at) + "; convert it to UTF-8 first");
+    if (step <= 0)
+      throw Error(ErrorCode::kInvalidInput,
+                  "the text is not UTF-8 at byte " + std::to_string(at) + "; convert it to UTF-8 first");
     at += static_cast<std::size_t>(step);
   }
   utf8proc_uint8_t* raw = nullptr;
-  const utf8proc_ssize_t size = utf8proc_map(bytes, static_cast<utf8proc_ssize_t>(text.size()), &raw, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const utf8proc_ssize_t size = utf8proc_map(bytes, static_cast<utf8proc_ssize_t>(text.size()), &raw,
+                                             static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   const std::unique_ptr<utf8proc_uint8_t, Freed> owned(raw);
-  if (size < 0) throw Error(ErrorCode::kInvalidInput, std::string("the text cannot be normalised: ") + utf8proc_errmsg(size));
+  if (size < 0)
+    throw Error(ErrorCode::kInvalidInput, std::string("the text cannot be normalised: ") + utf8proc_errmsg(size));
   return std::string(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(size));
 }
 

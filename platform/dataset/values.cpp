@@ -104,7 +104,8 @@ std::optional<std::string> record_key(const Profile& profile, const Observation&
 
 OrderValue order_of(const Profile& profile, const Observation& row) {
   if (profile.order.empty() || profile.order == "event_time") {
-    if (raw_value(profile, row, "event_time") == nullptr || profile.order.empty()) return {static_cast<double>(row.event_time.time_since_epoch().count()), {}};
+    if (raw_value(profile, row, "event_time") == nullptr || profile.order.empty())
+      return {static_cast<double>(row.event_time.time_since_epoch().count()), {}};
   }
   const json::value* value = raw_value(profile, row, profile.order);
   if (value == nullptr || value->is_null()) return {std::numeric_limits<double>::infinity(), {}};

@@ -10,7 +10,8 @@ std::vector<RowRange> windows_of(const WindowRule& rule, std::size_t rows) {
     if (rule.pad) ranges.push_back({0, rows});
     return ranges;
   }
-  for (std::size_t end = length; end <= rows; end += static_cast<std::size_t>(rule.stride)) ranges.push_back({end - length, end});
+  for (std::size_t end = length; end <= rows; end += static_cast<std::size_t>(rule.stride))
+    ranges.push_back({end - length, end});
   return ranges;
 }
 

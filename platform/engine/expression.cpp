@@ -14,7 +14,8 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool is_path(std::string_view text) {
-  if (text.empty() || text.front() == '.' || text.back() == '.' || text.find("..") != std::string_view::npos) return false;
+  if (text.empty() || text.front() == '.' || text.back() == '.' || text.find("..") != std::string_view::npos)
+    return false;
   for (char c : text) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '-' && c != '.') return false;
   }
@@ -29,9 +30,11 @@ Reference bad(std::string trouble) {
 
 Reference read_reference(std::string_view inside) {
   const std::string_view body = trimmed(inside);
-  if (body.empty()) return bad("the expression is empty; write ${{ inputs.NAME }}, ${{ steps.STEP.OUTPUT }} or ${{ run.id }}");
+  if (body.empty())
+    return bad("the expression is empty; write ${{ inputs.NAME }}, ${{ steps.STEP.OUTPUT }} or ${{ run.id }}");
   const std::string shown = "'" + std::string(body) + "'";
-  if (!is_path(body)) return bad(shown + " is no expression; only names joined by dots are, such as inputs.NAME or steps.STEP.OUTPUT");
+  if (!is_path(body))
+    return bad(shown + " is no expression; only names joined by dots are, such as inputs.NAME or steps.STEP.OUTPUT");
   Reference reference;
   const std::size_t dot = body.find('.');
   const std::string_view root = body.substr(0, dot);
@@ -73,17 +76,21 @@ json::value value_of(const Reference& reference, const Run& run) {
   } else {
     const RunStep* step = run.step(reference.name);
     if (step != nullptr) found = walk(step->outputs, reference.output);
-    if (found == nullptr) throw Error(ErrorCode::kInvalidInput, "step '" + reference.name + "' gave no output '" + reference.output + "'");
+    if (found == nullptr)
+      throw Error(ErrorCode::kInvalidInput, "step '" + reference.name + "' gave no output '" + reference.output + "'");
   }
   return *found;
 }
 
-std::string as_text(const json::value& value) { return value.is_string() ? std::string(value.get_string()) : canonical_json(value); }
+std::string as_text(const json::value& value) {
+  return value.is_string() ? std::string(value.get_string()) : canonical_json(value);
+}
 
 json::value resolve_text(const std::string& text, const Run& run) {
   const std::vector<Reference> references = find_references(text);
   if (references.empty()) return json::value(text);
-  if (references.size() == 1 && references[0].begin == 0 && references[0].end == text.size()) return value_of(references[0], run);
+  if (references.size() == 1 && references[0].begin == 0 && references[0].end == text.size())
+    return value_of(references[0], run);
   std::string out;
   std::size_t at = 0;
   for (const Reference& reference : references) {
@@ -100,7 +107,8 @@ std::vector<Reference> find_references(std::string_view text) {
   std::size_t at = 0;
   while ((at = text.find("${{", at)) != std::string_view::npos) {
     const std::size_t close = text.find("}}", at);
-    Reference reference = close == std::string_view::npos ? bad("the expression is not closed; write }} at its end") : read_reference(text.substr(at + 3, close - at - 3));
+    Reference reference = close == std::string_view::npos ? bad("the expression is not closed; write }} at its end")
+                                                          : read_reference(text.substr(at + 3, close - at - 3));
     reference.begin = at;
     reference.end = close == std::string_view::npos ? text.size() : close + 2;
     at = reference.end;
@@ -130,7 +138,8 @@ bool holds(std::string_view condition, const Run& run) {
   if (value.is_null()) return false;
   if (value.is_bool()) return value.get_bool();
   if (value.is_number()) return value.to_number<double>() != 0;
-  if (value.is_string()) return !value.get_string().empty() && value.get_string() != "false" && value.get_string() != "no";
+  if (value.is_string())
+    return !value.get_string().empty() && value.get_string() != "false" && value.get_string() != "no";
   return true;
 }
 

@@ -1,5 +1,5 @@
-// The expressions of a workflow: ${{ inputs.x }}, ${{ steps.a.output }}, ${{ run.id }}. A text that is one expression and
-// nothing else takes the value with its type; inside a longer text the value is written out. Pure; any thread.
+// The expressions of a workflow: ${{ inputs.x }}, ${{ steps.a.output }}, ${{ run.id }}. A text that is one expression
+// and nothing else takes the value with its type; inside a longer text the value is written out. Pure; any thread.
 #pragma once
 
 #include <string>
@@ -15,9 +15,9 @@ namespace platform {
 struct Reference {
   enum class Kind { kInput, kStepOutput, kRunId, kBad };
   Kind kind = Kind::kBad;
-  std::string name;    // of the input, or of the step
-  std::string output;  // of a step; "a.b" reaches into objects
-  std::string trouble; // kBad: what is wrong with it
+  std::string name;                // of the input, or of the step
+  std::string output;              // of a step; "a.b" reaches into objects
+  std::string trouble;             // kBad: what is wrong with it
   std::size_t begin = 0, end = 0;  // bytes in the text, braces included
 };
 

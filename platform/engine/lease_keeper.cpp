@@ -6,9 +6,16 @@
 
 namespace platform {
 
-LeaseKeeper::LeaseKeeper(RunStore& store, RunId run, std::string step, std::int64_t attempt, std::int64_t fence, std::chrono::milliseconds lease,
-                         std::chrono::milliseconds heartbeat)
-    : store_(store), run_(std::move(run)), step_(std::move(step)), attempt_(attempt), fence_(fence), lease_(lease), heartbeat_(heartbeat), thread_([this] { this->run(); }) {}
+LeaseKeeper::LeaseKeeper(RunStore& store, RunId run, std::string step, std::int64_t attempt, std::int64_t fence,
+                         std::chrono::milliseconds lease, std::chrono::milliseconds heartbeat)
+    : store_(store),
+      run_(std::move(run)),
+      step_(std::move(step)),
+      attempt_(attempt),
+      fence_(fence),
+      lease_(lease),
+      heartbeat_(heartbeat),
+      thread_([this] { this->run(); }) {}
 
 LeaseKeeper::~LeaseKeeper() {
   {

@@ -1,5 +1,5 @@
-// LeaseKeeper: the heartbeat of one leased step. Its thread renews the lease and writes what the step reported since the
-// last beat. Made when a step begins, gone when it ends; the step's thread reports, the keeper's thread sends.
+// LeaseKeeper: the heartbeat of one leased step. Its thread renews the lease and writes what the step reported since
+// the last beat. Made when a step begins, gone when it ends; the step's thread reports, the keeper's thread sends.
 #pragma once
 
 #include <atomic>
@@ -18,8 +18,8 @@ namespace platform {
 
 class LeaseKeeper {
  public:
-  LeaseKeeper(RunStore& store, RunId run, std::string step, std::int64_t attempt, std::int64_t fence, std::chrono::milliseconds lease,
-              std::chrono::milliseconds heartbeat);
+  LeaseKeeper(RunStore& store, RunId run, std::string step, std::int64_t attempt, std::int64_t fence,
+              std::chrono::milliseconds lease, std::chrono::milliseconds heartbeat);
   ~LeaseKeeper();
   LeaseKeeper(const LeaseKeeper&) = delete;
 

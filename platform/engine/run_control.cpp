@@ -16,10 +16,12 @@ void check_may_decide(const Run& run, const RunStep& step, const ApprovalDecisio
   const json::object& rule = step.outputs;
   const std::string role = string_or(rule, "role", "", "approval");
   if (!role.empty() && decision.role != role && decision.role != "admin") {
-    throw Error(ErrorCode::kForbidden, "step '" + step.definition.name + "' asks for the role '" + role + "', not '" + decision.role + "'");
+    throw Error(ErrorCode::kForbidden,
+                "step '" + step.definition.name + "' asks for the role '" + role + "', not '" + decision.role + "'");
   }
   if (string_or(rule, "not_by", "", "approval") == "starter" && decision.by == run.started_by) {
-    throw Error(ErrorCode::kForbidden, "step '" + step.definition.name + "' asks for somebody other than " + run.started_by + ", who started the run");
+    throw Error(ErrorCode::kForbidden, "step '" + step.definition.name + "' asks for somebody other than " +
+                                           run.started_by + ", who started the run");
   }
 }
 
@@ -27,7 +29,8 @@ void check_may_decide(const Run& run, const RunStep& step, const ApprovalDecisio
 
 std::vector<NewEvent> journal(const Decision& decision) {
   std::vector<NewEvent> events;
-  for (const StepChange& change : decision.steps) events.push_back({change.step, std::string(to_string(change.happening)), change.data});
+  for (const StepChange& change : decision.steps)
+    events.push_back({change.step, std::string(to_string(change.happening)), change.data});
   if (!decision.run) return events;
   NewEvent end{"", std::string(to_string(*decision.run)), {}};
   if (!decision.run_error.empty()) end.data["error"] = decision.run_error;
@@ -37,7 +40,8 @@ std::vector<NewEvent> journal(const Decision& decision) {
 
 Run start_run(RunStore& store, Run run) {
   run.state = RunState::kRunning;
-  std::vector<NewEvent> events{{"", "started", {{"by", run.started_by}, {"workflow", run.workflow}, {"workflow_hash", run.workflow_hash}}}};
+  std::vector<NewEvent> events{
+      {"", "started", {{"by", run.started_by}, {"workflow", run.workflow}, {"workflow_hash", run.workflow_hash}}}};
   follow_up(run, events);
   store.create(run, events);
   return run;
@@ -74,7 +78,8 @@ Run decide_approval(RunStore& store, const RunId& id, const std::string& step, c
     for (RunStep& each : run.steps) {
       if (each.definition.name != step) continue;
       if (decision.approve) each.outputs["approved_by"] = decision.by;
-      if (!decision.approve) each.error = "rejected by " + decision.by + (decision.comment.empty() ? "" : ": " + decision.comment);
+      if (!decision.approve)
+        each.error = "rejected by " + decision.by + (decision.comment.empty() ? "" : ": " + decision.comment);
     }
     std::vector<NewEvent> events{{step, std::string(to_string(change.happening)), std::move(data)}};
     follow_up(run, events);

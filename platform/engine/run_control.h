@@ -21,8 +21,8 @@ struct ApprovalDecision {
   std::string role;  // of that user
   std::string comment;
 };
-/// Decides a step that waits for approval. Throws kForbidden if the step asks for another role or for somebody other than
-/// who started the run, kConflict if it does not wait. "admin" may stand in for any role.
+/// Decides a step that waits for approval. Throws kForbidden if the step asks for another role or for somebody other
+/// than who started the run, kConflict if it does not wait. "admin" may stand in for any role.
 Run decide_approval(RunStore& store, const RunId& id, const std::string& step, const ApprovalDecision& decision);
 
 /// The journal lines of a decision; for callers that build their own change.

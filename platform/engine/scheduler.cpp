@@ -37,9 +37,12 @@ void finish_if_over(const Run& run, Decision& decision) {
   for (const RunStep& step : run.steps) {
     if (!is_final(step.state)) return;
     if (step.state == StepState::kCancelled) cancelled = true;
-    if (step.state == StepState::kFailed && decision.run_error.empty()) decision.run_error = "step '" + step.definition.name + "': " + step.error;
+    if (step.state == StepState::kFailed && decision.run_error.empty())
+      decision.run_error = "step '" + step.definition.name + "': " + step.error;
   }
-  decision.run = cancelled ? RunHappening::kSomeCancelled : !decision.run_error.empty() ? RunHappening::kSomeFailed : RunHappening::kAllDone;
+  decision.run = cancelled                     ? RunHappening::kSomeCancelled
+                 : !decision.run_error.empty() ? RunHappening::kSomeFailed
+                                               : RunHappening::kAllDone;
 }
 
 // Names of `step`, and of all steps that need it directly or not.
@@ -49,7 +52,8 @@ std::set<std::string> with_dependents(const Run& run, const std::string& step) {
     grew = false;
     for (const RunStep& each : run.steps) {
       const auto& needs = each.definition.needs;
-      const bool depends = std::any_of(needs.begin(), needs.end(), [&](const std::string& need) { return chosen.count(need) != 0; });
+      const bool depends =
+          std::any_of(needs.begin(), needs.end(), [&](const std::string& need) { return chosen.count(need) != 0; });
       if (depends && chosen.insert(each.definition.name).second) grew = true;
     }
   }
@@ -108,7 +112,8 @@ Decision retry_from(Run& run, const std::string& step) {
   if (run.step(step) == nullptr) {
     std::vector<std::string> names;
     for (const RunStep& each : run.steps) names.push_back(each.definition.name);
-    throw Error(ErrorCode::kNotFound, "run " + run.id.str() + " has no step '" + step + "'" + did_you_mean(step, names), "step");
+    throw Error(ErrorCode::kNotFound, "run " + run.id.str() + " has no step '" + step + "'" + did_you_mean(step, names),
+                "step");
   }
   Decision decision;
   run.state = require_next(run.state, RunHappening::kRetryRequested);

@@ -1,5 +1,5 @@
-// The scheduler decides, it does nothing: from a run as it stands it says which steps become ready, which are skipped and
-// whether the run is over. The caller writes the changes in one transaction. Pure; any thread.
+// The scheduler decides, it does nothing: from a run as it stands it says which steps become ready, which are skipped
+// and whether the run is over. The caller writes the changes in one transaction. Pure; any thread.
 #pragma once
 
 #include <chrono>
@@ -32,8 +32,8 @@ StepChange change_step(Run& run, const std::string& step, StepHappening happenin
 Decision advance(Run& run);
 /// Cancels what has not begun or waits; running steps are asked to stop by their worker's heartbeat.
 Decision cancel(Run& run);
-/// Puts `step` and every step that needs it (also indirectly) back to pending, and sets failed or cancelled steps that it
-/// needs back as well. Throws kNotFound, or kConflict while the run goes on.
+/// Puts `step` and every step that needs it (also indirectly) back to pending, and sets failed or cancelled steps that
+/// it needs back as well. Throws kNotFound, or kConflict while the run goes on.
 Decision retry_from(Run& run, const std::string& step);
 
 /// Whether a failed try is worth another one: the error may pass and tries are left.

@@ -1,6 +1,7 @@
 // Step: one kind of work that a workflow can name. A worker makes it, runs it on its own thread and commits what it
-// returns. A step must be safe to run twice with the same idempotency key: after a crash the next worker runs it again in
-// the same work folder. Step and context belong to one thread; only the worker's heartbeat touches the context besides.
+// returns. A step must be safe to run twice with the same idempotency key: after a crash the next worker runs it again
+// in the same work folder. Step and context belong to one thread; only the worker's heartbeat touches the context
+// besides.
 #pragma once
 
 #include <filesystem>
@@ -31,8 +32,8 @@ class StepContext {
  public:
   virtual ~StepContext() = default;
 
-  virtual const Run& run() const = 0;       // as it stood at the lease, with all outputs of earlier steps
-  virtual const RunStep& step() const = 0;  // this one
+  virtual const Run& run() const = 0;              // as it stood at the lease, with all outputs of earlier steps
+  virtual const RunStep& step() const = 0;         // this one
   virtual const json::object& inputs() const = 0;  // `with`, every expression resolved
   /// Exists; the same for every attempt of this step in this run.
   virtual const std::filesystem::path& work_folder() const = 0;
@@ -40,8 +41,8 @@ class StepContext {
 
   /// A line for the step's log that users read.
   virtual void say(const std::string& line) = 0;
-  /// A point of a curve; sent with the next heartbeat, so that a killed worker loses at most that much of it. The same name
-  /// and position again replaces the value.
+  /// A point of a curve; sent with the next heartbeat, so that a killed worker loses at most that much of it. The same
+  /// name and position again replaces the value.
   virtual void report_metric(const std::string& name, std::int64_t position, double value) = 0;
   virtual void report_progress(json::object progress) = 0;
   /// True after a cancel request, a lost lease, the step's timeout or when the worker is asked to end: save what
@@ -50,15 +51,16 @@ class StepContext {
 
   /// "run/step": equal for every attempt, different for everything else.
   std::string idempotency_key() const { return run().id.str() + "/" + step().definition.name; }
-  /// Outputs of the nearest step of this kind among those that this one needs, directly or not; nullptr if there is none.
+  /// Outputs of the nearest step of this kind among those that this one needs, directly or not; nullptr if there is
+  /// none.
   const json::object* outputs_of(std::string_view kind) const;
 };
 
 class Step {
  public:
   virtual ~Step() = default;
-  /// Throws Error: kCancelled when it stopped because it was asked to; codes that may pass (kUnavailable, kDiskFull) and
-  /// kInternal are tried again as the workflow's `retry` says, all others fail the step at once.
+  /// Throws Error: kCancelled when it stopped because it was asked to; codes that may pass (kUnavailable, kDiskFull)
+  /// and kInternal are tried again as the workflow's `retry` says, all others fail the step at once.
   virtual StepOutcome execute(StepContext& context) = 0;
 };
 

@@ -5,9 +5,11 @@
 namespace platform {
 namespace {
 
-constexpr std::string_view kRunHappenings[] = {"cancel_requested", "succeeded", "failed", "cancelled", "retry_requested"};
-constexpr std::string_view kStepHappenings[] = {"ready",     "skipped",          "leased",   "handed_back", "lease_expired", "succeeded",      "try_failed",
-                                                "failed",    "waiting_approval", "approved", "rejected",    "cancelled",     "retry_requested"};
+constexpr std::string_view kRunHappenings[] = {"cancel_requested", "succeeded", "failed", "cancelled",
+                                               "retry_requested"};
+constexpr std::string_view kStepHappenings[] = {
+    "ready",  "skipped",          "leased",   "handed_back", "lease_expired", "succeeded",      "try_failed",
+    "failed", "waiting_approval", "approved", "rejected",    "cancelled",     "retry_requested"};
 
 // clang-format off
 using R = RunState;
@@ -73,12 +75,14 @@ std::optional<StepState> next_state(StepState from, StepHappening happening) {
 
 RunState require_next(RunState from, RunHappening happening) {
   if (const auto to = next_state(from, happening)) return *to;
-  throw Error(ErrorCode::kConflict, "a run that is " + std::string(to_string(from)) + " cannot become '" + std::string(to_string(happening)) + "'");
+  throw Error(ErrorCode::kConflict, "a run that is " + std::string(to_string(from)) + " cannot become '" +
+                                        std::string(to_string(happening)) + "'");
 }
 
 StepState require_next(StepState from, StepHappening happening) {
   if (const auto to = next_state(from, happening)) return *to;
-  throw Error(ErrorCode::kConflict, "a step that is " + std::string(to_string(from)) + " cannot become '" + std::string(to_string(happening)) + "'");
+  throw Error(ErrorCode::kConflict, "a step that is " + std::string(to_string(from)) + " cannot become '" +
+                                        std::string(to_string(happening)) + "'");
 }
 
 }  // namespace platform

@@ -11,7 +11,19 @@ namespace platform {
 
 enum class RunHappening { kCancelRequested, kAllDone, kSomeFailed, kSomeCancelled, kRetryRequested };
 enum class StepHappening {
-  kNeedsMet, kNotNeeded, kLeased, kHandedBack, kLeaseExpired, kSucceeded, kTryFailed, kFailed, kAsksApproval, kApproved, kRejected, kCancelled, kRetryRequested,
+  kNeedsMet,
+  kNotNeeded,
+  kLeased,
+  kHandedBack,
+  kLeaseExpired,
+  kSucceeded,
+  kTryFailed,
+  kFailed,
+  kAsksApproval,
+  kApproved,
+  kRejected,
+  kCancelled,
+  kRetryRequested,
 };
 
 /// Names as the journal writes them: "leased", "cancel_requested", ...

@@ -47,7 +47,8 @@ class Worker::Context final : public StepContext {
         log_(worker.log_.with({{"run", run_.id.str()}, {"step", step}})),
         worker_(worker),
         deadline_(steady_clock::now() + step_.definition.timeout),
-        keeper_(worker.store_, run_.id, step, step_.attempt, step_.fence, worker.options_.lease, worker.options_.heartbeat) {}
+        keeper_(worker.store_, run_.id, step, step_.attempt, step_.fence, worker.options_.lease,
+                worker.options_.heartbeat) {}
 
   void prepare() {
     std::filesystem::create_directories(work_folder_);
@@ -59,9 +60,13 @@ class Worker::Context final : public StepContext {
   const std::filesystem::path& work_folder() const override { return work_folder_; }
   const Log& log() const override { return log_; }
   void say(const std::string& line) override { keeper_.say(line); }
-  void report_metric(const std::string& name, std::int64_t position, double value) override { keeper_.report_metric(name, position, value); }
+  void report_metric(const std::string& name, std::int64_t position, double value) override {
+    keeper_.report_metric(name, position, value);
+  }
   void report_progress(json::object progress) override { keeper_.report_progress(std::move(progress)); }
-  bool should_stop() const override { return keeper_.lost() || keeper_.cancelled() || worker_.stopping() || timed_out(); }
+  bool should_stop() const override {
+    return keeper_.lost() || keeper_.cancelled() || worker_.stopping() || timed_out();
+  }
 
   bool timed_out() const { return step_.definition.timeout.count() > 0 && steady_clock::now() >= deadline_; }
   bool cancelled() const { return keeper_.cancelled(); }
@@ -80,7 +85,11 @@ class Worker::Context final : public StepContext {
 };
 
 Worker::Worker(RunStore& store, StepFactory make_step, DataFolder data, WorkerOptions options, Log log)
-    : store_(store), make_step_(std::move(make_step)), data_(std::move(data)), options_(std::move(options)), log_(std::move(log)) {
+    : store_(store),
+      make_step_(std::move(make_step)),
+      data_(std::move(data)),
+      options_(std::move(options)),
+      log_(std::move(log)) {
   if (options_.name.empty()) options_.name = host_and_process();
 }
 
@@ -92,7 +101,8 @@ void Worker::run() {
       worked = run_one();
       if (std::exchange(failing, false)) log_.info("looking for work goes on");
     } catch (const Error& error) {
-      if (!std::exchange(failing, true)) log_.warning("looking for work failed; trying until it works", {{"error", error.what()}});
+      if (!std::exchange(failing, true))
+        log_.warning("looking for work failed; trying until it works", {{"error", error.what()}});
     }
     if (!worked && !stopping()) std::this_thread::sleep_for(options_.idle);
   }
@@ -113,7 +123,8 @@ std::optional<std::pair<Run, std::string>> Worker::lease() {
       for (NewEvent& event : journal(advance(run))) events.push_back(std::move(event));
       return events;
     }
-    // A try that was interrupted goes on under its number; `attempt` counts tries that failed by themselves, plus this one.
+    // A try that was interrupted goes on under its number; `attempt` counts tries that failed by themselves, plus this
+    // one.
     if (step.attempt == 0 || !step.error.empty()) ++step.attempt;
     ++step.fence;
     step.error.clear();
@@ -130,7 +141,9 @@ bool Worker::run_one() {
   auto& [run, name] = *leased;
   if (run.step(name)->state != StepState::kRunning) return true;  // it was cancelled instead
   Context context(std::move(run), name, *this);
-  context.log().info("step begins", {{"kind", context.step().definition.kind}, {"attempt", context.step().attempt}, {"fence", context.step().fence}});
+  context.log().info(
+      "step begins",
+      {{"kind", context.step().definition.kind}, {"attempt", context.step().attempt}, {"fence", context.step().fence}});
   const Outcome outcome = execute(context);
   context.keeper().flush();
   commit(context, outcome);
@@ -154,7 +167,8 @@ Worker::Outcome Worker::execute(Context& context) {
   } catch (const Error& error) {
     const bool stopped = error.code() == ErrorCode::kCancelled;
     if (stopped && context.timed_out()) {
-      fail("it took longer than its timeout of " + std::to_string(context.step().definition.timeout.count()) + " s", false);
+      fail("it took longer than its timeout of " + std::to_string(context.step().definition.timeout.count()) + " s",
+           false);
     } else if (stopped && context.cancelled()) {
       outcome.happening = StepHappening::kCancelled;
     } else if (stopped && (stopping() || context.lost())) {
@@ -195,7 +209,9 @@ void Worker::commit_once(const Context& context, const Outcome& outcome) {
   const std::int64_t fence = context.step().fence;
   store_.change(context.run().id, [&](Run& run) {
     RunStep& step = step_of(run, name);
-    if (step.fence != fence) throw Error(ErrorCode::kConflict, "the lease of step '" + name + "' went to " + step.worker + " (fence " + std::to_string(step.fence) + ")");
+    if (step.fence != fence)
+      throw Error(ErrorCode::kConflict, "the lease of step '" + name + "' went to " + step.worker + " (fence " +
+                                            std::to_string(step.fence) + ")");
     std::vector<NewEvent> events;
     if (step.state != StepState::kRunning) return events;  // an earlier try to commit did arrive
     json::object data{{"worker", options_.name}, {"fence", fence}};

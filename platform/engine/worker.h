@@ -1,6 +1,7 @@
 // Worker: leases one step at a time, runs it, and commits its outcome together with what follows from it. A background
-// thread renews the lease and carries curves and log lines to the store. A worker whose lease went to another can commit
-// nothing. While the database is away it keeps trying; the fencing number makes sure that nothing is committed twice.
+// thread renews the lease and carries curves and log lines to the store. A worker whose lease went to another can
+// commit nothing. While the database is away it keeps trying; the fencing number makes sure that nothing is committed
+// twice.
 #pragma once
 
 #include <atomic>
@@ -17,11 +18,11 @@
 namespace platform {
 
 struct WorkerOptions {
-  std::string name;                                // empty: host and process id
-  std::vector<std::string> kinds;                  // step kinds that it takes
+  std::string name;                // empty: host and process id
+  std::vector<std::string> kinds;  // step kinds that it takes
   std::chrono::milliseconds lease{10'000};
-  std::chrono::milliseconds heartbeat{2'000};      // well below `lease`
-  std::chrono::milliseconds idle{500};             // between two looks for work
+  std::chrono::milliseconds heartbeat{2'000};  // well below `lease`
+  std::chrono::milliseconds idle{500};         // between two looks for work
 };
 
 /// One thread runs it; request_stop() may be called from any other, also from a signal handler.

@@ -26,7 +26,8 @@ std::optional<ByteRange> requested_range(std::string_view text, std::uint64_t to
 
 bool names_etag(std::string_view header, std::string_view etag) {
   if (etag.empty()) return false;
-  return header == "*" || header.find(etag) != std::string_view::npos;  // the quotes are part of it, so no tag hides in another
+  return header == "*" ||
+         header.find(etag) != std::string_view::npos;  // the quotes are part of it, so no tag hides in another
 }
 
 }  // namespace platform

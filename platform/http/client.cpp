@@ -43,7 +43,8 @@ Headers headers_of(const http::fields& fields) {
 }
 
 bool repeatable(const Message& message) {
-  return (message.method() != http::verb::post && message.method() != http::verb::patch) || message.find("Idempotency-Key") != message.end();
+  return (message.method() != http::verb::post && message.method() != http::verb::patch) ||
+         message.find("Idempotency-Key") != message.end();
 }
 
 bool busy(int status) { return status == 429 || (status >= 502 && status <= 504); }
@@ -140,7 +141,8 @@ struct HttpClient::State {
     const auto after = response.headers.find("Retry-After");
     int seconds = 0;
     if (after != response.headers.end() &&
-        std::from_chars(after->second.data(), after->second.data() + after->second.size(), seconds).ec == std::errc() && seconds >= 0) {
+        std::from_chars(after->second.data(), after->second.data() + after->second.size(), seconds).ec == std::errc() &&
+        seconds >= 0) {
       pause = std::min(std::chrono::milliseconds(std::chrono::seconds(std::min(seconds, 3600))), options.backoff_limit);
     }
     std::this_thread::sleep_for(pause);
@@ -149,24 +151,28 @@ struct HttpClient::State {
   HttpResponse run(const Message& message) {
     for (int attempt = 0;; ++attempt) {
       HttpResponse response;
-      response.request = std::string(message.method_string()) + " " + base_url + std::string(message.target()).substr(prefix.size());
+      response.request =
+          std::string(message.method_string()) + " " + base_url + std::string(message.target()).substr(prefix.size());
       try {
         run_once(message, response, [&](int, const Headers&, std::string_view piece) {
           if (response.body.size() + piece.size() > options.body_limit_bytes) {
-            throw Error(ErrorCode::kTooLarge, response.request + " answers with more than " + std::to_string(options.body_limit_bytes) + " bytes");
+            throw Error(ErrorCode::kTooLarge, response.request + " answers with more than " +
+                                                  std::to_string(options.body_limit_bytes) + " bytes");
           }
           response.body += piece;
           return true;
         });
         if (attempt >= options.retries || !busy(response.status)) return response;
       } catch (const Error& failed) {
-        if (attempt >= options.retries || failed.code() != ErrorCode::kUnavailable || (sent && !repeatable(message))) throw;
+        if (attempt >= options.retries || failed.code() != ErrorCode::kUnavailable || (sent && !repeatable(message)))
+          throw;
       }
       wait_before(attempt, response);
     }
   }
 
-  Message message(Method method, std::string_view target, std::string body, std::string_view content_type, const Headers& headers) const {
+  Message message(Method method, std::string_view target, std::string body, std::string_view content_type,
+                  const Headers& headers) const {
     Message made;
     made.version(11);
     made.method_string(std::string(to_string(method)));
@@ -205,26 +211,34 @@ json::value HttpResponse::json() const {
   }
 }
 
-HttpClient::HttpClient(std::string base_url, HttpClientOptions options) : state_(std::make_unique<State>(std::move(base_url), std::move(options))) {}
+HttpClient::HttpClient(std::string base_url, HttpClientOptions options)
+    : state_(std::make_unique<State>(std::move(base_url), std::move(options))) {}
 HttpClient::~HttpClient() = default;
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 
 const std::string& HttpClient::base_url() const { return state_->base_url; }
 
-HttpResponse HttpClient::get(std::string_view target, const Headers& headers) { return request(Method::kGet, target, {}, {}, headers); }
+HttpResponse HttpClient::get(std::string_view target, const Headers& headers) {
+  return request(Method::kGet, target, {}, {}, headers);
+}
 
-HttpResponse HttpClient::post(std::string_view target, std::string body, std::string_view content_type, const Headers& headers) {
+HttpResponse HttpClient::post(std::string_view target, std::string body, std::string_view content_type,
+                              const Headers& headers) {
   return request(Method::kPost, target, std::move(body), content_type, headers);
 }
 
-HttpResponse HttpClient::put(std::string_view target, std::string body, std::string_view content_type, const Headers& headers) {
+HttpResponse HttpClient::put(std::string_view target, std::string body, std::string_view content_type,
+                             const Headers& headers) {
   return request(Method::kPut, target, std::move(body), content_type, headers);
 }
 
-HttpResponse HttpClient::remove(std::string_view target, const Headers& headers) { return request(Method::kDelete, target, {}, {}, headers); }
+HttpResponse HttpClient::remove(std::string_view target, const Headers& headers) {
+  return request(Method::kDelete, target, {}, {}, headers);
+}
 
-HttpResponse HttpClient::request(Method method, std::string_view target, std::string body, std::string_view content_type, const Headers& headers) {
+HttpResponse HttpClient::request(Method method, std::string_view target, std::string body,
+                                 std::string_view content_type, const Headers& headers) {
   return state_->run(state_->message(method, target, std::move(body), content_type, headers));
 }
 
@@ -261,15 +275,19 @@ std::uint64_t HttpClient::download(std::string_view target, const std::filesyste
     return !stopped;
   };
   state_->run_once(state_->message(Method::kGet, target, {}, {}, headers), response, take);
-  if (stopped) throw Error(ErrorCode::kCancelled, "the download was stopped at " + std::to_string(have) + " bytes: " + response.request);
+  if (stopped)
+    throw Error(ErrorCode::kCancelled,
+                "the download was stopped at " + std::to_string(have) + " bytes: " + response.request);
   const auto range = response.headers.find("Content-Range");
-  const bool complete = response.status == 416 && range != response.headers.end() && range->second == "bytes */" + std::to_string(have);
+  const bool complete =
+      response.status == 416 && range != response.headers.end() && range->second == "bytes */" + std::to_string(have);
   if (!complete) response.checked();
   if (::fsync(file.get()) != 0) throw_errno("syncing " + partial.string(), errno);
   return have;
 }
 
-void HttpClient::events(std::string_view target, const std::function<bool(const ServerEvent&)>& on_event, const std::string& last_event_id) {
+void HttpClient::events(std::string_view target, const std::function<bool(const ServerEvent&)>& on_event,
+                        const std::string& last_event_id) {
   Headers headers{{"Accept", "text/event-stream"}};
   if (!last_event_id.empty()) headers["Last-Event-ID"] = last_event_id;
   HttpResponse response;
@@ -291,17 +309,18 @@ void HttpClient::events(std::string_view target, const std::function<bool(const 
     if (field == "id") event.id = value;
     return true;
   };
-  state_->run_once(state_->message(Method::kGet, target, {}, {}, headers), response, [&](int status, const Headers&, std::string_view piece) {
-    pending += piece;
-    if (status != 200) return pending.size() < 65536;
-    for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
-      std::string line = pending.substr(0, end);
-      pending.erase(0, end + 1);
-      if (line.ends_with('\r')) line.pop_back();
-      if (!line_read(line)) return false;
-    }
-    return true;
-  });
+  state_->run_once(state_->message(Method::kGet, target, {}, {}, headers), response,
+                   [&](int status, const Headers&, std::string_view piece) {
+                     pending += piece;
+                     if (status != 200) return pending.size() < 65536;
+                     for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
+                       std::string line = pending.substr(0, end);
+                       pending.erase(0, end + 1);
+                       if (line.ends_with('\r')) line.pop_back();
+                       if (!line_read(line)) return false;
+                     }
+                     return true;
+                   });
   response.body = pending;
   response.checked();
 }

@@ -26,7 +26,7 @@ struct HttpClientOptions {
   /// Further tries after a failed connection, a lost connection (only GET, HEAD, PUT, DELETE and anything with an
   /// Idempotency-Key) or an answer 429, 502, 503, 504.
   int retries = 0;
-  std::chrono::milliseconds backoff{200};          // doubles with each try, with jitter; Retry-After wins
+  std::chrono::milliseconds backoff{200};  // doubles with each try, with jitter; Retry-After wins
   std::chrono::milliseconds backoff_limit{10'000};
   std::uint64_t body_limit_bytes = std::uint64_t{256} << 20;
 };
@@ -57,21 +57,27 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
 
-  /// `target`: "/path?query" relative to the base address. All throw kUnavailable naming host and reason when no answer comes.
+  /// `target`: "/path?query" relative to the base address. All throw kUnavailable naming host and reason when no answer
+  /// comes.
   HttpResponse get(std::string_view target, const Headers& headers = {});
-  HttpResponse post(std::string_view target, std::string body, std::string_view content_type = "application/json", const Headers& headers = {});
-  HttpResponse put(std::string_view target, std::string body, std::string_view content_type = "application/json", const Headers& headers = {});
+  HttpResponse post(std::string_view target, std::string body, std::string_view content_type = "application/json",
+                    const Headers& headers = {});
+  HttpResponse put(std::string_view target, std::string body, std::string_view content_type = "application/json",
+                   const Headers& headers = {});
   HttpResponse remove(std::string_view target, const Headers& headers = {});
-  HttpResponse request(Method method, std::string_view target, std::string body, std::string_view content_type, const Headers& headers);
+  HttpResponse request(Method method, std::string_view target, std::string body, std::string_view content_type,
+                       const Headers& headers);
 
   /// Appends what is missing of the file at `target` to `partial` (If-Range with the remembered ETag is not needed:
-  /// `target` is immutable, artifacts are named by digest) and returns its size when it is complete. Bytes already there
-  /// stay when it throws, and the next call goes on after them. A server that ignores Range makes it start over.
+  /// `target` is immutable, artifacts are named by digest) and returns its size when it is complete. Bytes already
+  /// there stay when it throws, and the next call goes on after them. A server that ignores Range makes it start over.
   std::uint64_t download(std::string_view target, const std::filesystem::path& partial,
                          const std::function<bool(std::uint64_t have, std::uint64_t total)>& progress = {});
 
-  /// Reads server-sent events until the server ends the stream or `on_event` returns false. timeout is the longest silence.
-  void events(std::string_view target, const std::function<bool(const ServerEvent&)>& on_event, const std::string& last_event_id = {});
+  /// Reads server-sent events until the server ends the stream or `on_event` returns false. timeout is the longest
+  /// silence.
+  void events(std::string_view target, const std::function<bool(const ServerEvent&)>& on_event,
+              const std::string& last_event_id = {});
 
   const std::string& base_url() const;
 

@@ -1,4 +1,5 @@
-// Answers that the server gives by itself, before or instead of a handler, as application/problem+json. Pure; any thread.
+// Answers that the server gives by itself, before or instead of a handler, as application/problem+json. Pure; any
+// thread.
 #pragma once
 
 #include "platform/http/router.h"

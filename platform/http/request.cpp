@@ -47,7 +47,8 @@ bool CaseInsensitiveLess::operator()(std::string_view left, std::string_view rig
 
 const std::string& Request::param(std::string_view name) const {
   const auto found = params.find(name);
-  if (found == params.end()) throw Error(ErrorCode::kInternal, "the route has no parameter {" + std::string(name) + "}");
+  if (found == params.end())
+    throw Error(ErrorCode::kInternal, "the route has no parameter {" + std::string(name) + "}");
   return found->second;
 }
 
@@ -56,7 +57,8 @@ std::string Request::query_or(std::string_view name, std::string_view fallback) 
   return found == query.end() ? std::string(fallback) : found->second;
 }
 
-std::int64_t Request::query_int(std::string_view name, std::int64_t fallback, std::int64_t least, std::int64_t most) const {
+std::int64_t Request::query_int(std::string_view name, std::int64_t fallback, std::int64_t least,
+                                std::int64_t most) const {
   const auto found = query.find(name);
   if (found == query.end()) return fallback;
   const std::string& text = found->second;
@@ -64,7 +66,8 @@ std::int64_t Request::query_int(std::string_view name, std::int64_t fallback, st
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size() && value >= least && value <= most) return value;
   throw Error(ErrorCode::kInvalidInput,
-              "query parameter must be a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ": " + text,
+              "query parameter must be a whole number from " + std::to_string(least) + " to " + std::to_string(most) +
+                  ": " + text,
               std::string(name));
 }
 
@@ -100,7 +103,8 @@ std::string percent_decode(std::string_view text, bool plus_is_blank) {
     } else {
       const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
       const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
-      if (high < 0 || low < 0) throw Error(ErrorCode::kInvalidInput, "bad percent-encoding in the address: " + std::string(text));
+      if (high < 0 || low < 0)
+        throw Error(ErrorCode::kInvalidInput, "bad percent-encoding in the address: " + std::string(text));
       decoded += static_cast<char>(high * 16 + low);
       i += 2;
     }

@@ -1,5 +1,5 @@
-// One HTTP request as a handler sees it: parsed, bounded, authorised. Value type; a handler reads it on one thread, only
-// the cancelled flag is set from another. No Boost type appears here, so that routes compile fast.
+// One HTTP request as a handler sees it: parsed, bounded, authorised. Value type; a handler reads it on one thread,
+// only the cancelled flag is set from another. No Boost type appears here, so that routes compile fast.
 #pragma once
 
 #include <atomic>
@@ -35,14 +35,14 @@ struct Identity {
 
 struct Request {
   Method method = Method::kGet;
-  std::string path;                          // as sent, without the query: "/api/v1/sources/line%203"
+  std::string path;                                        // as sent, without the query: "/api/v1/sources/line%203"
   std::map<std::string, std::string, std::less<>> params;  // the pattern's {names}, percent-decoded
   std::map<std::string, std::string, std::less<>> query;   // percent-decoded; of a repeated key the last value
   Headers headers;
-  std::string body;         // at most the route's body_limit
+  std::string body;  // at most the route's body_limit
   Identity identity;
-  std::string request_id;   // also in the X-Request-Id answer header and in every log line of this request
-  std::string remote;       // "127.0.0.1:51234"
+  std::string request_id;  // also in the X-Request-Id answer header and in every log line of this request
+  std::string remote;      // "127.0.0.1:51234"
   std::shared_ptr<std::atomic<bool>> cancel_flag;  // shared with the connection, which outlives neither
 
   /// True once the client is gone or the server stops; long handlers look at it now and then.

@@ -6,9 +6,10 @@ namespace platform {
 
 namespace {
 
-constexpr std::array kCodes{ErrorCode::kInvalidInput, ErrorCode::kUnauthenticated, ErrorCode::kForbidden, ErrorCode::kNotFound,
-                            ErrorCode::kConflict,     ErrorCode::kTooLarge,        ErrorCode::kCorrupt,   ErrorCode::kCancelled,
-                            ErrorCode::kUnavailable,  ErrorCode::kDiskFull,        ErrorCode::kInternal};
+constexpr std::array kCodes{ErrorCode::kInvalidInput, ErrorCode::kUnauthenticated, ErrorCode::kForbidden,
+                            ErrorCode::kNotFound,     ErrorCode::kConflict,        ErrorCode::kTooLarge,
+                            ErrorCode::kCorrupt,      ErrorCode::kCancelled,       ErrorCode::kUnavailable,
+                            ErrorCode::kDiskFull,     ErrorCode::kInternal};
 
 ErrorCode code_of_status(int status) {
   switch (status) {
@@ -71,7 +72,11 @@ Response event_response(std::function<void(EventSink&)> produce) {
 
 Response problem_response(const Error& error, std::string_view request_id) {
   const int status = http_status(error.code());
-  json::object problem{{"type", "about:blank"}, {"title", to_string(error.code())}, {"status", status}, {"detail", error.what()}, {"code", to_string(error.code())}};
+  json::object problem{{"type", "about:blank"},
+                       {"title", to_string(error.code())},
+                       {"status", status},
+                       {"detail", error.what()},
+                       {"code", to_string(error.code())}};
   if (!error.path().empty()) problem["path"] = error.path();
   if (!request_id.empty()) problem["request_id"] = request_id;
   Response response{status, {{"Content-Type", "application/problem+json"}}, json::serialize(problem)};
@@ -90,7 +95,8 @@ Error error_from(int status, std::string_view body, std::string_view what) {
   }
   const json::value* code = problem->if_contains("code");
   const json::value* path = problem->if_contains("path");
-  return Error(code_named(code != nullptr && code->is_string() ? std::string_view(code->get_string()) : "", status), std::string(detail->get_string()),
+  return Error(code_named(code != nullptr && code->is_string() ? std::string_view(code->get_string()) : "", status),
+               std::string(detail->get_string()),
                path != nullptr && path->is_string() ? std::string(path->get_string()) : "");
 }
 

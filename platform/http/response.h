@@ -59,7 +59,8 @@ Response file_response(std::filesystem::path path, std::string content_type, std
 Response event_response(std::function<void(EventSink&)> produce);
 /// application/problem+json {type, title, status, detail, code, path, request_id}.
 Response problem_response(const Error& error, std::string_view request_id = {});
-/// The Error that such an answer stands for: its code if known, else by status. `what` names the call ("GET http://...").
+/// The Error that such an answer stands for: its code if known, else by status. `what` names the call ("GET
+/// http://...").
 Error error_from(int status, std::string_view body, std::string_view what);
 
 }  // namespace platform

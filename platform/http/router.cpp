@@ -30,7 +30,8 @@ std::string operation_id(const Route& route) {
   std::string id(to_string(route.method));
   for (char& letter : id) letter = static_cast<char>(letter - 'A' + 'a');
   for (const char letter : route.pattern) {
-    const bool plain = (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z');
+    const bool plain =
+        (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z');
     if (plain) {
       id += letter;
     } else if (id.back() != '_') {
@@ -47,18 +48,24 @@ json::object described(const Route& route, const std::vector<std::string>& param
     list.push_back({{"name", name}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}});
   }
   for (const QueryParameter& parameter : route.query) {
-    list.push_back({{"name", parameter.name}, {"in", "query"}, {"description", parameter.description}, {"schema", {{"type", "string"}}}});
+    list.push_back({{"name", parameter.name},
+                    {"in", "query"},
+                    {"description", parameter.description},
+                    {"schema", {{"type", "string"}}}});
   }
   json::object success{{"description", "done"}};
   if (!route.response_schema.empty()) success["content"] = {{"application/json", {{"schema", route.response_schema}}}};
-  const json::object problem{{"description", "refused"}, {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}};
+  const json::object problem{
+      {"description", "refused"},
+      {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}};
   json::object operation{{"operationId", operation_id(route)},
                          {"summary", route.summary},
                          {"tags", json::array{json::value(tag_of(route))}},
                          {"responses", {{"2XX", success}, {"4XX", problem}, {"5XX", problem}}}};
   if (!list.empty()) operation["parameters"] = list;
   if (!route.request_schema.empty()) {
-    operation["requestBody"] = {{"required", true}, {"content", {{"application/json", {{"schema", route.request_schema}}}}}};
+    operation["requestBody"] = {{"required", true},
+                                {"content", {{"application/json", {{"schema", route.request_schema}}}}}};
   }
   if (route.permission.empty()) {
     operation["security"] = json::array();
@@ -72,11 +79,13 @@ json::object described(const Route& route, const std::vector<std::string>& param
 }  // namespace
 
 std::vector<RouteTable::Part> RouteTable::parse(const std::string& pattern) {
-  if (pattern.empty() || pattern.front() != '/') throw Error(ErrorCode::kInternal, "a route pattern starts with '/': " + pattern);
+  if (pattern.empty() || pattern.front() != '/')
+    throw Error(ErrorCode::kInternal, "a route pattern starts with '/': " + pattern);
   std::vector<Part> parts;
   for (const std::string& segment : split(pattern)) {
     const bool named = segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
-    if (!parts.empty() && parts.back().kind == Part::Kind::kRest) throw Error(ErrorCode::kInternal, "{name...} must be the last part: " + pattern);
+    if (!parts.empty() && parts.back().kind == Part::Kind::kRest)
+      throw Error(ErrorCode::kInternal, "{name...} must be the last part: " + pattern);
     if (named && segment.ends_with("...}")) {
       parts.push_back({Part::Kind::kRest, segment.substr(1, segment.size() - 5)});
     } else if (named) {
@@ -91,10 +100,12 @@ std::vector<RouteTable::Part> RouteTable::parse(const std::string& pattern) {
 }
 
 void RouteTable::add(Route route) {
-  if (route.summary.empty() || !route.handler) throw Error(ErrorCode::kInternal, "a route needs a summary and a handler: " + route.pattern);
+  if (route.summary.empty() || !route.handler)
+    throw Error(ErrorCode::kInternal, "a route needs a summary and a handler: " + route.pattern);
   for (const Route& known : routes_) {
     if (known.pattern == route.pattern && known.method == route.method) {
-      throw Error(ErrorCode::kInternal, "the route stands twice: " + std::string(to_string(route.method)) + " " + route.pattern);
+      throw Error(ErrorCode::kInternal,
+                  "the route stands twice: " + std::string(to_string(route.method)) + " " + route.pattern);
     }
   }
   parts_.push_back(parse(route.pattern));
@@ -112,7 +123,8 @@ bool RouteTable::fits(const std::vector<Part>& parts, const std::vector<std::str
 }
 
 bool RouteTable::more_literal(const std::vector<Part>& left, const std::vector<Part>& right) {
-  return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end(), [](const Part& a, const Part& b) { return a.kind < b.kind; });
+  return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end(),
+                                      [](const Part& a, const Part& b) { return a.kind < b.kind; });
 }
 
 RouteTable::Match RouteTable::match(Method method, std::string_view path) const {
@@ -157,11 +169,20 @@ json::object RouteTable::openapi(std::string_view title, std::string_view versio
   const json::object text{{"type", "string"}};
   const json::object problem{{"type", "object"},
                              {"required", {"title", "status", "detail", "code"}},
-                             {"properties", {{"type", text}, {"title", text}, {"status", {{"type", "integer"}}}, {"detail", text}, {"code", text}, {"path", text}, {"request_id", text}}}};
+                             {"properties",
+                              {{"type", text},
+                               {"title", text},
+                               {"status", {{"type", "integer"}}},
+                               {"detail", text},
+                               {"code", text},
+                               {"path", text},
+                               {"request_id", text}}}};
   return {{"openapi", "3.1.0"},
           {"info", {{"title", title}, {"version", version}}},
           {"paths", paths},
-          {"components", {{"schemas", {{"Problem", problem}}}, {"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
+          {"components",
+           {{"schemas", {{"Problem", problem}}},
+            {"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
 }
 
 }  // namespace platform

@@ -1,5 +1,5 @@
-// The one table of routes. It is the router, the list of permissions and /openapi.json at once, so the three cannot differ.
-// Build it in one thread; const use is thread-safe.
+// The one table of routes. It is the router, the list of permissions and /openapi.json at once, so the three cannot
+// differ. Build it in one thread; const use is thread-safe.
 //   table.add({Method::kGet, "/api/v1/sources/{name}", "Shows one source", "sources.read",
 //              [&](const Request& request) { return json_response(to_json(sources.get(request.param("name")))); }});
 #pragma once
@@ -24,8 +24,8 @@ struct QueryParameter {
 
 struct Route {
   Method method = Method::kGet;
-  std::string pattern;          // "/api/v1/sources/{name}/records"; a last part "{path...}" takes the rest with its slashes
-  std::string summary;          // one line for /openapi.json
+  std::string pattern;  // "/api/v1/sources/{name}/records"; a last part "{path...}" takes the rest with its slashes
+  std::string summary;  // one line for /openapi.json
   std::string permission = {};  // "" = public, else what the identity must be allowed to do: "sources.write"
   std::function<Response(const Request&)> handler = {};
   std::size_t body_limit = std::size_t{1} << 20;  // bytes; a larger body is answered with 413
@@ -37,13 +37,14 @@ struct Route {
 
 class RouteTable {
  public:
-  /// Throws kInternal for a pattern that is malformed or stands already with this method, or a route without summary or handler.
+  /// Throws kInternal for a pattern that is malformed or stands already with this method, or a route without summary or
+  /// handler.
   void add(Route route);
 
   struct Match {
     const Route* route = nullptr;  // null if nothing matches
     std::map<std::string, std::string, std::less<>> params;
-    std::vector<Method> allowed;   // methods of the same path, for 405; empty = 404
+    std::vector<Method> allowed;  // methods of the same path, for 405; empty = 404
   };
   /// Literal parts win over {parameters}. HEAD finds the GET route. Throws kInvalidInput for bad percent-encoding.
   Match match(Method method, std::string_view path) const;

@@ -56,7 +56,8 @@ std::string bearer_token(const Request& request) {
 
 struct Server::State {
   State(ServerOptions options, RouteTable routes, AuthorizeFunction authorize, Metrics& metrics, Log log)
-      : core(std::move(options), std::move(routes), std::move(authorize), metrics, std::move(log)), acceptor(asio::make_strand(core.io)) {}
+      : core(std::move(options), std::move(routes), std::move(authorize), metrics, std::move(log)),
+        acceptor(asio::make_strand(core.io)) {}
 
   void listen() {
     try {
@@ -67,8 +68,9 @@ struct Server::State {
       acceptor.listen();
       port = acceptor.local_endpoint().port();
     } catch (const boost::system::system_error& failed) {
-      throw Error(ErrorCode::kUnavailable, "cannot listen on " + core.options.address + ":" + std::to_string(core.options.port) + ": " +
-                                               failed.code().message() + "; is another server running there?");
+      throw Error(ErrorCode::kUnavailable, "cannot listen on " + core.options.address + ":" +
+                                               std::to_string(core.options.port) + ": " + failed.code().message() +
+                                               "; is another server running there?");
     }
     asio::co_spawn(acceptor.get_executor(), accept_all(core, acceptor), asio::detached);
     for (std::size_t i = 0; i < core.options.threads; ++i) {
@@ -106,7 +108,8 @@ struct Server::State {
 };
 
 Server::Server(ServerOptions options, RouteTable routes, AuthorizeFunction authorize, Metrics& metrics, Log log)
-    : state_(std::make_unique<State>(std::move(options), std::move(routes), std::move(authorize), metrics, std::move(log))) {
+    : state_(std::make_unique<State>(std::move(options), std::move(routes), std::move(authorize), metrics,
+                                     std::move(log))) {
   state_->listen();
 }
 
@@ -116,7 +119,8 @@ std::uint16_t Server::port() const { return state_->port; }
 
 std::string Server::address() const {
   const std::string& host = state_->core.options.address;
-  return "http://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(state_->port);
+  return "http://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" +
+         std::to_string(state_->port);
 }
 
 void Server::stop() { state_->stop(); }

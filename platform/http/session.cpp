@@ -33,7 +33,8 @@ namespace {
 
 /// The socket with a deadline that cancels (and so leaves the socket usable for a last answer).
 struct Connection : std::enable_shared_from_this<Connection> {
-  Connection(ServerCore& owner, tcp::socket taken) : core(owner), socket(std::move(taken)), timer(socket.get_executor()) {}
+  Connection(ServerCore& owner, tcp::socket taken)
+      : core(owner), socket(std::move(taken)), timer(socket.get_executor()) {}
 
   void deadline(Milliseconds limit) {
     const std::uint64_t mine = ++generation;
@@ -79,7 +80,8 @@ asio::awaitable<bool> write_bytes(Connection& connection, std::string_view bytes
   for (std::size_t at = 0; at < bytes.size() && !failed;) {
     const std::size_t size = std::min(kPiece, bytes.size() - at);
     connection.deadline(connection.core.options.write_timeout);
-    co_await asio::async_write(connection.socket, asio::buffer(bytes.data() + at, size), asio::redirect_error(asio::use_awaitable, failed));
+    co_await asio::async_write(connection.socket, asio::buffer(bytes.data() + at, size),
+                               asio::redirect_error(asio::use_awaitable, failed));
     at += size;
   }
   connection.no_deadline();
@@ -90,7 +92,8 @@ asio::awaitable<bool> write_file(Connection& connection, const Request& request,
   const FileBody body = std::get<FileBody>(out.response.body);
   const FileDescriptor file(::open(body.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) {
-    out.response = problem_response(Error(ErrorCode::kNotFound, "the file is gone: " + body.path.filename().string()), request.request_id);
+    out.response = problem_response(Error(ErrorCode::kNotFound, "the file is gone: " + body.path.filename().string()),
+                                    request.request_id);
     const std::string& text = std::get<std::string>(out.response.body);
     const std::string all = header_text(out.response, text.size(), out.keep_alive) + (out.head ? "" : text);
     co_return co_await write_bytes(connection, all);
@@ -113,8 +116,8 @@ asio::awaitable<bool> write_file(Connection& connection, const Request& request,
   } else if (wanted) {
     range = *wanted;
     out.response.status = 206;
-    out.response.headers["Content-Range"] =
-        "bytes " + std::to_string(range.first) + "-" + std::to_string(range.first + range.size - 1) + "/" + std::to_string(total);
+    out.response.headers["Content-Range"] = "bytes " + std::to_string(range.first) + "-" +
+                                            std::to_string(range.first + range.size - 1) + "/" + std::to_string(total);
   }
   const std::string header = header_text(out.response, range.size, out.keep_alive);
   bool open = co_await write_bytes(connection, header);
@@ -136,7 +139,8 @@ class ConnectionSink final : public EventSink {
   bool open() const override { return open_ && !connection_.core.stopping && !connection_.cancel_flag->load(); }
   bool write(std::string_view bytes) override {
     if (!open()) return false;
-    std::future<bool> written = asio::co_spawn(connection_.socket.get_executor(), write_bytes(connection_, bytes), asio::use_future);
+    std::future<bool> written =
+        asio::co_spawn(connection_.socket.get_executor(), write_bytes(connection_, bytes), asio::use_future);
     open_ = written.get();
     return open_;
   }
@@ -158,7 +162,8 @@ asio::awaitable<void> write_stream(std::shared_ptr<Connection> connection, Answe
   ServerCore& core = connection->core;
   if (core.streams >= core.options.max_streams) {
     const Response busy = refusal(503, "unavailable", "too many event streams are open; try again later");
-    const std::string all = header_text(busy, std::get<std::string>(busy.body).size(), false) + std::get<std::string>(busy.body);
+    const std::string all =
+        header_text(busy, std::get<std::string>(busy.body).size(), false) + std::get<std::string>(busy.body);
     co_await write_bytes(*connection, all);
     co_return;
   }
@@ -186,7 +191,8 @@ asio::awaitable<void> write_stream(std::shared_ptr<Connection> connection, Answe
 Request to_request(const Connection& connection, const Parser& parser) {
   Request request;
   const auto& message = parser.get();
-  request.method = method_from(std::string_view(message.method_string().data(), message.method_string().size())).value_or(Method::kGet);
+  request.method = method_from(std::string_view(message.method_string().data(), message.method_string().size()))
+                       .value_or(Method::kGet);
   const std::string target(message.target().data(), message.target().size());
   const std::size_t mark = target.find('?');
   request.path = target.substr(0, mark);
@@ -194,7 +200,9 @@ Request to_request(const Connection& connection, const Parser& parser) {
     request.headers[std::string(field.name_string())] = std::string(field.value());
   }
   const auto given = request.header("X-Request-Id").value_or("");
-  const bool usable = !given.empty() && given.size() <= 64 && given.find_first_not_of("0123456789abcdefABCDEFghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ-_") == std::string::npos;
+  const bool usable =
+      !given.empty() && given.size() <= 64 &&
+      given.find_first_not_of("0123456789abcdefABCDEFghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ-_") == std::string::npos;
   request.request_id = usable ? given : new_uuid();
   error_code unknown;
   const tcp::endpoint remote = connection.socket.remote_endpoint(unknown);
@@ -205,7 +213,9 @@ Request to_request(const Connection& connection, const Parser& parser) {
     const std::size_t end = std::min(target.find('&', start), target.size());
     const std::string_view pair = std::string_view(target).substr(start, end - start);
     const std::size_t equals = std::min(pair.find('='), pair.size());
-    if (!pair.empty()) request.query[percent_decode(pair.substr(0, equals), true)] = percent_decode(pair.substr(std::min(equals + 1, pair.size())), true);
+    if (!pair.empty())
+      request.query[percent_decode(pair.substr(0, equals), true)] =
+          percent_decode(pair.substr(std::min(equals + 1, pair.size())), true);
     start = end + 1;
   }
   return request;
@@ -213,13 +223,18 @@ Request to_request(const Connection& connection, const Parser& parser) {
 
 Response read_failure(const Connection& connection, error_code failed) {
   if (connection.expired) return refusal(408, "timeout", "the request did not arrive in time");
-  if (failed == http::error::header_limit) return refusal(431, "too_large", "the request headers are larger than " + std::to_string(connection.core.options.header_limit_bytes) + " bytes");
-  if (failed == http::error::body_limit) return refusal(413, "too_large", "the request body is larger than this address takes");
+  if (failed == http::error::header_limit)
+    return refusal(
+        431, "too_large",
+        "the request headers are larger than " + std::to_string(connection.core.options.header_limit_bytes) + " bytes");
+  if (failed == http::error::body_limit)
+    return refusal(413, "too_large", "the request body is larger than this address takes");
   return refusal(400, "invalid_input", "malformed request: " + failed.message());
 }
 
 /// Reads the body that the route allows; nullopt when it is in `parser`, else the refusal.
-asio::awaitable<std::optional<Response>> read_body(Connection& connection, Parser& parser, const RouteTable::Match& match) {
+asio::awaitable<std::optional<Response>> read_body(Connection& connection, Parser& parser,
+                                                   const RouteTable::Match& match) {
   const std::size_t limit = match.route == nullptr ? std::size_t{64} * 1024 : match.route->body_limit;
   const auto announced = parser.content_length();
   error_code failed = announced && *announced > limit ? error_code(http::error::body_limit) : error_code();
@@ -231,18 +246,23 @@ asio::awaitable<std::optional<Response>> read_body(Connection& connection, Parse
     if (!open) co_return read_failure(connection, asio::error::eof);
   }
   connection.deadline(connection.core.options.body_timeout);
-  co_await http::async_read(connection.socket, connection.buffer, parser, asio::redirect_error(asio::use_awaitable, failed));
+  co_await http::async_read(connection.socket, connection.buffer, parser,
+                            asio::redirect_error(asio::use_awaitable, failed));
   connection.no_deadline();
   if (failed) co_return read_failure(connection, failed);
   co_return std::nullopt;
 }
 
-asio::awaitable<Response> run_handler(std::shared_ptr<Connection> connection, const Request& request, const RouteTable::Match& match) {
+asio::awaitable<Response> run_handler(std::shared_ptr<Connection> connection, const Request& request,
+                                      const RouteTable::Match& match) {
   ServerCore& core = connection->core;
-  if (core.waiting >= core.options.max_queued) co_return problem_response(Error(ErrorCode::kUnavailable, "the server is busy; try again"), request.request_id);
+  if (core.waiting >= core.options.max_queued)
+    co_return problem_response(Error(ErrorCode::kUnavailable, "the server is busy; try again"), request.request_id);
   ++core.waiting;
   watch_for_leaving_client(connection);
-  const auto work = [&core, &request, &match]() -> asio::awaitable<Response> { co_return answer(core, request, match); };
+  const auto work = [&core, &request, &match]() -> asio::awaitable<Response> {
+    co_return answer(core, request, match);
+  };
   Response response = co_await asio::co_spawn(core.handlers.get_executor(), work, asio::use_awaitable);
   --core.waiting;
   error_code ignored;
@@ -250,12 +270,22 @@ asio::awaitable<Response> run_handler(std::shared_ptr<Connection> connection, co
   co_return response;
 }
 
-void note(ServerCore& core, const Request& request, const RouteTable::Match& match, const Response& response, std::chrono::steady_clock::time_point start) {
+void note(ServerCore& core, const Request& request, const RouteTable::Match& match, const Response& response,
+          std::chrono::steady_clock::time_point start) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::string route = match.route == nullptr ? "none" : match.route->pattern;
-  core.metrics.count("anneal_http_requests_total", "HTTP requests answered", 1, {{"method", std::string(to_string(request.method))}, {"route", route}, {"status", std::to_string(response.status)}});
-  core.metrics.observe("anneal_http_request_seconds", "Time from a request's headers to its answer", seconds, {{"route", route}});
-  core.log.debug("request", {{"request_id", request.request_id}, {"method", to_string(request.method)}, {"path", request.path}, {"status", response.status}, {"seconds", seconds}, {"remote", request.remote}});
+  core.metrics.count("anneal_http_requests_total", "HTTP requests answered", 1,
+                     {{"method", std::string(to_string(request.method))},
+                      {"route", route},
+                      {"status", std::to_string(response.status)}});
+  core.metrics.observe("anneal_http_request_seconds", "Time from a request's headers to its answer", seconds,
+                       {{"route", route}});
+  core.log.debug("request", {{"request_id", request.request_id},
+                             {"method", to_string(request.method)},
+                             {"path", request.path},
+                             {"status", response.status},
+                             {"seconds", seconds},
+                             {"remote", request.remote}});
 }
 
 /// Reads, runs and answers one request; false when the connection is to be closed.
@@ -269,21 +299,24 @@ asio::awaitable<bool> serve_request(std::shared_ptr<Connection> connection) {
   if (core.stopping) co_return false;  // stop() found the connection busy with its last answer
   if (connection->buffer.size() == 0) {
     connection->deadline(core.options.idle_timeout);
-    const std::size_t got = co_await connection->socket.async_read_some(connection->buffer.prepare(8192), asio::redirect_error(asio::use_awaitable, failed));
+    const std::size_t got = co_await connection->socket.async_read_some(
+        connection->buffer.prepare(8192), asio::redirect_error(asio::use_awaitable, failed));
     connection->no_deadline();
     if (failed || core.stopping) co_return false;
     connection->buffer.commit(got);
   }
   connection->busy = true;
   connection->deadline(core.options.header_timeout);
-  co_await http::async_read_header(connection->socket, connection->buffer, parser, asio::redirect_error(asio::use_awaitable, failed));
+  co_await http::async_read_header(connection->socket, connection->buffer, parser,
+                                   asio::redirect_error(asio::use_awaitable, failed));
   connection->no_deadline();
   const auto start = std::chrono::steady_clock::now();
   Request request;
   RouteTable::Match match;
   Answer out;
   std::optional<Response> refused;
-  if (failed == http::error::end_of_stream || failed == asio::error::eof || failed == asio::error::connection_reset) co_return false;
+  if (failed == http::error::end_of_stream || failed == asio::error::eof || failed == asio::error::connection_reset)
+    co_return false;
   if (failed) {
     refused = read_failure(*connection, failed);
   } else if (!method_from(std::string_view(parser.get().method_string().data(), parser.get().method_string().size()))) {
@@ -320,13 +353,13 @@ asio::awaitable<bool> serve_request(std::shared_ptr<Connection> connection) {
   }
   if (std::holds_alternative<FileBody>(out.response.body)) {
     const bool open = co_await write_file(*connection, request, out);
-    co_return open && out.keep_alive;
+    co_return open&& out.keep_alive;
   }
   const std::string& body = std::get<std::string>(out.response.body);
   std::string all = header_text(out.response, body.size(), out.keep_alive);
   if (!out.head) all += body;
   const bool open = co_await write_bytes(*connection, all);
-  co_return open && out.keep_alive;
+  co_return open&& out.keep_alive;
 }
 
 /// After a refusal the client may still be sending: take some of it, so that the answer is not lost to a reset.
@@ -350,11 +383,14 @@ Response answer(ServerCore& core, const Request& request, const RouteTable::Matc
     allowed.identity = core.authorize(request, match.route->permission);
     return match.route->handler(allowed);
   } catch (const Error& error) {
-    if (http_status(error.code()) >= 500) core.log.with(context).warning(error.what(), {{"code", to_string(error.code())}});
+    if (http_status(error.code()) >= 500)
+      core.log.with(context).warning(error.what(), {{"code", to_string(error.code())}});
     return problem_response(error, request.request_id);
   } catch (const std::exception& error) {
     core.log.with(context).error("a handler failed", {{"reason", error.what()}});
-    return problem_response(Error(ErrorCode::kInternal, "the server failed at this request; its log has the reason under the request id"), request.request_id);
+    return problem_response(
+        Error(ErrorCode::kInternal, "the server failed at this request; its log has the reason under the request id"),
+        request.request_id);
   }
 }
 

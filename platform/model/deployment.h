@@ -41,13 +41,14 @@ constexpr std::string_view to_string(AgentProgress progress) {
 }
 /// Throw kInvalidInput for an unknown name.
 inline DeploymentState deployment_state_from(std::string_view name) {
-  for (const auto state : {DeploymentState::kRunning, DeploymentState::kPaused, DeploymentState::kFinished, DeploymentState::kRolledBack,
-                           DeploymentState::kSuperseded})
+  for (const auto state : {DeploymentState::kRunning, DeploymentState::kPaused, DeploymentState::kFinished,
+                           DeploymentState::kRolledBack, DeploymentState::kSuperseded})
     if (to_string(state) == name) return state;
   throw Error(ErrorCode::kInvalidInput, "unknown deployment state: " + std::string(name));
 }
 inline AgentProgress agent_progress_from(std::string_view name) {
-  for (const auto progress : {AgentProgress::kWaiting, AgentProgress::kOffered, AgentProgress::kCommitted, AgentProgress::kFailed})
+  for (const auto progress :
+       {AgentProgress::kWaiting, AgentProgress::kOffered, AgentProgress::kCommitted, AgentProgress::kFailed})
     if (to_string(progress) == name) return progress;
   throw Error(ErrorCode::kInvalidInput, "unknown agent progress: " + std::string(name));
 }
@@ -89,7 +90,7 @@ struct Agent {
   std::string name;
   std::map<std::string, std::string> labels;
   std::string program_version;
-  std::string model;           // what it answers with now; empty before its first commit
+  std::string model;  // what it answers with now; empty before its first commit
   std::string model_version;
   std::string adapter_digest;
   Time registered_at{};
@@ -99,7 +100,7 @@ struct Agent {
 struct DeploymentEvent {
   Time at{};
   std::string actor;  // a user, "agent:edge-01" or "rollout"
-  std::string what;   // "created", "offered", "committed", "failed", "paused", "resumed", "rolled_back", "finished", ...
+  std::string what;  // "created", "offered", "committed", "failed", "paused", "resumed", "rolled_back", "finished", ...
   std::string detail;
 };
 

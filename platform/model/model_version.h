@@ -24,14 +24,14 @@ struct ModelVersion {
   ModelVersionId id;  // empty until stored
   std::string project = "default";
   std::string model;
-  std::int64_t number = 0;     // from 1; 0 until stored
-  std::string base;            // name of the base
+  std::int64_t number = 0;  // from 1; 0 until stored
+  std::string base;         // name of the base
   std::string base_digest;
-  std::string adapter_blob;    // digest of the adapter's folder in the blob store (BlobStore::put_folder)
-  std::string adapter_digest;  // digest of its anneal.json: what every answer names
-  std::string run;             // that made it; empty if registered by hand
-  std::string step;            // of the run
-  std::string dataset_version; // id of a DatasetVersion, or the digest of its blob
+  std::string adapter_blob;     // digest of the adapter's folder in the blob store (BlobStore::put_folder)
+  std::string adapter_digest;   // digest of its anneal.json: what every answer names
+  std::string run;              // that made it; empty if registered by hand
+  std::string step;             // of the run
+  std::string dataset_version;  // id of a DatasetVersion, or the digest of its blob
   json::object evaluation;
   std::optional<json::object> gate;  // {passed, metric, checks, adapter_digest, ...}; absent = no gate judged it
   Time created_at{};

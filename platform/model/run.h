@@ -1,5 +1,5 @@
-// Run, step, attempt: one execution of a workflow and the units of work in it. Plain values; the rules between the states
-// stand in platform/engine/transitions.h.
+// Run, step, attempt: one execution of a workflow and the units of work in it. Plain values; the rules between the
+// states stand in platform/engine/transitions.h.
 #pragma once
 
 #include <chrono>
@@ -23,13 +23,14 @@ enum class StepState {
   kRunning,          // leased
   kWaitingApproval,  // a person decides
   kSucceeded,
-  kSkipped,          // its condition was false, or a step that it needs did not succeed
+  kSkipped,  // its condition was false, or a step that it needs did not succeed
   kFailed,
   kCancelled,
 };
 
 inline constexpr std::string_view kRunStateNames[] = {"running", "cancelling", "succeeded", "failed", "cancelled"};
-inline constexpr std::string_view kStepStateNames[] = {"pending", "ready", "running", "waiting_approval", "succeeded", "skipped", "failed", "cancelled"};
+inline constexpr std::string_view kStepStateNames[] = {"pending",   "ready",   "running", "waiting_approval",
+                                                       "succeeded", "skipped", "failed",  "cancelled"};
 constexpr std::string_view to_string(RunState state) { return kRunStateNames[static_cast<std::size_t>(state)]; }
 constexpr std::string_view to_string(StepState state) { return kStepStateNames[static_cast<std::size_t>(state)]; }
 /// Throw kInvalidInput for an unknown name.
@@ -44,21 +45,24 @@ inline StepState step_state_from(std::string_view name) {
   throw Error(ErrorCode::kInvalidInput, "unknown step state: " + std::string(name));
 }
 /// True if nothing more happens to it without a person's request.
-constexpr bool is_final(RunState state) { return state == RunState::kSucceeded || state == RunState::kFailed || state == RunState::kCancelled; }
+constexpr bool is_final(RunState state) {
+  return state == RunState::kSucceeded || state == RunState::kFailed || state == RunState::kCancelled;
+}
 constexpr bool is_final(StepState state) {
-  return state == StepState::kSucceeded || state == StepState::kSkipped || state == StepState::kFailed || state == StepState::kCancelled;
+  return state == StepState::kSucceeded || state == StepState::kSkipped || state == StepState::kFailed ||
+         state == StepState::kCancelled;
 }
 
 /// What a workflow says of a step, as a run keeps it.
 struct StepDefinition {
   std::string name;
-  std::string kind;                   // "finetune.lora"
-  json::object with;                  // options; texts may hold ${{ expressions }}
+  std::string kind;   // "finetune.lora"
+  json::object with;  // options; texts may hold ${{ expressions }}
   std::vector<std::string> needs;
-  std::string condition;              // the `if` text; empty = always
-  std::int64_t attempts = 1;          // tries in all
-  std::chrono::seconds backoff{5};    // before the second try; doubles, at most ten minutes
-  std::chrono::seconds timeout{0};    // 0 = none
+  std::string condition;            // the `if` text; empty = always
+  std::int64_t attempts = 1;        // tries in all
+  std::chrono::seconds backoff{5};  // before the second try; doubles, at most ten minutes
+  std::chrono::seconds timeout{0};  // 0 = none
 };
 
 struct RunStep {
@@ -68,7 +72,7 @@ struct RunStep {
   std::int64_t fence = 0;    // rises with each lease; only the holder of the newest may commit
   std::string worker;        // of the newest lease
   json::object outputs;
-  json::value progress;      // what the step last said of itself; null = nothing
+  json::value progress;  // what the step last said of itself; null = nothing
   std::string error;
   std::optional<Time> started_at, finished_at;
   // Written, not read back: the database's clock counts, not the worker's.

@@ -15,7 +15,9 @@ std::string objection(const ModelVersion& version) {
   return "its gate did not pass";
 }
 
-bool is_number(const std::string& text) { return !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos; }
+bool is_number(const std::string& text) {
+  return !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
+}
 
 }  // namespace
 
@@ -43,40 +45,54 @@ ModelVersion ModelRegistry::register_version(const ModelVersion& version) {
   if (version.gate) {
     const std::string judged = string_or(*version.gate, "adapter_digest", version.adapter_digest, "gate");
     if (judged != version.adapter_digest) {
-      throw Error(ErrorCode::kInvalidInput, "the gate report judged adapter " + judged + ", not " + version.adapter_digest + "; run the gate on the adapter that is registered", "gate.adapter_digest");
+      throw Error(ErrorCode::kInvalidInput,
+                  "the gate report judged adapter " + judged + ", not " + version.adapter_digest +
+                      "; run the gate on the adapter that is registered",
+                  "gate.adapter_digest");
     }
   }
   return models_.add_version(version);
 }
 
-void ModelRegistry::set_alias(const std::string& project, const std::string& model, const std::string& alias, std::int64_t number, const std::string& actor, const std::string& reason) {
+void ModelRegistry::set_alias(const std::string& project, const std::string& model, const std::string& alias,
+                              std::int64_t number, const std::string& actor, const std::string& reason) {
   if (is_number(alias)) throw Error(ErrorCode::kInvalidInput, "an alias is not a number: '" + alias + "'", "alias");
   const auto version = models_.find_version(project, model, number);
-  if (!version) throw Error(ErrorCode::kNotFound, "there is no version " + model + "/" + std::to_string(number) + "; GET /api/v1/models/" + model + "/versions lists them", "version");
+  if (!version)
+    throw Error(ErrorCode::kNotFound,
+                "there is no version " + model + "/" + std::to_string(number) + "; GET /api/v1/models/" + model +
+                    "/versions lists them",
+                "version");
   if (alias == "production") {
     const std::string against = objection(*version);
     if (!against.empty()) {
-      throw Error(ErrorCode::kConflict, "production of " + model + " cannot move to version " + std::to_string(number) + ": " + against +
-                                            "; run a workflow whose model.gate passes before model.register, and move to the version that it makes");
+      throw Error(
+          ErrorCode::kConflict,
+          "production of " + model + " cannot move to version " + std::to_string(number) + ": " + against +
+              "; run a workflow whose model.gate passes before model.register, and move to the version that it makes");
     }
   }
   models_.move_alias(project, model, {alias, number, std::nullopt, actor, reason, {}});
 }
 
-ModelVersion ModelRegistry::roll_back(const std::string& project, const std::string& model, const std::string& alias, const std::string& actor, const std::string& reason) {
+ModelVersion ModelRegistry::roll_back(const std::string& project, const std::string& model, const std::string& alias,
+                                      const std::string& actor, const std::string& reason) {
   const auto before = version_before(models_.history(project, model, alias));
-  if (!before) throw Error(ErrorCode::kConflict, "alias " + alias + " of " + model + " has no earlier version to go back to");
+  if (!before)
+    throw Error(ErrorCode::kConflict, "alias " + alias + " of " + model + " has no earlier version to go back to");
   set_alias(project, model, alias, *before, actor, reason);
   return models_.find_version(project, model, *before).value();
 }
 
-std::optional<ModelVersion> ModelRegistry::resolve(const std::string& project, const std::string& model, const std::string& version_or_alias) {
+std::optional<ModelVersion> ModelRegistry::resolve(const std::string& project, const std::string& model,
+                                                   const std::string& version_or_alias) {
   if (is_number(version_or_alias)) return models_.find_version(project, model, std::stoll(version_or_alias));
   const auto number = models_.alias(project, model, version_or_alias);
   return number ? models_.find_version(project, model, *number) : std::nullopt;
 }
 
-std::optional<ModelVersion> ModelRegistry::alias_at(const std::string& project, const std::string& model, const std::string& alias, Time time) {
+std::optional<ModelVersion> ModelRegistry::alias_at(const std::string& project, const std::string& model,
+                                                    const std::string& alias, Time time) {
   const auto number = models_.alias_at(project, model, alias, time);
   return number ? models_.find_version(project, model, *number) : std::nullopt;
 }
@@ -92,13 +108,17 @@ json::object ModelRegistry::lineage(const ModelVersion& version) {
                    {"gate", version.gate ? json::value(*version.gate) : json::value()}};
   if (!version.run.empty()) out["run"] = json::object{{"id", version.run}, {"step", version.step}};
   if (version.dataset_version.empty()) return out;
-  const auto dataset = is_uuid(version.dataset_version) ? datasets_.find_by_id(DatasetVersionId(version.dataset_version)) : datasets_.find_by_hash(version.project, version.dataset_version);
+  const auto dataset = is_uuid(version.dataset_version)
+                           ? datasets_.find_by_id(DatasetVersionId(version.dataset_version))
+                           : datasets_.find_by_hash(version.project, version.dataset_version);
   if (!dataset) {
     out["dataset"] = json::object{{"reference", version.dataset_version}};
     return out;
   }
-  out["dataset"] = json::object{{"id", dataset->id.str()}, {"name", dataset->dataset},     {"number", dataset->number},  {"content_hash", dataset->content_hash},
-                    {"blob", dataset->blob},   {"examples", dataset->counts}, {"lineage", dataset->lineage}, {"created_at", format_time(dataset->created_at)}};
+  out["dataset"] = json::object{{"id", dataset->id.str()},     {"name", dataset->dataset},
+                                {"number", dataset->number},   {"content_hash", dataset->content_hash},
+                                {"blob", dataset->blob},       {"examples", dataset->counts},
+                                {"lineage", dataset->lineage}, {"created_at", format_time(dataset->created_at)}};
   return out;
 }
 

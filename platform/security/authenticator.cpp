@@ -18,7 +18,8 @@ std::string token_in(const std::filesystem::path& path) {
   std::string text = read_file(path, 4096);
   text.erase(text.find_last_not_of(" \t\r\n") + 1);
   if (is_token(text)) return text;
-  throw Error(ErrorCode::kCorrupt, "the file holds no token: " + path.string() + "; remove it and start again, and a new admin token is made");
+  throw Error(ErrorCode::kCorrupt, "the file holds no token: " + path.string() +
+                                       "; remove it and start again, and a new admin token is made");
 }
 
 void keep_private(const std::filesystem::path& path, const Log& log) {
@@ -45,7 +46,9 @@ std::optional<std::string> Authenticator::ensure_admin(const DataFolder& data) {
   const std::string token = token_in(path);
   const std::string hash = token_hash(token);
   if (const auto known = tokens_.find(hash)) {
-    if (known->revoked_at) log_.warning("the admin token is revoked; remove its file and start again to have a new one", {{"file", path.string()}});
+    if (known->revoked_at)
+      log_.warning("the admin token is revoked; remove its file and start again to have a new one",
+                   {{"file", path.string()}});
     return std::nullopt;
   }
   TokenRecord admin;
@@ -89,18 +92,29 @@ Identity Authenticator::authorize(std::string_view token, std::string_view permi
   const auto identity = identify(token);
   if (!identity) {
     note_unknown(permission, path);
-    throw Error(ErrorCode::kUnauthenticated, token.empty() ? "no token; send `Authorization: Bearer TOKEN`; an admin makes tokens with POST /api/v1/tokens"
-                                                           : "the token is unknown, revoked or expired; ask an admin for a new one");
+    throw Error(ErrorCode::kUnauthenticated,
+                token.empty()
+                    ? "no token; send `Authorization: Bearer TOKEN`; an admin makes tokens with POST /api/v1/tokens"
+                    : "the token is unknown, revoked or expired; ask an admin for a new one");
   }
   const auto role = find_role(identity->role);
   if (role && allows(*role, permission)) return *identity;
   note_refusal(*identity, permission, path);
-  throw Error(ErrorCode::kForbidden, "role '" + identity->role + "' of '" + identity->name + "' does not allow " + std::string(permission) + "; ask an admin for a token whose role does");
+  throw Error(ErrorCode::kForbidden, "role '" + identity->role + "' of '" + identity->name + "' does not allow " +
+                                         std::string(permission) + "; ask an admin for a token whose role does");
 }
 
 void Authenticator::note_refusal(const Identity& identity, std::string_view permission, std::string_view path) {
-  log_.warning("a request was refused", {{"who", identity.name}, {"role", identity.role}, {"permission", permission}, {"path", path}});
-  audit_.append({0, identity.project, {}, identity.name, "request.refused", std::string(path), {{"permission", permission}, {"role", identity.role}}, {}});
+  log_.warning("a request was refused",
+               {{"who", identity.name}, {"role", identity.role}, {"permission", permission}, {"path", path}});
+  audit_.append({0,
+                 identity.project,
+                 {},
+                 identity.name,
+                 "request.refused",
+                 std::string(path),
+                 {{"permission", permission}, {"role", identity.role}},
+                 {}});
 }
 
 void Authenticator::note_unknown(std::string_view permission, std::string_view path) {
@@ -111,11 +125,20 @@ void Authenticator::note_unknown(std::string_view permission, std::string_view p
     if (unknown_noted_at_ && now - *unknown_noted_at_ < kUnknownNotedEvery) return;
     unknown_noted_at_ = now;
   }
-  log_.warning("a request without a valid token was refused; more of them within a minute are not noted", {{"permission", permission}, {"path", path}});
-  audit_.append({0, "default", {}, "unknown", "request.refused", std::string(path.substr(0, 200)), {{"permission", permission}}, {}});
+  log_.warning("a request without a valid token was refused; more of them within a minute are not noted",
+               {{"permission", permission}, {"path", path}});
+  audit_.append({0,
+                 "default",
+                 {},
+                 "unknown",
+                 "request.refused",
+                 std::string(path.substr(0, 200)),
+                 {{"permission", permission}},
+                 {}});
 }
 
-std::string Authenticator::create(const std::string& project, const std::string& name, Role role, std::optional<Time> expires_at, const std::string& actor) {
+std::string Authenticator::create(const std::string& project, const std::string& name, Role role,
+                                  std::optional<Time> expires_at, const std::string& actor) {
   check_name(name, "name");
   if (expires_at && *expires_at <= clock_.now()) {
     throw Error(ErrorCode::kInvalidInput, "the time of expiry has passed: " + format_time(*expires_at), "expires_at");
@@ -136,12 +159,15 @@ std::string Authenticator::create(const std::string& project, const std::string&
 
 void Authenticator::revoke(const std::string& project, const std::string& name, const std::string& actor) {
   if (!tokens_.revoke(project, name)) {
-    throw Error(ErrorCode::kNotFound, "there is no live token named '" + name + "'; GET /api/v1/tokens lists them", "name");
+    throw Error(ErrorCode::kNotFound, "there is no live token named '" + name + "'; GET /api/v1/tokens lists them",
+                "name");
   }
   {
     const std::lock_guard lock(mutex_);
     ++revocations_;
-    std::erase_if(known_, [&](const auto& known) { return known.second.token.project == project && known.second.token.name == name; });
+    std::erase_if(known_, [&](const auto& known) {
+      return known.second.token.project == project && known.second.token.name == name;
+    });
   }
   audit_.append({0, project, {}, actor, "token.revoke", "token/" + name, {}, {}});
 }

@@ -1,6 +1,6 @@
-// Who asks, and may he: bearer token -> identity -> permission. Known tokens are remembered for a few seconds, so that a busy
-// sender does not cost a query a request; a revocation in this process counts at once, one in another process after that time.
-// Refusals go to the audit log, those of unknown tokens at most once a minute. Thread-safe.
+// Who asks, and may he: bearer token -> identity -> permission. Known tokens are remembered for a few seconds, so that
+// a busy sender does not cost a query a request; a revocation in this process counts at once, one in another process
+// after that time. Refusals go to the audit log, those of unknown tokens at most once a minute. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -23,11 +23,13 @@ namespace platform {
 
 class Authenticator {
  public:
-  Authenticator(TokenStore& tokens, AuditStore& audit, const Clock& clock, Log log) : tokens_(tokens), audit_(audit), clock_(clock), log_(std::move(log)) {}
+  Authenticator(TokenStore& tokens, AuditStore& audit, const Clock& clock, Log log)
+      : tokens_(tokens), audit_(audit), clock_(clock), log_(std::move(log)) {}
 
-  /// Makes the admin token at the first start: writes it to DataFolder::token() with mode 0600 and its hash to the database.
-  /// Returns it then, to be printed once. Later starts see to it that the file's token is known, but do not bring a revoked
-  /// one back: removing the file and starting again makes a new one. Throws kCorrupt for a file that holds no token.
+  /// Makes the admin token at the first start: writes it to DataFolder::token() with mode 0600 and its hash to the
+  /// database. Returns it then, to be printed once. Later starts see to it that the file's token is known, but do not
+  /// bring a revoked one back: removing the file and starting again makes a new one. Throws kCorrupt for a file that
+  /// holds no token.
   std::optional<std::string> ensure_admin(const DataFolder& data);
 
   /// nullopt for an unknown, revoked or expired token.
@@ -37,7 +39,8 @@ class Authenticator {
 
   /// A new token for `name`, shown this once. Throws kConflict if the name is taken, kInvalidInput if it is none or if
   /// `expires_at` has passed.
-  std::string create(const std::string& project, const std::string& name, Role role, std::optional<Time> expires_at, const std::string& actor);
+  std::string create(const std::string& project, const std::string& name, Role role, std::optional<Time> expires_at,
+                     const std::string& actor);
   /// Throws kNotFound.
   void revoke(const std::string& project, const std::string& name, const std::string& actor);
   std::vector<TokenRecord> list(const std::string& project) { return tokens_.list(project); }

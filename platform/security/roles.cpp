@@ -34,26 +34,16 @@ struct PermissionRow {
 
 // admin, agent, approver, auditor, engineer, operator, viewer: 'x' = may.
 constexpr std::array kPermissions{
-    PermissionRow{"agents.poll", /*      */ "xx....."},
-    PermissionRow{"agents.read", /*      */ "x.xxxxx"},
-    PermissionRow{"artifacts.read", /*   */ "xxxxxxx"},
-    PermissionRow{"audit.read", /*       */ "x..x..."},
-    PermissionRow{"datasets.read", /*    */ "x.xxxxx"},
-    PermissionRow{"datasets.write", /*   */ "x...x.."},
-    PermissionRow{"deployments.read", /* */ "x.xxxxx"},
-    PermissionRow{"deployments.write", /**/ "x...x.."},
-    PermissionRow{"metrics.read", /*     */ "x.xxxxx"},
-    PermissionRow{"models.read", /*      */ "x.xxxxx"},
-    PermissionRow{"models.write", /*     */ "x...x.."},
-    PermissionRow{"records.write", /*    */ "x...xx."},
-    PermissionRow{"runs.approve", /*     */ "x.x.x.."},
-    PermissionRow{"runs.read", /*        */ "x.xxxxx"},
-    PermissionRow{"runs.write", /*       */ "x...x.."},
-    PermissionRow{"sources.read", /*     */ "x.xxxxx"},
-    PermissionRow{"sources.write", /*    */ "x...x.."},
-    PermissionRow{"users.read", /*       */ "x..x..."},
-    PermissionRow{"users.write", /*      */ "x......"},
-    PermissionRow{"workflows.read", /*   */ "x.xxxxx"},
+    PermissionRow{"agents.poll", /*      */ "xx....."}, PermissionRow{"agents.read", /*      */ "x.xxxxx"},
+    PermissionRow{"artifacts.read", /*   */ "xxxxxxx"}, PermissionRow{"audit.read", /*       */ "x..x..."},
+    PermissionRow{"datasets.read", /*    */ "x.xxxxx"}, PermissionRow{"datasets.write", /*   */ "x...x.."},
+    PermissionRow{"deployments.read", /* */ "x.xxxxx"}, PermissionRow{"deployments.write", /**/ "x...x.."},
+    PermissionRow{"metrics.read", /*     */ "x.xxxxx"}, PermissionRow{"models.read", /*      */ "x.xxxxx"},
+    PermissionRow{"models.write", /*     */ "x...x.."}, PermissionRow{"records.write", /*    */ "x...xx."},
+    PermissionRow{"runs.approve", /*     */ "x.x.x.."}, PermissionRow{"runs.read", /*        */ "x.xxxxx"},
+    PermissionRow{"runs.write", /*       */ "x...x.."}, PermissionRow{"sources.read", /*     */ "x.xxxxx"},
+    PermissionRow{"sources.write", /*    */ "x...x.."}, PermissionRow{"users.read", /*       */ "x..x..."},
+    PermissionRow{"users.write", /*      */ "x......"}, PermissionRow{"workflows.read", /*   */ "x.xxxxx"},
     PermissionRow{"workflows.write", /*  */ "x...x.."},
 };
 
@@ -80,7 +70,9 @@ Role role_from(std::string_view name) {
     names.push_back(row.name);
     listed.append(listed.empty() ? "" : ", ").append(row.name);
   }
-  throw Error(ErrorCode::kInvalidInput, "no such role: '" + std::string(name) + "'" + did_you_mean(name, names) + "; roles are " + listed, "role");
+  throw Error(ErrorCode::kInvalidInput,
+              "no such role: '" + std::string(name) + "'" + did_you_mean(name, names) + "; roles are " + listed,
+              "role");
 }
 
 const std::vector<Role>& all_roles() {

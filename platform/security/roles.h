@@ -16,7 +16,8 @@ Role role_from(std::string_view name);
 const std::vector<Role>& all_roles();
 /// One line of what the role is for.
 std::string_view describe(Role role);
-/// True if the role may do what the permission names. The empty permission is public; one that the table lacks is the admin's.
+/// True if the role may do what the permission names. The empty permission is public; one that the table lacks is the
+/// admin's.
 bool allows(Role role, std::string_view permission);
 /// Every permission of the table, in its order.
 std::vector<std::string_view> all_permissions();

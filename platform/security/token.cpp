@@ -32,14 +32,16 @@ std::string make_token() {
 }
 
 bool is_token(std::string_view text) {
-  return text.size() == kPrefix.size() + kTextLength && text.starts_with(kPrefix) && text.find_first_not_of(kAlphabet, kPrefix.size()) == std::string_view::npos;
+  return text.size() == kPrefix.size() + kTextLength && text.starts_with(kPrefix) &&
+         text.find_first_not_of(kAlphabet, kPrefix.size()) == std::string_view::npos;
 }
 
 std::string token_hash(std::string_view token) {
   start_sodium();
   const std::string bytes(token);
   std::array<unsigned char, crypto_generichash_BYTES> hash{};
-  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), nullptr, 0);
+  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                     nullptr, 0);
   std::array<char, 2 * crypto_generichash_BYTES + 1> hex{};
   sodium_bin2hex(hex.data(), hex.size(), hash.data(), hash.size());
   return hex.data();

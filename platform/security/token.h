@@ -1,4 +1,5 @@
-// Bearer tokens: 32 random bytes in base64url behind "anneal_". Only their hash is kept. Pure but for the random source; any thread.
+// Bearer tokens: 32 random bytes in base64url behind "anneal_". Only their hash is kept. Pure but for the random
+// source; any thread.
 #pragma once
 
 #include <string>

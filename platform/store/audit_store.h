@@ -1,6 +1,6 @@
-// The audit log: who did what to what, when. Lines are only appended; each line's hash covers the line before it, so that a
-// line that was changed, taken out or put in between is found by verify(). Cutting the newest lines off is only found by one
-// who noted the last hash elsewhere. Thread-safe.
+// The audit log: who did what to what, when. Lines are only appended; each line's hash covers the line before it, so
+// that a line that was changed, taken out or put in between is found by verify(). Cutting the newest lines off is only
+// found by one who noted the last hash elsewhere. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +17,18 @@ namespace platform {
 struct AuditLine {
   std::int64_t id = 0;  // from 1 without gaps; set by append()
   std::string project = "default";
-  Time at{};            // set by append()
+  Time at{};  // set by append()
   std::string actor;
   std::string action;   // "alias.set", "token.create", "request.refused", ...
   std::string subject;  // "model/tool-failure"
   json::object details;
-  std::string hash;     // set by append()
+  std::string hash;  // set by append()
 };
 
 struct AuditVerdict {
-  std::int64_t lines = 0;                // read
-  std::optional<std::int64_t> broken_at; // the first line that does not fit; absent = the chain holds
-  std::string last_hash;                 // of the newest line; worth noting elsewhere
+  std::int64_t lines = 0;                 // read
+  std::optional<std::int64_t> broken_at;  // the first line that does not fit; absent = the chain holds
+  std::string last_hash;                  // of the newest line; worth noting elsewhere
 };
 
 class AuditStore {

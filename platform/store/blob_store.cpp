@@ -33,7 +33,8 @@ void read_blocks(const std::filesystem::path& path, Take&& take) {
 }
 
 [[noreturn]] void throw_corrupt(const std::string& digest) {
-  throw Error(ErrorCode::kCorrupt, "the stored bytes of " + digest + " were changed on disk; restore them from a backup");
+  throw Error(ErrorCode::kCorrupt,
+              "the stored bytes of " + digest + " were changed on disk; restore them from a backup");
 }
 
 // Names in a manifest come from outside; they may not leave the folder.
@@ -113,7 +114,9 @@ std::uint64_t BlobStore::size(const std::string& digest) const {
 }
 
 std::string BlobStore::get(const std::string& digest, std::uint64_t limit_bytes) const {
-  if (size(digest) > limit_bytes) throw Error(ErrorCode::kTooLarge, "artifact " + digest + " has " + std::to_string(size(digest)) + " bytes; the limit here is " + std::to_string(limit_bytes));
+  if (size(digest) > limit_bytes)
+    throw Error(ErrorCode::kTooLarge, "artifact " + digest + " has " + std::to_string(size(digest)) +
+                                          " bytes; the limit here is " + std::to_string(limit_bytes));
   std::string bytes = read_file(path_of(digest), limit_bytes);
   if (digest_of(bytes) != digest) throw_corrupt(digest);
   return bytes;
@@ -141,7 +144,8 @@ std::string BlobStore::put_folder(const std::filesystem::path& folder) {
   std::vector<std::pair<std::string, std::filesystem::path>> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     if (entry.is_directory() && !entry.is_symlink()) continue;
-    if (entry.is_symlink() || !entry.is_regular_file()) throw Error(ErrorCode::kInvalidInput, "only plain files can be stored: " + entry.path().string());
+    if (entry.is_symlink() || !entry.is_regular_file())
+      throw Error(ErrorCode::kInvalidInput, "only plain files can be stored: " + entry.path().string());
     files.emplace_back(std::filesystem::relative(entry.path(), folder).string(), entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -154,7 +158,8 @@ std::string BlobStore::put_folder(const std::filesystem::path& folder) {
 }
 
 void BlobStore::get_folder(const std::string& digest, const std::filesystem::path& folder) const {
-  if (std::filesystem::exists(folder)) throw Error(ErrorCode::kConflict, "the folder is there already: " + folder.string());
+  if (std::filesystem::exists(folder))
+    throw Error(ErrorCode::kConflict, "the folder is there already: " + folder.string());
   const json::value manifest = parse_json(get(digest, kLargestManifest), "folder manifest " + digest);
   const std::filesystem::path fresh = folder.string() + ".new";
   std::filesystem::remove_all(fresh);

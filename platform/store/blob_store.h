@@ -1,6 +1,6 @@
-// Content-addressed files: immutable bytes named "sha256:..." under blobs/ab/cdef... Bytes are written to a temporary file
-// on the same disk, synced, renamed and the folder synced, so that a blob that is there is whole; they are hashed again when
-// they are read. Thread-safe, also between processes: the same bytes written twice are one blob.
+// Content-addressed files: immutable bytes named "sha256:..." under blobs/ab/cdef... Bytes are written to a temporary
+// file on the same disk, synced, renamed and the folder synced, so that a blob that is there is whole; they are hashed
+// again when they are read. Thread-safe, also between processes: the same bytes written twice are one blob.
 #pragma once
 
 #include <cstdint>
@@ -55,8 +55,8 @@ class BlobStore {
   /// Copies the verified bytes to `path` (synced). Throws as get() does; leaves no file behind then.
   void copy_to(const std::string& digest, const std::filesystem::path& path) const;
 
-  /// Stores every regular file below `folder` and a manifest of them, {"files":[{"digest","name","size"}...]} in canonical JSON sorted
-  /// by name; returns the manifest's digest. Throws kInvalidInput on links and special files.
+  /// Stores every regular file below `folder` and a manifest of them, {"files":[{"digest","name","size"}...]} in
+  /// canonical JSON sorted by name; returns the manifest's digest. Throws kInvalidInput on links and special files.
   std::string put_folder(const std::filesystem::path& folder);
   /// Lays the files of a manifest below `folder`, which must not exist; it appears by one rename when all are there.
   void get_folder(const std::string& digest, const std::filesystem::path& folder) const;

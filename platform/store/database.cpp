@@ -17,7 +17,8 @@ struct Database::Pool {
   int out = 0;  // checked out at this moment
 };
 
-Database::Database(DatabaseOptions options, Log log) : options_(std::move(options)), log_(std::move(log)), pool_(std::make_unique<Pool>()) {}
+Database::Database(DatabaseOptions options, Log log)
+    : options_(std::move(options)), log_(std::move(log)), pool_(std::make_unique<Pool>()) {}
 Database::~Database() = default;
 
 namespace {
@@ -37,7 +38,8 @@ Lease::Lease(Database& database) : database_(database) {
     std::unique_lock lock(pool.mutex);
     const auto free = [&] { return pool.out < database_.options_.connections; };
     if (!pool.freed.wait_for(lock, database_.options_.wait, free)) {
-      throw Error(ErrorCode::kUnavailable, "all " + std::to_string(database_.options_.connections) + " database connections are busy; try again");
+      throw Error(ErrorCode::kUnavailable, "all " + std::to_string(database_.options_.connections) +
+                                               " database connections are busy; try again");
     }
     ++pool.out;
     if (!pool.idle.empty()) {
@@ -87,14 +89,16 @@ void throw_database_error(bool& broken) {
     throw Error(ErrorCode::kUnavailable, std::string("the database went away: ") + error.what());
   } catch (const pqxx::in_doubt_error& error) {
     broken = true;
-    throw Error(ErrorCode::kUnavailable, std::string("the database went away during a commit; ask again: ") + error.what());
+    throw Error(ErrorCode::kUnavailable,
+                std::string("the database went away during a commit; ask again: ") + error.what());
   } catch (const pqxx::transaction_rollback& error) {
     broken = true;
     throw Error(ErrorCode::kUnavailable, std::string("the database gave a transaction up; try again: ") + error.what());
   } catch (const pqxx::unique_violation& error) {
     throw Error(ErrorCode::kConflict, std::string("it exists already: ") + error.what());
   } catch (const pqxx::foreign_key_violation& error) {
-    throw Error(ErrorCode::kConflict, std::string("it refers to what is not there, or is still referred to: ") + error.what());
+    throw Error(ErrorCode::kConflict,
+                std::string("it refers to what is not there, or is still referred to: ") + error.what());
   } catch (const pqxx::data_exception& error) {
     throw Error(ErrorCode::kInvalidInput, std::string("the database cannot hold this value: ") + error.what());
   } catch (const pqxx::disk_full& error) {
@@ -103,7 +107,8 @@ void throw_database_error(bool& broken) {
     // 57P01..57P03: the server shuts down or starts up; 53300: too many connections.
     const std::string state = error.sqlstate();
     broken = state.rfind("57P", 0) == 0;
-    if (broken || state == "53300") throw Error(ErrorCode::kUnavailable, std::string("the database is not available: ") + error.what());
+    if (broken || state == "53300")
+      throw Error(ErrorCode::kUnavailable, std::string("the database is not available: ") + error.what());
     throw Error(ErrorCode::kInternal, std::string("database error ") + state + ": " + error.what());
   } catch (const std::exception& error) {
     broken = true;
@@ -124,21 +129,32 @@ void Database::migrate() {
     const std::string checksum = sha256_hex(migration.sql);
     const bool applied_now = transact(*this, [&](pqxx::work& work) {
       work.exec_params("SELECT pg_advisory_xact_lock($1)", kMigrationLock);
-      work.exec0("CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
-      const pqxx::result known = work.exec_params("SELECT checksum FROM schema_migrations WHERE number = $1", migration.number);
+      work.exec0(
+          "CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, name text NOT NULL, checksum text NOT "
+          "NULL, applied_at timestamptz NOT NULL DEFAULT now())");
+      const pqxx::result known =
+          work.exec_params("SELECT checksum FROM schema_migrations WHERE number = $1", migration.number);
       if (!known.empty()) {
         if (known[0][0].as<std::string>() == checksum) return false;
-        throw Error(ErrorCode::kCorrupt, "migration " + migration.name + " was applied with another text; use the program version that made this database, or restore a backup");
+        throw Error(
+            ErrorCode::kCorrupt,
+            "migration " + migration.name +
+                " was applied with another text; use the program version that made this database, or restore a backup");
       }
       work.exec(migration.sql);
-      work.exec_params("INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)", migration.number, migration.name, checksum);
+      work.exec_params("INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)", migration.number,
+                       migration.name, checksum);
       return true;
     });
     if (applied_now) log_.info("migration applied", {{"migration", migration.name}});
   }
-  const int found = transact(*this, [](pqxx::work& work) { return work.exec1("SELECT coalesce(max(number), 0) FROM schema_migrations")[0].as<int>(); });
+  const int found = transact(*this, [](pqxx::work& work) {
+    return work.exec1("SELECT coalesce(max(number), 0) FROM schema_migrations")[0].as<int>();
+  });
   if (found > newest) {
-    throw Error(ErrorCode::kCorrupt, "the database is at migration " + std::to_string(found) + ", newer than this program's " + std::to_string(newest) + "; use the newer program");
+    throw Error(ErrorCode::kCorrupt, "the database is at migration " + std::to_string(found) +
+                                         ", newer than this program's " + std::to_string(newest) +
+                                         "; use the newer program");
   }
 }
 

@@ -1,6 +1,7 @@
-// The PostgreSQL database of one installation: a bounded pool of connections and the migrations. No SQL type shows here,
-// so that only platform/store sees the client library; stores write their statements with platform/store/transaction.h.
-// Thread-safe. A connection is checked out for one transaction; a broken one is dropped and made anew at the next use.
+// The PostgreSQL database of one installation: a bounded pool of connections and the migrations. No SQL type shows
+// here, so that only platform/store sees the client library; stores write their statements with
+// platform/store/transaction.h. Thread-safe. A connection is checked out for one transaction; a broken one is dropped
+// and made anew at the next use.
 #pragma once
 
 #include <chrono>
@@ -13,8 +14,8 @@
 namespace platform {
 
 struct DatabaseOptions {
-  std::string connection;  // libpq connection string or postgresql:// address
-  int connections = 8;     // most connections held at once
+  std::string connection;                // libpq connection string or postgresql:// address
+  int connections = 8;                   // most connections held at once
   std::chrono::milliseconds wait{5000};  // for a free connection; then kUnavailable
 };
 
@@ -25,7 +26,8 @@ class Database {
   ~Database();
 
   /// Applies the migrations that are not applied yet, in order, each in its own transaction and under an advisory lock.
-  /// Throws kCorrupt if an applied migration differs from the built-in one, or if the database is newer than this program.
+  /// Throws kCorrupt if an applied migration differs from the built-in one, or if the database is newer than this
+  /// program.
   void migrate();
   /// Throws kUnavailable with the server's own words if a connection cannot be made or does not answer.
   void check();

@@ -16,16 +16,18 @@ class DatasetStore {
  public:
   explicit DatasetStore(Database& database) : database_(database) {}
 
-  /// Stores a version under the next number, making the dataset if there is none, and returns it with id, number and time.
-  /// A version with this content hash that is there already is returned as it was: the same records are one version.
-  /// Throws kInvalidInput for a name that is none.
+  /// Stores a version under the next number, making the dataset if there is none, and returns it with id, number and
+  /// time. A version with this content hash that is there already is returned as it was: the same records are one
+  /// version. Throws kInvalidInput for a name that is none.
   DatasetVersion add_version(const DatasetVersion& version);
-  std::optional<DatasetVersion> find_version(const std::string& project, const std::string& dataset, std::int64_t number);
+  std::optional<DatasetVersion> find_version(const std::string& project, const std::string& dataset,
+                                             std::int64_t number);
   std::optional<DatasetVersion> find_by_id(const DatasetVersionId& id);
   /// The oldest version with this content hash or blob digest.
   std::optional<DatasetVersion> find_by_hash(const std::string& project, const std::string& digest);
   /// Newest first, numbers below `before` (0 = from the newest).
-  std::vector<DatasetVersion> versions(const std::string& project, const std::string& dataset, std::int64_t before = 0, int limit = 100);
+  std::vector<DatasetVersion> versions(const std::string& project, const std::string& dataset, std::int64_t before = 0,
+                                       int limit = 100);
   /// By name, names behind `after`.
   std::vector<Dataset> list(const std::string& project, const std::string& after = {}, int limit = 100);
 

@@ -1,5 +1,5 @@
-// Deployments, the agents they are for, and what became of them. SQL of these tables lives here only. Thread-safe: every
-// call takes a connection of its own; a change and its history line are one transaction.
+// Deployments, the agents they are for, and what became of them. SQL of these tables lives here only. Thread-safe:
+// every call takes a connection of its own; a change and its history line are one transaction.
 #pragma once
 
 #include <cstdint>
@@ -40,16 +40,19 @@ class DeploymentStore {
   std::vector<DeploymentAgent> agents_of(const DeploymentId& id);
   std::vector<DeploymentEvent> history(const DeploymentId& id);
   /// Moves `from` -> `to`; false if the deployment is no longer in `from`.
-  bool move(const DeploymentId& id, DeploymentState from, DeploymentState to, const std::string& actor, const std::string& reason);
+  bool move(const DeploymentId& id, DeploymentState from, DeploymentState to, const std::string& actor,
+            const std::string& reason);
   /// Marks waiting agents as offered (and counts the attempt); agents in another progress stay as they are.
   void offer(const DeploymentId& id, const std::vector<std::string>& agents);
   /// Agents that failed count as never offered; after a person resumed the rollout.
   void forgive_failures(const DeploymentId& id);
-  /// Adds an agent that appeared after the deployment was made and makes a finished deployment run again. False if it is there.
+  /// Adds an agent that appeared after the deployment was made and makes a finished deployment run again. False if it
+  /// is there.
   bool add_agent(const DeploymentId& id, const DeploymentAgent& agent);
-  /// Lets `apply` change the agent's row, once per key: a report that was seen already changes nothing and returns false, as
-  /// does one of an agent that is not part of the deployment.
-  bool report(const DeploymentId& id, const std::string& agent, const std::string& key, const std::function<void(DeploymentAgent&)>& apply);
+  /// Lets `apply` change the agent's row, once per key: a report that was seen already changes nothing and returns
+  /// false, as does one of an agent that is not part of the deployment.
+  bool report(const DeploymentId& id, const std::string& agent, const std::string& key,
+              const std::function<void(DeploymentAgent&)>& apply);
 
   /// Registers or refreshes an agent; labels are replaced.
   void register_agent(const Agent& agent);

@@ -31,22 +31,27 @@ std::filesystem::path find_programs() {
   for (const char* folder : {"/usr/local/bin", "/usr/bin"}) {
     if (std::filesystem::exists(std::filesystem::path(folder) / "postgres")) return folder;
   }
-  throw Error(ErrorCode::kNotFound, "PostgreSQL is not installed: no /usr/lib/postgresql/*/bin/postgres; apt-get install postgresql, or pass --database");
+  throw Error(ErrorCode::kNotFound,
+              "PostgreSQL is not installed: no /usr/lib/postgresql/*/bin/postgres; apt-get install postgresql, or pass "
+              "--database");
 }
 
 const passwd* server_user() {
   if (::geteuid() != 0) return nullptr;
   const passwd* user = ::getpwnam("postgres");
-  if (user == nullptr) throw Error(ErrorCode::kNotFound, "there is no user `postgres` to run the database as; apt-get install postgresql");
+  if (user == nullptr)
+    throw Error(ErrorCode::kNotFound, "there is no user `postgres` to run the database as; apt-get install postgresql");
   return user;
 }
 
-// PostgreSQL refuses to run as root, so what it must reach belongs to its own user; the folders above only need to be passable.
+// PostgreSQL refuses to run as root, so what it must reach belongs to its own user; the folders above only need to be
+// passable.
 void give_to(const std::filesystem::path& folder, const passwd* user) {
   std::filesystem::create_directories(folder);
   ::chmod(folder.c_str(), 0700);
   if (user == nullptr) return;
-  if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0) throw_errno("giving " + folder.string() + " to postgres", errno);
+  if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0)
+    throw_errno("giving " + folder.string() + " to postgres", errno);
   for (std::filesystem::path above = folder.parent_path(); above != above.root_path(); above = above.parent_path()) {
     struct stat facts {};
     if (::stat(above.c_str(), &facts) != 0 || facts.st_uid == user->pw_uid) continue;
@@ -58,7 +63,8 @@ void give_to(const std::filesystem::path& folder, const passwd* user) {
 std::filesystem::path socket_folder_of(const DataFolder& data) {
   std::filesystem::path folder = std::filesystem::absolute(data.postgres()) / "socket";
   if ((folder / ".s.PGSQL.5432").string().size() <= kLongestSocketPath) return folder;
-  return std::filesystem::path("/tmp") / ("anneal-" + sha256_hex(std::filesystem::absolute(data.root).string()).substr(0, 16));
+  return std::filesystem::path("/tmp") /
+         ("anneal-" + sha256_hex(std::filesystem::absolute(data.root).string()).substr(0, 16));
 }
 
 std::string last_lines(const std::filesystem::path& path) {
@@ -71,7 +77,12 @@ std::string last_lines(const std::filesystem::path& path) {
 }  // namespace
 
 PrivateCluster::PrivateCluster(const DataFolder& data, Log log, PrivateClusterOptions options)
-    : cluster_(data.postgres() / "cluster"), socket_folder_(socket_folder_of(data)), log_file_(data.postgres() / "server.log"), programs_(find_programs()), log_(std::move(log)), options_(options) {
+    : cluster_(data.postgres() / "cluster"),
+      socket_folder_(socket_folder_of(data)),
+      log_file_(data.postgres() / "server.log"),
+      programs_(find_programs()),
+      log_(std::move(log)),
+      options_(options) {
   const passwd* user = server_user();
   std::filesystem::create_directories(data.root);
   give_to(data.postgres(), user);
@@ -103,9 +114,10 @@ void PrivateCluster::initialise() {
   std::filesystem::remove_all(fresh, ignored);
   ProcessOptions options = process_options();
   options.log_file.reset();
-  const CommandOutput made = run_command({(programs_ / "initdb").string(), "--pgdata", fresh.string(), "--username", "anneal", "--auth", "trust", "--encoding", "UTF8",
-                                          "--locale", "C.UTF-8", "--no-instructions"},
-                                         options);
+  const CommandOutput made =
+      run_command({(programs_ / "initdb").string(), "--pgdata", fresh.string(), "--username", "anneal", "--auth",
+                   "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions"},
+                  options);
   if (made.exit_code != 0) throw Error(ErrorCode::kUnavailable, "the private database cannot be made: " + made.text);
   std::filesystem::rename(fresh, cluster_);
   sync_folder(cluster_.parent_path());
@@ -133,12 +145,15 @@ void PrivateCluster::start() {
 }
 
 void PrivateCluster::launch() {
-  std::vector<std::string> command{(programs_ / "postgres").string(), "-D", cluster_.string(), "-k", socket_folder_.string()};
-  for (const char* setting : {"listen_addresses=", "port=5432", "unix_socket_permissions=0700", "max_connections=64", "shared_buffers=128MB", "logging_collector=off",
-                              "log_min_messages=warning", "timezone=UTC", "dynamic_shared_memory_type=posix"}) {
+  std::vector<std::string> command{(programs_ / "postgres").string(), "-D", cluster_.string(), "-k",
+                                   socket_folder_.string()};
+  for (const char* setting :
+       {"listen_addresses=", "port=5432", "unix_socket_permissions=0700", "max_connections=64", "shared_buffers=128MB",
+        "logging_collector=off", "log_min_messages=warning", "timezone=UTC", "dynamic_shared_memory_type=posix"}) {
     command.insert(command.end(), {"-c", setting});
   }
-  if (!options_.durable) command.insert(command.end(), {"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"});
+  if (!options_.durable)
+    command.insert(command.end(), {"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"});
   ProcessOptions options = process_options();
   options.stop_signal = SIGINT;  // fast shutdown
   options.stop_grace = std::chrono::seconds(30);
@@ -148,20 +163,24 @@ void PrivateCluster::launch() {
 bool PrivateCluster::answers() const {
   ProcessOptions options = process_options();
   options.log_file.reset();
-  return run_command({(programs_ / "pg_isready").string(), "--quiet", "--host", socket_folder_.string(), "--dbname", "postgres"}, options).exit_code == 0;
+  return run_command({(programs_ / "pg_isready").string(), "--quiet", "--host", socket_folder_.string(), "--dbname",
+                      "postgres"},
+                     options)
+             .exit_code == 0;
 }
 
 void PrivateCluster::wait_until_ready() {
   const auto deadline = std::chrono::steady_clock::now() + options_.start_limit;
   while (!answers()) {
-    // Gone again: ours, because a backend of a killed postmaster held the cluster for a moment longer, or another process's
-    // that was stopping when we came.
+    // Gone again: ours, because a backend of a killed postmaster held the cluster for a moment longer, or another
+    // process's that was stopping when we came.
     if (is_gone() && std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(std::chrono::milliseconds(200));
       if (is_gone()) launch();
     }
     if (std::chrono::steady_clock::now() >= deadline) {
-      throw Error(ErrorCode::kUnavailable, "the private database does not start; its log " + log_file_.string() + " ends with:\n" + last_lines(log_file_));
+      throw Error(ErrorCode::kUnavailable, "the private database does not start; its log " + log_file_.string() +
+                                               " ends with:\n" + last_lines(log_file_));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -171,14 +190,17 @@ void PrivateCluster::wait_until_ready() {
 void PrivateCluster::make_database() {
   const std::string host = "host=" + socket_folder_.string() + " user=anneal dbname=postgres";
   Database postgres({.connection = host, .connections = 1});
-  const bool known = transact(postgres, [](pqxx::work& work) { return !work.exec("SELECT 1 FROM pg_database WHERE datname = 'anneal'").empty(); });
+  const bool known = transact(postgres, [](pqxx::work& work) {
+    return !work.exec("SELECT 1 FROM pg_database WHERE datname = 'anneal'").empty();
+  });
   if (known) return;
   Lease lease(postgres);
   try {
     pqxx::nontransaction(lease.connection()).exec0("CREATE DATABASE anneal");
   } catch (const pqxx::sql_error& error) {
     // 42P04, 23505: a process that started beside us was first.
-    if (error.sqlstate() != "42P04" && error.sqlstate() != "23505") throw Error(ErrorCode::kUnavailable, std::string("the database `anneal` cannot be made: ") + error.what());
+    if (error.sqlstate() != "42P04" && error.sqlstate() != "23505")
+      throw Error(ErrorCode::kUnavailable, std::string("the database `anneal` cannot be made: ") + error.what());
   }
 }
 
@@ -187,8 +209,12 @@ void PrivateCluster::stop() {
   server_.reset();
 }
 
-std::string PrivateCluster::connection_string() const { return "host=" + socket_folder_.string() + " user=anneal dbname=anneal"; }
+std::string PrivateCluster::connection_string() const {
+  return "host=" + socket_folder_.string() + " user=anneal dbname=anneal";
+}
 
-std::string private_connection_string(const DataFolder& data) { return "host=" + socket_folder_of(data).string() + " user=anneal dbname=anneal"; }
+std::string private_connection_string(const DataFolder& data) {
+  return "host=" + socket_folder_of(data).string() + " user=anneal dbname=anneal";
+}
 
 }  // namespace platform

@@ -1,6 +1,6 @@
-// A PostgreSQL server of our own inside the data folder, for installations without a database: it listens on a Unix socket
-// only, belongs to user `postgres` when we run as root, and stops with the process that started it. Several processes of one
-// installation share it: whoever comes second connects to the one that runs. One thread at a time.
+// A PostgreSQL server of our own inside the data folder, for installations without a database: it listens on a Unix
+// socket only, belongs to user `postgres` when we run as root, and stops with the process that started it. Several
+// processes of one installation share it: whoever comes second connects to the one that runs. One thread at a time.
 #pragma once
 
 #include <chrono>
@@ -15,7 +15,7 @@
 namespace platform {
 
 struct PrivateClusterOptions {
-  bool durable = true;  // false turns fsync off: for tests that do not cut power
+  bool durable = true;                   // false turns fsync off: for tests that do not cut power
   std::chrono::seconds start_limit{60};  // crash recovery included
 };
 

@@ -1,6 +1,6 @@
-// Records: what sources observed. An ingest returns only after its records are committed; the same key from the same source
-// twice is one record, and the answer says so. Many small requests share one commit: a writer thread takes everything that
-// waits, copies it in and commits once. Thread-safe; the destructor finishes what waits.
+// Records: what sources observed. An ingest returns only after its records are committed; the same key from the same
+// source twice is one record, and the answer says so. Many small requests share one commit: a writer thread takes
+// everything that waits, copies it in and commits once. Thread-safe; the destructor finishes what waits.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct IngestRequest {
   std::string project = "default";
   std::string source;
   std::vector<Observation> records;
-  std::string idempotency_key;      // empty = none; the same key again gives the first answer and stores nothing
-  std::vector<SourceGap> gaps;      // stored in the same transaction
+  std::string idempotency_key;        // empty = none; the same key again gives the first answer and stores nothing
+  std::vector<SourceGap> gaps;        // stored in the same transaction
   std::optional<json::value> cursor;  // the source's place to go on from, saved in the same transaction
 };
 
@@ -37,9 +37,9 @@ class RecordStore {
   explicit RecordStore(Database& database, Log log = Log::silent());
   ~RecordStore();
 
-  /// Blocks until committed. Throws kNotFound for an unknown source, kInvalidInput for a value that the database cannot hold,
-  /// kUnavailable if the database is away (then nothing is acknowledged; repeating is safe), kDiskFull. A request that fails
-  /// costs the requests beside it nothing.
+  /// Blocks until committed. Throws kNotFound for an unknown source, kInvalidInput for a value that the database cannot
+  /// hold, kUnavailable if the database is away (then nothing is acknowledged; repeating is safe), kDiskFull. A request
+  /// that fails costs the requests beside it nothing.
   IngestResult ingest(IngestRequest request);
 
   /// Calls `take` for every record of the source in order of key until it returns false; reads in portions.

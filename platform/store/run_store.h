@@ -1,6 +1,6 @@
-// RunStore: workflows, runs, steps, the journal, curves and logs. SQL of these tables lives here only. Thread-safe: every
-// call takes a connection of its own. Whatever changes a run goes through change() or change_next(): they lock the run,
-// let the caller alter a copy, and write the new states and the journal lines in one transaction.
+// RunStore: workflows, runs, steps, the journal, curves and logs. SQL of these tables lives here only. Thread-safe:
+// every call takes a connection of its own. Whatever changes a run goes through change() or change_next(): they lock
+// the run, let the caller alter a copy, and write the new states and the journal lines in one transaction.
 #pragma once
 
 #include <chrono>
@@ -44,7 +44,8 @@ class RunStore {
   /// Keeps the text under name and content hash; the same text again changes only when it was saved last.
   void save_workflow(const SavedWorkflow& workflow);
   /// The text saved last, or the one with `content_hash`.
-  std::optional<SavedWorkflow> find_workflow(const std::string& project, const std::string& name, const std::string& content_hash = {});
+  std::optional<SavedWorkflow> find_workflow(const std::string& project, const std::string& name,
+                                             const std::string& content_hash = {});
   /// The newest text of every name, by name.
   std::vector<SavedWorkflow> workflows(const std::string& project);
 
@@ -55,11 +56,13 @@ class RunStore {
 
   /// Throws kNotFound. Returns the run as written.
   Run change(const RunId& id, const RunChange& change);
-  /// Picks one step of `kinds` that may be leased: ready and due, or running under a lease that has ended. Steps of runs
-  /// that somebody else is changing are passed over. nullopt if there is none.
-  std::optional<std::pair<Run, std::string>> change_next(const std::vector<std::string>& kinds, const NextStepChange& change);
+  /// Picks one step of `kinds` that may be leased: ready and due, or running under a lease that has ended. Steps of
+  /// runs that somebody else is changing are passed over. nullopt if there is none.
+  std::optional<std::pair<Run, std::string>> change_next(const std::vector<std::string>& kinds,
+                                                         const NextStepChange& change);
   /// Extends the lease and keeps `progress` (null = as it was). The run's state, or nullopt if the lease is lost.
-  std::optional<RunState> heartbeat(const RunId& id, const std::string& step, std::int64_t fence, std::chrono::milliseconds lease, const json::value& progress);
+  std::optional<RunState> heartbeat(const RunId& id, const std::string& step, std::int64_t fence,
+                                    std::chrono::milliseconds lease, const json::value& progress);
 
   void add_metrics(const RunId& id, const std::vector<RunMetric>& metrics);
   /// By step, name and position; those of `step` only unless it is empty.

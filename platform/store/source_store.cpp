@@ -5,7 +5,9 @@
 namespace platform {
 namespace {
 
-constexpr const char* kColumns = "project_id, name, connector, settings, profile, schedule, owner, location, state, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+constexpr const char* kColumns =
+    "project_id, name, connector, settings, profile, schedule, owner, location, state, to_char(created_at AT TIME ZONE "
+    "'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 
 Source source_from(const pqxx::row& row) {
   Source source;
@@ -23,9 +25,12 @@ Source source_from(const pqxx::row& row) {
 }
 
 void check_name(const std::string& name) {
-  const bool good = !name.empty() && name.size() <= 100 &&
-                    name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string::npos;
-  if (!good) throw Error(ErrorCode::kInvalidInput, "not a source name: '" + name.substr(0, 100) + "'; use letters, digits, '-', '_' and '.'", "name");
+  const bool good =
+      !name.empty() && name.size() <= 100 &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string::npos;
+  if (!good)
+    throw Error(ErrorCode::kInvalidInput,
+                "not a source name: '" + name.substr(0, 100) + "'; use letters, digits, '-', '_' and '.'", "name");
 }
 
 }  // namespace
@@ -33,14 +38,18 @@ void check_name(const std::string& name) {
 void SourceStore::create(const Source& source) {
   check_name(source.name);
   transact(database_, [&](pqxx::work& work) {
-    work.exec_params("INSERT INTO sources (project_id, name, connector, settings, profile, schedule, owner, location, state) VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7, $8, $9)",
-                     source.project, source.name, source.connector, canonical_json(source.settings), source.profile, source.schedule, source.owner, source.location, source.state);
+    work.exec_params(
+        "INSERT INTO sources (project_id, name, connector, settings, profile, schedule, owner, location, state) VALUES "
+        "($1, $2, $3, $4::jsonb, $5, $6, $7, $8, $9)",
+        source.project, source.name, source.connector, canonical_json(source.settings), source.profile, source.schedule,
+        source.owner, source.location, source.state);
   });
 }
 
 std::optional<Source> SourceStore::find(const std::string& project, const std::string& name) {
   return transact(database_, [&](pqxx::work& work) -> std::optional<Source> {
-    const pqxx::result rows = work.exec_params(std::string("SELECT ") + kColumns + " FROM sources WHERE project_id = $1 AND name = $2", project, name);
+    const pqxx::result rows = work.exec_params(
+        std::string("SELECT ") + kColumns + " FROM sources WHERE project_id = $1 AND name = $2", project, name);
     if (rows.empty()) return std::nullopt;
     return source_from(rows[0]);
   });
@@ -49,7 +58,10 @@ std::optional<Source> SourceStore::find(const std::string& project, const std::s
 std::vector<Source> SourceStore::list(const std::string& project, const std::string& after, int limit) {
   return transact(database_, [&](pqxx::work& work) {
     std::vector<Source> sources;
-    for (const pqxx::row& row : work.exec_params(std::string("SELECT ") + kColumns + " FROM sources WHERE project_id = $1 AND name > $2 ORDER BY name LIMIT $3", project, after, limit)) {
+    for (const pqxx::row& row :
+         work.exec_params(std::string("SELECT ") + kColumns +
+                              " FROM sources WHERE project_id = $1 AND name > $2 ORDER BY name LIMIT $3",
+                          project, after, limit)) {
       sources.push_back(source_from(row));
     }
     return sources;
@@ -58,7 +70,8 @@ std::vector<Source> SourceStore::list(const std::string& project, const std::str
 
 void SourceStore::set_state(const std::string& project, const std::string& name, const std::string& state) {
   transact(database_, [&](pqxx::work& work) {
-    if (work.exec_params("UPDATE sources SET state = $3 WHERE project_id = $1 AND name = $2", project, name, state).affected_rows() == 0) {
+    if (work.exec_params("UPDATE sources SET state = $3 WHERE project_id = $1 AND name = $2", project, name, state)
+            .affected_rows() == 0) {
       throw Error(ErrorCode::kNotFound, "no source '" + name + "'", "name");
     }
   });
@@ -68,7 +81,8 @@ bool SourceStore::remove(const std::string& project, const std::string& name) {
   return transact(database_, [&](pqxx::work& work) {
     work.exec_params("DELETE FROM gaps WHERE project_id = $1 AND source = $2", project, name);
     work.exec_params("DELETE FROM records WHERE project_id = $1 AND source = $2", project, name);
-    return work.exec_params("DELETE FROM sources WHERE project_id = $1 AND name = $2", project, name).affected_rows() > 0;
+    return work.exec_params("DELETE FROM sources WHERE project_id = $1 AND name = $2", project, name).affected_rows() >
+           0;
   });
 }
 
@@ -76,10 +90,12 @@ std::vector<SourceGap> SourceStore::gaps(const std::string& project, const std::
   return transact(database_, [&](pqxx::work& work) {
     std::vector<SourceGap> gaps;
     const pqxx::result rows = work.exec_params(
-        "SELECT to_char(began_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), to_char(ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), reason "
+        "SELECT to_char(began_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), to_char(ended_at AT TIME "
+        "ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), reason "
         "FROM gaps WHERE project_id = $1 AND source = $2 ORDER BY began_at, id",
         project, name);
-    for (const pqxx::row& row : rows) gaps.push_back({parse_time(row[0].c_str()), parse_time(row[1].c_str()), row[2].c_str()});
+    for (const pqxx::row& row : rows)
+      gaps.push_back({parse_time(row[0].c_str()), parse_time(row[1].c_str()), row[2].c_str()});
     return gaps;
   });
 }

@@ -1,5 +1,5 @@
-// Sources and their gap ledgers. SQL of these tables lives here and, for the cursor and the gaps that belong to a batch of
-// records, in record_store. Thread-safe.
+// Sources and their gap ledgers. SQL of these tables lives here and, for the cursor and the gaps that belong to a batch
+// of records, in record_store. Thread-safe.
 #pragma once
 
 #include <optional>
@@ -15,7 +15,8 @@ class SourceStore {
  public:
   explicit SourceStore(Database& database) : database_(database) {}
 
-  /// Throws kConflict if the name is taken and kInvalidInput if it is no name (letters, digits, '-', '_', '.'; at most 100).
+  /// Throws kConflict if the name is taken and kInvalidInput if it is no name (letters, digits, '-', '_', '.'; at most
+  /// 100).
   void create(const Source& source);
   std::optional<Source> find(const std::string& project, const std::string& name);
   /// By name, at most `limit`, names behind `after`.

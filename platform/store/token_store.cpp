@@ -5,31 +5,41 @@
 namespace platform {
 namespace {
 
-const std::string kColumns = "hash, project_id, name, role, " + utc_text("created_at") + ", " + utc_text("expires_at") + ", " + utc_text("revoked_at");
+const std::string kColumns = "hash, project_id, name, role, " + utc_text("created_at") + ", " + utc_text("expires_at") +
+                             ", " + utc_text("revoked_at");
 
 TokenRecord token_from(const pqxx::row& row) {
-  return {row[0].c_str(), row[1].c_str(), row[2].c_str(), row[3].c_str(), parse_time(row[4].c_str()), time_or_nothing(row[5]), time_or_nothing(row[6])};
+  return {row[0].c_str(),          row[1].c_str(),         row[2].c_str(), row[3].c_str(), parse_time(row[4].c_str()),
+          time_or_nothing(row[5]), time_or_nothing(row[6])};
 }
 
-std::optional<std::string> text_of(const std::optional<Time>& time) { return time ? std::optional(format_time(*time)) : std::nullopt; }
+std::optional<std::string> text_of(const std::optional<Time>& time) {
+  return time ? std::optional(format_time(*time)) : std::nullopt;
+}
 
 }  // namespace
 
 void TokenStore::create(const TokenRecord& token) {
   transact(database_, [&](pqxx::work& work) {
-    if (!work.exec_params("SELECT 1 FROM tokens WHERE project_id = $1 AND name = $2", token.project, token.name).empty()) {
-      throw Error(ErrorCode::kConflict, "there is a token named '" + token.name + "' already, perhaps a revoked one; choose another name", "name");
+    if (!work.exec_params("SELECT 1 FROM tokens WHERE project_id = $1 AND name = $2", token.project, token.name)
+             .empty()) {
+      throw Error(ErrorCode::kConflict,
+                  "there is a token named '" + token.name + "' already, perhaps a revoked one; choose another name",
+                  "name");
     }
-    work.exec_params("INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz)", token.hash, token.project, token.name, token.role,
-                     text_of(token.expires_at));
+    work.exec_params(
+        "INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz)",
+        token.hash, token.project, token.name, token.role, text_of(token.expires_at));
   });
 }
 
 void TokenStore::replace(const TokenRecord& token) {
   transact(database_, [&](pqxx::work& work) {
-    work.exec_params("INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz) "
-                     "ON CONFLICT (project_id, name) DO UPDATE SET hash = excluded.hash, role = excluded.role, created_at = now(), expires_at = excluded.expires_at, revoked_at = NULL",
-                     token.hash, token.project, token.name, token.role, text_of(token.expires_at));
+    work.exec_params(
+        "INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz) "
+        "ON CONFLICT (project_id, name) DO UPDATE SET hash = excluded.hash, role = excluded.role, created_at = now(), "
+        "expires_at = excluded.expires_at, revoked_at = NULL",
+        token.hash, token.project, token.name, token.role, text_of(token.expires_at));
   });
 }
 
@@ -44,14 +54,19 @@ std::optional<TokenRecord> TokenStore::find(const std::string& hash) {
 std::vector<TokenRecord> TokenStore::list(const std::string& project) {
   return transact(database_, [&](pqxx::work& work) {
     std::vector<TokenRecord> found;
-    for (const pqxx::row& row : work.exec_params("SELECT " + kColumns + " FROM tokens WHERE project_id = $1 ORDER BY name", project)) found.push_back(token_from(row));
+    for (const pqxx::row& row :
+         work.exec_params("SELECT " + kColumns + " FROM tokens WHERE project_id = $1 ORDER BY name", project))
+      found.push_back(token_from(row));
     return found;
   });
 }
 
 bool TokenStore::revoke(const std::string& project, const std::string& name) {
   return transact(database_, [&](pqxx::work& work) {
-    return work.exec_params("UPDATE tokens SET revoked_at = now() WHERE project_id = $1 AND name = $2 AND revoked_at IS NULL", project, name).affected_rows() > 0;
+    return work.exec_params(
+                   "UPDATE tokens SET revoked_at = now() WHERE project_id = $1 AND name = $2 AND revoked_at IS NULL",
+                   project, name)
+               .affected_rows() > 0;
   });
 }
 

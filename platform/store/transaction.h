@@ -1,6 +1,7 @@
-// How a store talks to the database: `transact(database, [&](pqxx::work& work) { ... })`. Included by platform/store only.
-// The function may run more than once: it is repeated from the start when PostgreSQL reports a serialisation failure or a
-// deadlock, so it touches nothing but its own result. Everything that the client library throws becomes platform::Error.
+// How a store talks to the database: `transact(database, [&](pqxx::work& work) { ... })`. Included by platform/store
+// only. The function may run more than once: it is repeated from the start when PostgreSQL reports a serialisation
+// failure or a deadlock, so it touches nothing but its own result. Everything that the client library throws becomes
+// platform::Error.
 #pragma once
 
 #include <pqxx/pqxx>
@@ -26,7 +27,8 @@ class Lease {
   std::unique_ptr<pqxx::connection> connection_;
 };
 
-/// Rethrows the exception in flight as platform::Error: server away -> kUnavailable, unique or foreign key -> kConflict, disk full
+/// Rethrows the exception in flight as platform::Error: server away -> kUnavailable, unique or foreign key ->
+/// kConflict, disk full
 /// -> kDiskFull, all others kInternal. `broken` says whether the connection must be dropped.
 [[noreturn]] void throw_database_error(bool& broken);
 /// True if the exception in flight asks for the transaction to be repeated.

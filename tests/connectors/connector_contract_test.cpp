@@ -48,7 +48,8 @@ struct ApiPlant : Plant {
   json::value get(const std::string& target) {
     if (away) throw platform::Error(platform::ErrorCode::kUnavailable, "no answer from the plant");
     const std::size_t equals = target.find('=');
-    const auto asked = equals == std::string::npos ? std::size_t{pages ? 1u : 0u} : static_cast<std::size_t>(std::stoul(target.substr(equals + 1)));
+    const auto asked = equals == std::string::npos ? std::size_t{pages ? 1u : 0u}
+                                                   : static_cast<std::size_t>(std::stoul(target.substr(equals + 1)));
     const std::size_t begin = std::min(pages ? (asked - 1) * 3 : asked, numbers.size());
     const std::size_t end = std::min(begin + 3, numbers.size());
     json::array items;
@@ -59,8 +60,10 @@ struct ApiPlant : Plant {
     SourceConfig config;
     config.name = "s";
     config.settings = {{"items", "data.items"}};
-    if (pages) config.settings["page"] = json::object{{"param", "page"}, {"size", 3}};
-    else config.settings["cursor"] = json::object{{"param", "after"}, {"next", "next"}};
+    if (pages)
+      config.settings["page"] = json::object{{"param", "page"}, {"size", 3}};
+    else
+      config.settings["cursor"] = json::object{{"param", "after"}, {"next", "next"}};
     return make_rest_poll_connector(config, [this](const std::string& target) { return get(target); });
   }
 };
@@ -153,8 +156,10 @@ TEST_P(ConnectorContract, SaysUnavailableWhenTheSourceIsAway) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ConnectorContract,
-                         ::testing::Values(Case{"file", [] { return std::make_unique<FilePlant>(); }}, Case{"rest_poll_cursor", [] { return std::make_unique<ApiPlant>(false); }},
-                                           Case{"rest_poll_page", [] { return std::make_unique<ApiPlant>(true); }}, Case{"rest_push", [] { return std::make_unique<PushPlant>(); }}),
+                         ::testing::Values(Case{"file", [] { return std::make_unique<FilePlant>(); }},
+                                           Case{"rest_poll_cursor", [] { return std::make_unique<ApiPlant>(false); }},
+                                           Case{"rest_poll_page", [] { return std::make_unique<ApiPlant>(true); }},
+                                           Case{"rest_push", [] { return std::make_unique<PushPlant>(); }}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -17,7 +17,9 @@ std::vector<std::vector<std::string>> cells_of(std::string_view text, CsvDialect
 using Cells = std::vector<std::vector<std::string>>;
 
 TEST(CsvParser, ReadsQuotesNewlinesByteOrderMarkAndBothLineEnds) {
-  EXPECT_EQ(cells_of("\xEF\xBB\xBF" "a,b\r\n\"x,\"\"y\"\"\nz\",2\n\n,\n"), (Cells{{"a", "b"}, {"x,\"y\"\nz", "2"}, {"", ""}}));
+  EXPECT_EQ(cells_of("\xEF\xBB\xBF"
+                     "a,b\r\n\"x,\"\"y\"\"\nz\",2\n\n,\n"),
+            (Cells{{"a", "b"}, {"x,\"y\"\nz", "2"}, {"", ""}}));
 }
 
 TEST(CsvParser, ReadsColumnsSeparatedByRunsOfBlanks) {

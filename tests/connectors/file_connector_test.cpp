@@ -20,7 +20,9 @@ class FileConnector : public ::testing::Test {
   json::object input;
   double settle_seconds = 1000;
 
-  void write(std::string_view text, bool append = true) { std::ofstream(file, append ? std::ios::app : std::ios::trunc) << text; }
+  void write(std::string_view text, bool append = true) {
+    std::ofstream(file, append ? std::ios::app : std::ios::trunc) << text;
+  }
 
   RecordBatch read() {
     SourceConfig config;

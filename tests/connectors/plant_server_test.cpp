@@ -38,7 +38,8 @@ TEST(RestPollOverHttp, ReportsASourceThatIsNotThere) {
 }
 
 TEST(ConnectorRegistry, IsInAlphabeticalOrderAndNamesTheNearestConnector) {
-  for (std::size_t i = 1; i < connector_kinds().size(); ++i) EXPECT_LT(connector_kinds()[i - 1].name, connector_kinds()[i].name);
+  for (std::size_t i = 1; i < connector_kinds().size(); ++i)
+    EXPECT_LT(connector_kinds()[i - 1].name, connector_kinds()[i].name);
   try {
     connector_kind("rest_pol");
     FAIL();

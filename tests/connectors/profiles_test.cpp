@@ -11,7 +11,8 @@ TEST(Profiles, OfEveryShippedDomainAreReadAndSurviveJson) {
   for (const std::string& name : profile_names()) {
     const platform::Profile profile = load_profile(name);
     EXPECT_EQ(profile.name, name);
-    EXPECT_EQ(platform::to_json(platform::profile_from_json(platform::to_json(profile))), platform::to_json(profile)) << name;
+    EXPECT_EQ(platform::to_json(platform::profile_from_json(platform::to_json(profile))), platform::to_json(profile))
+        << name;
     InputFormat::from_json(profile.input);
   }
   EXPECT_GE(profile_names().size(), 6u);
@@ -29,7 +30,8 @@ TEST(Profiles, SayWhichOnesThereAreWhenANameIsUnknown) {
 TEST(Profiles, OfATableTellNumbersCategoriesTextAndIdentifiersApart) {
   std::string csv = "id,torque,grade,site,remark,broken\n";
   for (int i = 0; i < 60; ++i) {
-    csv += std::to_string(i + 1) + "," + std::to_string(i * 7 % 50) + ".5," + (i % 3 == 0 ? "L" : "H") + ",north,\"the spindle was loud today " + std::to_string(i) + "\"," + std::to_string(i % 2) + "\n";
+    csv += std::to_string(i + 1) + "," + std::to_string(i * 7 % 50) + ".5," + (i % 3 == 0 ? "L" : "H") +
+           ",north,\"the spindle was loud today " + std::to_string(i) + "\"," + std::to_string(i % 2) + "\n";
   }
   const auto rows = parse_records(csv, "text/csv", {}, {}, "s").records;
   const platform::Profile profile = profile_from_table(rows, "broken");
@@ -40,7 +42,8 @@ TEST(Profiles, OfATableTellNumbersCategoriesTextAndIdentifiersApart) {
   EXPECT_EQ(profile.field("remark")->kind, platform::FieldKind::kText);
   EXPECT_EQ(profile.target.task, platform::TargetTask::kClassify);
   EXPECT_EQ(profile_from_table(rows, "torque").target.task, platform::TargetTask::kRegress);
-  EXPECT_EQ(platform::to_json(platform::profile_from_yaml(profile_to_yaml(profile), "t.yaml")), platform::to_json(profile));
+  EXPECT_EQ(platform::to_json(platform::profile_from_yaml(profile_to_yaml(profile), "t.yaml")),
+            platform::to_json(profile));
   EXPECT_THROW(profile_from_table(rows, "borken"), platform::Error);
 }
 

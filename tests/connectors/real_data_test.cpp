@@ -32,15 +32,19 @@ class SnapshotRealData : public ::testing::Test {
   // Posts the file's bytes to a source of the profile.
   void post(const std::string& file, const std::string& source, json::object over = {}) {
     const InputFormat input = InputFormat::from_json(merged(profile_.input, over));
-    ParsedRecords parsed = parse_records(platform::read_file(data_sets() / file), over.empty() && input.format == "lines" ? "text/plain" : "text/csv", input, profile_, source);
-    EXPECT_TRUE(parsed.errors.empty()) << parsed.errors.size() << " errors, first: " << (parsed.errors.empty() ? "" : parsed.errors[0].message);
+    ParsedRecords parsed =
+        parse_records(platform::read_file(data_sets() / file),
+                      over.empty() && input.format == "lines" ? "text/plain" : "text/csv", input, profile_, source);
+    EXPECT_TRUE(parsed.errors.empty()) << parsed.errors.size()
+                                       << " errors, first: " << (parsed.errors.empty() ? "" : parsed.errors[0].message);
     for (Observation& row : parsed.records) records_.push_back(std::move(row));
   }
 
   SnapshotResult build() {
     const SnapshotResult result = platform::build_snapshot(profile_, records_);
     std::reverse(records_.begin(), records_.end());
-    EXPECT_EQ(platform::build_snapshot(profile_, records_).content_hash, result.content_hash) << "the order of arrival matters";
+    EXPECT_EQ(platform::build_snapshot(profile_, records_).content_hash, result.content_hash)
+        << "the order of arrival matters";
     return result;
   }
 
@@ -110,23 +114,28 @@ TEST_F(SnapshotRealData, OfTurbofansHasOneWindowForEachTestEngine) {
   double squares = 0, mean = 0;
   std::int64_t trained = 0;
   for (const auto& example : result.examples) {
-    for (const auto& [name, signal] : example.signals) ASSERT_EQ(signal.values.size(), 30u) << example.id << " " << name;
+    for (const auto& [name, signal] : example.signals)
+      ASSERT_EQ(signal.values.size(), 30u) << example.id << " " << name;
     if (example.split != platform::Split::kTest) mean += *example.value, ++trained;
   }
   mean /= static_cast<double>(trained);
-  for (const auto& example : result.examples) squares += example.split == platform::Split::kTest ? (*example.value - mean) * (*example.value - mean) : 0;
+  for (const auto& example : result.examples)
+    squares += example.split == platform::Split::kTest ? (*example.value - mean) * (*example.value - mean) : 0;
   EXPECT_NEAR(std::sqrt(squares / 100), 40.63, 0.5) << "the score of the mean on the data page";
 }
 
 TEST_F(SnapshotRealData, OfCalvinKeepsTheValidationFileForTheTest) {
   profile_ = load_profile("robot-instruction");
   const std::string folder = "robotics/calvin_lang/calvin_models/conf/annotations/new_playtable";
-  for (const auto& [file, source] : {std::pair<std::string, std::string>{".yaml", "calvin-train"}, {"_validation.yaml", "calvin-test"}}) {
+  for (const auto& [file, source] :
+       {std::pair<std::string, std::string>{".yaml", "calvin-train"}, {"_validation.yaml", "calvin-test"}}) {
     json::array rows;
     for (const auto& [skill, sentences] : platform::read_yaml_file(data_sets() / (folder + file)).entries) {
-      for (const auto& sentence : sentences.items) rows.push_back(json::object{{"instruction", sentence.scalar}, {"skill", skill.scalar}});
+      for (const auto& sentence : sentences.items)
+        rows.push_back(json::object{{"instruction", sentence.scalar}, {"skill", skill.scalar}});
     }
-    for (Observation& row : parse_records(json::serialize(rows), "application/json", {}, profile_, source).records) records_.push_back(std::move(row));
+    for (Observation& row : parse_records(json::serialize(rows), "application/json", {}, profile_, source).records)
+      records_.push_back(std::move(row));
   }
   const SnapshotResult result = build();
   EXPECT_EQ(count(result, "train") + count(result, "validation"), 389);

@@ -7,7 +7,8 @@ namespace {
 
 namespace json = platform::json;
 
-ParsedRecords parse(std::string_view body, std::string_view type, const InputFormat& input = {}, const platform::Profile& profile = {}) {
+ParsedRecords parse(std::string_view body, std::string_view type, const InputFormat& input = {},
+                    const platform::Profile& profile = {}) {
   return parse_records(body, type, input, profile, "line-3");
 }
 
@@ -19,7 +20,8 @@ TEST(RecordParser, KeepsNineHundredNinetyNineOfAThousandWhenOneIsMalformed) {
     array += (i == 0 ? "" : ",\n") + record;
     lines += record + "\n";
   }
-  for (const auto& [body, type] : {std::pair<std::string, std::string>{array + "]", "application/json"}, {lines, "application/x-ndjson"}}) {
+  for (const auto& [body, type] :
+       {std::pair<std::string, std::string>{array + "]", "application/json"}, {lines, "application/x-ndjson"}}) {
     const ParsedRecords parsed = parse(body, type);
     EXPECT_EQ(parsed.records.size(), 999u);
     ASSERT_EQ(parsed.errors.size(), 1u);
@@ -73,8 +75,10 @@ TEST(RecordParser, FillsTheKeyTemplateAndRefusesARecordWithoutItsFields) {
 }
 
 TEST(RecordParser, ReadsTheWholeFormWithTimeSignalsAndQuality) {
-  const ParsedRecords parsed = parse(R"([{"key": "k", "event_time": "2026-03-01T08:15:30Z", "text": "loud", "quality": "bad",
-      "fields": {"a": 1}, "signals": {"v": {"rate_hz": 100, "values": [1, null]}}}, {"fields": {}, "feilds": 1}])", "application/json");
+  const ParsedRecords parsed =
+      parse(R"([{"key": "k", "event_time": "2026-03-01T08:15:30Z", "text": "loud", "quality": "bad",
+      "fields": {"a": 1}, "signals": {"v": {"rate_hz": 100, "values": [1, null]}}}, {"fields": {}, "feilds": 1}])",
+            "application/json");
   ASSERT_EQ(parsed.records.size(), 1u);
   EXPECT_FALSE(parsed.records[0].usable);
   EXPECT_EQ(parsed.records[0].fields.at("text"), json::value("loud"));
@@ -85,7 +89,13 @@ TEST(RecordParser, ReadsTheWholeFormWithTimeSignalsAndQuality) {
 }
 
 TEST(RecordParser, BringsKoreanTextIntoNormalFormCAndRefusesBytesThatAreNotUtf8) {
-  const ParsedRecords parsed = parse("text\n\xE1\x84\x80\xE1\x85\xA1 broken\n\xFF\xFE bad\n", "text/csv", [] { InputFormat i; i.format = "csv"; i.delimiter = ','; i.header = true; return i; }());
+  const ParsedRecords parsed = parse("text\n\xE1\x84\x80\xE1\x85\xA1 broken\n\xFF\xFE bad\n", "text/csv", [] {
+    InputFormat i;
+    i.format = "csv";
+    i.delimiter = ',';
+    i.header = true;
+    return i;
+  }());
   ASSERT_EQ(parsed.records.size(), 1u);
   EXPECT_EQ(parsed.records[0].fields.at("text"), json::value("\xEA\xB0\x80 broken"));
   EXPECT_EQ(parsed.errors.size(), 1u);

@@ -10,8 +10,11 @@ namespace json = platform::json;
 TEST(RestPollConnector, RecordsAGapWhereTheSequenceJumpsAlsoBetweenTwoReadings) {
   SourceConfig config;
   config.name = "s";
-  config.settings = {{"items", "items"}, {"cursor", json::object{{"param", "after"}, {"field", "sequence"}}}, {"sequence", "sequence"}};
-  std::vector<json::value> answers = {json::parse(R"({"items": [{"sequence": 1}, {"sequence": 2}, {"sequence": 5}]})"), json::parse(R"({"items": [{"sequence": 9}]})"), json::parse(R"({"items": []})")};
+  config.settings = {{"items", "items"},
+                     {"cursor", json::object{{"param", "after"}, {"field", "sequence"}}},
+                     {"sequence", "sequence"}};
+  std::vector<json::value> answers = {json::parse(R"({"items": [{"sequence": 1}, {"sequence": 2}, {"sequence": 5}]})"),
+                                      json::parse(R"({"items": [{"sequence": 9}]})"), json::parse(R"({"items": []})")};
   std::vector<std::string> targets;
   const auto connector = make_rest_poll_connector(config, [&](const std::string& target) {
     targets.push_back(target);
@@ -29,11 +32,14 @@ TEST(RestPollConnector, RecordsAGapWhereTheSequenceJumpsAlsoBetweenTwoReadings) 
 }
 
 TEST(RestPollConnector, RefusesSettingsThatCannotWork) {
-  for (const json::object& settings : {json::object{}, json::object{{"cursor", json::object{{"param", "a"}}}}, json::object{{"page", json::object{{"param", "p"}}}},
-                                       json::object{{"cursor", json::object{{"param", "a"}, {"next", "n"}}}, {"itmes", "x"}}}) {
+  for (const json::object& settings :
+       {json::object{}, json::object{{"cursor", json::object{{"param", "a"}}}},
+        json::object{{"page", json::object{{"param", "p"}}}},
+        json::object{{"cursor", json::object{{"param", "a"}, {"next", "n"}}}, {"itmes", "x"}}}) {
     SourceConfig config;
     config.settings = settings;
-    EXPECT_THROW(make_rest_poll_connector(config, [](const std::string&) { return json::value(); }), platform::Error) << json::serialize(settings);
+    EXPECT_THROW(make_rest_poll_connector(config, [](const std::string&) { return json::value(); }), platform::Error)
+        << json::serialize(settings);
   }
 }
 

@@ -19,7 +19,8 @@ class MemorySink final : public RecordSink {
   }
   void store(const std::string&, const RecordBatch& batch) override {
     const std::lock_guard lock(mutex);
-    if (fail_every > 0 && ++calls % fail_every == 0) throw platform::Error(platform::ErrorCode::kUnavailable, "the database is away");
+    if (fail_every > 0 && ++calls % fail_every == 0)
+      throw platform::Error(platform::ErrorCode::kUnavailable, "the database is away");
     for (const auto& row : batch.records) keys.insert(row.key);
     saved = batch.cursor;
     changed.notify_all();
@@ -70,7 +71,8 @@ TEST(Supervisor, StoresEveryRecordAlthoughTheStoreFailsNowAndThen) {
   MemorySink sink;
   sink.fail_every = 3;
   std::atomic<bool> away = false;
-  Supervisor supervisor(sink, platform::Log::silent(), {.first_pause = std::chrono::milliseconds(1), .longest_pause = std::chrono::milliseconds(4)});
+  Supervisor supervisor(sink, platform::Log::silent(),
+                        {.first_pause = std::chrono::milliseconds(1), .longest_pause = std::chrono::milliseconds(4)});
   supervisor.start(config_of("s"), std::make_unique<Counter>(101, away));
   EXPECT_TRUE(sink.wait_for(101));
   supervisor.stop("s");
@@ -80,7 +82,8 @@ TEST(Supervisor, StoresEveryRecordAlthoughTheStoreFailsNowAndThen) {
 TEST(Supervisor, WaitsForASourceThatIsAwayAndGoesOnWhenItIsBack) {
   MemorySink sink;
   std::atomic<bool> away = true;
-  Supervisor supervisor(sink, platform::Log::silent(), {.first_pause = std::chrono::milliseconds(1), .longest_pause = std::chrono::milliseconds(4)});
+  Supervisor supervisor(sink, platform::Log::silent(),
+                        {.first_pause = std::chrono::milliseconds(1), .longest_pause = std::chrono::milliseconds(4)});
   supervisor.start(config_of("s"), std::make_unique<Counter>(4, away));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (supervisor.status("s")->failures < 3 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();

@@ -24,7 +24,9 @@ struct Plant {
 
   Plant() {
     targets.version = 1;
-    for (const auto& [path, bytes] : {std::pair<std::string, std::string>{"adapter/a", "adapter bytes"}, {"base/b", std::string(300'000, 'b')}, {"base/c", std::string(300'000, 'b')}})
+    for (const auto& [path, bytes] : {std::pair<std::string, std::string>{"adapter/a", "adapter bytes"},
+                                      {"base/b", std::string(300'000, 'b')},
+                                      {"base/c", std::string(300'000, 'b')}})
       add(path, bytes);
   }
   void add(const std::string& path, const std::string& bytes) {
@@ -36,14 +38,16 @@ struct Plant {
   }
   deploy::BundleMetadata metadata() const {
     const std::string signed_targets = deploy::sign_targets(keys, targets);
-    return {keys.root(), deploy::sign_timestamp(keys, signed_targets, 1, 1, platform::SystemClock().now(), 60s), signed_targets};
+    return {keys.root(), deploy::sign_timestamp(keys, signed_targets, 1, 1, platform::SystemClock().now(), 60s),
+            signed_targets};
   }
   void write() const {
     deploy::write_bundle(file, metadata(), [&](const std::string& digest) { return source.path(digest); });
   }
   deploy::Targets read() {
     return deploy::read_bundle(file, destination, [&](const deploy::BundleMetadata& read) {
-      return deploy::check_metadata(keys.root(), read.timestamp, read.targets, {}, platform::SystemClock().now()).targets;
+      return deploy::check_metadata(keys.root(), read.timestamp, read.targets, {}, platform::SystemClock().now())
+          .targets;
     });
   }
 };
@@ -53,7 +57,8 @@ TEST(Bundle, CarriesEveryBlobOnceAndComesBackEqual) {
   plant.write();
   const auto targets = plant.read();
   EXPECT_EQ(targets.files, plant.targets.files);
-  for (const auto& [path, file] : targets.files) EXPECT_EQ(platform::digest_of_file(plant.destination.path(file.digest)), file.digest) << path;
+  for (const auto& [path, file] : targets.files)
+    EXPECT_EQ(platform::digest_of_file(plant.destination.path(file.digest)), file.digest) << path;
   EXPECT_LT(std::filesystem::file_size(plant.file), 20'000u);
 }
 
@@ -94,7 +99,9 @@ TEST(Bundle, WritesNothingBeforeItsMetadataIsAccepted) {
   Plant plant;
   plant.write();
   EXPECT_THROW(deploy::read_bundle(plant.file, plant.destination,
-                                   [](const deploy::BundleMetadata&) -> deploy::Targets { throw Error(platform::ErrorCode::kConflict, "no"); }),
+                                   [](const deploy::BundleMetadata&) -> deploy::Targets {
+                                     throw Error(platform::ErrorCode::kConflict, "no");
+                                   }),
                Error);
   EXPECT_TRUE(std::filesystem::is_empty(plant.folder.path() / "destination"));
 }
@@ -116,7 +123,8 @@ TEST(Selector, MatchesLabelsNamesAndAll) {
   EXPECT_TRUE(deploy::selects("*", "edge-01", {}));
   EXPECT_FALSE(deploy::selects("line=4", "edge-01", labels));
   EXPECT_FALSE(deploy::selects("name=edge-02", "edge-01", labels));
-  for (const char* bad : {"", "line", "=3", "line=", ","}) EXPECT_THROW(deploy::selects(bad, "edge-01", labels), Error) << bad;
+  for (const char* bad : {"", "line", "=3", "line=", ","})
+    EXPECT_THROW(deploy::selects(bad, "edge-01", labels), Error) << bad;
 }
 
 }  // namespace

@@ -19,8 +19,9 @@ class DeploymentsDb : public tests::TempDatabase {
     TempDatabase::SetUp();
     store_ = std::make_unique<platform::DeploymentStore>(database());
     blobs_ = std::make_unique<platform::BlobStore>(folder_.path() / "blobs");
-    deployments_ = std::make_unique<deploy::Deployments>(*store_, *blobs_, deploy::SigningKeys::open(folder_.path() / "keys"), clock_, platform::Log::silent(),
-                                                         [this](const platform::Deployment& done) { finished_.push_back(done.model_version); });
+    deployments_ = std::make_unique<deploy::Deployments>(
+        *store_, *blobs_, deploy::SigningKeys::open(folder_.path() / "keys"), clock_, platform::Log::silent(),
+        [this](const platform::Deployment& done) { finished_.push_back(done.model_version); });
     std::filesystem::create_directories(folder_.path() / "base");
     platform::write_file_atomically(folder_.path() / "base" / "config.json", "{}");
   }
@@ -31,10 +32,12 @@ class DeploymentsDb : public tests::TempDatabase {
     store_->register_agent(agent);
     deployments_->agent_appeared(agent);
   }
-  platform::Deployment deploy_version(const std::string& version, std::vector<double> waves = {1.0}, bool automatic = true) {
+  platform::Deployment deploy_version(const std::string& version, std::vector<double> waves = {1.0},
+                                      bool automatic = true) {
     const auto adapter = folder_.path() / ("adapter-" + version);
     std::filesystem::create_directories(adapter);
-    platform::write_file_atomically(adapter / "anneal.json", "{\"base\":\"" + platform::digest_of("base") + "\",\"version\":" + version + "}");
+    platform::write_file_atomically(adapter / "anneal.json",
+                                    "{\"base\":\"" + platform::digest_of("base") + "\",\"version\":" + version + "}");
     deploy::DeploymentRequest request;
     request.model = "tool-failure";
     request.model_version = version;
@@ -47,8 +50,10 @@ class DeploymentsDb : public tests::TempDatabase {
     request.created_by = "kim";
     return deployments_->create(request);
   }
-  void report(const platform::Deployment& deployment, const std::string& agent, const std::string& finished, const std::string& code = "") {
-    deployments_->report(deployment, agent, std::to_string(++reports_), "committed", "closed", finished, code, code.empty() ? "" : "it " + code);
+  void report(const platform::Deployment& deployment, const std::string& agent, const std::string& finished,
+              const std::string& code = "") {
+    deployments_->report(deployment, agent, std::to_string(++reports_), "committed", "closed", finished, code,
+                         code.empty() ? "" : "it " + code);
   }
   platform::Deployment now(const platform::Deployment& deployment) { return *store_->find_by_id(deployment.id); }
   std::vector<std::string> in(const platform::Deployment& deployment, AgentProgress progress) {
@@ -122,7 +127,8 @@ TEST_F(DeploymentsDb, OffersAgainAfterAPowerCut) {
 TEST_F(DeploymentsDb, CountsAReportOnce) {
   add_agent("a", "3");
   const auto one = deploy_version("1", {1.0}, false);
-  for (int i = 0; i < 3; ++i) deployments_->report(one, "a", "same", "idle", "closed", "failure", "interrupted", "power");
+  for (int i = 0; i < 3; ++i)
+    deployments_->report(one, "a", "same", "idle", "closed", "failure", "interrupted", "power");
   EXPECT_EQ(store_->agents_of(one.id).front().attempts, 2);
 }
 
@@ -141,19 +147,24 @@ TEST_F(DeploymentsDb, TravelsAsOneFile) {
   const auto one = deploy_version("1");
   deployments_->export_bundle(one, 24h, folder_.path() / "tool.anneal");
   deploy::BlobFolder destination(folder_.path() / "stick");
-  const auto targets = deploy::read_bundle(folder_.path() / "tool.anneal", destination, [&](const deploy::BundleMetadata& read) {
-    return deploy::check_metadata(deployments_->keys().root(), read.timestamp, read.targets, {}, clock_.now()).targets;
-  });
+  const auto targets =
+      deploy::read_bundle(folder_.path() / "tool.anneal", destination, [&](const deploy::BundleMetadata& read) {
+        return deploy::check_metadata(deployments_->keys().root(), read.timestamp, read.targets, {}, clock_.now())
+            .targets;
+      });
   EXPECT_EQ(targets.version, one.number);
   EXPECT_TRUE(destination.has(one.adapter_digest));
 }
 
 TEST_F(DeploymentsDb, RefusesWavesAndSelectorsThatMakeNoSense) {
-  for (const auto& waves : {std::vector<double>{}, {0.5}, {0.5, 0.2, 1.0}, {0.0, 1.0}, {1.0, 2.0}}) EXPECT_THROW(deploy_version("9", waves), Error);
+  for (const auto& waves : {std::vector<double>{}, {0.5}, {0.5, 0.2, 1.0}, {0.0, 1.0}, {1.0, 2.0}})
+    EXPECT_THROW(deploy_version("9", waves), Error);
 }
 
 TEST_F(DeploymentsDb, KeepsAPredictionOnce) {
-  platform::PredictionRecord prediction{platform::new_uuid(), "default", "a", "tool-failure", "1", "sha256:x", clock_.now(), "{\"torque\":1.5}", "{\"label\":\"1\"}", "failure"};
+  platform::PredictionRecord prediction{
+      platform::new_uuid(), "default",           "a",      "tool-failure", "1", "sha256:x", clock_.now(),
+      "{\"torque\":1.5}",   "{\"label\":\"1\"}", "failure"};
   EXPECT_EQ(store_->add_predictions({prediction, prediction}), 1);
   EXPECT_EQ(store_->find_prediction("default", prediction.id)->target, "failure");
   EXPECT_FALSE(store_->find_prediction("default", "nothing"));

@@ -35,7 +35,8 @@ struct Signer {
   platform::TemporaryFolder folder;
   deploy::SigningKeys keys = deploy::SigningKeys::open(folder.path() / "keys");
   std::string targets(std::int64_t version) const { return deploy::sign_targets(keys, some_targets(version)); }
-  std::string timestamp(const std::string& targets, std::int64_t targets_version, std::int64_t version, platform::Time now = kNow) const {
+  std::string timestamp(const std::string& targets, std::int64_t targets_version, std::int64_t version,
+                        platform::Time now = kNow) const {
     return deploy::sign_timestamp(keys, targets, targets_version, version, now, 60s);
   }
 };
@@ -85,46 +86,60 @@ TEST(Trust, RefusesEveryDocumentOfWhichOneByteDiffers) {
 TEST(Trust, RefusesAKeyThatIsNotPinned) {
   const Signer ours, other;
   const std::string targets = other.targets(4);
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(ours.keys.root(), other.timestamp(targets, 4, 9), targets, {}, kNow); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(
+      code_of([&] { deploy::check_metadata(ours.keys.root(), other.timestamp(targets, 4, 9), targets, {}, kNow); }),
+      ErrorCode::kCorrupt);
 }
 
 TEST(Trust, RefusesADocumentSignedForAnotherRole) {
   const Signer signer;
   const std::string targets = signer.targets(4);
   const std::string impostor = signer.keys.sign(deploy::Role::kTargets, {{"type", "timestamp"}, {"version", 9}});
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), impostor, targets, {}, kNow); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), impostor, targets, {}, kNow); }),
+            ErrorCode::kCorrupt);
 }
 
 TEST(Trust, RefusesRollback) {
   const Signer signer;
   const std::string older = signer.targets(3);
   const SeenMetadata seen{9, 4, "", kNow};
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(older, 3, 10), older, seen, kNow); }), ErrorCode::kConflict);
+  EXPECT_EQ(
+      code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(older, 3, 10), older, seen, kNow); }),
+      ErrorCode::kConflict);
   const std::string newer = signer.targets(5);
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(newer, 5, 8), newer, seen, kNow); }), ErrorCode::kConflict);
+  EXPECT_EQ(
+      code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(newer, 5, 8), newer, seen, kNow); }),
+      ErrorCode::kConflict);
 }
 
 TEST(Trust, RefusesFreezeAlsoWhenTheClockWasSetBack) {
   const Signer signer;
   const std::string targets = signer.targets(4);
   const std::string timestamp = signer.timestamp(targets, 4, 9);
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), timestamp, targets, {}, kNow + 61s); }), ErrorCode::kConflict);
+  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), timestamp, targets, {}, kNow + 61s); }),
+            ErrorCode::kConflict);
   const SeenMetadata seen{9, 4, "", kNow + 61s};
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), timestamp, targets, seen, kNow); }), ErrorCode::kConflict);
+  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), timestamp, targets, seen, kNow); }),
+            ErrorCode::kConflict);
 }
 
 TEST(Trust, RefusesAMixtureOfTwoStates) {
   const Signer signer;
   const std::string four = signer.targets(4), five = signer.targets(5);
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(five, 5, 9), four, {}, kNow); }), ErrorCode::kCorrupt);
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(four, 5, 9), four, {}, kNow); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(five, 5, 9), four, {}, kNow); }),
+            ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(four, 5, 9), four, {}, kNow); }),
+            ErrorCode::kCorrupt);
   const SeenMetadata seen{9, 4, platform::digest_of("another four"), kNow};
-  EXPECT_EQ(code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(four, 4, 9), four, seen, kNow); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(
+      code_of([&] { deploy::check_metadata(signer.keys.root(), signer.timestamp(four, 4, 9), four, seen, kNow); }),
+      ErrorCode::kCorrupt);
 }
 
 TEST(Trust, RefusesPathsThatLeaveTheBundle) {
   const Signer signer;
-  for (const char* path : {"../x", "adapter/../../x", "/etc/passwd", "adapter//x", "x", "adapter/", "base/a\\b", "adapter/./x"}) {
+  for (const char* path :
+       {"../x", "adapter/../../x", "/etc/passwd", "adapter//x", "x", "adapter/", "base/a\\b", "adapter/./x"}) {
     auto targets = some_targets(1);
     targets.files[path] = {platform::digest_of("x"), 1};
     EXPECT_EQ(code_of([&] { deploy::targets_from_json(deploy::to_json(targets)); }), ErrorCode::kCorrupt) << path;
@@ -153,11 +168,13 @@ TEST(Trust, TakesANewRootOnlyFromTheOldOne) {
   const auto roles = [&](const deploy::SigningKeys& keys) {
     platform::json::object all;
     for (const auto role : {deploy::Role::kRoot, deploy::Role::kTargets, deploy::Role::kTimestamp})
-      all[deploy::to_string(role)] = platform::json::object{{"keys", platform::json::array{platform::json::string(keys.public_key(role))}}, {"threshold", 1}};
+      all[deploy::to_string(role)] = platform::json::object{
+          {"keys", platform::json::array{platform::json::string(keys.public_key(role))}}, {"threshold", 1}};
     return all;
   };
   const platform::json::object payload{{"type", "root"}, {"version", 2}, {"roles", roles(fresh.keys)}};
-  const std::string by_new = fresh.keys.sign(deploy::Role::kRoot, payload), by_old = old_one.keys.sign(deploy::Role::kRoot, payload);
+  const std::string by_new = fresh.keys.sign(deploy::Role::kRoot, payload),
+                    by_old = old_one.keys.sign(deploy::Role::kRoot, payload);
   EXPECT_THROW(deploy::check_next_root(old_one.keys.root(), by_new), Error);
   auto both = platform::parse_json(by_new, "root").as_object();
   both["signatures"].as_array().push_back(platform::parse_json(by_old, "root").as_object()["signatures"].as_array()[0]);
@@ -166,7 +183,8 @@ TEST(Trust, TakesANewRootOnlyFromTheOldOne) {
 
 TEST(SigningKeys, AreMadeOnceAndReadableByTheirOwnerOnly) {
   const platform::TemporaryFolder folder;
-  const auto first = deploy::SigningKeys::open(folder.path() / "keys"), second = deploy::SigningKeys::open(folder.path() / "keys");
+  const auto first = deploy::SigningKeys::open(folder.path() / "keys"),
+             second = deploy::SigningKeys::open(folder.path() / "keys");
   EXPECT_EQ(first.root(), second.root());
   EXPECT_EQ(first.public_key(deploy::Role::kTargets), second.public_key(deploy::Role::kTargets));
   struct stat status {};

@@ -1,7 +1,7 @@
-// kill -9 of the server, the worker, the agent and PostgreSQL at random moments of the loop, while records come in, an adapter
-// is trained and the agent answers. Every kill hits a process that has done work since it came up. In the end: every
-// acknowledged record and feedback is there once, and the adapter's bytes are those of a run that nobody disturbed.
-// ANNEAL_KILLS: kills of each kind (13 unless set); ANNEAL_SEED: of the moments.
+// kill -9 of the server, the worker, the agent and PostgreSQL at random moments of the loop, while records come in, an
+// adapter is trained and the agent answers. Every kill hits a process that has done work since it came up. In the end:
+// every acknowledged record and feedback is there once, and the adapter's bytes are those of a run that nobody
+// disturbed. ANNEAL_KILLS: kills of each kind (13 unless set); ANNEAL_SEED: of the moments.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -51,23 +51,30 @@ platform::HttpClientOptions impatient() {
 }
 
 json::object reading(std::int64_t sequence) {
-  return {{"UDI", sequence}, {"Type", "L"}, {"Air temperature [K]", 298.5}, {"Process temperature [K]", 308.7}, {"Rotational speed [rpm]", 1400 + sequence % 300},
-          {"Torque [Nm]", 40.5}, {"Tool wear [min]", sequence % 200}, {"Machine failure", "0"}};
+  return {{"UDI", sequence},
+          {"Type", "L"},
+          {"Air temperature [K]", 298.5},
+          {"Process temperature [K]", 308.7},
+          {"Rotational speed [rpm]", 1400 + sequence % 300},
+          {"Torque [Nm]", 40.5},
+          {"Tool wear [min]", sequence % 200},
+          {"Machine failure", "0"}};
 }
 
 /// A thread that does one thing again and again, each time until it was acknowledged. `done` counts acknowledgements.
 class Busy {
  public:
-  explicit Busy(std::function<void(std::int64_t)> once) : thread_([this, once = std::move(once)] {
-      for (std::int64_t number = 0; !stop_.load();) {
-        try {
-          once(number);
-          done_.store(++number);
-        } catch (const Error&) {  // its server is away just now; the same again
-          std::this_thread::sleep_for(milliseconds(20));
-        }
-      }
-    }) {}
+  explicit Busy(std::function<void(std::int64_t)> once)
+      : thread_([this, once = std::move(once)] {
+          for (std::int64_t number = 0; !stop_.load();) {
+            try {
+              once(number);
+              done_.store(++number);
+            } catch (const Error&) {  // its server is away just now; the same again
+              std::this_thread::sleep_for(milliseconds(20));
+            }
+          }
+        }) {}
   ~Busy() { finish(); }
   /// Ends after the acknowledgement under way, which the server must be there for. Returns how many there were.
   std::int64_t finish() {
@@ -94,7 +101,9 @@ class LoopKill : public testing::Test {
     worker_.start();
     agent_.start();
     auto client = server_.client();
-    for (const char* source : {"mill", "line"}) client.post("/api/v1/sources", json::object{{"name", source}, {"connector", "rest_push"}, {"profile", "machine-failure"}});
+    for (const char* source : {"mill", "line"})
+      client.post("/api/v1/sources",
+                  json::object{{"name", source}, {"connector", "rest_push"}, {"profile", "machine-failure"}});
     json::array history;
     for (std::int64_t i = 0; i < 1200; ++i) {
       json::object record = reading(i);
@@ -104,12 +113,19 @@ class LoopKill : public testing::Test {
     ASSERT_EQ(client.post("/api/v1/sources/mill/records", history).at("accepted"), json::value(1200));
   }
 
-  std::string start_run() { return std::string(server_.client().post("/api/v1/runs", json::object{{"text", kFlow}, {"inputs", json::object{{"source", "mill"}}}}).at("id").as_string()); }
+  std::string start_run() {
+    return std::string(
+        server_.client()
+            .post("/api/v1/runs", json::object{{"text", kFlow}, {"inputs", json::object{{"source", "mill"}}}})
+            .at("id")
+            .as_string());
+  }
 
   // Asks until there is an answer: the server or its database may be coming up just now.
   json::object run(const std::string& id) {
     json::object found;
-    const bool answered = wait_until([&] { return !(found = server_.client(impatient()).get("/api/v1/runs/" + id)).empty(); });
+    const bool answered =
+        wait_until([&] { return !(found = server_.client(impatient()).get("/api/v1/runs/" + id)).empty(); });
     if (!answered) throw std::runtime_error("the server does not tell of run " + id);
     return found;
   }
@@ -134,13 +150,16 @@ class LoopKill : public testing::Test {
     return tune.at("progress").at("step").to_number<std::int64_t>();
   }
 
-  void pause_a_moment() { std::this_thread::sleep_for(milliseconds(std::uniform_int_distribution<int>(0, 250)(random_))); }
+  void pause_a_moment() {
+    std::this_thread::sleep_for(milliseconds(std::uniform_int_distribution<int>(0, 250)(random_)));
+  }
 
   // False if the run was over before the worker had work to be hit in.
   bool kill_worker(const std::string& id) {
     const std::int64_t before = std::max<std::int64_t>(0, optimizer_step(id));
     std::int64_t now = -1;
-    const bool working = wait_until([&] { return (now = optimizer_step(id)) > before || state(id) != "running"; }, std::chrono::minutes(2));
+    const bool working = wait_until([&] { return (now = optimizer_step(id)) > before || state(id) != "running"; },
+                                    std::chrono::minutes(2));
     if (!working || now <= before) return false;
     pause_a_moment();
     if (optimizer_step(id) < 0) return false;
@@ -166,12 +185,14 @@ class LoopKill : public testing::Test {
     const std::optional<int> postmaster = server_.postmaster();
     ASSERT_TRUE(postmaster) << "no PostgreSQL runs";
     ASSERT_EQ(::kill(*postmaster, SIGKILL), 0);
-    ASSERT_TRUE(wait_until([&] { return server_.postmaster() && *server_.postmaster() != *postmaster; })) << "PostgreSQL did not come back";
+    ASSERT_TRUE(wait_until([&] { return server_.postmaster() && *server_.postmaster() != *postmaster; }))
+        << "PostgreSQL did not come back";
   }
 
   void wait_for_more(const Busy& busy) {
     const std::int64_t before = busy.done();
-    ASSERT_TRUE(wait_until([&] { return busy.done() > before + 2; }, std::chrono::minutes(2))) << "nothing works any more";
+    ASSERT_TRUE(wait_until([&] { return busy.done() > before + 2; }, std::chrono::minutes(2)))
+        << "nothing works any more";
     pause_a_moment();
   }
 
@@ -220,7 +241,9 @@ TEST_F(LoopKill, NothingAcknowledgedIsLostAndTheAdapterIsTheSameByteForByte) {
     ASSERT_FALSE(HasFatalFailure());
     ++kills_.at(static_cast<std::size_t>(kind));
   }
-  for (std::size_t kind = 0; kind < kKinds; ++kind) std::cout << kills_.at(kind) << " kills of the " << kNames[kind] << (kind == kWorker ? ", each while an optimizer was stepping" : "") << "\n";
+  for (std::size_t kind = 0; kind < kKinds; ++kind)
+    std::cout << kills_.at(kind) << " kills of the " << kNames[kind]
+              << (kind == kWorker ? ", each while an optimizer was stepping" : "") << "\n";
 
   for (const std::string& id : runs) {
     ASSERT_TRUE(wait_until([&] { return state(id) != "running"; }, std::chrono::minutes(8)));
@@ -232,14 +255,18 @@ TEST_F(LoopKill, NothingAcknowledgedIsLostAndTheAdapterIsTheSameByteForByte) {
   const std::int64_t sent = 2 * records.finish(), said = answers.finish();
   std::cout << sent << " records and " << said << " feedbacks were acknowledged\n";
   auto client = server_.client();
-  EXPECT_EQ(client.get("/api/v1/sources/line").at("records"), json::value(sent)) << "a record is there twice, or one is missing";
+  EXPECT_EQ(client.get("/api/v1/sources/line").at("records"), json::value(sent))
+      << "a record is there twice, or one is missing";
   for (std::int64_t at = 0; at < sent; at += 1000) {
     json::array again;
     for (std::int64_t i = at; i < std::min(sent, at + 1000); ++i) again.push_back(reading(i));
-    EXPECT_EQ(client.post("/api/v1/sources/line/records", again).at("accepted"), json::value(0)) << "a record from number " << at << " on was lost";
+    EXPECT_EQ(client.post("/api/v1/sources/line/records", again).at("accepted"), json::value(0))
+        << "a record from number " << at << " on was lost";
   }
-  EXPECT_TRUE(wait_until([&] { return client.get("/api/v1/sources/feedback-loop").at("records") == json::value(said); }))
-      << "the server has " << json::serialize(client.get("/api/v1/sources/feedback-loop").at("records")) << " feedbacks of " << said;
+  EXPECT_TRUE(wait_until([&] {
+    return client.get("/api/v1/sources/feedback-loop").at("records") == json::value(said);
+  })) << "the server has "
+      << json::serialize(client.get("/api/v1/sources/feedback-loop").at("records")) << " feedbacks of " << said;
   const json::object answer = agent_.client().post("/v1/predict", json::object{{"record", reading(7)}});
   EXPECT_EQ(answer.at("adapter_digest"), json::value(expected));
   EXPECT_EQ(answer.at("model_version"), json::value(std::to_string(runs.size() + 1)));

@@ -1,5 +1,6 @@
-// The whole loop with the real programs: a simulated machine is read over REST, its records become a dataset, an adapter is
-// trained, scored, judged, registered, approved and rolled out, and the agent answers with it, also without the server.
+// The whole loop with the real programs: a simulated machine is read over REST, its records become a dataset, an
+// adapter is trained, scored, judged, registered, approved and rolled out, and the agent answers with it, also without
+// the server.
 #include <gtest/gtest.h>
 
 #include "platform/base/file.h"
@@ -34,7 +35,12 @@ const json::object& step_of(const json::object& run, std::string_view name) {
 }
 
 json::object record() {
-  return {{"Type", "M"}, {"Air temperature [K]", 298.1}, {"Process temperature [K]", 308.6}, {"Rotational speed [rpm]", 1551}, {"Torque [Nm]", 42.8}, {"Tool wear [min]", 5}};
+  return {{"Type", "M"},
+          {"Air temperature [K]", 298.1},
+          {"Process temperature [K]", 308.6},
+          {"Rotational speed [rpm]", 1551},
+          {"Torque [Nm]", 42.8},
+          {"Tool wear [min]", 5}};
 }
 
 class LoopEndToEnd : public testing::Test {
@@ -49,23 +55,39 @@ class LoopEndToEnd : public testing::Test {
   // Reads the plant's history into source `mill`.
   void read_the_plant() {
     auto client = server();
-    client.post("/api/v1/sources", json::object{{"name", "mill"},
-                                                {"connector", "rest_poll"},
-                                                {"profile", "machine-failure"},
-                                                {"settings", json::object{{"url", plant_.address()}, {"target", "/records"}, {"items", "items"}, {"cursor", json::object{{"param", "after"}, {"next", "next"}}}}}});
+    client.post(
+        "/api/v1/sources",
+        json::object{{"name", "mill"},
+                     {"connector", "rest_poll"},
+                     {"profile", "machine-failure"},
+                     {"settings", json::object{{"url", plant_.address()},
+                                               {"target", "/records"},
+                                               {"items", "items"},
+                                               {"cursor", json::object{{"param", "after"}, {"next", "next"}}}}}});
     client.post("/api/v1/sources/mill/start");
-    ASSERT_TRUE(wait_until([&] { return client.get("/api/v1/sources/mill").at("records") == json::value(kHistory); })) << json::serialize(client.get("/api/v1/sources/mill"));
+    ASSERT_TRUE(wait_until([&] { return client.get("/api/v1/sources/mill").at("records") == json::value(kHistory); }))
+        << json::serialize(client.get("/api/v1/sources/mill"));
   }
 
   std::string start(double at_least) {
     auto client = server();
-    return std::string(client.post("/api/v1/runs", json::object{{"text", kFlow}, {"inputs", json::object{{"source", "mill"}, {"at_least", at_least}}}}).at("id").as_string());
+    return std::string(
+        client
+            .post("/api/v1/runs",
+                  json::object{{"text", kFlow}, {"inputs", json::object{{"source", "mill"}, {"at_least", at_least}}}})
+            .at("id")
+            .as_string());
   }
 
   json::object run(const std::string& id) { return server().get("/api/v1/runs/" + id); }
 
   bool step_becomes(const std::string& id, std::string_view step, std::string_view state) {
-    return wait_until([&] { return step_of(run(id), step).at("state") == json::value(state) || run(id).at("state") == "failed"; }, std::chrono::minutes(5)) && step_of(run(id), step).at("state") == json::value(state);
+    return wait_until(
+               [&] {
+                 return step_of(run(id), step).at("state") == json::value(state) || run(id).at("state") == "failed";
+               },
+               std::chrono::minutes(5)) &&
+           step_of(run(id), step).at("state") == json::value(state);
   }
 
   static constexpr int kHistory = 1500;
@@ -79,11 +101,13 @@ TEST_F(LoopEndToEnd, RecordsOfAMachineBecomeAModelThatAnswersBesideItAlsoWithout
   read_the_plant();
   const std::string id = start(0.0);
   ASSERT_TRUE(step_becomes(id, "ok", "waiting_approval")) << json::serialize(run(id));
-  EXPECT_EQ(agent_.client().send(platform::Method::kGet, "/readyz").status, 503) << "nothing may reach the plant before the approval";
+  EXPECT_EQ(agent_.client().send(platform::Method::kGet, "/readyz").status, 503)
+      << "nothing may reach the plant before the approval";
 
   auto client = server();
   client.post("/api/v1/runs/" + id + "/steps/ok/approve", json::object{{"comment", "seen"}});
-  ASSERT_TRUE(wait_until([&] { return run(id).at("state") == "succeeded"; }, std::chrono::minutes(2))) << json::serialize(run(id));
+  ASSERT_TRUE(wait_until([&] { return run(id).at("state") == "succeeded"; }, std::chrono::minutes(2)))
+      << json::serialize(run(id));
 
   const std::string digest(step_of(run(id), "tune").at("outputs").at("digest").as_string());
   const json::object version = client.get("/api/v1/models/loop/versions/1");
@@ -114,7 +138,8 @@ TEST_F(LoopEndToEnd, RecordsOfAMachineBecomeAModelThatAnswersBesideItAlsoWithout
 TEST_F(LoopEndToEnd, AModelThatMissesItsGateIsNotRegisteredAndTheRunSaysByHowMuch) {
   read_the_plant();
   const std::string id = start(1.01);
-  ASSERT_TRUE(wait_until([&] { return run(id).at("state") == "failed"; }, std::chrono::minutes(5))) << json::serialize(run(id));
+  ASSERT_TRUE(wait_until([&] { return run(id).at("state") == "failed"; }, std::chrono::minutes(5)))
+      << json::serialize(run(id));
   const std::string error(step_of(run(id), "gate").at("error").as_string());
   EXPECT_NE(error.find("asked for at least 1.0100"), std::string::npos) << error;
   EXPECT_EQ(step_of(run(id), "model").at("state"), "skipped");
@@ -125,21 +150,27 @@ TEST_F(LoopEndToEnd, AModelThatMissesItsGateIsNotRegisteredAndTheRunSaysByHowMuc
 
 TEST_F(LoopEndToEnd, AWorkflowWithMistakesStartsNothingAndNamesThemAll) {
   auto client = server();
-  const auto answer = client.send(platform::Method::kPost, "/api/v1/workflows/validate", "name: x\nsteps:\n  a: {uses: dataset.snapshot, wiht: {}}\n  b: {uses: model.gatee, needs: [c]}\n", "application/yaml");
+  const auto answer =
+      client.send(platform::Method::kPost, "/api/v1/workflows/validate",
+                  "name: x\nsteps:\n  a: {uses: dataset.snapshot, wiht: {}}\n  b: {uses: model.gatee, needs: [c]}\n",
+                  "application/yaml");
   ASSERT_EQ(answer.status, 200) << answer.body;
   const json::value verdict = answer.json();
   EXPECT_EQ(verdict.at("valid"), json::value(false));
   const json::array& mistakes = verdict.at("mistakes").as_array();
   ASSERT_GE(mistakes.size(), 3U) << answer.body;
   EXPECT_EQ(mistakes.at(0).at("line"), 3);
-  const auto refused = client.send(platform::Method::kPost, "/api/v1/runs", json::serialize(json::object{{"text", "name: x\nsteps:\n  a: {uses: nothing}\n"}}));
+  const auto refused = client.send(platform::Method::kPost, "/api/v1/runs",
+                                   json::serialize(json::object{{"text", "name: x\nsteps:\n  a: {uses: nothing}\n"}}));
   EXPECT_EQ(refused.status, 400) << refused.body;
   EXPECT_EQ(client.get("/api/v1/runs").at("items").as_array().size(), 0U);
 }
 
 TEST_F(LoopEndToEnd, ARunOnAMisspeltSourceIsRefusedAtTheDoor) {
   auto client = server();
-  const auto refused = client.send(platform::Method::kPost, "/api/v1/runs", json::serialize(json::object{{"workflow", "robot-navigation"}, {"inputs", json::object{{"source", "nowhere"}}}}));
+  const auto refused = client.send(
+      platform::Method::kPost, "/api/v1/runs",
+      json::serialize(json::object{{"workflow", "robot-navigation"}, {"inputs", json::object{{"source", "nowhere"}}}}));
   EXPECT_EQ(refused.status, 400) << refused.body;
   EXPECT_NE(refused.body.find("there is no source 'nowhere'"), std::string::npos) << refused.body;
 }

@@ -1,6 +1,6 @@
-// Real public data sets through the REST API and the ready workflows, test scores beside the published baselines. The files'
-// rows are posted as they are; windows, splits, encodings and metrics are Anneal's.
-// ANNEAL_DATA_SETS: where the sets lie (../shared/data unless set). ANNEAL_REAL_DATA=all: also the three sets that take long.
+// Real public data sets through the REST API and the ready workflows, test scores beside the published baselines. The
+// files' rows are posted as they are; windows, splits, encodings and metrics are Anneal's. ANNEAL_DATA_SETS: where the
+// sets lie (../shared/data unless set). ANNEAL_REAL_DATA=all: also the three sets that take long.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -35,11 +35,14 @@ class AdaptedRealData : public testing::Test {
   }
 
   // One file as the body of one request.
-  void post(const std::string& source, const std::string& profile, const std::string& file, std::int64_t rows, const std::string& query = {}) {
+  void post(const std::string& source, const std::string& profile, const std::string& file, std::int64_t rows,
+            const std::string& query = {}) {
     make_source(source, profile);
     platform::HttpClientOptions options;
     options.timeout = std::chrono::minutes(5);
-    const auto answer = server_.client(options).send(platform::Method::kPost, "/api/v1/sources/" + source + "/records" + query, platform::read_file(folder_of_set_ / file), "text/csv");
+    const auto answer =
+        server_.client(options).send(platform::Method::kPost, "/api/v1/sources/" + source + "/records" + query,
+                                     platform::read_file(folder_of_set_ / file), "text/csv");
     ASSERT_EQ(answer.status, 200) << answer.body;
     const json::value taken = answer.json();
     EXPECT_EQ(taken.at("accepted"), json::value(rows)) << file;
@@ -47,21 +50,27 @@ class AdaptedRealData : public testing::Test {
   }
 
   void make_source(const std::string& source, const std::string& profile) {
-    server_.client().post("/api/v1/sources", json::object{{"name", source}, {"connector", "rest_push"}, {"profile", profile}});
+    server_.client().post("/api/v1/sources",
+                          json::object{{"name", source}, {"connector", "rest_push"}, {"profile", profile}});
   }
 
   // Runs a ready workflow; the score of its evaluation. Prints all scores beside those of simple models.
   double score(const std::string& workflow, const std::string& source, const std::string& metric) {
     auto client = server_.client();
-    const std::string id(client.post("/api/v1/runs", json::object{{"workflow", workflow}, {"inputs", json::object{{"source", source}}}}).at("id").as_string());
-    const bool over = wait_until([&] { return client.get("/api/v1/runs/" + id).at("state") != json::value("running"); }, std::chrono::minutes(24));
+    const std::string id(
+        client.post("/api/v1/runs", json::object{{"workflow", workflow}, {"inputs", json::object{{"source", source}}}})
+            .at("id")
+            .as_string());
+    const bool over = wait_until([&] { return client.get("/api/v1/runs/" + id).at("state") != json::value("running"); },
+                                 std::chrono::minutes(24));
     const json::object run = client.get("/api/v1/runs/" + id);
     EXPECT_TRUE(over && run.at("state") == json::value("succeeded")) << json::serialize(run.at("error"));
     for (const json::value& step : run.at("steps").as_array()) {
       if (step.at("name") != json::value("score") || !step.at("outputs").as_object().contains("evaluation")) continue;
       const json::object& evaluation = step.at("outputs").at("evaluation").as_object();
       print("adapted", evaluation.at("scores").as_array());
-      for (const auto& [name, scores] : evaluation.at("baselines").as_object()) print(std::string(name), scores.as_array());
+      for (const auto& [name, scores] : evaluation.at("baselines").as_object())
+        print(std::string(name), scores.as_array());
       return value_of(evaluation.at("scores").as_array(), metric);
     }
     ADD_FAILURE() << "the run has no score";
@@ -82,7 +91,8 @@ class AdaptedRealData : public testing::Test {
   }
   static void print(const std::string& who, const json::array& scores) {
     std::cout << "  " << who << ":";
-    for (const json::value& each : scores) std::cout << "  " << std::string(each.at("metric").as_string()) << " " << each.at("value").to_number<double>();
+    for (const json::value& each : scores)
+      std::cout << "  " << std::string(each.at("metric").as_string()) << " " << each.at("value").to_number<double>();
     std::cout << "\n";
   }
 
@@ -95,12 +105,15 @@ class AdaptedRealData : public testing::Test {
 
 TEST_F(AdaptedRealData, CalvinInstructionsAreToldApartInNineOfTenCases) {
   if (left_out("robotics/calvin_lang/calvin_models/conf/annotations", false)) return;
-  for (const auto& [source, file] : {std::pair<std::string, std::string>{"calvin-train", "new_playtable.yaml"}, {"calvin-test", "new_playtable_validation.yaml"}}) {
+  for (const auto& [source, file] : {std::pair<std::string, std::string>{"calvin-train", "new_playtable.yaml"},
+                                     {"calvin-test", "new_playtable_validation.yaml"}}) {
     make_source(source, "robot-instruction");
     json::array rows;
-    const json::value annotations = platform::to_json(platform::read_yaml_file(data_sets() / "robotics/calvin_lang/calvin_models/conf/annotations" / file));
+    const json::value annotations = platform::to_json(
+        platform::read_yaml_file(data_sets() / "robotics/calvin_lang/calvin_models/conf/annotations" / file));
     for (const auto& [skill, instructions] : annotations.as_object()) {
-      for (const json::value& instruction : instructions.as_array()) rows.push_back(json::object{{"instruction", instruction}, {"skill", skill}});
+      for (const json::value& instruction : instructions.as_array())
+        rows.push_back(json::object{{"instruction", instruction}, {"skill", skill}});
     }
     ASSERT_EQ(rows.size(), source == "calvin-train" ? 389U : 34U);
     server_.client().post("/api/v1/sources/" + source + "/records", rows);

@@ -14,7 +14,9 @@ class HttpFixture {
                        platform::AuthorizeFunction authorize = platform::allow_everything)
       : server(std::move(options), std::move(routes), std::move(authorize), metrics, platform::Log::silent()) {}
 
-  platform::HttpClient client(platform::HttpClientOptions options = {}) { return platform::HttpClient(server.address(), std::move(options)); }
+  platform::HttpClient client(platform::HttpClientOptions options = {}) {
+    return platform::HttpClient(server.address(), std::move(options));
+  }
 
   platform::Metrics metrics;
   platform::Server server;

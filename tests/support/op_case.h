@@ -27,7 +27,8 @@ struct OpCase {
   std::size_t differentiated = 0;
   std::function<kernels::Tensor(kernels::Context&, const std::vector<kernels::Tensor>&)> forward;
   /// Gradients of sum(output * d_output), one per differentiated input; may run forward for what it saves.
-  std::function<std::vector<kernels::Tensor>(kernels::Context&, const std::vector<kernels::Tensor>&, const kernels::Tensor&)>
+  std::function<std::vector<kernels::Tensor>(kernels::Context&, const std::vector<kernels::Tensor>&,
+                                             const kernels::Tensor&)>
       backward;
   std::function<Doubles(const std::vector<Doubles>&)> definition;
   double tolerance = 2e-5;
@@ -119,7 +120,8 @@ inline void expect_refused(const std::function<void()>& call, const std::vector<
     call();
     FAIL() << "nothing was thrown";
   } catch (const std::invalid_argument& error) {
-    for (const std::string& part : parts) EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    for (const std::string& part : parts)
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
   }
 }
 

@@ -46,13 +46,18 @@ RestClient::RestClient(const std::string& address, std::string token, platform::
         return options;
       }()) {}
 
-platform::HttpResponse RestClient::send(platform::Method method, const std::string& target, std::string body, const std::string& content_type, const platform::Headers& headers) {
+platform::HttpResponse RestClient::send(platform::Method method, const std::string& target, std::string body,
+                                        const std::string& content_type, const platform::Headers& headers) {
   return client_.request(method, target, std::move(body), content_type, headers);
 }
 
 json::object RestClient::get(const std::string& target) { return client_.get(target).checked().json().as_object(); }
-json::object RestClient::post(const std::string& target, const json::value& body) { return client_.post(target, json::serialize(body)).checked().json().as_object(); }
-json::object RestClient::put(const std::string& target, const json::value& body) { return client_.put(target, json::serialize(body)).checked().json().as_object(); }
+json::object RestClient::post(const std::string& target, const json::value& body) {
+  return client_.post(target, json::serialize(body)).checked().json().as_object();
+}
+json::object RestClient::put(const std::string& target, const json::value& body) {
+  return client_.put(target, json::serialize(body)).checked().json().as_object();
+}
 
 Program::~Program() {
   process_.reset();
@@ -99,7 +104,9 @@ void ServerProcess::start() {
     address_ = first_line(data_.address());
     return RestClient(address_).send(platform::Method::kGet, "/readyz").status == 200;
   });
-  if (!up) throw Error(ErrorCode::kUnavailable, "the server does not start; see its log " + data_.root.string() + "-server.log");
+  if (!up)
+    throw Error(ErrorCode::kUnavailable,
+                "the server does not start; see its log " + data_.root.string() + "-server.log");
 }
 
 std::string ServerProcess::token() const { return first_line(data_.token()); }
@@ -115,7 +122,8 @@ std::optional<int> ServerProcess::postmaster() const {
 }
 
 void WorkerProcess::start() {
-  launch({program("anneal"), "worker", "--data-folder", data_.string(), "--threads", "1", "--lease-seconds", "1", "--idle-milliseconds", "50"});
+  launch({program("anneal"), "worker", "--data-folder", data_.string(), "--threads", "1", "--lease-seconds", "1",
+          "--idle-milliseconds", "50"});
 }
 
 PlantProcess::PlantProcess(const std::filesystem::path& folder, int history) : Program(folder / "plant.log") {
@@ -123,19 +131,26 @@ PlantProcess::PlantProcess(const std::filesystem::path& folder, int history) : P
   const auto log = folder / "plant.log";
   const bool up = wait_until([&] {
     address_ = first_line(log);
-    return address_.rfind("http://", 0) == 0 && RestClient(address_).send(platform::Method::kGet, "/status").status == 200;
+    return address_.rfind("http://", 0) == 0 &&
+           RestClient(address_).send(platform::Method::kGet, "/status").status == 200;
   });
   if (!up) throw Error(ErrorCode::kUnavailable, "the simulated plant does not start; see " + log.string());
 }
 
-AgentProcess::AgentProcess(const ServerProcess& server, std::filesystem::path folder, std::string name, std::string labels)
-    : Program(folder.string() + "-agent.log"), server_(server), folder_(std::move(folder)), name_(std::move(name)), labels_(std::move(labels)) {}
+AgentProcess::AgentProcess(const ServerProcess& server, std::filesystem::path folder, std::string name,
+                           std::string labels)
+    : Program(folder.string() + "-agent.log"),
+      server_(server),
+      folder_(std::move(folder)),
+      name_(std::move(name)),
+      labels_(std::move(labels)) {}
 
 void AgentProcess::start() {
   const std::string port = address_.empty() ? "0" : address_.substr(address_.rfind(':') + 1);
   std::filesystem::remove(folder_ / "agent-address");
-  launch({program("anneal-agent"), "--server", server_.address(), "--name", name_, "--labels", labels_, "--data", folder_.string(), "--port", port, "--poll-seconds", "0.1", "--threads", "1",
-          "--token-file", server_.data().token().string(), "--root", (server_.data().keys() / "root.json").string()});
+  launch({program("anneal-agent"), "--server", server_.address(), "--name", name_, "--labels", labels_, "--data",
+          folder_.string(), "--port", port, "--poll-seconds", "0.1", "--threads", "1", "--token-file",
+          server_.data().token().string(), "--root", (server_.data().keys() / "root.json").string()});
   const bool up = wait_until([&] {
     address_ = first_line(folder_ / "agent-address");
     return RestClient(address_).send(platform::Method::kGet, "/healthz").status == 200;

@@ -1,6 +1,6 @@
-// The real programs as a plant runs them: server, worker, agent and simulated machine, each a child process of the test that
-// is gone with its object, and a small REST client. Everything listens on free ports of 127.0.0.1. One thread at a time per
-// object; make processes on the test's main thread, because they die with the thread that made them.
+// The real programs as a plant runs them: server, worker, agent and simulated machine, each a child process of the test
+// that is gone with its object, and a small REST client. Everything listens on free ports of 127.0.0.1. One thread at a
+// time per object; make processes on the test's main thread, because they die with the thread that made them.
 #pragma once
 
 #include <chrono>
@@ -34,7 +34,8 @@ class RestClient {
   json::object post(const std::string& target, const json::value& body = json::object());
   json::object put(const std::string& target, const json::value& body);
   /// The answer whatever its status.
-  platform::HttpResponse send(platform::Method method, const std::string& target, std::string body = {}, const std::string& content_type = "application/json",
+  platform::HttpResponse send(platform::Method method, const std::string& target, std::string body = {},
+                              const std::string& content_type = "application/json",
                               const platform::Headers& headers = {});
 
  private:
@@ -74,7 +75,9 @@ class ServerProcess : public Program {
   const platform::DataFolder& data() const { return data_; }
   std::string token() const;
   /// With the admin token.
-  RestClient client(platform::HttpClientOptions options = {}) const { return RestClient(address_, token(), std::move(options)); }
+  RestClient client(platform::HttpClientOptions options = {}) const {
+    return RestClient(address_, token(), std::move(options));
+  }
   /// The private database's postmaster; nullopt if there is none just now.
   std::optional<int> postmaster() const;
 

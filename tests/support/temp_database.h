@@ -1,5 +1,5 @@
-// A real PostgreSQL of the test program's own: one private cluster in a temporary folder, started at first use and removed at
-// the end, and for each test a fresh, migrated database in it.
+// A real PostgreSQL of the test program's own: one private cluster in a temporary folder, started at first use and
+// removed at the end, and for each test a fresh, migrated database in it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -27,7 +27,8 @@ std::string make_database(platform::PrivateCluster& cluster);
 class TempDatabase : public testing::Test {
  protected:
   void SetUp() override {
-    database_ = std::make_unique<platform::Database>(platform::DatabaseOptions{.connection = make_database(test_cluster())});
+    database_ =
+        std::make_unique<platform::Database>(platform::DatabaseOptions{.connection = make_database(test_cluster())});
     database_->migrate();
   }
   platform::Database& database() { return *database_; }

@@ -1,4 +1,5 @@
-// A base folder small enough to be trained in a test: random weights, and a tokenizer made from a few lines. For tests only.
+// A base folder small enough to be trained in a test: random weights, and a tokenizer made from a few lines. For tests
+// only.
 #pragma once
 
 #include <filesystem>
@@ -29,7 +30,8 @@ inline finetune::ModelConfig tiny_config(std::int64_t vocabulary = 300) {
 /// Writes config.json, model.safetensors (bfloat16) and the tokenizer into `folder`.
 inline void write_tiny_base(const std::filesystem::path& folder, std::uint64_t seed = 7) {
   std::filesystem::create_directories(folder);
-  platform::write_file_atomically(folder / "words.txt", "spindle load high, spindle load low. torque 12 Nm; bearing hot, bearing cold.\n");
+  platform::write_file_atomically(folder / "words.txt",
+                                  "spindle load high, spindle load low. torque 12 Nm; bearing hot, bearing cold.\n");
   finetune::BpeTrainerOptions options;
   options.vocabulary_size = 290;
   options.special_tokens = finetune::nano_control_tokens();

@@ -35,7 +35,8 @@ class ApiFixture : public TempDatabase {
 
   /// A client with a new token of that role; the token's name is the role's.
   platform::HttpClient client(platform::Role role) {
-    return client_with(authenticator_->create("default", std::string(platform::to_string(role)), role, std::nullopt, "test"));
+    return client_with(
+        authenticator_->create("default", std::string(platform::to_string(role)), role, std::nullopt, "test"));
   }
   platform::HttpClient client_with(std::string token) {
     platform::HttpClientOptions options;

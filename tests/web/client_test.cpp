@@ -23,7 +23,8 @@ TEST(ClientTable, LinesUpAlsoForKorean) {
   table.add({"3호 라인", "12", "running"});
   table.add({"line-4", "1,234", ""});
   table.add({"two\nlines", "", "x"});
-  EXPECT_EQ(table.text(false), "NAME        ROWS  STATE\n3호 라인      12  running\nline-4     1,234\ntwo lines         x\n");
+  EXPECT_EQ(table.text(false),
+            "NAME        ROWS  STATE\n3호 라인      12  running\nline-4     1,234\ntwo lines         x\n");
   EXPECT_EQ(display_width("3호 라인"), 8u);
   EXPECT_EQ(display_width("é–"), 2u);
 }
@@ -56,27 +57,36 @@ TEST(ClientTable, NumbersAndTimesAreShort) {
 }
 
 TEST(ClientProgress, SaysHowFarAndWhenItWillBeDone) {
-  EXPECT_EQ(progress_text("parts.csv", 1 << 20, 4 << 20, 3000ms, "7 accepted"), "parts.csv  [#####...............]  25 %  1.0 of 4.0 MiB  ETA 9 s  7 accepted");
+  EXPECT_EQ(progress_text("parts.csv", 1 << 20, 4 << 20, 3000ms, "7 accepted"),
+            "parts.csv  [#####...............]  25 %  1.0 of 4.0 MiB  ETA 9 s  7 accepted");
   EXPECT_EQ(progress_text("-", 3 << 19, std::nullopt, 3000ms, ""), "-  1.5 MiB");
   EXPECT_EQ(progress_text("x", 4 << 20, 4 << 20, 3000ms, ""), "x  [####################]  100 %  4.0 of 4.0 MiB");
 }
 
 TEST(ClientProgress, ShowsWhatATrainingStepReports) {
-  const json::value said = {{"step", 120}, {"total_steps", 600}, {"loss", 0.42971}, {"tokens_per_second", 3439.4}, {"seconds_left", 37.2}};
+  const json::value said = {
+      {"step", 120}, {"total_steps", 600}, {"loss", 0.42971}, {"tokens_per_second", 3439.4}, {"seconds_left", 37.2}};
   EXPECT_EQ(progress_of(said), "step 120/600  loss 0.4297  3,439 tokens/s  ETA 37 s");
   EXPECT_EQ(progress_of({{"agents", 3}}), "agents=3");
   EXPECT_EQ(progress_of(nullptr), "working");
 }
 
 TEST(ClientSettings, PairsBecomeNestedValuesOfTheirType) {
-  EXPECT_EQ(settings_from({"url=http://x?a=b", "input.header=true", "input.columns=[\"a\",\"b\"]", "rank=16", "quoted=\"16\"", "empty="}, "--set"),
-            (json::object{{"url", "http://x?a=b"}, {"input", {{"header", true}, {"columns", json::array{"a", "b"}}}}, {"rank", 16}, {"quoted", "16"}, {"empty", ""}}));
+  EXPECT_EQ(settings_from({"url=http://x?a=b", "input.header=true", "input.columns=[\"a\",\"b\"]", "rank=16",
+                           "quoted=\"16\"", "empty="},
+                          "--set"),
+            (json::object{{"url", "http://x?a=b"},
+                          {"input", {{"header", true}, {"columns", json::array{"a", "b"}}}},
+                          {"rank", 16},
+                          {"quoted", "16"},
+                          {"empty", ""}}));
   for (const char* bad : {"rank", "=16", "input."}) EXPECT_THROW(settings_from({bad}, "--set"), platform::Error) << bad;
   EXPECT_THROW(settings_from({"a=1", "a.b=2"}, "--set"), platform::Error);
 }
 
 TEST(ClientSettings, InputsOfAWorkflowStayAsTheyWereTyped) {
-  EXPECT_EQ(inputs_from({"release=1.10", "rank=16", "path=a=b"}, "--set"), (json::object{{"release", "1.10"}, {"rank", "16"}, {"path", "a=b"}}));
+  EXPECT_EQ(inputs_from({"release=1.10", "rank=16", "path=a=b"}, "--set"),
+            (json::object{{"release", "1.10"}, {"rank", "16"}, {"path", "a=b"}}));
   EXPECT_THROW(inputs_from({"rank"}, "--set"), platform::Error);
 }
 
@@ -84,7 +94,8 @@ TEST(ClientSettings, TimesAndSharesAreReadStrictly) {
   EXPECT_EQ(seconds_from("1h30m", "--soak"), 5400s);
   EXPECT_EQ(seconds_from("90", "--soak"), 90s);
   EXPECT_EQ(seconds_from("2d", "--soak"), 172800s);
-  for (const char* bad : {"", "m", "10x", "-5s", "1.5h", "99999999999s"}) EXPECT_THROW(seconds_from(bad, "--soak"), platform::Error) << bad;
+  for (const char* bad : {"", "m", "10x", "-5s", "1.5h", "99999999999s"})
+    EXPECT_THROW(seconds_from(bad, "--soak"), platform::Error) << bad;
   EXPECT_EQ(shares_from("10%,50%,100%", "--waves"), (json::array{0.1, 0.5, 1.0}));
   EXPECT_EQ(shares_from("0.1,1", "--waves"), (json::array{0.1, 1.0}));
   for (const char* bad : {"", "10%,", "ten", "10%%"}) EXPECT_THROW(shares_from(bad, "--waves"), platform::Error) << bad;
@@ -92,7 +103,8 @@ TEST(ClientSettings, TimesAndSharesAreReadStrictly) {
 
 class ClientPortions : public testing::Test {
  protected:
-  std::vector<Portion> portions_of(const std::string& name, const std::string& text, std::size_t bytes, connectors::InputFormat input = {}) {
+  std::vector<Portion> portions_of(const std::string& name, const std::string& text, std::size_t bytes,
+                                   connectors::InputFormat input = {}) {
     platform::write_file_atomically(folder_.path() / name, text);
     PortionReader reader(folder_.path() / name, std::move(input), bytes);
     std::vector<Portion> all;

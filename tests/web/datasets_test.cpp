@@ -54,7 +54,8 @@ TEST_F(DatasetApiDb, ShowsVersionsWithWhatTheSnapshotFound) {
   EXPECT_EQ(version.at("report").at("dropped"), json::value(0));
   EXPECT_EQ(version.at("lineage").at("sources").at(0), "line-3");
   EXPECT_EQ(asking.get("/api/v1/datasets/cnc/versions/latest").checked().json().at("version"), json::value(2));
-  for (const std::string path : {"nobody/versions", "nobody/versions/latest", "cnc/versions/9", "cnc/versions/x", "cnc/versions/1x", "cnc/versions/99999999999"}) {
+  for (const std::string path : {"nobody/versions", "nobody/versions/latest", "cnc/versions/9", "cnc/versions/x",
+                                 "cnc/versions/1x", "cnc/versions/99999999999"}) {
     EXPECT_EQ(asking.get("/api/v1/datasets/" + path).status, 404) << path;
   }
 }

@@ -66,8 +66,10 @@ TEST_F(ModelApiDb, ShowsModelsVersionsAndLineage) {
   const auto lineage = asking.get(kModel + "/versions/1/lineage").checked().json();
   EXPECT_EQ(lineage.at("run").at("id"), "a");
   EXPECT_EQ(lineage.at("base").at("name"), "anneal-nano");
-  for (const std::string path : {"/api/v1/models/nobody", "/api/v1/models/nobody/versions"}) EXPECT_EQ(asking.get(path).status, 404) << path;
-  for (const std::string path : {"/versions/9", "/versions/99999999999", "/versions/production", "/aliases/production"}) EXPECT_EQ(asking.get(kModel + path).status, 404) << path;
+  for (const std::string path : {"/api/v1/models/nobody", "/api/v1/models/nobody/versions"})
+    EXPECT_EQ(asking.get(path).status, 404) << path;
+  for (const std::string path : {"/versions/9", "/versions/99999999999", "/versions/production", "/aliases/production"})
+    EXPECT_EQ(asking.get(kModel + path).status, 404) << path;
 }
 
 TEST_F(ModelApiDb, ProductionMovesOnlyBehindAPassedGateAndSaysWhatToDo) {
@@ -79,7 +81,8 @@ TEST_F(ModelApiDb, ProductionMovesOnlyBehindAPassedGateAndSaysWhatToDo) {
     const auto refused = engineer.put(kModel + "/aliases/production", move(number));
     EXPECT_EQ(refused.status, 409);
     EXPECT_EQ(refused.json().at("code"), "conflict");
-    EXPECT_NE(std::string(refused.json().at("detail").as_string()).find("model.gate"), std::string::npos) << refused.body;
+    EXPECT_NE(std::string(refused.json().at("detail").as_string()).find("model.gate"), std::string::npos)
+        << refused.body;
   }
   EXPECT_EQ(engineer.get(kModel + "/aliases/production").status, 404) << "nothing moved";
   EXPECT_EQ(engineer.put(kModel + "/aliases/production", move(3)).checked().json().at("version"), json::value(3));
@@ -117,10 +120,12 @@ TEST_F(ModelApiDb, TellsWhatWasLiveWhenWhoMovedItAndRollsBack) {
   EXPECT_EQ(history[1].at("previous"), json::value(1));
   const std::string first(history[0].at("moved_at").as_string());
   EXPECT_EQ(engineer.get(alias + "?at=" + first).checked().json().at("version"), json::value(1));
-  EXPECT_EQ(engineer.get(kModel + "/aliases?at=" + first).checked().json().at("aliases"), json::value({{"candidate", 1}, {"production", 1}}));
+  EXPECT_EQ(engineer.get(kModel + "/aliases?at=" + first).checked().json().at("aliases"),
+            json::value({{"candidate", 1}, {"production", 1}}));
   EXPECT_EQ(engineer.get(alias + "?at=2020-01-01T00:00:00Z").status, 404);
   EXPECT_EQ(engineer.get(alias + "?at=yesterday").status, 400);
-  EXPECT_EQ(engineer.post(alias + "/rollback", R"({"reason":"scrap rate rose"})").checked().json().at("version"), json::value(1));
+  EXPECT_EQ(engineer.post(alias + "/rollback", R"({"reason":"scrap rate rose"})").checked().json().at("version"),
+            json::value(1));
   EXPECT_EQ(engineer.post(alias + "/rollback", R"({"reason":"again"})").status, 409);
   const auto log = audit().list("default");
   EXPECT_EQ(log.at(0).action, "alias.roll_back");

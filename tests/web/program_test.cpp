@@ -8,7 +8,8 @@
 namespace tests {
 namespace {
 
-platform::CommandOutput anneal(std::vector<std::string> arguments, std::map<std::string, std::string> environment = {}) {
+platform::CommandOutput anneal(std::vector<std::string> arguments,
+                               std::map<std::string, std::string> environment = {}) {
   arguments.insert(arguments.begin(), program("anneal"));
   platform::ProcessOptions options;
   environment.emplace("OMP_WAIT_POLICY", "passive");
@@ -21,7 +22,9 @@ platform::CommandOutput anneal(std::vector<std::string> arguments, std::map<std:
 
 class OwnFolder {
  public:
-  OwnFolder() { std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755)); }  // the database belongs to another user
+  OwnFolder() {
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+  }  // the database belongs to another user
   std::filesystem::path path() const { return folder_.path(); }
   std::string write(const std::string& name, const std::string& text) const {
     platform::write_file_atomically(folder_.path() / name, text);
@@ -66,13 +69,15 @@ TEST_F(ClientEndToEnd, ATableWithABadLineIsStoredButForThatLine) {
   EXPECT_EQ(here({"ingest", "line-3", file, "--tolerate-rejected"}).exit_code, 0);
   const auto shown = here({"sources", "show", "line-3"});
   EXPECT_SAYS(shown, "records");
-  EXPECT_EQ(server_->client().get("/api/v1/sources/line-3").at("records"), json::value(2)) << "sending a file twice stores it once";
+  EXPECT_EQ(server_->client().get("/api/v1/sources/line-3").at("records"), json::value(2))
+      << "sending a file twice stores it once";
 }
 
 TEST_F(ClientEndToEnd, WorkflowsAreListedShownSavedAndRun) {
   EXPECT_SAYS(here({"workflows", "list"}), "robot-navigation");
   EXPECT_SAYS(here({"workflows", "show", "robot-navigation"}), "uses: finetune.lora");
-  const std::string file = folder_->write("ask.yaml", "name: ask\ndescription: 사람에게 묻는다\nsteps:\n  ok: {uses: approval}\n");
+  const std::string file =
+      folder_->write("ask.yaml", "name: ask\ndescription: 사람에게 묻는다\nsteps:\n  ok: {uses: approval}\n");
   const auto saved = here({"workflows", "save", file});
   EXPECT_EQ(saved.exit_code, 0) << saved.text;
   EXPECT_SAYS(here({"workflows", "list"}), "사람에게 묻는다");
@@ -92,7 +97,10 @@ TEST_F(ClientEndToEnd, WhatIsNotThereYetIsSaidWithTheNextStep) {
   EXPECT_SAYS(here({"models", "list"}), "No model");
   EXPECT_SAYS(here({"datasets", "list"}), "No dataset yet");
   EXPECT_SAYS(here({"agents", "list"}), "anneal-agent");
-  for (const std::vector<std::string>& asked : {std::vector<std::string>{"models", "show", "nobody", "1"}, {"runs", "show", "01a20c66"}, {"workflows", "show", "nobody"}, {"agents", "show", "nobody"}}) {
+  for (const std::vector<std::string>& asked : {std::vector<std::string>{"models", "show", "nobody", "1"},
+                                                {"runs", "show", "01a20c66"},
+                                                {"workflows", "show", "nobody"},
+                                                {"agents", "show", "nobody"}}) {
     const auto answer = here(asked);
     EXPECT_EQ(answer.exit_code, 2) << asked[0] << answer.text;
     EXPECT_SAYS(answer, asked[0] == "runs" ? "01a20c66" : "nobody");
@@ -123,7 +131,9 @@ TEST_F(ClientEndToEnd, ATokenWorksUntilItIsRevoked) {
 
 TEST(ClientAloneEndToEnd, ValidateNamesEveryMistakeAndPlanShowsTheSteps) {
   OwnFolder folder;
-  const std::string broken = folder.write("broken.yaml", "name: x\nsteps:\n  a: {uses: dataset.snapshot, wiht: {}}\n  b: {uses: model.gatee, needs: [c]}\n");
+  const std::string broken =
+      folder.write("broken.yaml",
+                   "name: x\nsteps:\n  a: {uses: dataset.snapshot, wiht: {}}\n  b: {uses: model.gatee, needs: [c]}\n");
   const auto checked = anneal({"validate", broken});
   EXPECT_EQ(checked.exit_code, 2);
   for (const char* place : {":3:31: ", ":4:13: ", ":4:34: "}) EXPECT_SAYS(checked, broken + place);
@@ -158,11 +168,13 @@ TEST(ClientAloneEndToEnd, AMistypedWordIsAnsweredWithTheNearestOne) {
 TEST(ClientAloneEndToEnd, CompletionKnowsEveryCommandAndAsksTheOthersForTheirOptions) {
   const std::string help = anneal({"help"}).text;
   const auto offered = [](const std::string& words) {
-    const std::string script = "export PATH=\"${0%/*}:$PATH\"; source <(anneal completion); COMP_WORDS=(anneal " + words + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _anneal; echo \"${COMPREPLY[*]}\"";
+    const std::string script = "export PATH=\"${0%/*}:$PATH\"; source <(anneal completion); COMP_WORDS=(anneal " +
+                               words + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _anneal; echo \"${COMPREPLY[*]}\"";
     return platform::run_command({"/bin/bash", "-c", script, program("anneal")}).text;
   };
   const std::string all = offered("''");
-  for (const char* name : {"serve", "worker", "train", "ingest", "validate", "plan", "run", "runs", "workflows", "token", "completion"}) {
+  for (const char* name :
+       {"serve", "worker", "train", "ingest", "validate", "plan", "run", "runs", "workflows", "token", "completion"}) {
     EXPECT_NE((" " + all).find(std::string(" ") + name + " "), std::string::npos) << name << " in " << all;
     EXPECT_NE(help.find(std::string("  ") + name + " "), std::string::npos) << name << " in " << help;
   }
@@ -200,9 +212,12 @@ int processes_on(const std::string& folder) {
 TEST(ClientAloneEndToEnd, AWorkflowFileRunsWithoutAServerAndLeavesNoProcess) {
   OwnFolder folder;
   std::string rows = "torque,wear,grade\n";
-  for (int i = 0; i < 60; ++i) rows += std::to_string(30 + i % 20) + "," + std::to_string(i * 3) + "," + (i % 3 == 0 ? "bad" : "good") + "\n";
+  for (int i = 0; i < 60; ++i)
+    rows += std::to_string(30 + i % 20) + "," + std::to_string(i * 3) + "," + (i % 3 == 0 ? "bad" : "good") + "\n";
   const std::string table = folder.write("parts.csv", rows);
-  const std::string flow = folder.write("flow.yaml", "name: only-data\nsteps:\n  data: {uses: dataset.snapshot, with: {files: \"" + table + "\", target: grade}}\n");
+  const std::string flow =
+      folder.write("flow.yaml", "name: only-data\nsteps:\n  data: {uses: dataset.snapshot, with: {files: \"" + table +
+                                    "\", target: grade}}\n");
   const std::string data = folder.path() / "data";
   const auto ran = anneal({"run", flow, "--data-folder", data, "--threads", "1"});
   EXPECT_EQ(ran.exit_code, 0) << ran.text;
@@ -211,7 +226,11 @@ TEST(ClientAloneEndToEnd, AWorkflowFileRunsWithoutAServerAndLeavesNoProcess) {
   const auto refused = anneal({"run", flow, "--data-folder", data, "--detach"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_SAYS(refused, "--detach needs a server");
-  const auto failed = anneal({"run", folder.write("bad.yaml", "name: no-file\nsteps:\n  data: {uses: dataset.snapshot, with: {files: \"/nonexistent.csv\", target: grade}}\n"), "--data-folder", data, "--threads", "1"});
+  const auto failed = anneal({"run",
+                              folder.write("bad.yaml",
+                                           "name: no-file\nsteps:\n  data: {uses: dataset.snapshot, with: {files: "
+                                           "\"/nonexistent.csv\", target: grade}}\n"),
+                              "--data-folder", data, "--threads", "1"});
   EXPECT_EQ(failed.exit_code, 1) << failed.text;
   EXPECT_SAYS(failed, "/nonexistent.csv");
   EXPECT_EQ(processes_on(data), 0);

@@ -62,7 +62,9 @@ class RunApiDb : public tests::ApiFixture {
     ApiFixture::TearDown();
   }
 
-  static std::string by_text(json::object inputs = {{"source", "line-3"}}) { return json::serialize(json::object{{"text", kFlow}, {"inputs", std::move(inputs)}}); }
+  static std::string by_text(json::object inputs = {{"source", "line-3"}}) {
+    return json::serialize(json::object{{"text", kFlow}, {"inputs", std::move(inputs)}});
+  }
   std::string start() { return std::string(engineer_->post(kRuns, by_text()).checked().json().at("id").as_string()); }
   json::value run(const std::string& id) { return engineer_->get(kRuns + "/" + id).checked().json(); }
   json::value step(const std::string& id, std::size_t index) { return run(id).at("steps").at(index); }
@@ -107,12 +109,19 @@ TEST_F(RunApiDb, StartsAWorkflowByItsTextAndByItsName) {
   EXPECT_EQ(made.at("started_by"), "engineer");
   EXPECT_EQ(made.at("steps").at(0).at("state"), "ready");
   EXPECT_EQ(made.at("steps").at(1).at("needs"), json::value({"data"}));
-  const json::value ready = engineer_->post(kRuns, R"({"workflow":"robot-navigation","inputs":{"source":"line-3"}})").checked().json();
+  const json::value ready =
+      engineer_->post(kRuns, R"({"workflow":"robot-navigation","inputs":{"source":"line-3"}})").checked().json();
   EXPECT_EQ(ready.at("workflow"), "robot-navigation");
-  EXPECT_EQ(engineer_->get("/api/v1/workflows/robot-navigation").checked().json().at("ready"), json::value(true)) << "a run of it makes no copy that would hide it";
+  EXPECT_EQ(engineer_->get("/api/v1/workflows/robot-navigation").checked().json().at("ready"), json::value(true))
+      << "a run of it makes no copy that would hide it";
   engineer_->post(kRuns, R"({"workflow":"snap","inputs":{"source":"line-3","rows":"32"}})").checked();
-  EXPECT_EQ(engineer_->get(kRuns + "?limit=1").checked().json().at("items").at(0).at("inputs").at("rows"), json::value(32)) << "a form's text becomes a number";
-  const json::value texts = engineer_->post(kRuns, R"({"workflow":"adapt-table","inputs":{"source":"line-3","target":"1.10"}})").checked().json();
+  EXPECT_EQ(engineer_->get(kRuns + "?limit=1").checked().json().at("items").at(0).at("inputs").at("rows"),
+            json::value(32))
+      << "a form's text becomes a number";
+  const json::value texts =
+      engineer_->post(kRuns, R"({"workflow":"adapt-table","inputs":{"source":"line-3","target":"1.10"}})")
+          .checked()
+          .json();
   EXPECT_EQ(texts.at("inputs").at("target"), "1.10") << "and a text stays one";
 }
 
@@ -122,7 +131,8 @@ TEST_F(RunApiDb, WhatDoesNotFitIsRefusedAndNothingStarts) {
     EXPECT_EQ(answer.status, status) << body;
     EXPECT_NE(answer.body.find(told), std::string::npos) << told << " in " << answer.body;
   };
-  refused(R"({"workflow":"robot-navigatoin","inputs":{"source":"line-3"}})", "there is no workflow 'robot-navigatoin'", 404);
+  refused(R"({"workflow":"robot-navigatoin","inputs":{"source":"line-3"}})", "there is no workflow 'robot-navigatoin'",
+          404);
   refused(by_text({{"source", "line-4"}}), "there is no source 'line-4'");
   refused(by_text(json::object()), "input 'source' is missing");
   refused(by_text({{"source", "line-3"}, {"rows", 999}}), "rows");
@@ -166,14 +176,16 @@ TEST_F(RunApiDb, ShowsStepsCurvesAndWhatTheStepsSaid) {
   EXPECT_TRUE(data.at("finished_at").is_string());
   const json::value curve = engineer_->get(kRuns + "/" + id + "/metrics?step=data").checked().json();
   ASSERT_EQ(curve.at("items").as_array().size(), 3u);
-  EXPECT_EQ(curve.at("items").at(1), json::value({{"step", "data"}, {"name", "loss"}, {"position", 2}, {"value", 0.5}}));
+  EXPECT_EQ(curve.at("items").at(1),
+            json::value({{"step", "data"}, {"name", "loss"}, {"position", 2}, {"value", 0.5}}));
   EXPECT_TRUE(engineer_->get(kRuns + "/" + id + "/metrics?step=ok").checked().json().at("items").as_array().empty());
   const json::value log = engineer_->get(kRuns + "/" + id + "/log").checked().json();
   ASSERT_EQ(log.at("items").as_array().size(), 2u);
   EXPECT_EQ(log.at("items").at(0).at("line"), "read the source");
   EXPECT_EQ(log.at("items").at(1).at("step"), "ok");
   const std::string first = json::serialize(log.at("items").at(0).at("id"));
-  EXPECT_EQ(engineer_->get(kRuns + "/" + id + "/log?after=" + first).checked().json().at("items").as_array().size(), 1u);
+  EXPECT_EQ(engineer_->get(kRuns + "/" + id + "/log?after=" + first).checked().json().at("items").as_array().size(),
+            1u);
 }
 
 TEST_F(RunApiDb, OnlyTheRoleThatAStepAsksForDecidesAndNotWhoStartedTheRun) {
@@ -204,7 +216,10 @@ TEST_F(RunApiDb, WhoStartedTheRunDoesNotDecideEvenAsAnAdmin) {
 
 TEST_F(RunApiDb, ARejectedStepFailsTheRunAndSaysWhy) {
   const std::string id = waiting_run();
-  const json::value run = client(Role::kApprover).post(kRuns + "/" + id + "/steps/ok/reject", R"({"comment":"too many false alarms"})").checked().json();
+  const json::value run = client(Role::kApprover)
+                              .post(kRuns + "/" + id + "/steps/ok/reject", R"({"comment":"too many false alarms"})")
+                              .checked()
+                              .json();
   EXPECT_EQ(run.at("state"), "failed");
   EXPECT_EQ(run.at("steps").at(1).at("error"), "rejected by approver: too many false alarms");
 }
@@ -234,7 +249,9 @@ TEST_F(RunApiDb, AFailedStepIsRetriedWithAllThatFollowsIt) {
   EXPECT_EQ(step(id, 0).at("state"), "succeeded");
   client(Role::kApprover).post(kRuns + "/" + id + "/steps/ok/approve", "{}").checked();
   EXPECT_EQ(engineer_->post(kRuns + "/" + id + "/retry", "{}").status, 409) << "no step failed";
-  EXPECT_EQ(engineer_->post(kRuns + "/" + id + "/retry", R"({"step":"ok"})").checked().json().at("steps").at(1).at("state"), "ready");
+  EXPECT_EQ(
+      engineer_->post(kRuns + "/" + id + "/retry", R"({"step":"ok"})").checked().json().at("steps").at(1).at("state"),
+      "ready");
 }
 
 TEST_F(RunApiDb, TheJournalIsReadOnFromAnyLine) {
@@ -272,7 +289,8 @@ TEST_F(RunApiDb, EventsComeAsTheyHappenUntilTheRunIsOverAndGoOnAfterTheLastOneSe
   EXPECT_EQ(told.front(), ":started");
   EXPECT_EQ(told.back(), ":succeeded") << "the stream ends with the run";
   std::vector<std::string> rest;
-  listener.events(events, [&](const platform::ServerEvent& event) { return rest.push_back(event.event), true; }, after_leased);
+  listener.events(
+      events, [&](const platform::ServerEvent& event) { return rest.push_back(event.event), true; }, after_leased);
   ASSERT_EQ(rest.size(), told.size() - 3) << "after started, data:ready and data:leased";
   EXPECT_EQ(rest.front(), "succeeded");
   EXPECT_EQ(listener.get(events, {{"Accept", "text/event-stream"}, {"Last-Event-ID", "soon"}}).status, 400);
@@ -291,11 +309,14 @@ TEST_F(RunApiDb, ARunOfAnotherProjectIsNotThere) {
   platform::start_run(*runs_, foreign);
   auto admin = client(Role::kAdmin);
   const std::string one = kRuns + "/" + foreign.id.str();
-  for (const std::string path : {"", "/events", "/metrics", "/log"}) EXPECT_EQ(admin.get(one + path).status, 404) << path;
-  for (const std::string path : {"/cancel", "/retry", "/steps/ok/approve", "/steps/ok/reject"}) EXPECT_EQ(admin.post(one + path, "{}").status, 404) << path;
+  for (const std::string path : {"", "/events", "/metrics", "/log"})
+    EXPECT_EQ(admin.get(one + path).status, 404) << path;
+  for (const std::string path : {"/cancel", "/retry", "/steps/ok/approve", "/steps/ok/reject"})
+    EXPECT_EQ(admin.post(one + path, "{}").status, 404) << path;
   EXPECT_TRUE(admin.get(kRuns).checked().json().at("items").as_array().empty());
   EXPECT_EQ(runs_->find(foreign.id)->state, platform::RunState::kRunning);
-  for (const std::string id : {"7", "01a20c66-0000-7000-8000-000000000000"}) EXPECT_EQ(admin.get(kRuns + "/" + id).status, 404) << id;
+  for (const std::string id : {"7", "01a20c66-0000-7000-8000-000000000000"})
+    EXPECT_EQ(admin.get(kRuns + "/" + id).status, 404) << id;
 }
 
 TEST_F(RunApiDb, AViewerSeesRunsAndChangesNothing) {
@@ -303,7 +324,8 @@ TEST_F(RunApiDb, AViewerSeesRunsAndChangesNothing) {
   auto viewer = client(Role::kViewer);
   EXPECT_EQ(viewer.get(one).status, 200);
   EXPECT_EQ(viewer.post(kRuns, by_text()).status, 403);
-  for (const std::string path : {"/cancel", "/retry", "/steps/ok/approve", "/steps/ok/reject"}) EXPECT_EQ(viewer.post(one + path, "{}").status, 403) << path;
+  for (const std::string path : {"/cancel", "/retry", "/steps/ok/approve", "/steps/ok/reject"})
+    EXPECT_EQ(viewer.post(one + path, "{}").status, 403) << path;
   EXPECT_EQ(client_with("").get(one).status, 401);
 }
 

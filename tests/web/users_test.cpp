@@ -40,12 +40,17 @@ TEST_F(UserApiDb, SaysWhatIsWrongWithARequestForAToken) {
   const auto mistyped = admin.post("/api/v1/tokens", R"({"name":"lee","role":"enginer"})");
   EXPECT_EQ(mistyped.status, 400);
   EXPECT_NE(mistyped.body.find("did you mean 'engineer'?"), std::string::npos) << mistyped.body;
-  for (const std::string body : {R"({"role":"viewer"})", R"({"name":"a/b","role":"viewer"})", R"({"name":"a","role":"viewer","until":1})",
-                                 R"({"name":"a","role":"viewer","expires_at":"2020-01-01T00:00:00Z"})", R"({"name":"a","role":"viewer","expires_at":"soon"})"}) {
+  for (const std::string body :
+       {R"({"role":"viewer"})", R"({"name":"a/b","role":"viewer"})", R"({"name":"a","role":"viewer","until":1})",
+        R"({"name":"a","role":"viewer","expires_at":"2020-01-01T00:00:00Z"})",
+        R"({"name":"a","role":"viewer","expires_at":"soon"})"}) {
     EXPECT_EQ(admin.post("/api/v1/tokens", body).status, 400) << body;
   }
   EXPECT_EQ(admin.post("/api/v1/tokens", R"({"name":"admin","role":"viewer"})").status, 409);
-  const auto expiring = admin.post("/api/v1/tokens", R"({"name":"guest","role":"viewer","expires_at":"2999-01-01T00:00:00Z"})").checked().json();
+  const auto expiring =
+      admin.post("/api/v1/tokens", R"({"name":"guest","role":"viewer","expires_at":"2999-01-01T00:00:00Z"})")
+          .checked()
+          .json();
   EXPECT_EQ(expiring.at("expires_at"), "2999-01-01T00:00:00Z");
 }
 

@@ -12,7 +12,9 @@ using platform::Role;
 const std::string kAll = "/api/v1/workflows";
 
 std::string flow(const std::string& name, const std::string& description) {
-  return "name: " + name + "\ndescription: " + description + "\ninputs:\n  rows: {type: integer, default: 3, minimum: 1, maximum: 9}\nsteps:\n  ok: {uses: approval, with: {role: engineer}}\n";
+  return "name: " + name + "\ndescription: " + description +
+         "\ninputs:\n  rows: {type: integer, default: 3, minimum: 1, maximum: 9}\nsteps:\n  ok: {uses: approval, with: "
+         "{role: engineer}}\n";
 }
 
 class WorkflowApiDb : public tests::ApiFixture {
@@ -38,7 +40,8 @@ class WorkflowApiDb : public tests::ApiFixture {
   }
   json::value shown(const std::string& name) { return engineer_->get(kAll + "/" + name).checked().json(); }
   platform::SavedWorkflow text_of_run(const std::string& name, const std::string& text, const std::string& by) {
-    return {"default", name, workflows::workflow_from_text(text, name, workflows::step_kinds()).content_hash, text, by, {}};
+    return {"default", name, workflows::workflow_from_text(text, name, workflows::step_kinds()).content_hash,
+            text,      by,   {}};
   }
 
   std::unique_ptr<platform::RunStore> runs_;
@@ -89,25 +92,30 @@ TEST_F(WorkflowApiDb, ATextThatARunKeptHidesNeitherTheReadyOneNorTheOneThatWasSa
   web::keep_text_of_run(*runs_, text_of_run("adapt-table", flow("adapt-table", "another trial"), "engineer"));
   EXPECT_EQ(shown("adapt-table").at("description"), "our own");
   const std::string hash = text_of_run("adapt-table", trial, "").content_hash;
-  EXPECT_EQ(engineer_->get(kAll + "/adapt-table?content_hash=" + hash).checked().json().at("text"), json::value(trial)) << "the run's text can still be shown";
+  EXPECT_EQ(engineer_->get(kAll + "/adapt-table?content_hash=" + hash).checked().json().at("text"), json::value(trial))
+      << "the run's text can still be shown";
   web::keep_text_of_run(*runs_, text_of_run("new-one", flow("new-one", "first"), "engineer"));
   EXPECT_EQ(shown("new-one").at("description"), "first") << "a name that was free";
 }
 
 TEST_F(WorkflowApiDb, EveryMistakeIsNamedWithLineAndColumnAndNothingIsKept) {
-  const std::string broken = "name: x\nsteps:\n  a: {uses: dataset.snapshot, wiht: {}}\n  b: {uses: model.gatee, needs: [c]}\n";
+  const std::string broken =
+      "name: x\nsteps:\n  a: {uses: dataset.snapshot, wiht: {}}\n  b: {uses: model.gatee, needs: [c]}\n";
   const json::value verdict = engineer_->post(kAll + "/validate", broken, "application/yaml").checked().json();
   EXPECT_EQ(verdict.at("valid"), json::value(false));
   const json::array& mistakes = verdict.at("mistakes").as_array();
   ASSERT_GE(mistakes.size(), 3u) << json::serialize(verdict);
   EXPECT_EQ(mistakes[0].at("line"), json::value(3));
   EXPECT_EQ(mistakes[0].at("column"), json::value(31));
-  EXPECT_NE(std::string(mistakes[0].at("message").as_string()).find("did you mean 'with'?"), std::string::npos) << json::serialize(verdict);
+  EXPECT_NE(std::string(mistakes[0].at("message").as_string()).find("did you mean 'with'?"), std::string::npos)
+      << json::serialize(verdict);
   const auto refused = engineer_->post(kAll, broken, "application/yaml");
   EXPECT_EQ(refused.status, 400);
-  for (const char* place : {"3:31", "4:13"}) EXPECT_NE(refused.body.find(place), std::string::npos) << place << " in " << refused.body;
+  for (const char* place : {"3:31", "4:13"})
+    EXPECT_NE(refused.body.find(place), std::string::npos) << place << " in " << refused.body;
   EXPECT_EQ(engineer_->get(kAll + "/x").status, 404);
-  const json::value whole = engineer_->post(kAll + "/validate", json::serialize(json::object{{"text", flow("x", "y")}})).checked().json();
+  const json::value whole =
+      engineer_->post(kAll + "/validate", json::serialize(json::object{{"text", flow("x", "y")}})).checked().json();
   EXPECT_EQ(whole.at("valid"), json::value(true));
   EXPECT_EQ(whole.at("workflow").at("name"), "x");
   EXPECT_EQ(engineer_->get(kAll + "/x").status, 404) << "validate keeps nothing";

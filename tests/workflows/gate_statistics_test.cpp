@@ -32,7 +32,8 @@ TEST(GateStatistics, MetricsOfAHandCountedTable) {
 }
 
 TEST(GateStatistics, ErrorsOfNumbers) {
-  const auto rows = read_predictions("{\"id\":\"1\",\"truth\":1.0,\"prediction\":4}\n{\"id\":\"2\",\"truth\":2,\"prediction\":-2.0}\n");
+  const auto rows = read_predictions(
+      "{\"id\":\"1\",\"truth\":1.0,\"prediction\":4}\n{\"id\":\"2\",\"truth\":2,\"prediction\":-2.0}\n");
   EXPECT_DOUBLE_EQ(*metric_of("mae", rows, all(2)), 3.5);
   EXPECT_DOUBLE_EQ(*metric_of("rmse", rows, all(2)), std::sqrt(12.5));
 }
@@ -53,7 +54,8 @@ TEST(GateStatistics, AClearlyBetterModelWinsNearlyEveryResample) {
   EXPECT_GT(comparison.share, 0.99);
   EXPECT_NEAR(comparison.difference, 0.20, 1e-9);
   EXPECT_LT(compare_paired("accuracy", true, poor, good, 1).share, 0.01);
-  EXPECT_EQ(compare_paired("accuracy", true, good, poor, 1).share, comparison.share) << "the same seed gives the same share";
+  EXPECT_EQ(compare_paired("accuracy", true, good, poor, 1).share, comparison.share)
+      << "the same seed gives the same share";
 }
 
 TEST(GateStatistics, EqualModelsAreAToss) {

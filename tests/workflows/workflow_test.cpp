@@ -61,7 +61,8 @@ TEST(Workflow, ReadsTheWholeLoop) {
   EXPECT_EQ(workflow.steps[1].with.at("r"), json::value("${{ inputs.rank }}"));
   EXPECT_EQ(workflow.resources.at("tune").cpus, 2);
   EXPECT_EQ(workflow.records->at_least, 5000);
-  EXPECT_EQ(execution_order(workflow), (std::vector<std::string>{"data", "tune", "score", "gate", "model", "ok", "ship"}));
+  EXPECT_EQ(execution_order(workflow),
+            (std::vector<std::string>{"data", "tune", "score", "gate", "model", "ok", "ship"}));
 }
 
 TEST(WorkflowGolden, EveryMistakeOfAFileIsNamedAtItsPlace) {
@@ -110,7 +111,9 @@ TEST(Workflow, AMissingNameAndMissingStepsAreMistakes) {
 }
 
 TEST(Workflow, ACircleIsNamedOnceInItsOrder) {
-  const auto mistakes = mistakes_in("name: x\nsteps:\n  a: {uses: approval, needs: [c]}\n  b: {uses: approval, needs: [a]}\n  c: {uses: approval, needs: [b]}\n");
+  const auto mistakes = mistakes_in(
+      "name: x\nsteps:\n  a: {uses: approval, needs: [c]}\n  b: {uses: approval, needs: [a]}\n  c: {uses: approval, "
+      "needs: [b]}\n");
   ASSERT_EQ(mistakes.size(), 1u);
   EXPECT_NE(mistakes[0].find("a -> c -> b -> a"), std::string::npos) << mistakes[0];
 }
@@ -149,7 +152,9 @@ TEST(Workflow, TheTrainingStepTakesEverySettingOfTheTrainer) {
   const StepKind* kind = find_kind(step_schemas(), "finetune.lora");
   ASSERT_NE(kind, nullptr);
   for (const std::string_view key : finetune::train_config_keys()) {
-    EXPECT_TRUE(std::any_of(kind->options.begin(), kind->options.end(), [&](const StepOption& option) { return option.name == key; })) << key << " is missing";
+    EXPECT_TRUE(std::any_of(kind->options.begin(), kind->options.end(),
+                            [&](const StepOption& option) { return option.name == key; }))
+        << key << " is missing";
   }
 }
 
@@ -157,8 +162,10 @@ TEST(Workflow, DurationsAndSchedulesAreReadStrictly) {
   EXPECT_EQ(duration_from("10m"), std::chrono::seconds(600));
   EXPECT_EQ(duration_from("7"), std::chrono::seconds(7));
   for (const char* bad : {"", "m", "10x", "-5s", "1.5h", "99999999999d"}) EXPECT_FALSE(duration_from(bad)) << bad;
-  for (const char* good : {"0 2 * * *", "*/15 8-18 * * 1-5", "0,30 * 1 1,7 0"}) EXPECT_EQ(schedule_trouble(good), "") << good;
-  for (const char* bad : {"", "* * * *", "60 * * * *", "a * * * *", "*/0 * * * *", "* * 0 * *"}) EXPECT_NE(schedule_trouble(bad), "") << bad;
+  for (const char* good : {"0 2 * * *", "*/15 8-18 * * 1-5", "0,30 * 1 1,7 0"})
+    EXPECT_EQ(schedule_trouble(good), "") << good;
+  for (const char* bad : {"", "* * * *", "60 * * * *", "a * * * *", "*/0 * * * *", "* * 0 * *"})
+    EXPECT_NE(schedule_trouble(bad), "") << bad;
 }
 
 }  // namespace

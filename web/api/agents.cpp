@@ -41,15 +41,18 @@ std::string hours_minutes_seconds(std::chrono::seconds sleep) {
   return text.data();
 }
 
-// Feedback joined with the answer that it is about, as a record that a dataset can learn from: what was asked, and under
-// the target's name what really happened.
-platform::Observation joined(const std::string& key, const json::object& feedback, const platform::PredictionRecord& prediction) {
+// Feedback joined with the answer that it is about, as a record that a dataset can learn from: what was asked, and
+// under the target's name what really happened.
+platform::Observation joined(const std::string& key, const json::object& feedback,
+                             const platform::PredictionRecord& prediction) {
   platform::Observation record;
   record.key = key;
   record.event_time = platform::parse_time(platform::require_string(feedback, "at", "feedback"));
   const json::value fields = platform::parse_json(prediction.fields, "prediction");
-  if (fields.is_object()) record.fields = fields.as_object();
-  else record.fields["rows"] = fields;
+  if (fields.is_object())
+    record.fields = fields.as_object();
+  else
+    record.fields["rows"] = fields;
   const std::string target = prediction.target.empty() ? "outcome" : prediction.target;
   record.fields[target] = platform::require(feedback, "outcome", "feedback");
   record.fields["anneal.prediction"] = prediction.id;
@@ -60,10 +63,12 @@ platform::Observation joined(const std::string& key, const json::object& feedbac
   return record;
 }
 
-platform::PredictionRecord prediction_from(const json::object& body, const std::string& project, const std::string& agent) {
+platform::PredictionRecord prediction_from(const json::object& body, const std::string& project,
+                                           const std::string& agent) {
   platform::PredictionRecord prediction;
   prediction.id = platform::require_string(body, "id", "prediction");
-  if (!platform::is_uuid(prediction.id)) throw Error(ErrorCode::kInvalidInput, "not a prediction's id: " + prediction.id, "id");
+  if (!platform::is_uuid(prediction.id))
+    throw Error(ErrorCode::kInvalidInput, "not a prediction's id: " + prediction.id, "id");
   prediction.project = project;
   prediction.agent = agent;
   prediction.model = platform::require_string(body, "model", "prediction");
@@ -92,7 +97,8 @@ class AgentRoutes {
     agent.project = project_of(request);
     agent.name = name_of(request);
     for (const auto& label : platform::as_object(platform::require(body, "data", ""), "data")) {
-      if (!label.value().is_string()) throw Error(ErrorCode::kInvalidInput, "a label is text", "data." + std::string(label.key()));
+      if (!label.value().is_string())
+        throw Error(ErrorCode::kInvalidInput, "a label is text", "data." + std::string(label.key()));
       agent.labels[std::string(label.key())] = std::string(label.value().as_string());
     }
     agent.model = platform::string_or(body, "model", "", "");
@@ -106,7 +112,9 @@ class AgentRoutes {
   Response poll(const Request& request) const {
     const std::string name = name_of(request);
     const auto agent = services_.store.find_agent(project_of(request), name);
-    if (!agent) throw Error(ErrorCode::kNotFound, "agent is not registered: " + name + "; PUT /api/v1/agents/" + name + "/configData first", "name");
+    if (!agent)
+      throw Error(ErrorCode::kNotFound,
+                  "agent is not registered: " + name + "; PUT /api/v1/agents/" + name + "/configData first", "name");
     services_.store.seen(agent->project, name);
     json::object links{{"configData", json::object{{"href", path_of(name) + "/configData"}}}};
     if (const auto offered = services_.store.offered_to(agent->project, name))
@@ -122,18 +130,24 @@ class AgentRoutes {
     if (!offered || offered->id.str() != request.param("id")) return gone(request);
     const deploy::BundleMetadata metadata = services_.deployments.metadata(*offered, services_.timestamp_valid);
     const json::value envelope = platform::parse_json(metadata.targets, "targets");
-    const deploy::Targets targets =
-        deploy::targets_from_json(platform::parse_json(platform::require_string(envelope.as_object(), "payload", "targets"), "targets"));
+    const deploy::Targets targets = deploy::targets_from_json(
+        platform::parse_json(platform::require_string(envelope.as_object(), "payload", "targets"), "targets"));
     json::array artifacts;
     for (const auto& [path, file] : targets.files)
-      artifacts.push_back(json::object{{"filename", path},
-                                       {"size", file.size},
-                                       {"hashes", json::object{{"sha256", file.digest.substr(7)}}},
-                                       {"_links", json::object{{"download", json::object{{"href", "/api/v1/artifacts/" + file.digest}}}}}});
-    json::object chunk{{"part", "model"}, {"name", targets.model}, {"version", targets.model_version}, {"artifacts", std::move(artifacts)}};
-    return platform::json_response(json::object{{"id", offered->id.str()},
-                                                {"deployment", json::object{{"download", "forced"}, {"update", "forced"}, {"chunks", json::array{std::move(chunk)}}}},
-                                                {"metadata", json::object{{"timestamp", metadata.timestamp}, {"targets", metadata.targets}}}});
+      artifacts.push_back(json::object{
+          {"filename", path},
+          {"size", file.size},
+          {"hashes", json::object{{"sha256", file.digest.substr(7)}}},
+          {"_links", json::object{{"download", json::object{{"href", "/api/v1/artifacts/" + file.digest}}}}}});
+    json::object chunk{{"part", "model"},
+                       {"name", targets.model},
+                       {"version", targets.model_version},
+                       {"artifacts", std::move(artifacts)}};
+    return platform::json_response(json::object{
+        {"id", offered->id.str()},
+        {"deployment",
+         json::object{{"download", "forced"}, {"update", "forced"}, {"chunks", json::array{std::move(chunk)}}}},
+        {"metadata", json::object{{"timestamp", metadata.timestamp}, {"targets", metadata.targets}}}});
   }
 
   Response report(const Request& request) const {
@@ -144,9 +158,12 @@ class AgentRoutes {
     const json::object& result = platform::as_object(platform::require(status, "result", "status"), "status.result");
     std::string detail;
     if (const json::value* details = platform::find(status, "details"))
-      for (const std::string& line : platform::strings_from(*details, "status.details")) detail += (detail.empty() ? "" : "; ") + line;
-    services_.deployments.report(*deployment, name_of(request), platform::require_string(body, "key", ""), platform::string_or(body, "state", "", ""),
-                                 platform::require_string(status, "execution", "status"), platform::require_string(result, "finished", "status.result"),
+      for (const std::string& line : platform::strings_from(*details, "status.details"))
+        detail += (detail.empty() ? "" : "; ") + line;
+    services_.deployments.report(*deployment, name_of(request), platform::require_string(body, "key", ""),
+                                 platform::string_or(body, "state", "", ""),
+                                 platform::require_string(status, "execution", "status"),
+                                 platform::require_string(result, "finished", "status.result"),
                                  platform::string_or(body, "code", "", ""), detail);
     return platform::json_response(json::object{{"taken", true}});
   }
@@ -160,9 +177,12 @@ class AgentRoutes {
       const json::object& object = platform::as_object(entry, "body");
       const json::object& content = platform::as_object(platform::require(object, "body", "body"), "body");
       const std::string kind = platform::require_string(object, "kind", "body");
-      if (kind == "prediction") predictions.push_back(prediction_from(content, project, agent));
-      else if (kind == "feedback") feedback.emplace_back(platform::require_string(object, "key", "body"), &content);
-      else throw Error(ErrorCode::kInvalidInput, "unknown kind of entry: " + kind, "kind");
+      if (kind == "prediction")
+        predictions.push_back(prediction_from(content, project, agent));
+      else if (kind == "feedback")
+        feedback.emplace_back(platform::require_string(object, "key", "body"), &content);
+      else
+        throw Error(ErrorCode::kInvalidInput, "unknown kind of entry: " + kind, "kind");
     }
     const std::int64_t fresh = services_.store.add_predictions(predictions);
     std::int64_t unknown = 0, taken = 0;
@@ -175,24 +195,27 @@ class AgentRoutes {
   static const std::string& name_of(const Request& request) {
     const std::string& name = request.param("name");
     if (request.identity.role == "agent" && request.identity.name != name)
-      throw Error(ErrorCode::kForbidden, "this token belongs to agent " + request.identity.name + ", not to " + name, "name");
+      throw Error(ErrorCode::kForbidden, "this token belongs to agent " + request.identity.name + ", not to " + name,
+                  "name");
     return name;
   }
   static std::string path_of(const std::string& name) { return "/api/v1/agents/" + platform::percent_encode(name); }
 
   static Response gone(const Request& request) {
-    return platform::json_response(json::object{{"type", "about:blank"},
-                                                {"title", "Gone"},
-                                                {"status", 410},
-                                                {"code", "gone"},
-                                                {"detail", "deployment " + request.param("id") + " is not offered to this agent any more"},
-                                                {"request_id", request.request_id}},
-                                   410);
+    return platform::json_response(
+        json::object{{"type", "about:blank"},
+                     {"title", "Gone"},
+                     {"status", 410},
+                     {"code", "gone"},
+                     {"detail", "deployment " + request.param("id") + " is not offered to this agent any more"},
+                     {"request_id", request.request_id}},
+        410);
   }
 
   // False if the answer that it is about never came; the record's key makes a second delivery harmless.
   bool take(const std::string& project, const std::string& key, const json::object& feedback) const {
-    const auto prediction = services_.store.find_prediction(project, platform::require_string(feedback, "prediction", "feedback"));
+    const auto prediction =
+        services_.store.find_prediction(project, platform::require_string(feedback, "prediction", "feedback"));
     if (!prediction) return false;
     platform::IngestRequest ingest;
     ingest.project = project;
@@ -223,15 +246,23 @@ class AgentRoutes {
 }  // namespace
 
 void add_agent_routes(platform::RouteTable& table, DeploymentServices services) {
-  const auto routes = std::make_shared<const AgentRoutes>(std::move(services));  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
+  const auto routes =
+      std::make_shared<const AgentRoutes>(std::move(services));  // shared by the handlers, which outlive this call
+  const auto bind = [&](auto member) {
+    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
+  };
   const std::string all = "/api/v1/agents", one = all + "/{name}", base = one + "/deploymentBase/{id}";
   table.add({Method::kGet, all, "Lists agents with what they answer with", "agents.read", bind(&AgentRoutes::list)});
-  table.add({Method::kPut, one + "/configData", "Registers an agent, or refreshes its labels and what it answers with", "agents.poll", bind(&AgentRoutes::describe)});
-  table.add({Method::kGet, one, "Tells an agent whether there is work (hawkBit DDI)", "agents.poll", bind(&AgentRoutes::poll)});
-  table.add({Method::kGet, base, "Describes what is offered to an agent, with the signed metadata", "agents.poll", bind(&AgentRoutes::offer)});
-  table.add({Method::kPost, base + "/feedback", "Takes an agent's report about its update", "agents.poll", bind(&AgentRoutes::report)});
-  table.add({Method::kPost, one + "/records", "Takes predictions and feedback, each once by its key", "agents.poll", bind(&AgentRoutes::records), kRecordsLimitBytes});
+  table.add({Method::kPut, one + "/configData", "Registers an agent, or refreshes its labels and what it answers with",
+             "agents.poll", bind(&AgentRoutes::describe)});
+  table.add({Method::kGet, one, "Tells an agent whether there is work (hawkBit DDI)", "agents.poll",
+             bind(&AgentRoutes::poll)});
+  table.add({Method::kGet, base, "Describes what is offered to an agent, with the signed metadata", "agents.poll",
+             bind(&AgentRoutes::offer)});
+  table.add({Method::kPost, base + "/feedback", "Takes an agent's report about its update", "agents.poll",
+             bind(&AgentRoutes::report)});
+  table.add({Method::kPost, one + "/records", "Takes predictions and feedback, each once by its key", "agents.poll",
+             bind(&AgentRoutes::records), kRecordsLimitBytes});
 }
 
 }  // namespace web

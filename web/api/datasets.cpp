@@ -21,14 +21,10 @@ namespace {
 
 // Without schema, statistics and report, which can be long.
 json::object summary(const DatasetVersion& version) {
-  return {{"id", version.id.str()},
-          {"dataset", version.dataset},
-          {"version", version.number},
-          {"content_hash", version.content_hash},
-          {"blob", version.blob},
-          {"examples", version.counts},
-          {"lineage", version.lineage},
-          {"created_at", platform::format_time(version.created_at)}};
+  return {{"id", version.id.str()},     {"dataset", version.dataset},
+          {"version", version.number},  {"content_hash", version.content_hash},
+          {"blob", version.blob},       {"examples", version.counts},
+          {"lineage", version.lineage}, {"created_at", platform::format_time(version.created_at)}};
 }
 
 class DatasetRoutes {
@@ -40,7 +36,9 @@ class DatasetRoutes {
     const auto found = services_.datasets.list(project_of(request), request.query_or("after", ""), limit);
     json::array items;
     for (const Dataset& dataset : found) {
-      items.push_back(json::object{{"name", dataset.name}, {"versions", dataset.versions}, {"created_at", platform::format_time(dataset.created_at)}});
+      items.push_back(json::object{{"name", dataset.name},
+                                   {"versions", dataset.versions},
+                                   {"created_at", platform::format_time(dataset.created_at)}});
     }
     json::object body{{"items", std::move(items)}};
     if (found.size() == static_cast<std::size_t>(limit)) body["next"] = found.back().name;
@@ -55,7 +53,8 @@ class DatasetRoutes {
     json::array items;
     for (const DatasetVersion& version : found) items.push_back(summary(version));
     json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit) && found.back().number > 1) body["next"] = "before=" + std::to_string(found.back().number);
+    if (found.size() == static_cast<std::size_t>(limit) && found.back().number > 1)
+      body["next"] = "before=" + std::to_string(found.back().number);
     return platform::json_response(body);
   }
 
@@ -71,15 +70,18 @@ class DatasetRoutes {
   Response examples(const Request& request) const {
     const DatasetVersion found = require(request);
     services_.blobs.size(found.blob);  // throws kNotFound
-    Response response = platform::file_response(services_.blobs.path_of(found.blob), "application/x-ndjson", found.blob);
-    response.headers["Content-Disposition"] = "attachment; filename=\"" + found.dataset + "-" + std::to_string(found.number) + ".jsonl\"";
+    Response response =
+        platform::file_response(services_.blobs.path_of(found.blob), "application/x-ndjson", found.blob);
+    response.headers["Content-Disposition"] =
+        "attachment; filename=\"" + found.dataset + "-" + std::to_string(found.number) + ".jsonl\"";
     response.headers["Cache-Control"] = "private, immutable, max-age=31536000";
     return response;
   }
 
  private:
   static Error no_dataset(const Request& request) {
-    return Error(ErrorCode::kNotFound, "there is no dataset '" + request.param("name") + "'; GET /api/v1/datasets lists them", "name");
+    return Error(ErrorCode::kNotFound,
+                 "there is no dataset '" + request.param("name") + "'; GET /api/v1/datasets lists them", "name");
   }
 
   // By number, or "latest".
@@ -94,9 +96,13 @@ class DatasetRoutes {
     std::int32_t number = 0;
     const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
     if (error == std::errc() && end == wanted.data() + wanted.size()) {
-      if (auto version = services_.datasets.find_version(project_of(request), dataset, number)) return *std::move(version);
+      if (auto version = services_.datasets.find_version(project_of(request), dataset, number))
+        return *std::move(version);
     }
-    throw Error(ErrorCode::kNotFound, "there is no version " + dataset + "/" + wanted + "; GET /api/v1/datasets/" + dataset + "/versions lists them", "version");
+    throw Error(
+        ErrorCode::kNotFound,
+        "there is no version " + dataset + "/" + wanted + "; GET /api/v1/datasets/" + dataset + "/versions lists them",
+        "version");
   }
 
   DatasetServices services_;
@@ -105,16 +111,26 @@ class DatasetRoutes {
 }  // namespace
 
 void add_dataset_routes(platform::RouteTable& table, DatasetServices services) {
-  const auto routes = std::make_shared<const DatasetRoutes>(services);  // shared by the handlers, which outlive this call
+  const auto routes =
+      std::make_shared<const DatasetRoutes>(services);  // shared by the handlers, which outlive this call
   const std::string all = "/api/v1/datasets", versions = all + "/{name}/versions", one = versions + "/{version}";
-  const auto read = [&](const std::string& pattern, std::string summary, auto member, std::vector<platform::QueryParameter> query = {}) {
-    table.add({.method = Method::kGet, .pattern = pattern, .summary = std::move(summary), .permission = "datasets.read",
-               .handler = [routes, member](const Request& request) { return ((*routes).*member)(request); }, .query = std::move(query)});
+  const auto read = [&](const std::string& pattern, std::string summary, auto member,
+                        std::vector<platform::QueryParameter> query = {}) {
+    table.add({.method = Method::kGet,
+               .pattern = pattern,
+               .summary = std::move(summary),
+               .permission = "datasets.read",
+               .handler = [routes, member](const Request& request) { return ((*routes).*member)(request); },
+               .query = std::move(query)});
   };
-  read(all, "Lists datasets by name", &DatasetRoutes::list, {{"after", "names behind this one"}, {"limit", "at most so many"}});
-  read(versions, "Lists a dataset's versions, newest first", &DatasetRoutes::versions, {{"before", "numbers below this one"}, {"limit", "at most so many"}});
-  read(one, "Shows a version, by number or `latest`, with schema, statistics, pre-flight report and lineage", &DatasetRoutes::version);
-  read(one + "/examples", "Downloads the examples as canonical JSON lines; Range resumes a download", &DatasetRoutes::examples);
+  read(all, "Lists datasets by name", &DatasetRoutes::list,
+       {{"after", "names behind this one"}, {"limit", "at most so many"}});
+  read(versions, "Lists a dataset's versions, newest first", &DatasetRoutes::versions,
+       {{"before", "numbers below this one"}, {"limit", "at most so many"}});
+  read(one, "Shows a version, by number or `latest`, with schema, statistics, pre-flight report and lineage",
+       &DatasetRoutes::version);
+  read(one + "/examples", "Downloads the examples as canonical JSON lines; Range resumes a download",
+       &DatasetRoutes::examples);
 }
 
 }  // namespace web

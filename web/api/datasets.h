@@ -1,5 +1,5 @@
-// The REST resource `datasets`: the immutable versions that snapshots made, with schema, statistics, pre-flight report and
-// lineage, and their examples for download. Handlers are thread-safe as the stores are.
+// The REST resource `datasets`: the immutable versions that snapshots made, with schema, statistics, pre-flight report
+// and lineage, and their examples for download. Handlers are thread-safe as the stores are.
 #pragma once
 
 #include "platform/http/router.h"

@@ -47,7 +47,8 @@ class DeploymentRoutes {
 
   Response create(const Request& request) const {
     const json::object body = request.json_object();
-    platform::refuse_unknown_keys(body, {"model", "version", "to", "waves", "soak_seconds", "failure_threshold", "automatic_rollback"}, "");
+    platform::refuse_unknown_keys(
+        body, {"model", "version", "to", "waves", "soak_seconds", "failure_threshold", "automatic_rollback"}, "");
     deploy::DeploymentRequest wanted;
     wanted.project = project_of(request);
     wanted.model = platform::require_string(body, "model", "");
@@ -74,14 +75,16 @@ class DeploymentRoutes {
     json::array items;
     for (const Deployment& deployment : found) items.push_back(to_json(deployment));
     json::object body{{"items", std::move(items)}};
-    if (static_cast<std::int64_t>(found.size()) == limit) body["next"] = "before=" + std::to_string(found.back().number);
+    if (static_cast<std::int64_t>(found.size()) == limit)
+      body["next"] = "before=" + std::to_string(found.back().number);
     return platform::json_response(body);
   }
 
   Response show(const Request& request) const { return platform::json_response(whole(require(request))); }
 
   Response pause(const Request& request) const {
-    services_.deployments.pause(require(request), request.identity.name, platform::string_or(request.json_object(), "reason", "paused by hand", ""));
+    services_.deployments.pause(require(request), request.identity.name,
+                                platform::string_or(request.json_object(), "reason", "paused by hand", ""));
     return show(request);
   }
 
@@ -91,7 +94,9 @@ class DeploymentRoutes {
   }
 
   Response roll_back(const Request& request) const {
-    const auto back = services_.deployments.roll_back(require(request), request.identity.name, platform::string_or(request.json_object(), "reason", "rolled back by hand", ""));
+    const auto back = services_.deployments.roll_back(
+        require(request), request.identity.name,
+        platform::string_or(request.json_object(), "reason", "rolled back by hand", ""));
     json::object body = whole(require(request));
     body["undone_by"] = back ? json::value(back->id.str()) : json::value();
     return platform::json_response(body);
@@ -106,7 +111,8 @@ class DeploymentRoutes {
     services_.deployments.export_bundle(deployment, valid, file);
     Response response;
     response.headers["Content-Type"] = "application/octet-stream";
-    response.headers["Content-Disposition"] = "attachment; filename=\"" + deployment.model + "-" + std::to_string(deployment.number) + ".anneal\"";
+    response.headers["Content-Disposition"] =
+        "attachment; filename=\"" + deployment.model + "-" + std::to_string(deployment.number) + ".anneal\"";
     response.body = platform::StreamBody{[folder, file](platform::EventSink& sink) {
       constexpr std::size_t kPiece = std::size_t{1} << 20;
       std::string piece(kPiece, '\0');
@@ -120,7 +126,9 @@ class DeploymentRoutes {
  private:
   Deployment require(const Request& request) const {
     auto deployment = services_.store.find(project_of(request), request.param("id"));
-    if (!deployment) throw Error(ErrorCode::kNotFound, "there is no deployment '" + request.param("id") + "'; GET /api/v1/deployments lists them", "id");
+    if (!deployment)
+      throw Error(ErrorCode::kNotFound,
+                  "there is no deployment '" + request.param("id") + "'; GET /api/v1/deployments lists them", "id");
     return *std::move(deployment);
   }
 
@@ -136,7 +144,10 @@ class DeploymentRoutes {
                                     {"attempts", agent.attempts},
                                     {"updated_at", platform::format_time(agent.updated_at)}});
     for (const auto& event : services_.store.history(deployment.id))
-      history.push_back(json::object{{"at", platform::format_time(event.at)}, {"actor", event.actor}, {"what", event.what}, {"detail", event.detail}});
+      history.push_back(json::object{{"at", platform::format_time(event.at)},
+                                     {"actor", event.actor},
+                                     {"what", event.what},
+                                     {"detail", event.detail}});
     body["agents"] = std::move(agents);
     body["history"] = std::move(history);
     return body;
@@ -148,16 +159,25 @@ class DeploymentRoutes {
 }  // namespace
 
 void add_deployment_routes(platform::RouteTable& table, DeploymentServices services) {
-  const auto routes = std::make_shared<const DeploymentRoutes>(std::move(services));  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
+  const auto routes =
+      std::make_shared<const DeploymentRoutes>(std::move(services));  // shared by the handlers, which outlive this call
+  const auto bind = [&](auto member) {
+    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
+  };
   const std::string all = "/api/v1/deployments", one = all + "/{id}";
-  table.add({Method::kPost, all, "Signs a bundle of a model version and begins its rollout", "deployments.write", bind(&DeploymentRoutes::create)});
+  table.add({Method::kPost, all, "Signs a bundle of a model version and begins its rollout", "deployments.write",
+             bind(&DeploymentRoutes::create)});
   table.add({Method::kGet, all, "Lists deployments, newest first", "deployments.read", bind(&DeploymentRoutes::list)});
-  table.add({Method::kGet, one, "Shows a deployment with every agent's state and its history", "deployments.read", bind(&DeploymentRoutes::show)});
-  table.add({Method::kPost, one + "/pause", "Offers it to no further agent", "deployments.write", bind(&DeploymentRoutes::pause)});
-  table.add({Method::kPost, one + "/resume", "Goes on; agents that failed are offered it again", "deployments.write", bind(&DeploymentRoutes::resume)});
-  table.add({Method::kPost, one + "/rollback", "Brings the version before it back", "deployments.write", bind(&DeploymentRoutes::roll_back)});
-  table.add({Method::kGet, one + "/bundle", "Downloads the bundle as one file for plants without a network", "deployments.read", bind(&DeploymentRoutes::bundle)});
+  table.add({Method::kGet, one, "Shows a deployment with every agent's state and its history", "deployments.read",
+             bind(&DeploymentRoutes::show)});
+  table.add({Method::kPost, one + "/pause", "Offers it to no further agent", "deployments.write",
+             bind(&DeploymentRoutes::pause)});
+  table.add({Method::kPost, one + "/resume", "Goes on; agents that failed are offered it again", "deployments.write",
+             bind(&DeploymentRoutes::resume)});
+  table.add({Method::kPost, one + "/rollback", "Brings the version before it back", "deployments.write",
+             bind(&DeploymentRoutes::roll_back)});
+  table.add({Method::kGet, one + "/bundle", "Downloads the bundle as one file for plants without a network",
+             "deployments.read", bind(&DeploymentRoutes::bundle)});
 }
 
 }  // namespace web

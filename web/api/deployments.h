@@ -1,6 +1,7 @@
-// The REST resources `deployments` and `agents`. The first is for people: create, list, show with every agent's state, pause,
-// resume, roll back, export as a courier file. The second is for plant agents and has the shape of hawkBit's DDI: poll, fetch
-// what is offered, report, and hand in predictions and feedback. Handlers are thread-safe as the stores are.
+// The REST resources `deployments` and `agents`. The first is for people: create, list, show with every agent's state,
+// pause, resume, roll back, export as a courier file. The second is for plant agents and has the shape of hawkBit's
+// DDI: poll, fetch what is offered, report, and hand in predictions and feedback. Handlers are thread-safe as the
+// stores are.
 #pragma once
 
 #include <chrono>
@@ -27,7 +28,7 @@ struct DeploymentServices {
   platform::SourceStore& sources;
   platform::RecordStore& records;
   ResolveModelVersion resolve;
-  std::chrono::seconds poll{10};                          // what agents are told to wait between two questions
+  std::chrono::seconds poll{10};  // what agents are told to wait between two questions
   std::chrono::seconds timestamp_valid{std::chrono::hours(1)};
 };
 

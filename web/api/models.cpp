@@ -90,11 +90,13 @@ class ModelRoutes {
 
   Response versions(const Request& request) const {
     const auto limit = static_cast<int>(request.query_int("limit", 50, 1, 500));
-    const auto found = services_.models.versions(project_of(request), require_model(request).name, request.query_int("before", 0, 0, INT32_MAX), limit);
+    const auto found = services_.models.versions(project_of(request), require_model(request).name,
+                                                 request.query_int("before", 0, 0, INT32_MAX), limit);
     json::array items;
     for (const ModelVersion& version : found) items.push_back(summary(version));
     json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit) && found.back().number > 1) body["next"] = "before=" + std::to_string(found.back().number);
+    if (found.size() == static_cast<std::size_t>(limit) && found.back().number > 1)
+      body["next"] = "before=" + std::to_string(found.back().number);
     return platform::json_response(body);
   }
 
@@ -134,9 +136,11 @@ class ModelRoutes {
     const Model model = require_model(request);
     const std::string& name = request.param("alias");
     const auto moment = asked_moment(request);
-    const auto number = moment ? services_.models.alias_at(model.project, model.name, name, *moment) : services_.models.alias(model.project, model.name, name);
+    const auto number = moment ? services_.models.alias_at(model.project, model.name, name, *moment)
+                               : services_.models.alias(model.project, model.name, name);
     if (!number) {
-      const std::string when = moment ? " was empty at " + platform::format_time(*moment) : " is empty; set it with PUT, saying version and reason";
+      const std::string when = moment ? " was empty at " + platform::format_time(*moment)
+                                      : " is empty; set it with PUT, saying version and reason";
       throw Error(ErrorCode::kNotFound, "alias " + name + " of " + model.name + when, "alias");
     }
     json::object body = summary(require_version(request, std::to_string(*number)));
@@ -150,9 +154,12 @@ class ModelRoutes {
     platform::refuse_unknown_keys(body, {"version", "reason"}, "");
     const std::string reason = reason_in(body);
     const json::value& wanted = platform::require(body, "version", "");
-    const ModelVersion version = require_version(request, wanted.is_string() ? std::string(wanted.get_string()) : std::to_string(platform::require_int(body, "version", "")));
+    const ModelVersion version =
+        require_version(request, wanted.is_string() ? std::string(wanted.get_string())
+                                                    : std::to_string(platform::require_int(body, "version", "")));
     const auto previous = services_.models.alias(version.project, version.model, request.param("alias"));
-    services_.registry.set_alias(version.project, version.model, request.param("alias"), version.number, request.identity.name, reason);
+    services_.registry.set_alias(version.project, version.model, request.param("alias"), version.number,
+                                 request.identity.name, reason);
     if (previous != version.number) note(request, "alias.set", version.number, previous, reason);
     return alias(request);
   }
@@ -163,7 +170,8 @@ class ModelRoutes {
     const std::string reason = reason_in(body);
     const Model model = require_model(request);
     const auto previous = services_.models.alias(model.project, model.name, request.param("alias"));
-    const ModelVersion now = services_.registry.roll_back(model.project, model.name, request.param("alias"), request.identity.name, reason);
+    const ModelVersion now =
+        services_.registry.roll_back(model.project, model.name, request.param("alias"), request.identity.name, reason);
     note(request, "alias.roll_back", now.number, previous, reason);
     return alias(request);
   }
@@ -171,14 +179,17 @@ class ModelRoutes {
   Response history(const Request& request) const {
     const Model model = require_model(request);
     json::array items;
-    for (const AliasChange& change : services_.models.history(model.project, model.name, request.query_or("alias", ""))) items.push_back(to_json(change));
+    for (const AliasChange& change : services_.models.history(model.project, model.name, request.query_or("alias", "")))
+      items.push_back(to_json(change));
     return platform::json_response(json::object{{"items", std::move(items)}});
   }
 
  private:
   Model require_model(const Request& request) const {
     auto model = services_.models.find(project_of(request), request.param("name"));
-    if (!model) throw Error(ErrorCode::kNotFound, "there is no model '" + request.param("name") + "'; GET /api/v1/models lists them", "name");
+    if (!model)
+      throw Error(ErrorCode::kNotFound,
+                  "there is no model '" + request.param("name") + "'; GET /api/v1/models lists them", "name");
     return *std::move(model);
   }
 
@@ -186,14 +197,28 @@ class ModelRoutes {
     const Model model = require_model(request);
     auto version = services_.registry.resolve(model.project, model.name, version_or_alias);
     if (!version) {
-      throw Error(ErrorCode::kNotFound, "there is no version or alias '" + version_or_alias + "' of " + model.name + "; GET /api/v1/models/" + model.name + "/versions lists them", "version");
+      throw Error(ErrorCode::kNotFound,
+                  "there is no version or alias '" + version_or_alias + "' of " + model.name + "; GET /api/v1/models/" +
+                      model.name + "/versions lists them",
+                  "version");
     }
     return *std::move(version);
   }
 
-  void note(const Request& request, const std::string& action, std::int64_t number, std::optional<std::int64_t> previous, const std::string& reason) const {
-    json::object details{{"alias", request.param("alias")}, {"version", number}, {"previous", number_or_null(previous)}, {"reason", reason}};
-    services_.audit.append({0, project_of(request), {}, request.identity.name, action, "model/" + request.param("name"), std::move(details), {}});
+  void note(const Request& request, const std::string& action, std::int64_t number,
+            std::optional<std::int64_t> previous, const std::string& reason) const {
+    json::object details{{"alias", request.param("alias")},
+                         {"version", number},
+                         {"previous", number_or_null(previous)},
+                         {"reason", reason}};
+    services_.audit.append({0,
+                            project_of(request),
+                            {},
+                            request.identity.name,
+                            action,
+                            "model/" + request.param("name"),
+                            std::move(details),
+                            {}});
   }
 
   ModelServices services_;
@@ -203,22 +228,36 @@ class ModelRoutes {
 
 void add_model_routes(platform::RouteTable& table, ModelServices services) {
   const auto routes = std::make_shared<const ModelRoutes>(services);  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
-  const std::string all = "/api/v1/models", one = all + "/{name}", version = one + "/versions/{version}", alias = one + "/aliases/{alias}";
-  const std::vector<platform::QueryParameter> at{{"at", "where it stood at that moment, RFC 3339"}};
-  const auto read = [&](const std::string& pattern, std::string summary, auto member, std::vector<platform::QueryParameter> query = {}) {
-    table.add({.method = Method::kGet, .pattern = pattern, .summary = std::move(summary), .permission = "models.read", .handler = bind(member), .query = std::move(query)});
+  const auto bind = [&](auto member) {
+    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
   };
-  read(all, "Lists models by name, with their aliases", &ModelRoutes::list, {{"after", "names behind this one"}, {"limit", "at most so many"}});
+  const std::string all = "/api/v1/models", one = all + "/{name}", version = one + "/versions/{version}",
+                    alias = one + "/aliases/{alias}";
+  const std::vector<platform::QueryParameter> at{{"at", "where it stood at that moment, RFC 3339"}};
+  const auto read = [&](const std::string& pattern, std::string summary, auto member,
+                        std::vector<platform::QueryParameter> query = {}) {
+    table.add({.method = Method::kGet,
+               .pattern = pattern,
+               .summary = std::move(summary),
+               .permission = "models.read",
+               .handler = bind(member),
+               .query = std::move(query)});
+  };
+  read(all, "Lists models by name, with their aliases", &ModelRoutes::list,
+       {{"after", "names behind this one"}, {"limit", "at most so many"}});
   read(one, "Shows a model", &ModelRoutes::show);
-  read(one + "/versions", "Lists a model's versions, newest first", &ModelRoutes::versions, {{"before", "numbers below this one"}, {"limit", "at most so many"}});
+  read(one + "/versions", "Lists a model's versions, newest first", &ModelRoutes::versions,
+       {{"before", "numbers below this one"}, {"limit", "at most so many"}});
   read(version, "Shows a version, by number or alias, with its evaluation and gate report", &ModelRoutes::version);
   read(version + "/lineage", "Tells what made a version: base, run, dataset, records", &ModelRoutes::lineage);
   read(one + "/aliases", "Says where the aliases stand, or stood", &ModelRoutes::aliases, at);
   read(alias, "Shows the version an alias stands at, or stood at", &ModelRoutes::alias, at);
-  read(one + "/history", "Lists who moved which alias when and why, oldest first", &ModelRoutes::history, {{"alias", "of this alias only"}});
-  table.add({Method::kPut, alias, "Moves an alias; production moves only to a version whose gate passed", "models.write", bind(&ModelRoutes::move)});
-  table.add({Method::kPost, alias + "/rollback", "Moves an alias back to the version before", "models.write", bind(&ModelRoutes::roll_back)});
+  read(one + "/history", "Lists who moved which alias when and why, oldest first", &ModelRoutes::history,
+       {{"alias", "of this alias only"}});
+  table.add({Method::kPut, alias, "Moves an alias; production moves only to a version whose gate passed",
+             "models.write", bind(&ModelRoutes::move)});
+  table.add({Method::kPost, alias + "/rollback", "Moves an alias back to the version before", "models.write",
+             bind(&ModelRoutes::roll_back)});
 }
 
 }  // namespace web

@@ -1,6 +1,6 @@
-// The REST resource `models`: models, their immutable versions with evaluation, gate and lineage, and the aliases: where they
-// stand, where they stood at any moment, who moved them and why, and moving them through the registry's rules.
-// Handlers are thread-safe as the stores are.
+// The REST resource `models`: models, their immutable versions with evaluation, gate and lineage, and the aliases:
+// where they stand, where they stood at any moment, who moved them and why, and moving them through the registry's
+// rules. Handlers are thread-safe as the stores are.
 #pragma once
 
 #include "platform/http/router.h"

@@ -26,10 +26,12 @@ using platform::RunStep;
 namespace {
 
 constexpr std::int64_t kEventPage = 200;
-constexpr std::chrono::milliseconds kLook{500};     // between two looks for new journal lines
+constexpr std::chrono::milliseconds kLook{500};  // between two looks for new journal lines
 constexpr std::chrono::seconds kKeepAlive{15};
 
-json::value time_or_null(const std::optional<platform::Time>& time) { return time ? json::value(platform::format_time(*time)) : json::value(); }
+json::value time_or_null(const std::optional<platform::Time>& time) {
+  return time ? json::value(platform::format_time(*time)) : json::value();
+}
 
 json::object to_json(const RunStep& step) {
   const platform::StepDefinition& definition = step.definition;
@@ -67,7 +69,11 @@ json::object to_json(const Run& run) {
 }
 
 json::object to_json(const RunEvent& event) {
-  return {{"id", event.id}, {"step", event.step}, {"what", event.what}, {"data", event.data}, {"at", platform::format_time(event.at)}};
+  return {{"id", event.id},
+          {"step", event.step},
+          {"what", event.what},
+          {"data", event.data},
+          {"at", platform::format_time(event.at)}};
 }
 
 /// Waits a moment; the sink is asked again afterwards.
@@ -116,9 +122,11 @@ class RunRoutes {
     const json::object body = request.json_object();
     platform::refuse_unknown_keys(body, {"workflow", "text", "inputs"}, "");
     platform::SavedWorkflow saved = wanted_workflow(request, body);
-    const workflows::Workflow workflow = workflows::workflow_from_text(saved.text, saved.name.empty() ? "workflow" : saved.name, workflows::step_kinds());
+    const workflows::Workflow workflow = workflows::workflow_from_text(
+        saved.text, saved.name.empty() ? "workflow" : saved.name, workflows::step_kinds());
     const json::value* inputs = platform::find(body, "inputs");
-    Run run = workflows::new_run(workflow, inputs == nullptr ? json::object() : platform::as_object(*inputs, "inputs"), project_of(request), request.identity.name);
+    Run run = workflows::new_run(workflow, inputs == nullptr ? json::object() : platform::as_object(*inputs, "inputs"),
+                                 project_of(request), request.identity.name);
     check_sources(workflow, run);
     saved.project = run.project;
     saved.name = workflow.name;
@@ -146,17 +154,22 @@ class RunRoutes {
     const Run run = require_run(request);
     const std::int64_t after = first_wanted(request);
     if (request.header("Accept").value_or("").find("text/event-stream") != std::string::npos) {
-      return platform::event_response([&runs = services_.runs, id = run.id, after](platform::EventSink& sink) { stream_events(runs, id, after, sink); });
+      return platform::event_response([&runs = services_.runs, id = run.id, after](platform::EventSink& sink) {
+        stream_events(runs, id, after, sink);
+      });
     }
     json::array items;
-    for (const RunEvent& event : services_.runs.events(run.id, after, request.query_int("limit", kEventPage, 1, 1000))) items.push_back(to_json(event));
+    for (const RunEvent& event : services_.runs.events(run.id, after, request.query_int("limit", kEventPage, 1, 1000)))
+      items.push_back(to_json(event));
     return platform::json_response(json::object{{"items", std::move(items)}});
   }
 
   Response metrics(const Request& request) const {
     json::array items;
-    for (const platform::RunMetric& metric : services_.runs.metrics(require_run(request).id, request.query_or("step", ""))) {
-      items.push_back(json::object{{"step", metric.step}, {"name", metric.name}, {"position", metric.position}, {"value", metric.value}});
+    for (const platform::RunMetric& metric :
+         services_.runs.metrics(require_run(request).id, request.query_or("step", ""))) {
+      items.push_back(json::object{
+          {"step", metric.step}, {"name", metric.name}, {"position", metric.position}, {"value", metric.value}});
     }
     return platform::json_response(json::object{{"items", std::move(items)}});
   }
@@ -164,8 +177,14 @@ class RunRoutes {
   Response log(const Request& request) const {
     const Run run = require_run(request);
     json::array items;
-    for (const platform::StepLogLine& line : services_.runs.log(run.id, request.query_or("step", ""), request.query_int("after", 0, 0, INT64_MAX), request.query_int("limit", 500, 1, 5000))) {
-      items.push_back(json::object{{"id", line.id}, {"step", line.step}, {"attempt", line.attempt}, {"line", line.line}, {"at", platform::format_time(line.at)}});
+    for (const platform::StepLogLine& line :
+         services_.runs.log(run.id, request.query_or("step", ""), request.query_int("after", 0, 0, INT64_MAX),
+                            request.query_int("limit", 500, 1, 5000))) {
+      items.push_back(json::object{{"id", line.id},
+                                   {"step", line.step},
+                                   {"attempt", line.attempt},
+                                   {"line", line.line},
+                                   {"at", platform::format_time(line.at)}});
     }
     return platform::json_response(json::object{{"items", std::move(items)}});
   }
@@ -187,7 +206,8 @@ class RunRoutes {
 
  private:
   platform::SavedWorkflow wanted_workflow(const Request& request, const json::object& body) const {
-    if (body.contains("workflow") == body.contains("text")) throw Error(ErrorCode::kInvalidInput, "give `workflow`, the name of one, or `text`, its YAML", "workflow");
+    if (body.contains("workflow") == body.contains("text"))
+      throw Error(ErrorCode::kInvalidInput, "give `workflow`, the name of one, or `text`, its YAML", "workflow");
     if (body.contains("text")) {
       platform::SavedWorkflow given;
       given.text = platform::require_string(body, "text", "");
@@ -196,7 +216,9 @@ class RunRoutes {
     }
     const std::string name = platform::require_string(body, "workflow", "");
     auto saved = named_workflow(services_.runs, project_of(request), name);
-    if (!saved) throw Error(ErrorCode::kNotFound, "there is no workflow '" + name + "'; GET /api/v1/workflows lists them", "workflow");
+    if (!saved)
+      throw Error(ErrorCode::kNotFound, "there is no workflow '" + name + "'; GET /api/v1/workflows lists them",
+                  "workflow");
     return *std::move(saved);
   }
 
@@ -205,21 +227,28 @@ class RunRoutes {
     for (const workflows::WorkflowInput& input : workflow.inputs) {
       if (input.type != "source") continue;
       const std::string name = platform::string_or(run.inputs, input.name, "", "inputs");
-      if (!services_.sources.find(run.project, name)) throw Error(ErrorCode::kInvalidInput, "there is no source '" + name + "'; GET /api/v1/sources lists them", "inputs." + input.name);
+      if (!services_.sources.find(run.project, name))
+        throw Error(ErrorCode::kInvalidInput, "there is no source '" + name + "'; GET /api/v1/sources lists them",
+                    "inputs." + input.name);
     }
   }
 
   static std::string first_failed(const Run& run) {
     for (const RunStep& step : run.steps) {
-      if (step.state == platform::StepState::kFailed || step.state == platform::StepState::kCancelled) return step.definition.name;
+      if (step.state == platform::StepState::kFailed || step.state == platform::StepState::kCancelled)
+        return step.definition.name;
     }
-    throw Error(ErrorCode::kConflict, "run " + run.id.str() + " is " + std::string(platform::to_string(run.state)) + " and no step failed; name the step to go on from in `step`", "step");
+    throw Error(ErrorCode::kConflict,
+                "run " + run.id.str() + " is " + std::string(platform::to_string(run.state)) +
+                    " and no step failed; name the step to go on from in `step`",
+                "step");
   }
 
   Response decide(const Request& request, bool approve) const {
     const json::object body = request.json_object();
     platform::refuse_unknown_keys(body, {"comment"}, "");
-    const platform::ApprovalDecision decision{approve, request.identity.name, request.identity.role, platform::string_or(body, "comment", "", "")};
+    const platform::ApprovalDecision decision{approve, request.identity.name, request.identity.role,
+                                              platform::string_or(body, "comment", "", "")};
     return changed(platform::decide_approval(services_.runs, require_run(request).id, request.param("step"), decision));
   }
 
@@ -233,9 +262,11 @@ class RunRoutes {
 
   Run require_run(const Request& request) const {
     const std::string& text = request.param("id");
-    if (!platform::is_uuid(text)) throw Error(ErrorCode::kNotFound, "not a run's id: " + text + "; GET /api/v1/runs lists them", "id");
+    if (!platform::is_uuid(text))
+      throw Error(ErrorCode::kNotFound, "not a run's id: " + text + "; GET /api/v1/runs lists them", "id");
     Run run = found(platform::RunId(text));
-    if (run.project != project_of(request)) throw Error(ErrorCode::kNotFound, "there is no run " + text + "; GET /api/v1/runs lists them", "id");
+    if (run.project != project_of(request))
+      throw Error(ErrorCode::kNotFound, "there is no run " + text + "; GET /api/v1/runs lists them", "id");
     return run;
   }
 
@@ -246,21 +277,38 @@ class RunRoutes {
 
 void add_run_routes(platform::RouteTable& table, RunServices services) {
   const auto routes = std::make_shared<const RunRoutes>(services);  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
-  const std::string all = "/api/v1/runs", one = all + "/{id}", step = one + "/steps/{step}";
-  const auto read = [&](const std::string& pattern, std::string summary, auto member, std::vector<platform::QueryParameter> query = {}) {
-    table.add({.method = Method::kGet, .pattern = pattern, .summary = std::move(summary), .permission = "runs.read", .handler = bind(member), .query = std::move(query)});
+  const auto bind = [&](auto member) {
+    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
   };
-  read(all, "Lists runs, newest first", &RunRoutes::list, {{"before", "older than this run"}, {"limit", "at most so many"}});
+  const std::string all = "/api/v1/runs", one = all + "/{id}", step = one + "/steps/{step}";
+  const auto read = [&](const std::string& pattern, std::string summary, auto member,
+                        std::vector<platform::QueryParameter> query = {}) {
+    table.add({.method = Method::kGet,
+               .pattern = pattern,
+               .summary = std::move(summary),
+               .permission = "runs.read",
+               .handler = bind(member),
+               .query = std::move(query)});
+  };
+  read(all, "Lists runs, newest first", &RunRoutes::list,
+       {{"before", "older than this run"}, {"limit", "at most so many"}});
   read(one, "Shows a run with its steps", &RunRoutes::show);
-  read(one + "/events", "The run's journal; with Accept: text/event-stream as it grows, until the run is over", &RunRoutes::events, {{"after", "lines behind this one"}, {"limit", "at most so many"}});
-  read(one + "/metrics", "The curves of a run: loss, learning rate, validation", &RunRoutes::metrics, {{"step", "of this step only"}});
-  read(one + "/log", "What the steps said, oldest first", &RunRoutes::log, {{"step", "of this step only"}, {"after", "lines behind this one"}, {"limit", "the last so many"}});
-  table.add({Method::kPost, all, "Starts a run of a workflow, by name or by its YAML", "runs.write", bind(&RunRoutes::start)});
+  read(one + "/events", "The run's journal; with Accept: text/event-stream as it grows, until the run is over",
+       &RunRoutes::events, {{"after", "lines behind this one"}, {"limit", "at most so many"}});
+  read(one + "/metrics", "The curves of a run: loss, learning rate, validation", &RunRoutes::metrics,
+       {{"step", "of this step only"}});
+  read(one + "/log", "What the steps said, oldest first", &RunRoutes::log,
+       {{"step", "of this step only"}, {"after", "lines behind this one"}, {"limit", "the last so many"}});
+  table.add({Method::kPost, all, "Starts a run of a workflow, by name or by its YAML", "runs.write",
+             bind(&RunRoutes::start)});
   table.add({Method::kPost, one + "/cancel", "Asks a run to stop", "runs.write", bind(&RunRoutes::cancel)});
-  table.add({Method::kPost, one + "/retry", "Runs a step and all that follow it again; the first that failed unless one is named", "runs.write", bind(&RunRoutes::retry)});
-  table.add({Method::kPost, step + "/approve", "Says yes to a step that waits for approval", "runs.approve", bind(&RunRoutes::approve)});
-  table.add({Method::kPost, step + "/reject", "Says no to a step that waits for approval", "runs.approve", bind(&RunRoutes::reject)});
+  table.add({Method::kPost, one + "/retry",
+             "Runs a step and all that follow it again; the first that failed unless one is named", "runs.write",
+             bind(&RunRoutes::retry)});
+  table.add({Method::kPost, step + "/approve", "Says yes to a step that waits for approval", "runs.approve",
+             bind(&RunRoutes::approve)});
+  table.add({Method::kPost, step + "/reject", "Says no to a step that waits for approval", "runs.approve",
+             bind(&RunRoutes::reject)});
 }
 
 }  // namespace web

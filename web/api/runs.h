@@ -1,5 +1,5 @@
-// The REST resource `runs`: starting a workflow, watching it (states, journal as server-sent events, curves, log), and what
-// people may ask of it: cancel, retry, approve, reject. Handlers are thread-safe as the stores are.
+// The REST resource `runs`: starting a workflow, watching it (states, journal as server-sent events, curves, log), and
+// what people may ask of it: cancel, retry, approve, reject. Handlers are thread-safe as the stores are.
 #pragma once
 
 #include "platform/http/router.h"

@@ -19,12 +19,20 @@ namespace {
 constexpr std::size_t kRecordsLimit = std::size_t{64} << 20;
 
 json::object to_json(const Source& source) {
-  return {{"name", source.name}, {"connector", source.connector}, {"settings", source.settings}, {"profile", source.profile}, {"schedule", source.schedule},
-          {"owner", source.owner}, {"location", source.location}, {"state", source.state}, {"created_at", platform::format_time(source.created_at)}};
+  return {{"name", source.name},
+          {"connector", source.connector},
+          {"settings", source.settings},
+          {"profile", source.profile},
+          {"schedule", source.schedule},
+          {"owner", source.owner},
+          {"location", source.location},
+          {"state", source.state},
+          {"created_at", platform::format_time(source.created_at)}};
 }
 
 json::value to_json(const platform::SourceGap& gap) {
-  return json::object{{"from", platform::format_time(gap.from)}, {"to", platform::format_time(gap.to)}, {"reason", gap.reason}};
+  return json::object{
+      {"from", platform::format_time(gap.from)}, {"to", platform::format_time(gap.to)}, {"reason", gap.reason}};
 }
 
 // A setting of the query: true, false, whole numbers and comma-separated columns as what they mean.
@@ -60,18 +68,22 @@ class SourceRoutes {
 
   Source require(const Request& request) const {
     std::optional<Source> source = services_.sources.find(project_of(request), request.param("name"));
-    if (!source) throw Error(ErrorCode::kNotFound, "there is no source '" + request.param("name") + "'; create it with POST /api/v1/sources", "name");
+    if (!source)
+      throw Error(ErrorCode::kNotFound,
+                  "there is no source '" + request.param("name") + "'; create it with POST /api/v1/sources", "name");
     return *std::move(source);
   }
 
   Response create(const Request& request) const {
     const json::object body = request.json_object();
-    platform::refuse_unknown_keys(body, {"name", "connector", "settings", "profile", "schedule", "owner", "location"}, "");
+    platform::refuse_unknown_keys(body, {"name", "connector", "settings", "profile", "schedule", "owner", "location"},
+                                  "");
     Source source;
     source.project = project_of(request);
     source.name = platform::require_string(body, "name", "");
     source.connector = platform::string_or(body, "connector", "rest_push", "");
-    if (const json::value* settings = platform::find(body, "settings")) source.settings = platform::as_object(*settings, "settings");
+    if (const json::value* settings = platform::find(body, "settings"))
+      source.settings = platform::as_object(*settings, "settings");
     source.profile = platform::string_or(body, "profile", "", "");
     source.schedule = platform::string_or(body, "schedule", "", "");
     source.owner = platform::string_or(body, "owner", request.identity.name, "");
@@ -103,18 +115,21 @@ class SourceRoutes {
   Response status(const Request& request) const {
     const Source source = require(request);
     json::object out{{"source", to_json(source)}, {"records", services_.records.count(source.project, source.name)}};
-    if (const auto status = services_.supervisor.status(source_id(source))) out["reader"] = connectors::to_json(*status);
+    if (const auto status = services_.supervisor.status(source_id(source)))
+      out["reader"] = connectors::to_json(*status);
     return platform::json_response(out);
   }
 
   Response gaps(const Request& request) const {
     json::array items;
-    for (const auto& gap : services_.sources.gaps(project_of(request), require(request).name)) items.push_back(to_json(gap));
+    for (const auto& gap : services_.sources.gaps(project_of(request), require(request).name))
+      items.push_back(to_json(gap));
     return platform::json_response(json::object{{"items", std::move(items)}});
   }
 
   Response check(const Request& request) const {
-    const connectors::CheckResult result = connectors::make_connector(source_config(require(request), services_.data))->check();
+    const connectors::CheckResult result =
+        connectors::make_connector(source_config(require(request), services_.data))->check();
     return platform::json_response(json::object{{"ok", result.ok}, {"message", result.message}});
   }
 
@@ -128,7 +143,8 @@ class SourceRoutes {
 
   Response start(const Request& request) const {
     const Source source = require(request);
-    if (!connectors::connector_kind(source.connector).pushed) services_.supervisor.start(source_config(source, services_.data));
+    if (!connectors::connector_kind(source.connector).pushed)
+      services_.supervisor.start(source_config(source, services_.data));
     services_.sources.set_state(source.project, source.name, "running");
     return status(request);
   }
@@ -144,9 +160,12 @@ class SourceRoutes {
     const Source source = require(request);
     const connectors::SourceConfig config = source_config(source, services_.data);
     json::object settings = config.profile.input;
-    if (const json::value* own = platform::find(config.settings, "input")) settings = connectors::merged(std::move(settings), platform::as_object(*own, "settings.input"));
-    const auto input = connectors::InputFormat::from_json(connectors::merged(std::move(settings), input_of_query(request)), "query");
-    connectors::ParsedRecords parsed = connectors::parse_records(request.body, request.content_type(), input, config.profile, source.name);
+    if (const json::value* own = platform::find(config.settings, "input"))
+      settings = connectors::merged(std::move(settings), platform::as_object(*own, "settings.input"));
+    const auto input =
+        connectors::InputFormat::from_json(connectors::merged(std::move(settings), input_of_query(request)), "query");
+    connectors::ParsedRecords parsed =
+        connectors::parse_records(request.body, request.content_type(), input, config.profile, source.name);
     platform::IngestRequest ingest;
     ingest.project = source.project;
     ingest.source = source.name;
@@ -155,13 +174,15 @@ class SourceRoutes {
     const platform::IngestResult result = services_.records.ingest(std::move(ingest));
     json::array rejected;
     for (const auto& error : parsed.errors) rejected.push_back(connectors::to_json(error));
-    return platform::json_response(json::object{{"accepted", result.accepted}, {"duplicates", result.duplicates}, {"rejected", std::move(rejected)}});
+    return platform::json_response(json::object{
+        {"accepted", result.accepted}, {"duplicates", result.duplicates}, {"rejected", std::move(rejected)}});
   }
 
   Response latest(const Request& request) const {
     const Source source = require(request);
     json::array items;
-    for (const auto& row : services_.records.latest(source.project, source.name, static_cast<int>(request.query_int("limit", 20, 1, 500)))) {
+    for (const auto& row : services_.records.latest(source.project, source.name,
+                                                    static_cast<int>(request.query_int("limit", 20, 1, 500)))) {
       json::object one{{"key", row.key}, {"fields", row.fields}, {"quality", row.usable ? "good" : "bad"}};
       if (row.event_time != platform::Time{}) one["event_time"] = platform::format_time(row.event_time);
       items.push_back(std::move(one));
@@ -210,15 +231,22 @@ void add_source_routes(platform::RouteTable& table, SourceServices services) {
   const std::string all = "/api/v1/sources", one = all + "/{name}";
   table.add({Method::kPost, all, "Creates a source", "sources.write", bind(&SourceRoutes::create)});
   table.add({Method::kGet, all, "Lists sources by name", "sources.read", bind(&SourceRoutes::list)});
-  table.add({Method::kGet, one, "Shows a source, how many records it has and how its reader does", "sources.read", bind(&SourceRoutes::status)});
+  table.add({Method::kGet, one, "Shows a source, how many records it has and how its reader does", "sources.read",
+             bind(&SourceRoutes::status)});
   table.add({Method::kDelete, one, "Removes a source with its records", "sources.write", bind(&SourceRoutes::remove)});
-  table.add({Method::kGet, one + "/gaps", "Lists what the source is known to have lost", "sources.read", bind(&SourceRoutes::gaps)});
-  table.add({Method::kPost, one + "/check", "Tries the source without taking anything", "sources.read", bind(&SourceRoutes::check)});
-  table.add({Method::kPost, one + "/discover", "Says what can be read from the source", "sources.read", bind(&SourceRoutes::discover)});
+  table.add({Method::kGet, one + "/gaps", "Lists what the source is known to have lost", "sources.read",
+             bind(&SourceRoutes::gaps)});
+  table.add({Method::kPost, one + "/check", "Tries the source without taking anything", "sources.read",
+             bind(&SourceRoutes::check)});
+  table.add({Method::kPost, one + "/discover", "Says what can be read from the source", "sources.read",
+             bind(&SourceRoutes::discover)});
   table.add({Method::kPost, one + "/start", "Starts reading", "sources.write", bind(&SourceRoutes::start)});
-  table.add({Method::kPost, one + "/stop", "Stops reading after the batch under way", "sources.write", bind(&SourceRoutes::stop)});
-  table.add({Method::kGet, one + "/records", "Shows the records that came last", "sources.read", bind(&SourceRoutes::latest)});
-  table.add({Method::kPost, one + "/records", "Stores records: JSON array, NDJSON or CSV; answers after the commit", "records.write", bind(&SourceRoutes::post_records), kRecordsLimit});
+  table.add({Method::kPost, one + "/stop", "Stops reading after the batch under way", "sources.write",
+             bind(&SourceRoutes::stop)});
+  table.add({Method::kGet, one + "/records", "Shows the records that came last", "sources.read",
+             bind(&SourceRoutes::latest)});
+  table.add({Method::kPost, one + "/records", "Stores records: JSON array, NDJSON or CSV; answers after the commit",
+             "records.write", bind(&SourceRoutes::post_records), kRecordsLimit});
 }
 
 void start_running_sources(SourceServices services, const std::string& project, const platform::Log& log) {

@@ -1,5 +1,5 @@
-// The REST resource `sources`: create, list, show, delete, check, discover, start, stop, gaps, and the door for records.
-// Also what joins the connectors' supervisor to the store. Handlers are thread-safe as the stores are.
+// The REST resource `sources`: create, list, show, delete, check, discover, start, stop, gaps, and the door for
+// records. Also what joins the connectors' supervisor to the store. Handlers are thread-safe as the stores are.
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@
 
 namespace web {
 
-/// Stores what the supervisor reads: records, gaps and cursor in one transaction. The supervisor knows one name a source,
-/// "PROJECT/NAME", see source_id.
+/// Stores what the supervisor reads: records, gaps and cursor in one transaction. The supervisor knows one name a
+/// source, "PROJECT/NAME", see source_id.
 class StoreSink final : public connectors::RecordSink {
  public:
   explicit StoreSink(platform::RecordStore& records) : records_(records) {}

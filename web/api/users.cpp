@@ -19,7 +19,9 @@ using platform::TokenRecord;
 
 namespace {
 
-json::value time_or_null(const std::optional<Time>& time) { return time ? json::value(platform::format_time(*time)) : json::value(); }
+json::value time_or_null(const std::optional<Time>& time) {
+  return time ? json::value(platform::format_time(*time)) : json::value();
+}
 
 json::object to_json(const TokenRecord& token) {
   return {{"name", token.name},
@@ -30,12 +32,9 @@ json::object to_json(const TokenRecord& token) {
 }
 
 json::object to_json(const AuditLine& line) {
-  return {{"id", line.id},
-          {"at", platform::format_time(line.at)},
-          {"actor", line.actor},
-          {"action", line.action},
-          {"subject", line.subject},
-          {"details", line.details},
+  return {{"id", line.id},           {"at", platform::format_time(line.at)},
+          {"actor", line.actor},     {"action", line.action},
+          {"subject", line.subject}, {"details", line.details},
           {"hash", line.hash}};
 }
 
@@ -50,9 +49,13 @@ class UserRoutes {
     const Role role = platform::role_from(platform::require_string(body, "role", ""));
     const std::string expiry = platform::string_or(body, "expires_at", "", "");
     const auto expires_at = expiry.empty() ? std::nullopt : std::optional(platform::parse_time(expiry));
-    const std::string token = services_.authenticator.create(project_of(request), name, role, expires_at, request.identity.name);
-    Response response = platform::json_response(
-        json::object{{"name", name}, {"role", platform::to_string(role)}, {"expires_at", time_or_null(expires_at)}, {"token", token}}, 201);
+    const std::string token =
+        services_.authenticator.create(project_of(request), name, role, expires_at, request.identity.name);
+    Response response = platform::json_response(json::object{{"name", name},
+                                                             {"role", platform::to_string(role)},
+                                                             {"expires_at", time_or_null(expires_at)},
+                                                             {"token", token}},
+                                                201);
     response.headers["Cache-Control"] = "no-store";
     return response;
   }
@@ -75,7 +78,9 @@ class UserRoutes {
       for (const std::string_view permission : platform::all_permissions()) {
         if (platform::allows(role, permission)) allowed.emplace_back(permission);
       }
-      items.push_back(json::object{{"name", platform::to_string(role)}, {"description", platform::describe(role)}, {"permissions", std::move(allowed)}});
+      items.push_back(json::object{{"name", platform::to_string(role)},
+                                   {"description", platform::describe(role)},
+                                   {"permissions", std::move(allowed)}});
     }
     return platform::json_response(json::object{{"items", std::move(items)}});
   }
@@ -86,16 +91,18 @@ class UserRoutes {
     json::array items;
     for (const AuditLine& line : found) items.push_back(to_json(line));
     json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit) && found.back().id > 1) body["next"] = "before=" + std::to_string(found.back().id);
+    if (found.size() == static_cast<std::size_t>(limit) && found.back().id > 1)
+      body["next"] = "before=" + std::to_string(found.back().id);
     return platform::json_response(body);
   }
 
   Response verify(const Request&) const {
     const platform::AuditVerdict verdict = services_.audit.verify();
-    return platform::json_response(json::object{{"holds", !verdict.broken_at},
-                                                {"lines", verdict.lines},
-                                                {"broken_at", verdict.broken_at ? json::value(*verdict.broken_at) : json::value()},
-                                                {"last_hash", verdict.last_hash}});
+    return platform::json_response(
+        json::object{{"holds", !verdict.broken_at},
+                     {"lines", verdict.lines},
+                     {"broken_at", verdict.broken_at ? json::value(*verdict.broken_at) : json::value()},
+                     {"last_hash", verdict.last_hash}});
   }
 
  private:
@@ -106,15 +113,24 @@ class UserRoutes {
 
 void add_user_routes(platform::RouteTable& table, UserServices services) {
   const auto routes = std::make_shared<const UserRoutes>(services);  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
+  const auto bind = [&](auto member) {
+    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
+  };
   const std::string tokens = "/api/v1/tokens", audit = "/api/v1/audit";
-  table.add({Method::kPost, tokens, "Makes a token for a name and a role; the answer alone shows it", "users.write", bind(&UserRoutes::create)});
+  table.add({Method::kPost, tokens, "Makes a token for a name and a role; the answer alone shows it", "users.write",
+             bind(&UserRoutes::create)});
   table.add({Method::kGet, tokens, "Lists who has tokens, revoked ones too", "users.read", bind(&UserRoutes::list)});
   table.add({Method::kDelete, tokens + "/{name}", "Revokes a token", "users.write", bind(&UserRoutes::revoke)});
-  table.add({Method::kGet, "/api/v1/roles", "Lists the roles and what each may do", "users.read", bind(&UserRoutes::roles)});
-  table.add({.method = Method::kGet, .pattern = audit, .summary = "Lists what was done by whom, newest first", .permission = "audit.read", .handler = bind(&UserRoutes::audit),
+  table.add(
+      {Method::kGet, "/api/v1/roles", "Lists the roles and what each may do", "users.read", bind(&UserRoutes::roles)});
+  table.add({.method = Method::kGet,
+             .pattern = audit,
+             .summary = "Lists what was done by whom, newest first",
+             .permission = "audit.read",
+             .handler = bind(&UserRoutes::audit),
              .query = {{"before", "ids below this one"}, {"limit", "at most so many"}}});
-  table.add({Method::kGet, audit + "/verify", "Reads the whole chain and says whether every line is as it was written", "audit.read", bind(&UserRoutes::verify)});
+  table.add({Method::kGet, audit + "/verify", "Reads the whole chain and says whether every line is as it was written",
+             "audit.read", bind(&UserRoutes::verify)});
 }
 
 }  // namespace web

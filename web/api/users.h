@@ -1,5 +1,5 @@
-// The REST resources `tokens`, `roles` and `audit`: who may use this server, as what, and what was done. A token's text is in
-// the answer that makes it and nowhere else. Handlers are thread-safe as the stores are.
+// The REST resources `tokens`, `roles` and `audit`: who may use this server, as what, and what was done. A token's text
+// is in the answer that makes it and nowhere else. Handlers are thread-safe as the stores are.
 #pragma once
 
 #include "platform/http/router.h"

@@ -22,10 +22,15 @@ namespace {
 
 constexpr std::string_view kProgram = "anneal";  // who saved a ready workflow
 
-json::value number_or_null(const std::optional<double>& number) { return number ? json::value(*number) : json::value(); }
+json::value number_or_null(const std::optional<double>& number) {
+  return number ? json::value(*number) : json::value();
+}
 
 json::object to_json(const workflows::WorkflowInput& input) {
-  json::object made{{"name", input.name}, {"type", input.type}, {"description", input.description}, {"required", !input.fallback.has_value()}};
+  json::object made{{"name", input.name},
+                    {"type", input.type},
+                    {"description", input.description},
+                    {"required", !input.fallback.has_value()}};
   if (input.fallback) made["default"] = *input.fallback;
   if (input.minimum || input.maximum) {
     made["minimum"] = number_or_null(input.minimum);
@@ -37,9 +42,14 @@ json::object to_json(const workflows::WorkflowInput& input) {
 
 // `workflow`: nullptr for a text that this program no longer takes.
 json::object summary(const SavedWorkflow& saved, const Workflow* workflow) {
-  json::object made{{"name", saved.name}, {"description", workflow == nullptr ? "" : workflow->description}, {"content_hash", saved.content_hash}, {"ready", saved.saved_by == kProgram}, {"saved_by", saved.saved_by}};
+  json::object made{{"name", saved.name},
+                    {"description", workflow == nullptr ? "" : workflow->description},
+                    {"content_hash", saved.content_hash},
+                    {"ready", saved.saved_by == kProgram},
+                    {"saved_by", saved.saved_by}};
   made["valid"] = workflow != nullptr;
-  made["saved_at"] = saved.saved_at == platform::Time{} ? json::value() : json::value(platform::format_time(saved.saved_at));
+  made["saved_at"] =
+      saved.saved_at == platform::Time{} ? json::value() : json::value(platform::format_time(saved.saved_at));
   return made;
 }
 
@@ -63,7 +73,8 @@ std::string text_of(const Request& request) {
 
 json::array to_json(const std::vector<platform::Mistake>& mistakes) {
   json::array made;
-  for (const platform::Mistake& mistake : mistakes) made.push_back(json::object{{"line", mistake.line}, {"column", mistake.column}, {"message", mistake.message}});
+  for (const platform::Mistake& mistake : mistakes)
+    made.push_back(json::object{{"line", mistake.line}, {"column", mistake.column}, {"message", mistake.message}});
   return made;
 }
 
@@ -74,7 +85,8 @@ class WorkflowRoutes {
   Response list(const Request& request) const {
     const std::string project = project_of(request);
     std::map<std::string, SavedWorkflow> named;
-    for (const std::string& name : workflows::shipped_definition_names()) named.emplace(name, ready_workflow(project, name, *workflows::shipped_definition(name)));
+    for (const std::string& name : workflows::shipped_definition_names())
+      named.emplace(name, ready_workflow(project, name, *workflows::shipped_definition(name)));
     for (SavedWorkflow& saved : services_.runs.workflows(project)) {
       if (saved.saved_by != kProgram) named.insert_or_assign(saved.name, std::move(saved));
     }
@@ -89,8 +101,11 @@ class WorkflowRoutes {
 
   Response show(const Request& request) const {
     const std::string hash = request.query_or("content_hash", "");
-    const auto saved = hash.empty() ? named_workflow(services_.runs, project_of(request), request.param("name")) : services_.runs.find_workflow(project_of(request), request.param("name"), hash);
-    if (!saved) throw Error(ErrorCode::kNotFound, "there is no workflow '" + request.param("name") + "'; GET /api/v1/workflows lists them", "name");
+    const auto saved = hash.empty() ? named_workflow(services_.runs, project_of(request), request.param("name"))
+                                    : services_.runs.find_workflow(project_of(request), request.param("name"), hash);
+    if (!saved)
+      throw Error(ErrorCode::kNotFound,
+                  "there is no workflow '" + request.param("name") + "'; GET /api/v1/workflows lists them", "name");
     std::vector<platform::Mistake> mistakes;
     const auto workflow = parsed(*saved, mistakes);
     json::object body = summary(*saved, workflow ? &*workflow : nullptr);
@@ -138,15 +153,23 @@ json::object to_json(const Workflow& workflow) {
   json::array inputs, steps, order;
   for (const workflows::WorkflowInput& input : workflow.inputs) inputs.push_back(to_json(input));
   for (const platform::StepDefinition& step : workflow.steps) {
-    json::object made{{"name", step.name}, {"uses", step.kind}, {"needs", json::array(step.needs.begin(), step.needs.end())}, {"with", step.with}};
+    json::object made{{"name", step.name},
+                      {"uses", step.kind},
+                      {"needs", json::array(step.needs.begin(), step.needs.end())},
+                      {"with", step.with}};
     if (!step.condition.empty()) made["if"] = step.condition;
     steps.push_back(std::move(made));
   }
   for (const std::string& name : workflows::execution_order(workflow)) order.emplace_back(name);
-  return {{"name", workflow.name}, {"description", workflow.description}, {"inputs", std::move(inputs)}, {"steps", std::move(steps)}, {"order", std::move(order)}};
+  return {{"name", workflow.name},
+          {"description", workflow.description},
+          {"inputs", std::move(inputs)},
+          {"steps", std::move(steps)},
+          {"order", std::move(order)}};
 }
 
-std::optional<SavedWorkflow> named_workflow(platform::RunStore& runs, const std::string& project, const std::string& name) {
+std::optional<SavedWorkflow> named_workflow(platform::RunStore& runs, const std::string& project,
+                                            const std::string& name) {
   auto saved = runs.find_workflow(project, name);
   if (saved && saved->saved_by != kProgram) return saved;
   // A ready text that a run kept must not hide the one that a newer program brings.
@@ -162,14 +185,25 @@ void keep_text_of_run(platform::RunStore& runs, const SavedWorkflow& text) {
 }
 
 void add_workflow_routes(platform::RouteTable& table, WorkflowServices services) {
-  const auto routes = std::make_shared<const WorkflowRoutes>(services);  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) { return [routes, member](const Request& request) { return ((*routes).*member)(request); }; };
+  const auto routes =
+      std::make_shared<const WorkflowRoutes>(services);  // shared by the handlers, which outlive this call
+  const auto bind = [&](auto member) {
+    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
+  };
   const std::string all = "/api/v1/workflows";
-  table.add({Method::kGet, all, "Lists workflows by name: those saved and those that come with the program", "workflows.read", bind(&WorkflowRoutes::list)});
-  table.add({Method::kPost, all, "Keeps a workflow's YAML under the name it gives itself", "workflows.write", bind(&WorkflowRoutes::save)});
-  table.add({.method = Method::kGet, .pattern = all + "/{name}", .summary = "Shows a workflow: its text, inputs and steps", .permission = "workflows.read", .handler = bind(&WorkflowRoutes::show),
+  table.add({Method::kGet, all, "Lists workflows by name: those saved and those that come with the program",
+             "workflows.read", bind(&WorkflowRoutes::list)});
+  table.add({Method::kPost, all, "Keeps a workflow's YAML under the name it gives itself", "workflows.write",
+             bind(&WorkflowRoutes::save)});
+  table.add({.method = Method::kGet,
+             .pattern = all + "/{name}",
+             .summary = "Shows a workflow: its text, inputs and steps",
+             .permission = "workflows.read",
+             .handler = bind(&WorkflowRoutes::show),
              .query = {{"content_hash", "the text of a run, by its workflow_hash"}}});
-  table.add({Method::kPost, all + "/validate", "Names every mistake of a workflow's YAML with line and column; keeps nothing", "workflows.read", bind(&WorkflowRoutes::validate)});
+  table.add({Method::kPost, all + "/validate",
+             "Names every mistake of a workflow's YAML with line and column; keeps nothing", "workflows.read",
+             bind(&WorkflowRoutes::validate)});
 }
 
 }  // namespace web

@@ -5,8 +5,9 @@
 namespace web {
 
 const std::vector<ClientCommand>& client_commands() {
-  static const std::vector<ClientCommand> kCommands{agents_actions(),  alias_actions(), datasets_actions(), deploy_actions(), ingest_actions(),
-                                                    models_actions(), runs_actions(),  sources_actions(),  token_actions(),  workflows_actions()};
+  static const std::vector<ClientCommand> kCommands{
+      agents_actions(), alias_actions(), datasets_actions(), deploy_actions(), ingest_actions(),
+      models_actions(), runs_actions(),  sources_actions(),  token_actions(),  workflows_actions()};
   return kCommands;
 }
 

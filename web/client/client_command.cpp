@@ -26,7 +26,8 @@ void print_actions(const ClientCommand& command) {
   std::size_t width = 0;
   for (const ClientAction& action : command.actions) width = std::max(width, action.name.size());
   for (const ClientAction& action : command.actions)
-    std::printf("  %-*s  %s\n", static_cast<int>(width), std::string(action.name).c_str(), std::string(action.summary).c_str());
+    std::printf("  %-*s  %s\n", static_cast<int>(width), std::string(action.name).c_str(),
+                std::string(action.summary).c_str());
   std::puts("\nExamples:");
   for (const ClientAction& action : command.actions)
     if (!action.examples.empty()) std::printf("  %s\n", action.examples.front().c_str());
@@ -41,7 +42,8 @@ const ClientAction& action_of(const ClientCommand& command, const std::string& n
   }
   std::string known;
   for (const std::string_view each : names) known += (known.empty() ? "" : ", ") + std::string(each);
-  throw Error(ErrorCode::kInvalidInput, "anneal " + std::string(command.name) + ": unknown action '" + name + "'" + platform::did_you_mean(name, names) + "; there are " + known);
+  throw Error(ErrorCode::kInvalidInput, "anneal " + std::string(command.name) + ": unknown action '" + name + "'" +
+                                            platform::did_you_mean(name, names) + "; there are " + known);
 }
 
 }  // namespace

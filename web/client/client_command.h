@@ -1,5 +1,5 @@
-// A command of `anneal` that speaks to the server: one action ("ingest") or several under one name ("sources list"). The
-// actions are data, so that dispatch, --help and shell completion read the same table. Plain values; main's thread.
+// A command of `anneal` that speaks to the server: one action ("ingest") or several under one name ("sources list").
+// The actions are data, so that dispatch, --help and shell completion read the same table. Plain values; main's thread.
 #pragma once
 
 #include <string>
@@ -35,8 +35,8 @@ const ClientCommand& client_command(std::string_view name);
 
 /// What the action's command line takes, with --server, --data-folder, --token-file and --json.
 platform::CommandLine command_line_of(const ClientCommand& command, const ClientAction& action);
-/// Chooses the action by the first argument, reads the others, connects and runs it. Prints help for --help or no action.
-/// Throws kInvalidInput naming the nearest action.
+/// Chooses the action by the first argument, reads the others, connects and runs it. Prints help for --help or no
+/// action. Throws kInvalidInput naming the nearest action.
 int run_client_command(const ClientCommand& command, const Arguments& arguments);
 
 }  // namespace web

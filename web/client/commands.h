@@ -1,5 +1,5 @@
-// The subcommands of `anneal` that speak to the server over REST. Each takes the arguments after its name, returns the exit
-// code (0 done, 1 failed, 2 wrong input) and throws platform::Error.
+// The subcommands of `anneal` that speak to the server over REST. Each takes the arguments after its name, returns the
+// exit code (0 done, 1 failed, 2 wrong input) and throws platform::Error.
 #pragma once
 
 #include <string>

@@ -22,7 +22,8 @@ std::string branches() {
     for (const ClientAction& action : command.actions) {
       const std::string options = words_of(command_line_of(command, action).option_names());
       if (!action.name.empty()) actions.emplace_back(action.name);
-      text += "    \"" + name + (action.name.empty() ? "" : " " + std::string(action.name)) + "\") words=\"" + options + "\";;\n";
+      text += "    \"" + name + (action.name.empty() ? "" : " " + std::string(action.name)) + "\") words=\"" + options +
+              "\";;\n";
     }
     if (!actions.empty()) text += "    \"" + name + "\") words=\"" + words_of(actions) + "\";;\n";
   }
@@ -38,7 +39,8 @@ std::string bash_completion(const std::vector<std::string>& commands) {
          words_of(commands) +
          "\"; else\n"
          "    case \"$place\" in\n"
-         "      *) [ \"$COMP_CWORD\" -gt 2 ] && [ -n \"$(_anneal_words \"$place ${COMP_WORDS[2]}\")\" ] && place=\"$place ${COMP_WORDS[2]}\";;\n"
+         "      *) [ \"$COMP_CWORD\" -gt 2 ] && [ -n \"$(_anneal_words \"$place ${COMP_WORDS[2]}\")\" ] && "
+         "place=\"$place ${COMP_WORDS[2]}\";;\n"
          "    esac\n"
          "    words=\"$(_anneal_words \"$place\")\"\n"
          "  fi\n"
@@ -51,7 +53,8 @@ std::string bash_completion(const std::vector<std::string>& commands) {
          branches() +
          "    *\" \"*) ;;\n"
          // The commands that speak to no server say their options themselves.
-         "    *) words=\"$(anneal \"$1\" --help 2>/dev/null | grep -oE -- '(^| )--[a-z][a-z-]*' | tr -d ' ' | sort -u | tr '\\n' ' ')\";;\n"
+         "    *) words=\"$(anneal \"$1\" --help 2>/dev/null | grep -oE -- '(^| )--[a-z][a-z-]*' | tr -d ' ' | sort -u "
+         "| tr '\\n' ' ')\";;\n"
          "  esac\n"
          "  echo \"$words\"\n"
          "}\n"

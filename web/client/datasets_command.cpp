@@ -35,18 +35,24 @@ int versions(ServerConnection& server, const CommandLine& line) {
   table.right(0);
   for (const json::value& item : items) {
     const json::object& version = item.as_object();
-    table.add({cell(version, "version"), cell(version, "examples"), short_digest(cell(version, "content_hash")), short_time(cell(version, "created_at"))});
+    table.add({cell(version, "version"), cell(version, "examples"), short_digest(cell(version, "content_hash")),
+               short_time(cell(version, "created_at"))});
   }
   table.print("No version.");
   return 0;
 }
 
 int export_examples(ServerConnection& server, const CommandLine& line) {
-  const platform::HttpResponse answer =
-      server.send(platform::Method::kGet, "/datasets/" + segment(line.text("NAME")) + "/versions/" + segment(line.text("version")) + "/examples", {}, {});
+  const platform::HttpResponse answer = server.send(
+      platform::Method::kGet,
+      "/datasets/" + segment(line.text("NAME")) + "/versions/" + segment(line.text("version")) + "/examples", {}, {});
   platform::write_file_atomically(line.text("out"), answer.checked().body);
-  if (server.json_wanted()) print_json(json::object{{"file", line.text("out")}, {"size_bytes", answer.body.size()}});
-  else std::printf("Wrote %s, %s bytes. Train on it: anneal train --base BASE --data %s --out ADAPTER\n", line.text("out").c_str(), with_separators(static_cast<std::int64_t>(answer.body.size())).c_str(), line.text("out").c_str());
+  if (server.json_wanted())
+    print_json(json::object{{"file", line.text("out")}, {"size_bytes", answer.body.size()}});
+  else
+    std::printf("Wrote %s, %s bytes. Train on it: anneal train --base BASE --data %s --out ADAPTER\n",
+                line.text("out").c_str(), with_separators(static_cast<std::int64_t>(answer.body.size())).c_str(),
+                line.text("out").c_str());
   return 0;
 }
 
@@ -56,8 +62,14 @@ ClientCommand datasets_actions() {
   return {"datasets",
           "Immutable snapshots of records that models learned from.",
           {{"list", "Lists the datasets", {"anneal datasets list"}, [](CommandLine&) {}, list},
-           {"versions", "Lists a dataset's versions, newest first", {"anneal datasets versions tool-failure"}, name_only, versions},
-           {"export", "Writes a version's examples as JSON lines, for anneal train and other tools", {"anneal datasets export tool-failure --out examples.jsonl"},
+           {"versions",
+            "Lists a dataset's versions, newest first",
+            {"anneal datasets versions tool-failure"},
+            name_only,
+            versions},
+           {"export",
+            "Writes a version's examples as JSON lines, for anneal train and other tools",
+            {"anneal datasets export tool-failure --out examples.jsonl"},
             [](CommandLine& line) {
               name_only(line);
               line.option("version", "N", "number of the version, or latest", {.fallback = "latest"});

@@ -16,27 +16,36 @@ using platform::CommandLine;
 
 namespace {
 
-void id_only(CommandLine& line) { line.argument("ID", "id or number of the deployment; the first characters of the id will do"); }
+void id_only(CommandLine& line) {
+  line.argument("ID", "id or number of the deployment; the first characters of the id will do");
+}
 
 void id_and_reason(CommandLine& line) {
   id_only(line);
   line.option("reason", "TEXT", "for the history");
 }
 
-std::string path_of(ServerConnection& server, const CommandLine& line) { return "/deployments/" + server.find_id("/deployments", line.text("ID")); }
+std::string path_of(ServerConnection& server, const CommandLine& line) {
+  return "/deployments/" + server.find_id("/deployments", line.text("ID"));
+}
 
 std::string waves_of(const json::object& deployment) {
   std::string text;
   const json::value* waves = platform::find(deployment, "waves");
   if (waves == nullptr) return text;
-  for (const json::value& wave : platform::as_array(*waves, "waves")) text += (text.empty() ? "" : ", ") + short_number(wave.to_number<double>() * 100) + "%";
+  for (const json::value& wave : platform::as_array(*waves, "waves"))
+    text += (text.empty() ? "" : ", ") + short_number(wave.to_number<double>() * 100) + "%";
   return text;
 }
 
 void print_deployment(const json::object& deployment) {
   Details details;
-  details.add("deployment", cell(deployment, "number")).add("id", cell(deployment, "id")).add("state", cell(deployment, "state")).add("reason", cell(deployment, "reason"));
-  details.add("model", cell(deployment, "model") + "/" + cell(deployment, "model_version")).add("adapter", cell(deployment, "adapter_digest"));
+  details.add("deployment", cell(deployment, "number"))
+      .add("id", cell(deployment, "id"))
+      .add("state", cell(deployment, "state"))
+      .add("reason", cell(deployment, "reason"));
+  details.add("model", cell(deployment, "model") + "/" + cell(deployment, "model_version"))
+      .add("adapter", cell(deployment, "adapter_digest"));
   details.add("to", cell(deployment, "selector")).add("waves", waves_of(deployment));
   details.add("soak", length_of_time(std::chrono::seconds(platform::int_or(deployment, "soak_seconds", 0, ""))));
   details.add("created", short_time(cell(deployment, "created_at")) + " UTC by " + cell(deployment, "created_by"));
@@ -47,7 +56,8 @@ void print_deployment(const json::object& deployment) {
     table.right(1).states(2).right(4);
     for (const json::value& item : platform::as_array(*agents, "agents")) {
       const json::object& agent = item.as_object();
-      table.add({cell(agent, "agent"), cell(agent, "wave"), cell(agent, "progress"), cell(agent, "state"), cell(agent, "attempts"), age(cell(agent, "updated_at")), cell(agent, "reason")});
+      table.add({cell(agent, "agent"), cell(agent, "wave"), cell(agent, "progress"), cell(agent, "state"),
+                 cell(agent, "attempts"), age(cell(agent, "updated_at")), cell(agent, "reason")});
     }
     table.print("No agent matches " + cell(deployment, "selector") + " yet; one that appears later is offered it.");
   }
@@ -63,8 +73,10 @@ void print_deployment(const json::object& deployment) {
 }
 
 int show_answer(const ServerConnection& server, const json::object& deployment) {
-  if (server.json_wanted()) print_json(deployment);
-  else print_deployment(deployment);
+  if (server.json_wanted())
+    print_json(deployment);
+  else
+    print_deployment(deployment);
   return 0;
 }
 
@@ -74,7 +86,8 @@ void declare_create(CommandLine& line) {
   line.option("to", "SELECTOR", "which agents: labels such as line=3,site=ulsan; default every agent");
   line.option("waves", "SHARES", "shares of the agents, wave by wave", {.fallback = "10%,100%"});
   line.option("soak", "TIME", "how long a wave must do well before the next", {.fallback = "10m"});
-  line.option("failure-threshold", "SHARE", "share of a wave that may fail before the rollout stops", {.fallback = "0"});
+  line.option("failure-threshold", "SHARE", "share of a wave that may fail before the rollout stops",
+              {.fallback = "0"});
   line.flag("no-automatic-rollback", "pause at the threshold and leave the decision to a person");
 }
 
@@ -96,14 +109,17 @@ int list(ServerConnection& server, const CommandLine&) {
   table.right(0).states(3);
   for (const json::value& item : items) {
     const json::object& one = item.as_object();
-    table.add({cell(one, "number"), cell(one, "model") + "/" + cell(one, "model_version"), cell(one, "selector"), cell(one, "state"), short_time(cell(one, "created_at")), cell(one, "created_by"),
+    table.add({cell(one, "number"), cell(one, "model") + "/" + cell(one, "model_version"), cell(one, "selector"),
+               cell(one, "state"), short_time(cell(one, "created_at")), cell(one, "created_by"),
                cell(one, "id").substr(0, 8), cell(one, "reason")});
   }
   table.print("No deployment yet. Create one with: anneal deploy create MODEL VERSION --to line=3");
   return 0;
 }
 
-int show(ServerConnection& server, const CommandLine& line) { return show_answer(server, server.get(path_of(server, line))); }
+int show(ServerConnection& server, const CommandLine& line) {
+  return show_answer(server, server.get(path_of(server, line)));
+}
 
 int act(ServerConnection& server, const CommandLine& line, const char* verb) {
   json::object body;
@@ -113,7 +129,9 @@ int act(ServerConnection& server, const CommandLine& line, const char* verb) {
 
 int pause(ServerConnection& server, const CommandLine& line) { return act(server, line, "pause"); }
 int back(ServerConnection& server, const CommandLine& line) { return act(server, line, "rollback"); }
-int resume(ServerConnection& server, const CommandLine& line) { return show_answer(server, server.post(path_of(server, line) + "/resume")); }
+int resume(ServerConnection& server, const CommandLine& line) {
+  return show_answer(server, server.post(path_of(server, line) + "/resume"));
+}
 
 // Prints a line whenever an agent or the deployment itself moves on, until it is over.
 int follow(ServerConnection& server, const CommandLine& line) {
@@ -125,19 +143,24 @@ int follow(ServerConnection& server, const CommandLine& line) {
     std::string now = cell(deployment, "state");
     for (const json::value& item : platform::as_array(platform::require(deployment, "agents", ""), "agents")) {
       const json::object& agent = item.as_object();
-      now += "  " + cell(agent, "agent") + ": " + cell(agent, "progress") + (cell(agent, "state").empty() ? "" : " (" + cell(agent, "state") + ")");
+      now += "  " + cell(agent, "agent") + ": " + cell(agent, "progress") +
+             (cell(agent, "state").empty() ? "" : " (" + cell(agent, "state") + ")");
     }
     if (now != before && !server.json_wanted()) std::printf("%s\n", now.c_str());
     std::fflush(stdout);
     before = now;
     const std::string state = cell(deployment, "state");
     if (state != "running") {
-      if (server.json_wanted()) print_json(deployment);
-      else if (state != "finished") std::printf("%s\n", cell(deployment, "reason").c_str());
+      if (server.json_wanted())
+        print_json(deployment);
+      else if (state != "finished")
+        std::printf("%s\n", cell(deployment, "reason").c_str());
       return state == "finished" ? 0 : 1;
     }
     if (std::chrono::steady_clock::now() > deadline)
-      throw platform::Error(platform::ErrorCode::kUnavailable, "the deployment still runs after " + line.text("limit") + ": " + before + "; anneal deploy show says which agent it waits for");
+      throw platform::Error(platform::ErrorCode::kUnavailable,
+                            "the deployment still runs after " + line.text("limit") + ": " + before +
+                                "; anneal deploy show says which agent it waits for");
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
 }
@@ -157,8 +180,11 @@ int export_bundle(ServerConnection& server, const CommandLine& line) {
   const std::string path = path_of(server, line) + "/bundle?valid_days=" + std::to_string(line.integer("valid-days"));
   const platform::HttpResponse answer = server.send(platform::Method::kGet, path, {}, {});
   platform::write_file_atomically(line.text("out"), answer.checked().body);
-  if (server.json_wanted()) print_json(json::object{{"file", line.text("out")}, {"size_bytes", answer.body.size()}});
-  else std::printf("Wrote %s, %s bytes. On the plant machine: anneal-agent --bundle %s ...\n", line.text("out").c_str(), with_separators(static_cast<std::int64_t>(answer.body.size())).c_str(), line.text("out").c_str());
+  if (server.json_wanted())
+    print_json(json::object{{"file", line.text("out")}, {"size_bytes", answer.body.size()}});
+  else
+    std::printf("Wrote %s, %s bytes. On the plant machine: anneal-agent --bundle %s ...\n", line.text("out").c_str(),
+                with_separators(static_cast<std::int64_t>(answer.body.size())).c_str(), line.text("out").c_str());
   return 0;
 }
 
@@ -167,15 +193,39 @@ int export_bundle(ServerConnection& server, const CommandLine& line) {
 ClientCommand deploy_actions() {
   return {"deploy",
           "Brings model versions to the agents, wave by wave, and back.",
-          {{"create", "Signs a bundle of a model version and begins its rollout",
-            {"anneal deploy create tool-failure 3 --to line=3 --waves 10%,100% --soak 10m", "anneal deploy create tool-failure candidate --waves 100% --soak 0"}, declare_create, create},
+          {{"create",
+            "Signs a bundle of a model version and begins its rollout",
+            {"anneal deploy create tool-failure 3 --to line=3 --waves 10%,100% --soak 10m",
+             "anneal deploy create tool-failure candidate --waves 100% --soak 0"},
+            declare_create,
+            create},
            {"list", "Lists deployments, newest first", {"anneal deploy list"}, [](CommandLine&) {}, list},
-           {"show", "Shows a deployment with every agent's state and its history", {"anneal deploy show 12"}, id_only, show},
-           {"follow", "Prints what happens until the deployment is over; exit code 1 unless it finished", {"anneal deploy follow 12"}, declare_follow, follow},
-           {"pause", "Offers it to no further agent", {"anneal deploy pause 12 --reason \"night shift\""}, id_and_reason, pause},
+           {"show",
+            "Shows a deployment with every agent's state and its history",
+            {"anneal deploy show 12"},
+            id_only,
+            show},
+           {"follow",
+            "Prints what happens until the deployment is over; exit code 1 unless it finished",
+            {"anneal deploy follow 12"},
+            declare_follow,
+            follow},
+           {"pause",
+            "Offers it to no further agent",
+            {"anneal deploy pause 12 --reason \"night shift\""},
+            id_and_reason,
+            pause},
            {"resume", "Goes on; agents that failed are offered it again", {"anneal deploy resume 12"}, id_only, resume},
-           {"back", "Brings the version before it back", {"anneal deploy back 12 --reason \"too many false alarms\""}, id_and_reason, back},
-           {"export", "Writes the bundle as one file for plants without a network", {"anneal deploy export 12 --out tool-failure.anneal"}, declare_export, export_bundle}}};
+           {"back",
+            "Brings the version before it back",
+            {"anneal deploy back 12 --reason \"too many false alarms\""},
+            id_and_reason,
+            back},
+           {"export",
+            "Writes the bundle as one file for plants without a network",
+            {"anneal deploy export 12 --out tool-failure.anneal"},
+            declare_export,
+            export_bundle}}};
 }
 
 }  // namespace web

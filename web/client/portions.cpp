@@ -52,12 +52,16 @@ PortionReader::PortionReader(const std::string& file, connectors::InputFormat in
     if (!descriptor_) platform::throw_errno("reading " + file, errno);
     struct stat status {};
     if (::fstat(descriptor_.get(), &status) == 0) {
-      if (S_ISDIR(status.st_mode)) throw Error(ErrorCode::kInvalidInput, file + " is a folder; name its files, or create a source with --connector file");
+      if (S_ISDIR(status.st_mode))
+        throw Error(ErrorCode::kInvalidInput,
+                    file + " is a folder; name its files, or create a source with --connector file");
       if (S_ISREG(status.st_mode)) total_bytes_ = static_cast<std::uint64_t>(status.st_size);
     }
   }
   fill(portion_bytes_);
-  if (buffer_.starts_with("\x1F\x8B")) throw Error(ErrorCode::kInvalidInput, file + " is compressed; send it as gzip -dc " + file + " | anneal ingest SOURCE -");
+  if (buffer_.starts_with("\x1F\x8B"))
+    throw Error(ErrorCode::kInvalidInput,
+                file + " is compressed; send it as gzip -dc " + file + " | anneal ingest SOURCE -");
   find_format();
 }
 
@@ -77,9 +81,12 @@ void PortionReader::fill(std::size_t bytes) {
 
 void PortionReader::find_format() {
   const std::string by_name = format_of_name(file_);
-  if (by_name == "csv" && input_.format == "lines") format_ = "lines";
-  else if (!by_name.empty()) format_ = by_name;
-  else format_ = input_.format.empty() ? format_of_content(buffer_) : input_.format;
+  if (by_name == "csv" && input_.format == "lines")
+    format_ = "lines";
+  else if (!by_name.empty())
+    format_ = by_name;
+  else
+    format_ = input_.format.empty() ? format_of_content(buffer_) : input_.format;
 }
 
 std::optional<Portion> PortionReader::next() {
@@ -88,7 +95,10 @@ std::optional<Portion> PortionReader::next() {
     if (ended_) return whole_file();
     if (format_ == "json") {
       fill(kRequestLimit + 1);
-      if (!ended_) throw Error(ErrorCode::kTooLarge, file_ + " is a JSON array of more than 60 MiB; write one record a line, such as with jq -c '.[]', and send that");
+      if (!ended_)
+        throw Error(ErrorCode::kTooLarge, file_ +
+                                              " is a JSON array of more than 60 MiB; write one record a line, such as "
+                                              "with jq -c '.[]', and send that");
       return whole_file();
     }
     take_heading();
@@ -118,7 +128,8 @@ void PortionReader::take_heading() {
   connectors::CsvParser parser(buffer_, dialect_, false);
   connectors::CsvRow first;
   if (!parser.next(first)) return;
-  has_heading_ = input_.columns.empty() ? input_.header.value_or(connectors::looks_like_header(first.cells)) : input_.header.value_or(first.cells == input_.columns);
+  has_heading_ = input_.columns.empty() ? input_.header.value_or(connectors::looks_like_header(first.cells))
+                                        : input_.header.value_or(first.cells == input_.columns);
   if (!has_heading_) return;
   heading_ = buffer_.substr(0, first.end);
   lines_before_ = newlines(heading_);
@@ -139,7 +150,8 @@ PortionReader::Extent PortionReader::lines_of_text() const {
   extent.bytes = ended_ ? buffer_.size() : last == std::string::npos ? 0 : last + 1;
   for (std::size_t at = 0; at < extent.bytes;) {
     const std::size_t end = std::min(buffer_.find('\n', at), extent.bytes);
-    if (std::string_view(buffer_).substr(at, end - at).find_first_not_of(" \t\r") != std::string_view::npos) ++extent.records;
+    if (std::string_view(buffer_).substr(at, end - at).find_first_not_of(" \t\r") != std::string_view::npos)
+      ++extent.records;
     at = end + 1;
   }
   return extent;
@@ -151,7 +163,9 @@ Portion PortionReader::cut() {
     fill(buffer_.size() * 2);
     extent = format_ == "csv" ? rows_of_table() : lines_of_text();
   }
-  if (extent.bytes == 0) throw Error(ErrorCode::kTooLarge, file_ + ":" + std::to_string(lines_before_ + 1) + ": a record of more than 60 MiB, or a quote that is never closed");
+  if (extent.bytes == 0)
+    throw Error(ErrorCode::kTooLarge, file_ + ":" + std::to_string(lines_before_ + 1) +
+                                          ": a record of more than 60 MiB, or a quote that is never closed");
   Portion portion;
   portion.content_type = content_type_of(format_);
   portion.file_bytes = extent.bytes + (rows_before_ == 0 ? heading_.size() : 0);

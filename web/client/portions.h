@@ -1,5 +1,5 @@
-// A file of records in portions that each can be posted by itself: cut between records, with the table's heading repeated and
-// everything pinned that the server would otherwise guess from the portion's own rows. One thread.
+// A file of records in portions that each can be posted by itself: cut between records, with the table's heading
+// repeated and everything pinned that the server would otherwise guess from the portion's own rows. One thread.
 #pragma once
 
 #include <cstdint>

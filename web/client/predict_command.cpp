@@ -19,8 +19,11 @@ namespace {
 json::array rows_of(const std::string& file, std::size_t limit) {
   const connectors::InputFormat input;
   const std::string body = platform::read_file(file);
-  const auto parsed = connectors::parse_records(body, file.ends_with(".csv") ? "text/csv" : "", input, platform::Profile{}, "predict");
-  if (parsed.records.empty()) throw Error(ErrorCode::kInvalidInput, "no record can be read from " + file + (parsed.errors.empty() ? "" : ": " + parsed.errors.front().message));
+  const auto parsed =
+      connectors::parse_records(body, file.ends_with(".csv") ? "text/csv" : "", input, platform::Profile{}, "predict");
+  if (parsed.records.empty())
+    throw Error(ErrorCode::kInvalidInput, "no record can be read from " + file +
+                                              (parsed.errors.empty() ? "" : ": " + parsed.errors.front().message));
   json::array rows;
   for (const platform::Observation& record : parsed.records) {
     if (rows.size() == limit) break;
@@ -38,7 +41,8 @@ std::string answer_of(const json::object& prediction) {
 
 std::string certainty_of(const json::object& prediction) {
   const json::value* probabilities = platform::find(prediction, "probabilities");
-  const json::value* likely = probabilities == nullptr ? nullptr : platform::find(probabilities->as_object(), answer_of(prediction));
+  const json::value* likely =
+      probabilities == nullptr ? nullptr : platform::find(probabilities->as_object(), answer_of(prediction));
   return likely == nullptr ? "-" : short_number(likely->to_number<double>());
 }
 
@@ -47,7 +51,8 @@ void print_answers(const json::array& rows, const json::object& answer, const st
   if (!shown.empty()) columns.push_back("REALLY");
   Table table(columns);
   table.right(0).right(2);
-  const json::array& predictions = platform::as_array(platform::require(answer, "predictions", "answer"), "predictions");
+  const json::array& predictions =
+      platform::as_array(platform::require(answer, "predictions", "answer"), "predictions");
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     const json::object& prediction = predictions[i].as_object();
     std::vector<std::string> line{std::to_string(i + 1), answer_of(prediction), certainty_of(prediction)};
@@ -55,14 +60,16 @@ void print_answers(const json::array& rows, const json::object& answer, const st
     table.add(std::move(line));
   }
   table.print("No answer.");
-  std::printf("by %s version %s, adapter %s\n", cell(answer, "model").c_str(), cell(answer, "model_version").c_str(), cell(answer, "adapter_digest").c_str());
+  std::printf("by %s version %s, adapter %s\n", cell(answer, "model").c_str(), cell(answer, "model_version").c_str(),
+              cell(answer, "adapter_digest").c_str());
 }
 
 }  // namespace
 
 int predict_command(const std::vector<std::string>& arguments) {
   platform::CommandLine line("anneal predict", "Asks an agent about the rows of a file and prints its answers.",
-                             {"anneal predict parts.csv --agent http://127.0.0.1:8471", "anneal predict parts.csv --agent http://edge-03:8471 --rows 20 --show failed"});
+                             {"anneal predict parts.csv --agent http://127.0.0.1:8471",
+                              "anneal predict parts.csv --agent http://edge-03:8471 --rows 20 --show failed"});
   line.argument("FILE", "CSV, JSON lines or a JSON array");
   line.option("agent", "URL", "address of the agent", {.fallback = "http://127.0.0.1:8471"});
   line.option("rows", "N", "the first so many rows, at most 4096", {.fallback = "10"});
@@ -70,12 +77,16 @@ int predict_command(const std::vector<std::string>& arguments) {
   line.flag("json", "print the agent's answer as JSON");
   if (!line.read(arguments)) return 0;
   const std::int64_t limit = line.integer("rows");
-  if (limit < 1 || limit > 4096) throw Error(ErrorCode::kInvalidInput, "--rows lies between 1 and 4096, not " + line.text("rows"), "--rows");
+  if (limit < 1 || limit > 4096)
+    throw Error(ErrorCode::kInvalidInput, "--rows lies between 1 and 4096, not " + line.text("rows"), "--rows");
   const json::array rows = rows_of(line.text("FILE"), static_cast<std::size_t>(limit));
   platform::HttpClient agent(line.text("agent"));
-  const json::value answer = agent.post("/v1/predict", json::serialize(json::object{{"records", rows}})).checked().json();
-  if (line.has("json")) print_json(answer);
-  else print_answers(rows, platform::as_object(answer, "answer"), line.text("show"));
+  const json::value answer =
+      agent.post("/v1/predict", json::serialize(json::object{{"records", rows}})).checked().json();
+  if (line.has("json"))
+    print_json(answer);
+  else
+    print_answers(rows, platform::as_object(answer, "answer"), line.text("show"));
   return 0;
 }
 

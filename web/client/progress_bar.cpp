@@ -20,15 +20,18 @@ std::string mebibytes(std::uint64_t bytes) {
 
 }  // namespace
 
-std::string progress_text(const std::string& label, std::uint64_t done, std::optional<std::uint64_t> total, std::chrono::milliseconds elapsed, const std::string& detail) {
+std::string progress_text(const std::string& label, std::uint64_t done, std::optional<std::uint64_t> total,
+                          std::chrono::milliseconds elapsed, const std::string& detail) {
   std::string text = label + "  ";
   if (total && *total > 0) {
     constexpr std::uint64_t kWidth = 20;
     const std::uint64_t filled = std::min(kWidth, done * kWidth / *total);
-    text += "[" + std::string(filled, '#') + std::string(kWidth - filled, '.') + "]  " + std::to_string(std::min<std::uint64_t>(100, done * 100 / *total)) + " %  " + mebibytes(done) + " of " +
+    text += "[" + std::string(filled, '#') + std::string(kWidth - filled, '.') + "]  " +
+            std::to_string(std::min<std::uint64_t>(100, done * 100 / *total)) + " %  " + mebibytes(done) + " of " +
             mebibytes(*total) + " MiB";
     if (done > 0 && done < *total) {
-      const auto left = static_cast<std::int64_t>(static_cast<double>(elapsed.count()) / 1000.0 * static_cast<double>(*total - done) / static_cast<double>(done));
+      const auto left = static_cast<std::int64_t>(static_cast<double>(elapsed.count()) / 1000.0 *
+                                                  static_cast<double>(*total - done) / static_cast<double>(done));
       text += "  ETA " + length_of_time(std::chrono::seconds(left));
     }
   } else {
@@ -37,7 +40,8 @@ std::string progress_text(const std::string& label, std::uint64_t done, std::opt
   return text + (detail.empty() ? "" : "  " + detail);
 }
 
-ProgressBar::ProgressBar(std::string label, std::optional<std::uint64_t> total) : label_(std::move(label)), total_(total), terminal_(::isatty(STDERR_FILENO) != 0) {}
+ProgressBar::ProgressBar(std::string label, std::optional<std::uint64_t> total)
+    : label_(std::move(label)), total_(total), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
 ProgressBar::~ProgressBar() {
   if (drawn_) std::fputs("\r\033[K", stderr);

@@ -1,5 +1,5 @@
-// One line on standard error that says how far a transfer is and when it will be done; nothing where that is no terminal.
-// One thread.
+// One line on standard error that says how far a transfer is and when it will be done; nothing where that is no
+// terminal. One thread.
 #pragma once
 
 #include <chrono>
@@ -25,6 +25,7 @@ class ProgressBar {
 };
 
 /// The line's text: "parts.csv  [####......]  40 %  12.3 of 30.8 MiB  ETA 12 s  detail". Pure.
-std::string progress_text(const std::string& label, std::uint64_t done, std::optional<std::uint64_t> total, std::chrono::milliseconds elapsed, const std::string& detail);
+std::string progress_text(const std::string& label, std::uint64_t done, std::optional<std::uint64_t> total,
+                          std::chrono::milliseconds elapsed, const std::string& detail);
 
 }  // namespace web

@@ -1,5 +1,5 @@
-// `anneal run`: one workflow from a file, start to end. Where no server runs on the data folder it starts one for as long as
-// the run takes, so that there is one way of running steps and not two.
+// `anneal run`: one workflow from a file, start to end. Where no server runs on the data folder it starts one for as
+// long as the run takes, so that there is one way of running steps and not two.
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -44,7 +44,12 @@ class OwnServer {
   explicit OwnServer(const platform::CommandLine& line) : data_(platform::data_folder(line.text("data-folder"))) {
     std::filesystem::create_directories(data_.logs());
     std::filesystem::remove(data_.address());  // of a server that was killed
-    std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "serve", "--data-folder", data_.root.string(), "--port", "0"};
+    std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(),
+                                     "serve",
+                                     "--data-folder",
+                                     data_.root.string(),
+                                     "--port",
+                                     "0"};
     if (line.has("threads")) command.insert(command.end(), {"--worker-threads", line.text("threads")});
     platform::ProcessOptions options;
     options.log_file = data_.logs() / "server.log";
@@ -57,8 +62,12 @@ class OwnServer {
   void wait_until_ready() {
     const auto deadline = std::chrono::steady_clock::now() + kStartLimit;
     while (!std::filesystem::exists(data_.address())) {
-      if (process_->poll()) throw Error(ErrorCode::kUnavailable, "the server for this run ended at once; " + (data_.logs() / "server.log").string() + " says why");
-      if (std::chrono::steady_clock::now() > deadline) throw Error(ErrorCode::kUnavailable, "the server for this run does not come up; see " + (data_.logs() / "server.log").string());
+      if (process_->poll())
+        throw Error(ErrorCode::kUnavailable,
+                    "the server for this run ended at once; " + (data_.logs() / "server.log").string() + " says why");
+      if (std::chrono::steady_clock::now() > deadline)
+        throw Error(ErrorCode::kUnavailable,
+                    "the server for this run does not come up; see " + (data_.logs() / "server.log").string());
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
   }
@@ -71,20 +80,28 @@ int start_and_follow(const platform::CommandLine& line, const std::string& text,
   ServerConnection server(line);
   const json::object run = server.post("/runs", {{"text", text}, {"inputs", inputs_from(line.all("set"), "--set")}});
   if (detach) return std::printf("%s\n", cell(run, "id").c_str()), 0;
-  if (!server.json_wanted()) std::printf("run %s of %s on %s\n", cell(run, "id").c_str(), cell(run, "workflow").c_str(), server.address().c_str());
+  if (!server.json_wanted())
+    std::printf("run %s of %s on %s\n", cell(run, "id").c_str(), cell(run, "workflow").c_str(),
+                server.address().c_str());
   std::fflush(stdout);
   const json::object last = follow_run(server, cell(run, "id"));
-  if (server.json_wanted()) print_json(last);
-  else print_scores(last);
-  if (!server.json_wanted() && cell(last, "state") == "running") std::printf("\nThe run waits for a person: anneal runs approve %s STEP\n", cell(run, "id").c_str());
+  if (server.json_wanted())
+    print_json(last);
+  else
+    print_scores(last);
+  if (!server.json_wanted() && cell(last, "state") == "running")
+    std::printf("\nThe run waits for a person: anneal runs approve %s STEP\n", cell(run, "id").c_str());
   return exit_code_of(last);
 }
 
 }  // namespace
 
 int run_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal run", "Runs a workflow and prints what happens; without a server it starts one for as long as the run takes.",
-                             {"anneal run my-flow.yaml --set source=line-3", "anneal run robot-navigation --set source=robot-1 --data-folder ~/plant", "anneal run my-flow.yaml --detach"});
+  platform::CommandLine line(
+      "anneal run",
+      "Runs a workflow and prints what happens; without a server it starts one for as long as the run takes.",
+      {"anneal run my-flow.yaml --set source=line-3",
+       "anneal run robot-navigation --set source=robot-1 --data-folder ~/plant", "anneal run my-flow.yaml --detach"});
   line.argument("FILE", "workflow file, or the name of a ready workflow");
   line.option("set", "KEY=VALUE", "an input of the workflow; may stand several times", {.repeated = true});
   line.flag("detach", "print the run's id and leave it to the server");
@@ -96,9 +113,11 @@ int run_command(const std::vector<std::string>& arguments) {
   if (!line.read(arguments)) return 0;
   const std::string text = workflows::workflow_text(line.text("FILE"));
   const workflows::Workflow workflow = workflows::workflow_from_text(text, line.text("FILE"), workflows::step_kinds());
-  workflows::settle_inputs(workflow, inputs_from(line.all("set"), "--set"));  // mistakes are told before anything starts
+  workflows::settle_inputs(workflow,
+                           inputs_from(line.all("set"), "--set"));  // mistakes are told before anything starts
   const bool running = has_server(line);
-  if (!running && line.has("detach")) throw Error(ErrorCode::kInvalidInput, "--detach needs a server that goes on; start one with anneal serve");
+  if (!running && line.has("detach"))
+    throw Error(ErrorCode::kInvalidInput, "--detach needs a server that goes on; start one with anneal serve");
   std::optional<OwnServer> own;
   if (!running) own.emplace(line);
   return start_and_follow(line, text, line.has("detach"));

@@ -19,7 +19,9 @@ namespace {
 constexpr std::chrono::milliseconds kLook{400};
 constexpr std::chrono::minutes kServerAway{10};  // a server that is being restarted comes back long before
 
-const json::array& steps_of(const json::object& run) { return platform::as_array(platform::require(run, "steps", "run"), "steps"); }
+const json::array& steps_of(const json::object& run) {
+  return platform::as_array(platform::require(run, "steps", "run"), "steps");
+}
 
 std::string lasted(const json::object& step) {
   const std::string from = cell(step, "started_at"), to = cell(step, "finished_at");
@@ -30,19 +32,22 @@ std::string lasted(const json::object& step) {
 
 const json::object* evaluation_of(const json::object& step) {
   const json::value* outputs = platform::find(step, "outputs");
-  const json::value* evaluation = outputs != nullptr && outputs->is_object() ? platform::find(outputs->get_object(), "evaluation") : nullptr;
+  const json::value* evaluation =
+      outputs != nullptr && outputs->is_object() ? platform::find(outputs->get_object(), "evaluation") : nullptr;
   return evaluation != nullptr && evaluation->is_object() ? &evaluation->get_object() : nullptr;
 }
 
 std::string with_interval(const json::object& score) {
   const std::string value = short_number(platform::number_or(score, "value", 0, "score"));
   if (platform::find(score, "low") == nullptr) return value;
-  return value + " (" + short_number(platform::number_or(score, "low", 0, "score")) + " to " + short_number(platform::number_or(score, "high", 0, "score")) + ")";
+  return value + " (" + short_number(platform::number_or(score, "low", 0, "score")) + " to " +
+         short_number(platform::number_or(score, "high", 0, "score")) + ")";
 }
 
 std::string baseline_value(const json::array& scores, const std::string& metric) {
   for (const json::value& score : scores) {
-    if (cell(score.as_object(), "metric") == metric) return short_number(platform::number_or(score.as_object(), "value", 0, "baseline"));
+    if (cell(score.as_object(), "metric") == metric)
+      return short_number(platform::number_or(score.as_object(), "value", 0, "baseline"));
   }
   return "-";
 }
@@ -56,7 +61,8 @@ void print_evaluation(const json::object& evaluation) {
   for (const json::value& each : platform::as_array(platform::require(evaluation, "scores", "evaluation"), "scores")) {
     const json::object& score = each.as_object();
     std::vector<std::string> row{cell(score, "metric"), with_interval(score)};
-    for (const auto& [name, scores] : baselines) row.push_back(baseline_value(platform::as_array(scores, "baseline"), row[0]));
+    for (const auto& [name, scores] : baselines)
+      row.push_back(baseline_value(platform::as_array(scores, "baseline"), row[0]));
     table.add(std::move(row));
   }
   table.print("No scores.");
@@ -98,7 +104,9 @@ class Follower {
       if (quiet_ || (first && (state == "pending" || state == "ready"))) continue;
       line_.clear();
       const std::string error = cell(step, "error"), time = lasted(step);
-      std::printf("%s  %s%s%s\n", name.c_str(), state.c_str(), state == "succeeded" && !time.empty() ? ("  " + time).c_str() : "", error.empty() ? "" : (": " + error).c_str());
+      std::printf("%s  %s%s%s\n", name.c_str(), state.c_str(),
+                  state == "succeeded" && !time.empty() ? ("  " + time).c_str() : "",
+                  error.empty() ? "" : (": " + error).c_str());
     }
     std::fflush(stdout);
     if (!quiet_ && !moving.empty()) line_.show(moving);
@@ -126,22 +134,33 @@ std::string progress_of(const json::value& progress) {
   if (!progress.is_object()) return "working";
   const json::object& said = progress.get_object();
   if (platform::find(said, "step") == nullptr) return cell(progress);
-  std::string text = "step " + cell(said, "step") + "/" + cell(said, "total_steps") + "  loss " + short_number(platform::number_or(said, "loss", 0, "progress"));
-  text += "  " + with_separators(static_cast<std::int64_t>(platform::number_or(said, "tokens_per_second", 0, "progress"))) + " tokens/s";
-  return text + "  ETA " + length_of_time(std::chrono::seconds(static_cast<std::int64_t>(platform::number_or(said, "seconds_left", 0, "progress"))));
+  std::string text = "step " + cell(said, "step") + "/" + cell(said, "total_steps") + "  loss " +
+                     short_number(platform::number_or(said, "loss", 0, "progress"));
+  text += "  " +
+          with_separators(static_cast<std::int64_t>(platform::number_or(said, "tokens_per_second", 0, "progress"))) +
+          " tokens/s";
+  return text + "  ETA " +
+         length_of_time(
+             std::chrono::seconds(static_cast<std::int64_t>(platform::number_or(said, "seconds_left", 0, "progress"))));
 }
 
 void print_run(const json::object& run) {
   Details details;
-  details.add("run", cell(run, "id")).add("workflow", cell(run, "workflow")).add("state", cell(run, "state")).add("error", cell(run, "error")).add("inputs", cell(run, "inputs"));
-  details.add("started", short_time(cell(run, "created_at")) + " UTC by " + cell(run, "started_by")).add("finished", short_time(cell(run, "finished_at")));
+  details.add("run", cell(run, "id"))
+      .add("workflow", cell(run, "workflow"))
+      .add("state", cell(run, "state"))
+      .add("error", cell(run, "error"))
+      .add("inputs", cell(run, "inputs"));
+  details.add("started", short_time(cell(run, "created_at")) + " UTC by " + cell(run, "started_by"))
+      .add("finished", short_time(cell(run, "finished_at")));
   details.print();
   std::puts("");
   Table table({"STEP", "USES", "STATE", "TRY", "TIME", "WORKER", "ERROR"});
   table.states(2).right(3);
   for (const json::value& each : steps_of(run)) {
     const json::object& step = each.as_object();
-    table.add({cell(step, "name"), cell(step, "uses"), cell(step, "state"), cell(step, "attempt"), lasted(step), cell(step, "worker"), cell(step, "error")});
+    table.add({cell(step, "name"), cell(step, "uses"), cell(step, "state"), cell(step, "attempt"), lasted(step),
+               cell(step, "worker"), cell(step, "error")});
   }
   table.print("The run has no steps.");
 }
@@ -151,7 +170,9 @@ void print_scores(const json::object& run) {
     const json::object& step = each.as_object();
     const json::object* evaluation = evaluation_of(step);
     if (evaluation == nullptr) continue;
-    std::printf("\n%s of %s examples of the %s split\n", cell(step, "name").c_str(), cell(step.at("outputs").as_object(), "examples").c_str(), cell(step.at("outputs").as_object(), "split").c_str());
+    std::printf("\n%s of %s examples of the %s split\n", cell(step, "name").c_str(),
+                cell(step.at("outputs").as_object(), "examples").c_str(),
+                cell(step.at("outputs").as_object(), "split").c_str());
     print_evaluation(*evaluation);
   }
 }
@@ -167,7 +188,9 @@ json::object follow_run(ServerConnection& server, const std::string& id) {
       const std::string state = cell(run, "state");
       if ((state != "running" && state != "cancelling") || waits_for_a_person(run)) return run;
     } catch (const platform::Error& error) {
-      if (error.code() != platform::ErrorCode::kUnavailable || std::chrono::steady_clock::now() - last_answer > kServerAway) throw;
+      if (error.code() != platform::ErrorCode::kUnavailable ||
+          std::chrono::steady_clock::now() - last_answer > kServerAway)
+        throw;
     }
     std::this_thread::sleep_for(kLook);
   }

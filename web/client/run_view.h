@@ -1,5 +1,6 @@
-// A run as people read it: its steps, the scores beside their baselines, and a line that moves while it works. Reads the JSON
-// of GET /api/v1/runs/{id}. One thread; prints to standard output, the moving line to standard error of a terminal.
+// A run as people read it: its steps, the scores beside their baselines, and a line that moves while it works. Reads
+// the JSON of GET /api/v1/runs/{id}. One thread; prints to standard output, the moving line to standard error of a
+// terminal.
 #pragma once
 
 #include <string>
@@ -17,8 +18,8 @@ void print_scores(const platform::json::object& run);
 /// "step 120/600  loss 0.4297  3,439 tokens/s  ETA 37 s"; empty text if the progress says nothing of the kind. Pure.
 std::string progress_of(const platform::json::value& progress);
 
-/// Prints what happens to the run until it is over, waits for a person, or (never) the server is gone for good; while the
-/// server is away it keeps asking. Returns the run as it stood last.
+/// Prints what happens to the run until it is over, waits for a person, or (never) the server is gone for good; while
+/// the server is away it keeps asking. Returns the run as it stood last.
 platform::json::object follow_run(ServerConnection& server, const std::string& id);
 /// Exit code of a followed run: 0 succeeded or waiting for approval, 1 otherwise.
 int exit_code_of(const platform::json::object& run);

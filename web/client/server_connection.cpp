@@ -22,14 +22,17 @@ std::string environment(const char* name) {
 }
 
 std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ' || text.back() == '/')) text.pop_back();
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ' || text.back() == '/'))
+    text.pop_back();
   return text;
 }
 
 bool on_this_machine(const std::string& address) {
   for (const char* host : {"http://127.0.0.1", "http://localhost", "http://[::1]"}) {
     const std::string_view prefix(host);
-    if (address.starts_with(prefix) && (address.size() == prefix.size() || address[prefix.size()] == ':' || address[prefix.size()] == '/')) return true;
+    if (address.starts_with(prefix) &&
+        (address.size() == prefix.size() || address[prefix.size()] == ':' || address[prefix.size()] == '/'))
+      return true;
   }
   return false;
 }
@@ -39,7 +42,8 @@ std::string find_address(const platform::CommandLine& line) {
   if (!address.empty()) return trimmed(address.find("://") == std::string::npos ? "http://" + address : address);
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
   if (!std::filesystem::exists(data.address()))
-    throw Error(ErrorCode::kUnavailable, "no server runs on " + data.root.string() + "; start one with anneal serve, or name one with --server URL");
+    throw Error(ErrorCode::kUnavailable, "no server runs on " + data.root.string() +
+                                             "; start one with anneal serve, or name one with --server URL");
   return trimmed(platform::read_file(data.address(), 4096));
 }
 
@@ -47,10 +51,13 @@ std::string find_token(const platform::CommandLine& line, const std::string& add
   if (line.has("token-file")) return trimmed(platform::read_file(line.text("token-file"), 4096));
   if (std::string token = environment("ANNEAL_TOKEN"); !token.empty()) return token;
   if (!on_this_machine(address))
-    throw Error(ErrorCode::kUnauthenticated, "no token for " + address + "; set ANNEAL_TOKEN, or name a file with --token-file");
+    throw Error(ErrorCode::kUnauthenticated,
+                "no token for " + address + "; set ANNEAL_TOKEN, or name a file with --token-file");
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
   if (!std::filesystem::exists(data.token()))
-    throw Error(ErrorCode::kUnauthenticated, "no token in " + data.token().string() + "; set ANNEAL_TOKEN, or name the server's data folder with --data-folder");
+    throw Error(ErrorCode::kUnauthenticated,
+                "no token in " + data.token().string() +
+                    "; set ANNEAL_TOKEN, or name the server's data folder with --data-folder");
   return trimmed(platform::read_file(data.token(), 4096));
 }
 
@@ -76,16 +83,20 @@ std::string next_page(const std::string& path, const json::object& page) {
 std::string segment(std::string_view text) { return platform::percent_encode(text); }
 
 ServerConnection::ServerConnection(const platform::CommandLine& line)
-    : address_(find_address(line)), json_wanted_(line.has("json")), client_(address_, client_options(find_token(line, address_))) {}
+    : address_(find_address(line)),
+      json_wanted_(line.has("json")),
+      client_(address_, client_options(find_token(line, address_))) {}
 
 bool ServerConnection::local() const { return on_this_machine(address_); }
 
-platform::HttpResponse ServerConnection::send(Method method, const std::string& path, std::string body, std::string_view content_type, const platform::Headers& headers) {
+platform::HttpResponse ServerConnection::send(Method method, const std::string& path, std::string body,
+                                              std::string_view content_type, const platform::Headers& headers) {
   try {
     return client_.request(method, "/api/v1" + path, std::move(body), content_type, headers);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kUnavailable) throw;
-    throw Error(ErrorCode::kUnavailable, "no server answers at " + address_ + " (" + error.what() + "); start one with anneal serve, or name one with --server URL");
+    throw Error(ErrorCode::kUnavailable, "no server answers at " + address_ + " (" + error.what() +
+                                             "); start one with anneal serve, or name one with --server URL");
   }
 }
 
@@ -114,7 +125,8 @@ json::array ServerConnection::list(const std::string& path) {
   json::array all;
   for (std::string page_path = path; !page_path.empty();) {
     const json::object page = get(page_path);
-    for (const json::value& item : platform::as_array(platform::require(page, "items", path), path)) all.push_back(item);
+    for (const json::value& item : platform::as_array(platform::require(page, "items", path), path))
+      all.push_back(item);
     page_path = next_page(path, page);
   }
   return all;
@@ -132,10 +144,14 @@ std::string ServerConnection::find_id(const std::string& path, const std::string
     if (!found.empty()) throw Error(ErrorCode::kConflict, "several ids begin with " + text + "; give more of it");
     found = id;
   }
-  if (found.empty()) throw Error(ErrorCode::kNotFound, "nothing in " + path + " has the id " + text + " (the first 4 characters or more will do)");
+  if (found.empty())
+    throw Error(ErrorCode::kNotFound,
+                "nothing in " + path + " has the id " + text + " (the first 4 characters or more will do)");
   return found;
 }
 
-void ServerConnection::events(const std::string& path, const std::function<bool(const platform::ServerEvent&)>& take) { client_.events("/api/v1" + path, take); }
+void ServerConnection::events(const std::string& path, const std::function<bool(const platform::ServerEvent&)>& take) {
+  client_.events("/api/v1" + path, take);
+}
 
 }  // namespace web

@@ -65,7 +65,8 @@ std::chrono::seconds seconds_from(const std::string& text, const std::string& op
   while (at < end) {
     std::int64_t count = 0;
     const auto [stop, error] = std::from_chars(at, end, count);
-    if (error != std::errc() || count < 0 || count > 100'000'000) refuse(option, "is a time such as 10m or 1h30m", text);
+    if (error != std::errc() || count < 0 || count > 100'000'000)
+      refuse(option, "is a time such as 10m or 1h30m", text);
     const char unit = stop == end ? 's' : *stop;
     const std::int64_t seconds = unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : unit == 'd' ? 86400 : 0;
     if (seconds == 0) refuse(option, "knows s, m, h and d", text);
@@ -80,7 +81,8 @@ double share_from(const std::string& text, const std::string& option) {
   const std::string digits = percent ? text.substr(0, text.size() - 1) : text;
   double share = 0;
   const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), share);
-  if (digits.empty() || error != std::errc() || stop != digits.data() + digits.size()) refuse(option, "is a share such as 10% or 0.1", text);
+  if (digits.empty() || error != std::errc() || stop != digits.data() + digits.size())
+    refuse(option, "is a share such as 10% or 0.1", text);
   return percent ? share / 100 : share;
 }
 

@@ -22,20 +22,30 @@ std::string path_of(const CommandLine& line) { return "/sources/" + segment(line
 void print_status(const json::object& status) {
   const json::object& source = platform::as_object(platform::require(status, "source", ""), "source");
   Details details;
-  details.add("name", cell(source, "name")).add("state", cell(source, "state")).add("connector", cell(source, "connector")).add("profile", cell(source, "profile"));
+  details.add("name", cell(source, "name"))
+      .add("state", cell(source, "state"))
+      .add("connector", cell(source, "connector"))
+      .add("profile", cell(source, "profile"));
   details.add("records", with_separators(platform::int_or(status, "records", 0, "")));
-  details.add("settings", cell(source, "settings")).add("location", cell(source, "location")).add("owner", cell(source, "owner"));
+  details.add("settings", cell(source, "settings"))
+      .add("location", cell(source, "location"))
+      .add("owner", cell(source, "owner"));
   details.add("created", short_time(cell(source, "created_at")));
   if (const json::value* reader = platform::find(status, "reader")) {
     const json::object& state = platform::as_object(*reader, "reader");
-    details.add("reader", cell(state, "state")).add("rejected", cell(state, "rejected")).add("gaps", cell(state, "gaps")).add("last error", cell(state, "last_error"));
+    details.add("reader", cell(state, "state"))
+        .add("rejected", cell(state, "rejected"))
+        .add("gaps", cell(state, "gaps"))
+        .add("last error", cell(state, "last_error"));
   }
   details.print();
 }
 
 int show_status(ServerConnection& server, const json::object& status) {
-  if (server.json_wanted()) print_json(status);
-  else print_status(status);
+  if (server.json_wanted())
+    print_json(status);
+  else
+    print_status(status);
   return 0;
 }
 
@@ -46,7 +56,8 @@ int list(ServerConnection& server, const CommandLine&) {
   table.states(2);
   for (const json::value& item : items) {
     const json::object& source = item.as_object();
-    table.add({cell(source, "name"), cell(source, "connector"), cell(source, "state"), cell(source, "profile"), cell(source, "location"), short_time(cell(source, "created_at"))});
+    table.add({cell(source, "name"), cell(source, "connector"), cell(source, "state"), cell(source, "profile"),
+               cell(source, "location"), short_time(cell(source, "created_at"))});
   }
   table.print("No source yet. Create one with: anneal sources create NAME --profile PROFILE");
   return 0;
@@ -55,7 +66,8 @@ int list(ServerConnection& server, const CommandLine&) {
 void declare_create(CommandLine& line) {
   name_only(line);
   line.option("connector", "K", "how records come: rest_push, rest_poll or file", {.fallback = "rest_push"});
-  line.option("setting", "KEY=VALUE", "setting of the connector; a dot leads into an object; may stand several times", {.repeated = true});
+  line.option("setting", "KEY=VALUE", "setting of the connector; a dot leads into an object; may stand several times",
+              {.repeated = true});
   line.option("profile", "P", "domain profile: a name, or a YAML file on the server's machine");
   line.option("location", "PATH", "enterprise/site/area/line/cell");
   line.option("owner", "NAME", "who answers for it; default the token's name");
@@ -64,20 +76,24 @@ void declare_create(CommandLine& line) {
 }
 
 json::object new_source(const ServerConnection& server, const CommandLine& line) {
-  json::object body{{"name", line.text("NAME")}, {"connector", line.text("connector")}, {"settings", settings_from(line.all("setting"), "--setting")}};
+  json::object body{{"name", line.text("NAME")},
+                    {"connector", line.text("connector")},
+                    {"settings", settings_from(line.all("setting"), "--setting")}};
   for (const char* key : {"location", "owner"})
     if (line.has(key)) body[key] = line.text(key);
   if (line.has("profile")) {
     std::string profile = line.text("profile");
     // The server works in another folder.
-    if (server.local() && (profile.find('/') != std::string::npos || profile.ends_with(".yaml"))) profile = std::filesystem::absolute(profile).string();
+    if (server.local() && (profile.find('/') != std::string::npos || profile.ends_with(".yaml")))
+      profile = std::filesystem::absolute(profile).string();
     body["profile"] = profile;
   }
   return body;
 }
 
 int create(ServerConnection& server, const CommandLine& line) {
-  const platform::HttpResponse made = server.send(platform::Method::kPost, "/sources", json::serialize(new_source(server, line)), "application/json");
+  const platform::HttpResponse made =
+      server.send(platform::Method::kPost, "/sources", json::serialize(new_source(server, line)), "application/json");
   const bool stood = made.status == 409 && line.has("if-absent");
   if (!stood) made.checked();
   const json::object status = line.has("start") ? server.post(path_of(line) + "/start") : server.get(path_of(line));
@@ -88,14 +104,20 @@ int create(ServerConnection& server, const CommandLine& line) {
 }
 
 int show(ServerConnection& server, const CommandLine& line) { return show_status(server, server.get(path_of(line))); }
-int start(ServerConnection& server, const CommandLine& line) { return show_status(server, server.post(path_of(line) + "/start")); }
-int stop(ServerConnection& server, const CommandLine& line) { return show_status(server, server.post(path_of(line) + "/stop")); }
+int start(ServerConnection& server, const CommandLine& line) {
+  return show_status(server, server.post(path_of(line) + "/start"));
+}
+int stop(ServerConnection& server, const CommandLine& line) {
+  return show_status(server, server.post(path_of(line) + "/stop"));
+}
 
 int check(ServerConnection& server, const CommandLine& line) {
   const json::object result = server.post(path_of(line) + "/check");
   const bool ok = platform::require_bool(result, "ok", "");
-  if (server.json_wanted()) print_json(result);
-  else std::printf("%s: %s\n", ok ? "ok" : "failed", cell(result, "message").c_str());
+  if (server.json_wanted())
+    print_json(result);
+  else
+    std::printf("%s: %s\n", ok ? "ok" : "failed", cell(result, "message").c_str());
   return ok ? 0 : 1;
 }
 
@@ -116,7 +138,8 @@ int gaps(ServerConnection& server, const CommandLine& line) {
   for (const json::value& item : items) {
     const json::object& gap = item.as_object();
     const auto length = platform::parse_time(cell(gap, "to")) - platform::parse_time(cell(gap, "from"));
-    table.add({short_time(cell(gap, "from")), short_time(cell(gap, "to")), length_of_time(std::chrono::duration_cast<std::chrono::seconds>(length)), cell(gap, "reason")});
+    table.add({short_time(cell(gap, "from")), short_time(cell(gap, "to")),
+               length_of_time(std::chrono::duration_cast<std::chrono::seconds>(length)), cell(gap, "reason")});
   }
   table.print("No gap is known: nothing is known to be lost.");
   return 0;
@@ -130,7 +153,8 @@ void declare_remove(CommandLine& line) {
 int remove(ServerConnection& server, const CommandLine& line) {
   if (!line.has("yes")) {
     const std::int64_t records = platform::int_or(server.get(path_of(line)), "records", 0, "");
-    throw Error(ErrorCode::kInvalidInput, "this removes source " + line.text("NAME") + " with its " + with_separators(records) + " records; say --yes if that is meant");
+    throw Error(ErrorCode::kInvalidInput, "this removes source " + line.text("NAME") + " with its " +
+                                              with_separators(records) + " records; say --yes if that is meant");
   }
   server.remove(path_of(line));
   if (!server.json_wanted()) std::printf("Source %s is removed.\n", line.text("NAME").c_str());
@@ -140,21 +164,33 @@ int remove(ServerConnection& server, const CommandLine& line) {
 }  // namespace
 
 ClientCommand sources_actions() {
-  return {"sources",
-          "Where records come from: create, start, watch and remove sources.",
-          {{"list", "Lists the sources", {"anneal sources list", "anneal sources list --json"}, [](CommandLine&) {}, list},
-           {"create", "Creates a source",
-            {"anneal sources create line-3 --profile machine-failure",
-             "anneal sources create mill-7 --connector rest_poll --setting url=http://10.0.3.7:8080 --setting path=/records --profile machine-failure --start",
-             "anneal sources create parts --connector file --setting path=/srv/parts --setting input.delimiter=';'"},
-            declare_create, create},
-           {"show", "Shows a source, its records and how its reader does", {"anneal sources show line-3"}, name_only, show},
-           {"start", "Starts reading", {"anneal sources start mill-7"}, name_only, start},
-           {"stop", "Stops reading after the batch under way", {"anneal sources stop mill-7"}, name_only, stop},
-           {"check", "Tries the source without taking anything; exit code 1 if it does not answer", {"anneal sources check mill-7"}, name_only, check},
-           {"discover", "Says what can be read from the source", {"anneal sources discover mill-7"}, name_only, discover},
-           {"gaps", "Lists what the source is known to have lost", {"anneal sources gaps mill-7"}, name_only, gaps},
-           {"delete", "Removes a source with its records", {"anneal sources delete line-3 --yes"}, declare_remove, remove}}};
+  return {
+      "sources",
+      "Where records come from: create, start, watch and remove sources.",
+      {{"list", "Lists the sources", {"anneal sources list", "anneal sources list --json"}, [](CommandLine&) {}, list},
+       {"create",
+        "Creates a source",
+        {"anneal sources create line-3 --profile machine-failure",
+         "anneal sources create mill-7 --connector rest_poll --setting url=http://10.0.3.7:8080 --setting "
+         "path=/records --profile machine-failure --start",
+         "anneal sources create parts --connector file --setting path=/srv/parts --setting input.delimiter=';'"},
+        declare_create,
+        create},
+       {"show", "Shows a source, its records and how its reader does", {"anneal sources show line-3"}, name_only, show},
+       {"start", "Starts reading", {"anneal sources start mill-7"}, name_only, start},
+       {"stop", "Stops reading after the batch under way", {"anneal sources stop mill-7"}, name_only, stop},
+       {"check",
+        "Tries the source without taking anything; exit code 1 if it does not answer",
+        {"anneal sources check mill-7"},
+        name_only,
+        check},
+       {"discover", "Says what can be read from the source", {"anneal sources discover mill-7"}, name_only, discover},
+       {"gaps", "Lists what the source is known to have lost", {"anneal sources gaps mill-7"}, name_only, gaps},
+       {"delete",
+        "Removes a source with its records",
+        {"anneal sources delete line-3 --yes"},
+        declare_remove,
+        remove}}};
 }
 
 }  // namespace web

@@ -16,15 +16,23 @@ namespace {
 
 // Hangul, CJK and full-width forms take two columns.
 bool is_wide(char32_t letter) {
-  constexpr std::array<std::pair<char32_t, char32_t>, 7> kWide{
-      {{0x1100, 0x115F}, {0x2E80, 0x303E}, {0x3041, 0xA4CF}, {0xAC00, 0xD7A3}, {0xF900, 0xFAFF}, {0xFF00, 0xFF60}, {0x1F300, 0x1FAFF}}};
-  return std::any_of(kWide.begin(), kWide.end(), [letter](const auto& range) { return letter >= range.first && letter <= range.second; });
+  constexpr std::array<std::pair<char32_t, char32_t>, 7> kWide{{{0x1100, 0x115F},
+                                                                {0x2E80, 0x303E},
+                                                                {0x3041, 0xA4CF},
+                                                                {0xAC00, 0xD7A3},
+                                                                {0xF900, 0xFAFF},
+                                                                {0xFF00, 0xFF60},
+                                                                {0x1F300, 0x1FAFF}}};
+  return std::any_of(kWide.begin(), kWide.end(),
+                     [letter](const auto& range) { return letter >= range.first && letter <= range.second; });
 }
 
 const char* colour_of(std::string_view state) {
-  static const std::vector<std::string_view> kGood{"running", "succeeded", "committed", "finished", "ok", "passed", "live"};
+  static const std::vector<std::string_view> kGood{"running", "succeeded", "committed", "finished",
+                                                   "ok",      "passed",    "live"};
   static const std::vector<std::string_view> kBad{"failed", "rolled_back", "error", "refused", "revoked", "silent"};
-  static const std::vector<std::string_view> kAttention{"waiting", "waiting_approval", "paused", "cancelling", "offered", "expired"};
+  static const std::vector<std::string_view> kAttention{"waiting",    "waiting_approval", "paused",
+                                                        "cancelling", "offered",          "expired"};
   const auto in = [state](const auto& words) { return std::find(words.begin(), words.end(), state) != words.end(); };
   return in(kGood) ? "\033[32m" : in(kBad) ? "\033[31m" : in(kAttention) ? "\033[33m" : "";
 }
@@ -33,7 +41,8 @@ bool colour_wanted() { return ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_CO
 
 // A cell stays on its line.
 std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   return text;
 }
 
@@ -61,13 +70,16 @@ std::string Table::text(bool colour) const {
     widths.push_back(display_width(columns_[i]));
     for (const auto& row : rows_) widths[i] = std::max(widths[i], display_width(one_line(row.at(i))));
   }
-  const auto among = [](const auto& list, std::size_t i) { return std::find(list.begin(), list.end(), i) != list.end(); };
+  const auto among = [](const auto& list, std::size_t i) {
+    return std::find(list.begin(), list.end(), i) != list.end();
+  };
   std::string out;
   const auto line = [&](const std::vector<std::string>& cells, bool heading) {
     std::string written;
     for (std::size_t i = 0; i < cells.size(); ++i) {
       const std::string shown = one_line(cells[i]);
-      std::string padded_cell = i + 1 == cells.size() && !among(right_, i) ? shown : padded(shown, widths[i], among(right_, i));
+      std::string padded_cell =
+          i + 1 == cells.size() && !among(right_, i) ? shown : padded(shown, widths[i], among(right_, i));
       const char* paint = !colour ? "" : heading ? "\033[2m" : among(states_, i) ? colour_of(shown) : "";
       written += (i == 0 ? "" : "  ") + (*paint == '\0' ? padded_cell : paint + padded_cell + "\033[0m");
     }
@@ -98,7 +110,8 @@ void Details::print() const {
   const bool colour = colour_wanted();
   for (const auto& [name, value] : lines_) {
     const char* paint = colour && name == "state" ? colour_of(value) : "";
-    std::printf("%s%s%s  %s%s%s\n", colour ? "\033[2m" : "", padded(name, width, false).c_str(), colour ? "\033[0m" : "", paint, value.c_str(), *paint == '\0' ? "" : "\033[0m");
+    std::printf("%s%s%s  %s%s%s\n", colour ? "\033[2m" : "", padded(name, width, false).c_str(),
+                colour ? "\033[0m" : "", paint, value.c_str(), *paint == '\0' ? "" : "\033[0m");
   }
 }
 
@@ -108,7 +121,8 @@ std::size_t display_width(std::string_view text) {
     const auto byte = static_cast<unsigned char>(text[at]);
     const std::size_t length = byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
     char32_t letter = length == 1 ? byte : byte & (0xFFU >> (length + 1));
-    for (std::size_t i = 1; i < length && at + i < text.size(); ++i) letter = (letter << 6) | (static_cast<unsigned char>(text[at + i]) & 0x3FU);
+    for (std::size_t i = 1; i < length && at + i < text.size(); ++i)
+      letter = (letter << 6) | (static_cast<unsigned char>(text[at + i]) & 0x3FU);
     width += is_wide(letter) ? 2 : 1;
     at += length;
   }
@@ -129,7 +143,9 @@ std::string length_of_time(std::chrono::seconds length) {
   const std::int64_t seconds = std::max<std::int64_t>(0, length.count());
   if (seconds < 60) return std::to_string(seconds) + " s";
   if (seconds < 3600) return std::to_string(seconds / 60) + " min";
-  if (seconds < 86400) return std::to_string(seconds / 3600) + " h" + (seconds % 3600 >= 60 ? " " + std::to_string(seconds % 3600 / 60) + " min" : "");
+  if (seconds < 86400)
+    return std::to_string(seconds / 3600) + " h" +
+           (seconds % 3600 >= 60 ? " " + std::to_string(seconds % 3600 / 60) + " min" : "");
   return std::to_string(seconds / 86400) + (seconds < 172800 ? " day" : " days");
 }
 
@@ -146,13 +162,16 @@ std::string age(const std::string& rfc3339, platform::Time now) {
 }
 
 std::string short_number(double value) {
-  if (std::isfinite(value) && value == std::floor(value) && std::abs(value) < 1e15) return std::to_string(static_cast<std::int64_t>(value));
+  if (std::isfinite(value) && value == std::floor(value) && std::abs(value) < 1e15)
+    return std::to_string(static_cast<std::int64_t>(value));
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.4g", value);
   return text.data();
 }
 
-std::string short_digest(const std::string& digest) { return digest.starts_with("sha256:") && digest.size() > 19 ? digest.substr(0, 19) : digest; }
+std::string short_digest(const std::string& digest) {
+  return digest.starts_with("sha256:") && digest.size() > 19 ? digest.substr(0, 19) : digest;
+}
 
 std::string cell(const json::value& value) {
   if (value.is_null()) return {};
@@ -160,7 +179,8 @@ std::string cell(const json::value& value) {
   if (value.is_double()) return short_number(value.as_double());
   std::string out;
   if (const json::object* object = value.if_object()) {
-    for (const auto& pair : *object) out += (out.empty() ? "" : ", ") + std::string(pair.key()) + "=" + cell(pair.value());
+    for (const auto& pair : *object)
+      out += (out.empty() ? "" : ", ") + std::string(pair.key()) + "=" + cell(pair.value());
     return out;
   }
   if (const json::array* array = value.if_array()) {

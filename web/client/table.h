@@ -1,5 +1,6 @@
-// Aligned tables and short words for people: counts with separators, ages, states in colour where the output is a terminal
-// (and NO_COLOR is not set). Columns line up for Korean too: wide letters count two. Pure but for print(); any thread.
+// Aligned tables and short words for people: counts with separators, ages, states in colour where the output is a
+// terminal (and NO_COLOR is not set). Columns line up for Korean too: wide letters count two. Pure but for print(); any
+// thread.
 #pragma once
 
 #include <string>

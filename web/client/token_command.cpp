@@ -18,7 +18,8 @@ int list(ServerConnection& server, const CommandLine&) {
   Table table({"NAME", "ROLE", "EXPIRES (UTC)", "REVOKED (UTC)"});
   for (const json::value& item : items) {
     const json::object& token = item.as_object();
-    table.add({cell(token, "name"), cell(token, "role"), short_time(cell(token, "expires_at")), short_time(cell(token, "revoked_at"))});
+    table.add({cell(token, "name"), cell(token, "role"), short_time(cell(token, "expires_at")),
+               short_time(cell(token, "revoked_at"))});
   }
   table.print("No token.");
   return 0;
@@ -44,7 +45,8 @@ int roles(ServerConnection& server, const CommandLine&) {
   const json::array items = server.list("/roles");
   if (server.json_wanted()) return print_json(json::object{{"items", items}}), 0;
   Table table({"ROLE", "WHAT IT IS FOR"});
-  for (const json::value& item : items) table.add({cell(item.as_object(), "name"), cell(item.as_object(), "description")});
+  for (const json::value& item : items)
+    table.add({cell(item.as_object(), "name"), cell(item.as_object(), "description")});
   table.print("No role.");
   return 0;
 }
@@ -55,14 +57,21 @@ ClientCommand token_actions() {
   return {"token",
           "Access tokens: one for each person, factory system and agent.",
           {{"list", "Lists who has tokens, revoked ones too", {"anneal token list"}, [](CommandLine&) {}, list},
-           {"create", "Makes a token and prints it once", {"anneal token create mes-7 --role operator", "anneal token create edge-01 --role agent --expires 2027-12-31T00:00:00Z"},
+           {"create",
+            "Makes a token and prints it once",
+            {"anneal token create mes-7 --role operator",
+             "anneal token create edge-01 --role agent --expires 2027-12-31T00:00:00Z"},
             [](CommandLine& line) {
               line.argument("NAME", "of the person, system or agent");
               line.option("role", "ROLE", "what it may do; anneal token roles lists them", {.required = true});
               line.option("expires", "TIME", "when it ends, RFC 3339; default never");
             },
             create},
-           {"revoke", "Refuses a token from now on", {"anneal token revoke mes-7"}, [](CommandLine& line) { line.argument("NAME", "whose token"); }, revoke},
+           {"revoke",
+            "Refuses a token from now on",
+            {"anneal token revoke mes-7"},
+            [](CommandLine& line) { line.argument("NAME", "whose token"); },
+            revoke},
            {"roles", "Lists the roles", {"anneal token roles"}, [](CommandLine&) {}, roles}}};
 }
 

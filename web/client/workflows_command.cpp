@@ -23,7 +23,8 @@ int list(ServerConnection& server, const CommandLine&) {
   Table table({"NAME", "DESCRIPTION", "SAVED BY", "SAVED (UTC)"});
   for (const json::value& item : items) {
     const json::object& workflow = item.as_object();
-    table.add({cell(workflow, "name"), cell(workflow, "description"), cell(workflow, "saved_by"), short_time(cell(workflow, "saved_at"))});
+    table.add({cell(workflow, "name"), cell(workflow, "description"), cell(workflow, "saved_by"),
+               short_time(cell(workflow, "saved_at"))});
   }
   table.print("No workflow.");
   return 0;
@@ -31,16 +32,22 @@ int list(ServerConnection& server, const CommandLine&) {
 
 int show(ServerConnection& server, const CommandLine& line) {
   const json::object workflow = server.get("/workflows/" + segment(line.text("NAME")));
-  if (server.json_wanted()) print_json(workflow);
-  else std::fputs(cell(workflow, "text").c_str(), stdout);
+  if (server.json_wanted())
+    print_json(workflow);
+  else
+    std::fputs(cell(workflow, "text").c_str(), stdout);
   return 0;
 }
 
 int save(ServerConnection& server, const CommandLine& line) {
-  const platform::HttpResponse answer = server.send(platform::Method::kPost, "/workflows", platform::read_file(line.text("FILE"), kLargestText), "application/yaml");
+  const platform::HttpResponse answer = server.send(
+      platform::Method::kPost, "/workflows", platform::read_file(line.text("FILE"), kLargestText), "application/yaml");
   const json::value saved = answer.checked().json();
-  if (server.json_wanted()) print_json(saved);
-  else std::printf("Workflow %s is kept. Start it with: anneal runs start %s\n", cell(saved.as_object(), "name").c_str(), cell(saved.as_object(), "name").c_str());
+  if (server.json_wanted())
+    print_json(saved);
+  else
+    std::printf("Workflow %s is kept. Start it with: anneal runs start %s\n", cell(saved.as_object(), "name").c_str(),
+                cell(saved.as_object(), "name").c_str());
   return 0;
 }
 
@@ -51,7 +58,11 @@ ClientCommand workflows_actions() {
           "Workflows that the server knows: those saved and those that come with the program.",
           {{"list", "Lists the workflows", {"anneal workflows list"}, [](CommandLine&) {}, list},
            {"show", "Prints a workflow's YAML", {"anneal workflows show tool-failure > my-flow.yaml"}, name_only, show},
-           {"save", "Keeps a workflow file on the server", {"anneal workflows save my-flow.yaml"}, [](CommandLine& line) { line.argument("FILE", "workflow file"); }, save}}};
+           {"save",
+            "Keeps a workflow file on the server",
+            {"anneal workflows save my-flow.yaml"},
+            [](CommandLine& line) { line.argument("FILE", "workflow file"); },
+            save}}};
 }
 
 }  // namespace web

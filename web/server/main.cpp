@@ -67,7 +67,8 @@ const std::array kCommands{
 };
 
 int completion_command(const Arguments& arguments) {
-  platform::CommandLine line("anneal completion", "Prints the tab completion of bash.", {"source <(anneal completion)", "anneal completion > /etc/bash_completion.d/anneal"});
+  platform::CommandLine line("anneal completion", "Prints the tab completion of bash.",
+                             {"source <(anneal completion)", "anneal completion > /etc/bash_completion.d/anneal"});
   if (!line.read(arguments)) return 0;
   std::vector<std::string> names;
   for (const Command& command : kCommands) names.emplace_back(command.name);
@@ -76,14 +77,18 @@ int completion_command(const Arguments& arguments) {
 }
 
 int help_command(const Arguments&) {
-  std::puts("anneal turns a plant's own data into a specialised model and puts it back on the line.\n\nusage: anneal COMMAND [OPTION...]   (anneal COMMAND --help explains one)");
+  std::puts(
+      "anneal turns a plant's own data into a specialised model and puts it back on the line.\n\nusage: anneal COMMAND "
+      "[OPTION...]   (anneal COMMAND --help explains one)");
   std::string group;
   for (const Command& command : kCommands) {
     if (group != command.group) std::printf("\n%s\n", command.group);
     group = command.group;
     std::printf("  %-10s %s\n", command.name, command.summary);
   }
-  std::puts("\nExamples\n  anneal serve --data-folder ~/plant\n  anneal run robot-navigation --set source=robot-1\n  anneal train --base DIR --data FILE.jsonl --config FILE.yaml --out DIR");
+  std::puts(
+      "\nExamples\n  anneal serve --data-folder ~/plant\n  anneal run robot-navigation --set source=robot-1\n  anneal "
+      "train --base DIR --data FILE.jsonl --config FILE.yaml --out DIR");
   return 0;
 }
 
@@ -95,7 +100,8 @@ int run(const std::string& name, const Arguments& arguments) {
     if (name == command.name) return command.run(arguments);
     names.emplace_back(command.name);
   }
-  throw platform::Error(platform::ErrorCode::kInvalidInput, "unknown command: " + name + platform::did_you_mean(name, names) + "; anneal help lists them");
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "unknown command: " + name + platform::did_you_mean(name, names) + "; anneal help lists them");
 }
 
 void complain(const char* message) {

@@ -33,7 +33,8 @@ class StopSignals {
 
 // The server's own program, whatever its file is called now.
 std::vector<std::string> worker_command_line(const platform::CommandLine& line, const platform::DataFolder& data) {
-  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--data-folder", data.root.string()};
+  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--data-folder",
+                                   data.root.string()};
   if (line.has("worker-threads")) command.insert(command.end(), {"--threads", line.text("worker-threads")});
   return command;
 }
@@ -41,7 +42,8 @@ std::vector<std::string> worker_command_line(const platform::CommandLine& line, 
 }  // namespace
 
 int serve_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal serve", "Runs the server until SIGTERM or Ctrl-C.", {"anneal serve", "anneal serve --data-folder /srv/anneal --port 8470"});
+  platform::CommandLine line("anneal serve", "Runs the server until SIGTERM or Ctrl-C.",
+                             {"anneal serve", "anneal serve --data-folder /srv/anneal --port 8470"});
   line.option("data-folder", "DIR", "where everything is kept; default $ANNEAL_DATA");
   line.option("address", "IP", "address to listen on", {.fallback = "127.0.0.1"});
   line.option("port", "PORT", "port to listen on; 0 = any free one", {.fallback = "8470"});
@@ -50,7 +52,8 @@ int serve_command(const std::vector<std::string>& arguments) {
   line.flag("no-worker", "start no worker; others run `anneal worker`");
   if (!line.read(arguments)) return 0;
   const std::int64_t port = line.integer("port");
-  if (port < 0 || port > 65535) throw platform::Error(platform::ErrorCode::kInvalidInput, "no port: " + line.text("port"), "port");
+  if (port < 0 || port > 65535)
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "no port: " + line.text("port"), "port");
 
   const platform::Log log;
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
@@ -60,17 +63,22 @@ int serve_command(const std::vector<std::string>& arguments) {
   platform::ServerOptions options;
   options.address = line.text("address");
   options.port = static_cast<std::uint16_t>(port);
-  platform::Server server(options, all_routes(services),
-                          [&services](const platform::Request& request, std::string_view permission) { return services.authorize(request, permission); },
-                          services.metrics(), log);
+  platform::Server server(
+      options, all_routes(services),
+      [&services](const platform::Request& request, std::string_view permission) {
+        return services.authorize(request, permission);
+      },
+      services.metrics(), log);
   platform::write_file_atomically(data.address(), server.address() + "\n");
   std::printf("Anneal serves at %s\n", server.address().c_str());
-  if (services.new_token()) std::printf("Admin token (shown once, kept in %s): %s\n", data.token().c_str(), services.new_token()->c_str());
+  if (services.new_token())
+    std::printf("Admin token (shown once, kept in %s): %s\n", data.token().c_str(), services.new_token()->c_str());
   std::fflush(stdout);
   std::optional<WorkerKeeper> worker;
   if (!line.has("no-worker")) {
     std::filesystem::create_directories(data.logs());
-    worker.emplace(WorkerKeeperOptions{worker_command_line(line, data), line.text("database"), data.logs() / "worker.log"}, log);
+    worker.emplace(
+        WorkerKeeperOptions{worker_command_line(line, data), line.text("database"), data.logs() / "worker.log"}, log);
   }
   stop.wait();
   log.info("stopping");

@@ -7,14 +7,16 @@ namespace web {
 namespace {
 
 constexpr std::chrono::milliseconds kClusterLook{500};
-constexpr std::chrono::milliseconds kRolloutLook{5'000};  // reports of agents move rollouts on at once; this is for the rest
+constexpr std::chrono::milliseconds kRolloutLook{
+    5'000};  // reports of agents move rollouts on at once; this is for the rest
 
 }  // namespace
 
 Services::Services(ServicesOptions options, platform::Log log)
     : options_(std::move(options)),
       log_(std::move(log)),
-      cluster_(options_.database.empty() ? std::optional<platform::PrivateCluster>(std::in_place, options_.data, log_) : std::nullopt),
+      cluster_(options_.database.empty() ? std::optional<platform::PrivateCluster>(std::in_place, options_.data, log_)
+                                         : std::nullopt),
       database_({.connection = cluster_ ? cluster_->connection_string() : options_.database, .connections = 16}, log_),
       blobs_(options_.data.blobs()),
       sources_(database_),
@@ -24,7 +26,8 @@ Services::Services(ServicesOptions options, platform::Log log)
       models_(database_),
       registry_(models_, datasets_),
       deployment_store_(database_),
-      deployments_(deployment_store_, blobs_, deploy::SigningKeys::open(options_.data.keys()), clock_, log_, deploy::move_production(registry_, log_)),
+      deployments_(deployment_store_, blobs_, deploy::SigningKeys::open(options_.data.keys()), clock_, log_,
+                   deploy::move_production(registry_, log_)),
       tokens_(database_),
       audit_(database_),
       authenticator_(tokens_, audit_, clock_, log_),
@@ -33,13 +36,17 @@ Services::Services(ServicesOptions options, platform::Log log)
   database_.migrate();
   new_token_ = authenticator_.ensure_admin(options_.data);
   start_running_sources({sources_, records_, supervisor_, options_.data}, "default", log_);
-  rollout_keeper_.emplace("moving rollouts on", kRolloutLook, [this] { deployments_.advance_all(); }, log_);
+  rollout_keeper_.emplace(
+      "moving rollouts on", kRolloutLook, [this] { deployments_.advance_all(); }, log_);
   if (!cluster_) return;
-  cluster_keeper_.emplace("keeping the database alive", kClusterLook, [this] {
-    if (!cluster_->is_gone()) return;
-    log_.warning("the database is gone; starting it again");
-    cluster_->start();
-  }, log_);
+  cluster_keeper_.emplace(
+      "keeping the database alive", kClusterLook,
+      [this] {
+        if (!cluster_->is_gone()) return;
+        log_.warning("the database is gone; starting it again");
+        cluster_->start();
+      },
+      log_);
 }
 
 platform::Identity Services::authorize(const platform::Request& request, std::string_view permission) {

@@ -38,8 +38,8 @@ struct ServicesOptions {
 
 class Services {
  public:
-  /// Starts the private cluster if no database is given, applies the migrations, starts the sources that were running, and
-  /// goes on with the rollouts that are under way. Throws kUnavailable.
+  /// Starts the private cluster if no database is given, applies the migrations, starts the sources that were running,
+  /// and goes on with the rollouts that are under way. Throws kUnavailable.
   Services(ServicesOptions options, platform::Log log);
 
   const platform::DataFolder& data() const { return options_.data; }
@@ -69,8 +69,8 @@ class Services {
   platform::Log log_;
   platform::SystemClock clock_;
   platform::Metrics metrics_;
-  std::optional<platform::PrivateCluster> cluster_;            // absent if a database was given
-  std::optional<platform::RepeatingTask> cluster_keeper_;      // the only thread that touches cluster_ while it stands
+  std::optional<platform::PrivateCluster> cluster_;        // absent if a database was given
+  std::optional<platform::RepeatingTask> cluster_keeper_;  // the only thread that touches cluster_ while it stands
   platform::Database database_;
   platform::BlobStore blobs_;
   platform::SourceStore sources_;

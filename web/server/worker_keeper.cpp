@@ -7,7 +7,10 @@ constexpr std::chrono::milliseconds kLook{1000};
 }
 
 WorkerKeeper::WorkerKeeper(WorkerKeeperOptions options, platform::Log log)
-    : options_(std::move(options)), log_(std::move(log)), keeper_("keeping the worker alive", kLook, [this] { look(); }, log_) {}
+    : options_(std::move(options)),
+      log_(std::move(log)),
+      keeper_(
+          "keeping the worker alive", kLook, [this] { look(); }, log_) {}
 
 void WorkerKeeper::look() {
   if (worker_) {

@@ -1,6 +1,6 @@
-// Keeps one worker process alive beside the server: a crash in training never takes the server down, and the next worker goes
-// on from the last checkpoint. A worker that dies is started again, at most once a second. The destructor asks it to save and
-// waits for it. Thread-safe.
+// Keeps one worker process alive beside the server: a crash in training never takes the server down, and the next
+// worker goes on from the last checkpoint. A worker that dies is started again, at most once a second. The destructor
+// asks it to save and waits for it. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -31,8 +31,9 @@ class WorkerKeeper {
 
   WorkerKeeperOptions options_;
   platform::Log log_;
-  std::optional<platform::Process> worker_;  // made and watched by the keeper's thread: the child dies with the thread that made it
-  platform::RepeatingTask keeper_;           // last: it uses all of the above
+  std::optional<platform::Process>
+      worker_;  // made and watched by the keeper's thread: the child dies with the thread that made it
+  platform::RepeatingTask keeper_;  // last: it uses all of the above
 };
 
 }  // namespace web

@@ -13,7 +13,9 @@ namespace json = platform::json;
 
 namespace {
 
-json::object as_json(const platform::Mistake& mistake) { return {{"file", mistake.file}, {"line", mistake.line}, {"column", mistake.column}, {"message", mistake.message}}; }
+json::object as_json(const platform::Mistake& mistake) {
+  return {{"file", mistake.file}, {"line", mistake.line}, {"column", mistake.column}, {"message", mistake.message}};
+}
 
 // True if the file is whole.
 bool check(const std::string& file, bool as_lines_of_json) {
@@ -22,12 +24,17 @@ bool check(const std::string& file, bool as_lines_of_json) {
   if (as_lines_of_json) {
     json::array all;
     for (const platform::Mistake& mistake : mistakes) all.push_back(as_json(mistake));
-    std::printf("%s\n", json::serialize(json::object{{"file", file}, {"valid", workflow.has_value()}, {"mistakes", std::move(all)}}).c_str());
+    std::printf("%s\n", json::serialize(
+                            json::object{{"file", file}, {"valid", workflow.has_value()}, {"mistakes", std::move(all)}})
+                            .c_str());
     return workflow.has_value();
   }
   for (const platform::Mistake& mistake : mistakes) std::fprintf(stderr, "%s\n", mistake.str().c_str());
-  if (workflow) std::printf("%s: workflow %s, %zu steps, no mistakes\n", file.c_str(), workflow->name.c_str(), workflow->steps.size());
-  else std::fprintf(stderr, "%s: %zu mistake%s\n", file.c_str(), mistakes.size(), mistakes.size() == 1 ? "" : "s");
+  if (workflow)
+    std::printf("%s: workflow %s, %zu steps, no mistakes\n", file.c_str(), workflow->name.c_str(),
+                workflow->steps.size());
+  else
+    std::fprintf(stderr, "%s: %zu mistake%s\n", file.c_str(), mistakes.size(), mistakes.size() == 1 ? "" : "s");
   return workflow.has_value();
 }
 
@@ -35,7 +42,8 @@ json::object given_inputs(const platform::CommandLine& line) {
   json::object given;
   for (const std::string& pair : line.all("set")) {
     const std::size_t equals = pair.find('=');
-    if (equals == 0 || equals == std::string::npos) throw platform::Error(platform::ErrorCode::kInvalidInput, "--set takes KEY=VALUE, not '" + pair + "'", "--set");
+    if (equals == 0 || equals == std::string::npos)
+      throw platform::Error(platform::ErrorCode::kInvalidInput, "--set takes KEY=VALUE, not '" + pair + "'", "--set");
     given[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
   return given;
@@ -44,7 +52,8 @@ json::object given_inputs(const platform::CommandLine& line) {
 void print_inputs(const Workflow& workflow, const json::object& inputs) {
   if (workflow.inputs.empty()) return;
   std::puts("inputs");
-  for (const WorkflowInput& input : workflow.inputs) std::printf("  %-14s %s\n", input.name.c_str(), json::serialize(inputs.at(input.name)).c_str());
+  for (const WorkflowInput& input : workflow.inputs)
+    std::printf("  %-14s %s\n", input.name.c_str(), json::serialize(inputs.at(input.name)).c_str());
 }
 
 void print_step(const Workflow& workflow, const std::string& name) {
@@ -52,15 +61,19 @@ void print_step(const Workflow& workflow, const std::string& name) {
     if (step.name != name) continue;
     std::string needs;
     for (const std::string& each : step.needs) needs += (needs.empty() ? "" : ", ") + each;
-    std::printf("  %-14s %-18s %s%s\n", step.name.c_str(), step.kind.c_str(), needs.empty() ? "at once" : ("after " + needs).c_str(), step.condition.empty() ? "" : (", if " + step.condition).c_str());
+    std::printf("  %-14s %-18s %s%s\n", step.name.c_str(), step.kind.c_str(),
+                needs.empty() ? "at once" : ("after " + needs).c_str(),
+                step.condition.empty() ? "" : (", if " + step.condition).c_str());
   }
 }
 
 }  // namespace
 
 int validate_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal validate", "Checks workflow files and names every mistake with line and column; exit code 2 if there is one.",
-                             {"anneal validate my-flow.yaml", "anneal validate flows/*.yaml --json"});
+  platform::CommandLine line(
+      "anneal validate",
+      "Checks workflow files and names every mistake with line and column; exit code 2 if there is one.",
+      {"anneal validate my-flow.yaml", "anneal validate flows/*.yaml --json"});
   line.arguments("FILE", "workflow file, or the name of a ready workflow");
   line.flag("json", "one line of JSON a file");
   if (!line.read(arguments)) return 0;
@@ -70,7 +83,8 @@ int validate_command(const std::vector<std::string>& arguments) {
 }
 
 int plan_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal plan", "Shows what a workflow would do with these inputs; starts nothing.", {"anneal plan my-flow.yaml --set source=line-3"});
+  platform::CommandLine line("anneal plan", "Shows what a workflow would do with these inputs; starts nothing.",
+                             {"anneal plan my-flow.yaml --set source=line-3"});
   line.argument("FILE", "workflow file, or the name of a ready workflow");
   line.option("set", "KEY=VALUE", "an input of the workflow; may stand several times", {.repeated = true});
   if (!line.read(arguments)) return 0;

@@ -4,7 +4,8 @@
 
 namespace workflows {
 
-Installation::Installation(const platform::DataFolder& folder, const std::string& connection, int threads, platform::Log log)
+Installation::Installation(const platform::DataFolder& folder, const std::string& connection, int threads,
+                           platform::Log log)
     : data(folder),
       database({.connection = connection}, log),
       blobs(data.blobs()),
@@ -15,7 +16,8 @@ Installation::Installation(const platform::DataFolder& folder, const std::string
       models(database),
       registry(models, datasets),
       deployment_store(database),
-      deployments(deployment_store, blobs, deploy::SigningKeys::open(data.keys()), clock, log, deploy::move_production(registry, log)),
+      deployments(deployment_store, blobs, deploy::SigningKeys::open(data.keys()), clock, log,
+                  deploy::move_production(registry, log)),
       steps{data, blobs, &records, &datasets, &registry, &deployments, &deployment_store, threads} {}
 
 }  // namespace workflows

@@ -1,5 +1,5 @@
-// The stores of one installation as a worker needs them: the same database and blob folder that its server uses, reached
-// directly. Built in one order and taken down in the reverse; members are thread-safe themselves.
+// The stores of one installation as a worker needs them: the same database and blob folder that its server uses,
+// reached directly. Built in one order and taken down in the reverse; members are thread-safe themselves.
 #pragma once
 
 #include <string>

@@ -1,8 +1,8 @@
 // `anneal worker`.
 #include <pthread.h>
 
-#include <csignal>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <thread>
 
@@ -50,10 +50,13 @@ std::string connection_of(const platform::CommandLine& line, const platform::Dat
 }  // namespace
 
 int worker_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal worker", "Runs steps until SIGTERM or Ctrl-C; then saves where it stands and hands the step back.",
-                             {"anneal worker --data-folder /srv/anneal", "ANNEAL_DATABASE=postgresql://anneal@db/anneal anneal worker --threads 8"});
+  platform::CommandLine line("anneal worker",
+                             "Runs steps until SIGTERM or Ctrl-C; then saves where it stands and hands the step back.",
+                             {"anneal worker --data-folder /srv/anneal",
+                              "ANNEAL_DATABASE=postgresql://anneal@db/anneal anneal worker --threads 8"});
   line.option("data-folder", "DIR", "the server's data folder; default $ANNEAL_DATA");
-  line.option("database", "DSN", "the server's database; default $ANNEAL_DATABASE, else the private one in the data folder");
+  line.option("database", "DSN",
+              "the server's database; default $ANNEAL_DATABASE, else the private one in the data folder");
   line.option("name", "NAME", "how the journal calls it; default host and process id");
   line.option("threads", "N", "compute threads; 0 = one a core", {.fallback = "0"});
   line.option("lease-seconds", "S", "a step whose worker is silent for this long goes to another", {.fallback = "10"});
@@ -68,7 +71,8 @@ int worker_command(const std::vector<std::string>& arguments) {
   options.lease = std::chrono::milliseconds(std::llround(line.number("lease-seconds") * 1000));
   options.heartbeat = options.lease / 5;
   options.idle = std::chrono::milliseconds(line.integer("idle-milliseconds"));
-  if (options.lease < std::chrono::milliseconds(100)) throw platform::Error(platform::ErrorCode::kInvalidInput, "a lease lasts at least 0.1 seconds", "--lease-seconds");
+  if (options.lease < std::chrono::milliseconds(100))
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "a lease lasts at least 0.1 seconds", "--lease-seconds");
   platform::Worker worker(installation.runs, step_factory(installation.steps), data, options, log);
   const StopOnSignal stop(worker);
   worker.run();

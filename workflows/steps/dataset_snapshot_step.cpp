@@ -34,7 +34,10 @@ json::object lineage_of(const std::vector<Observation>& rows, const platform::St
   }
   json::object counts;
   for (const auto& [source, count] : sources) counts[source] = count;
-  json::object lineage{{"sources", std::move(counts)}, {"records", rows.size()}, {"run", context.run().id.str()}, {"step", context.step().definition.name}};
+  json::object lineage{{"sources", std::move(counts)},
+                       {"records", rows.size()},
+                       {"run", context.run().id.str()},
+                       {"step", context.step().definition.name}};
   if (from != platform::Time{}) {
     lineage["from"] = platform::format_time(from);
     lineage["to"] = platform::format_time(to);
@@ -44,21 +47,33 @@ json::object lineage_of(const std::vector<Observation>& rows, const platform::St
 
 }  // namespace
 
-std::vector<Observation> DatasetSnapshotStep::read_file(const std::string& path, const std::string& source, const platform::Profile& profile, platform::StepContext& context) const {
+std::vector<Observation> DatasetSnapshotStep::read_file(const std::string& path, const std::string& source,
+                                                        const platform::Profile& profile,
+                                                        platform::StepContext& context) const {
   const auto input = connectors::InputFormat::from_json(profile.input);
-  auto parsed = connectors::parse_records(platform::read_file(path), input.format == "lines" ? "text/plain" : path.ends_with(".csv") ? "text/csv" : "", input, profile, source);
-  for (std::size_t i = 0; i < parsed.errors.size() && i < 20; ++i) context.say(path + ":" + std::to_string(parsed.errors[i].line) + ": " + parsed.errors[i].message);
-  context.say("read " + std::to_string(parsed.records.size()) + " records of " + path + ", " + std::to_string(parsed.errors.size()) + " errors");
+  auto parsed = connectors::parse_records(platform::read_file(path),
+                                          input.format == "lines"  ? "text/plain"
+                                          : path.ends_with(".csv") ? "text/csv"
+                                                                   : "",
+                                          input, profile, source);
+  for (std::size_t i = 0; i < parsed.errors.size() && i < 20; ++i)
+    context.say(path + ":" + std::to_string(parsed.errors[i].line) + ": " + parsed.errors[i].message);
+  context.say("read " + std::to_string(parsed.records.size()) + " records of " + path + ", " +
+              std::to_string(parsed.errors.size()) + " errors");
   return std::move(parsed.records);
 }
 
-std::vector<Observation> DatasetSnapshotStep::read(platform::StepContext& context, const platform::Profile& profile) const {
+std::vector<Observation> DatasetSnapshotStep::read(platform::StepContext& context,
+                                                   const platform::Profile& profile) const {
   const json::object& with = context.inputs();
   std::vector<Observation> rows;
-  const auto add = [&](std::vector<Observation> more) { rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); };
+  const auto add = [&](std::vector<Observation> more) {
+    rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  };
   if (const json::value* files = platform::find(with, "files")) {
     if (files->is_object()) {
-      for (const auto& [source, path] : files->get_object()) add(read_file(std::string(path.as_string()), std::string(source), profile, context));
+      for (const auto& [source, path] : files->get_object())
+        add(read_file(std::string(path.as_string()), std::string(source), profile, context));
     } else {
       const std::string path(files->as_string());
       add(read_file(path, std::filesystem::path(path).stem().string(), profile, context));
@@ -67,9 +82,15 @@ std::vector<Observation> DatasetSnapshotStep::read(platform::StepContext& contex
   }
   std::vector<std::string> sources;
   if (const json::value* one = platform::find(with, "source")) sources.emplace_back(one->as_string());
-  if (const json::value* all = platform::find(with, "sources")) sources = all->is_string() ? std::vector<std::string>{std::string(all->get_string())} : platform::strings_from(*all, "sources");
-  if (sources.empty()) throw Error(ErrorCode::kInvalidInput, "dataset.snapshot has nothing to read; give source, sources or files", "source");
-  if (services_.records == nullptr) throw Error(ErrorCode::kInvalidInput, "this worker has no record store, so it cannot read source " + sources[0] + "; give files");
+  if (const json::value* all = platform::find(with, "sources"))
+    sources = all->is_string() ? std::vector<std::string>{std::string(all->get_string())}
+                               : platform::strings_from(*all, "sources");
+  if (sources.empty())
+    throw Error(ErrorCode::kInvalidInput, "dataset.snapshot has nothing to read; give source, sources or files",
+                "source");
+  if (services_.records == nullptr)
+    throw Error(ErrorCode::kInvalidInput,
+                "this worker has no record store, so it cannot read source " + sources[0] + "; give files");
   for (const std::string& source : sources) {
     services_.records->scan(context.run().project, source, [&](Observation&& row) {
       rows.push_back(std::move(row));
@@ -84,9 +105,12 @@ platform::StepOutcome DatasetSnapshotStep::execute(platform::StepContext& contex
   const json::object& with = context.inputs();
   std::optional<platform::Profile> profile = given_profile(with, services_.data);
   const std::string target = platform::string_or(with, "target", "", "with");
-  if (!profile && target.empty()) throw Error(ErrorCode::kInvalidInput, "dataset.snapshot needs a profile, or the target column", "profile");
+  if (!profile && target.empty())
+    throw Error(ErrorCode::kInvalidInput, "dataset.snapshot needs a profile, or the target column", "profile");
   const std::vector<Observation> rows = read(context, profile.value_or(platform::Profile{}));
-  if (!profile) profile = connectors::profile_from_table(rows, target, context.run().workflow, platform::string_or(with, "group", "", "with"));
+  if (!profile)
+    profile = connectors::profile_from_table(rows, target, context.run().workflow,
+                                             platform::string_or(with, "group", "", "with"));
   std::optional<platform::SplitRule> split;
   if (const json::value* rule = platform::find(with, "split")) split = platform::split_rule_from_json(*rule);
   const platform::SnapshotResult snapshot = platform::build_snapshot(*profile, rows, split);
@@ -113,7 +137,8 @@ platform::StepOutcome DatasetSnapshotStep::execute(platform::StepContext& contex
     outcome.outputs["version"] = version.dataset + "/" + std::to_string(version.number);
     outcome.outputs["version_id"] = version.id.str();
   }
-  context.say("dataset of " + std::to_string(snapshot.examples.size()) + " examples, " + platform::canonical_json(snapshot.statistics.at("splits")));
+  context.say("dataset of " + std::to_string(snapshot.examples.size()) + " examples, " +
+              platform::canonical_json(snapshot.statistics.at("splits")));
   return outcome;
 }
 

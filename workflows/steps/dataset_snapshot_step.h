@@ -1,5 +1,5 @@
-// dataset.snapshot: records and a profile become examples, stored as one blob whose digest is the dataset's content hash.
-// The same records give the same dataset, however often the step runs.
+// dataset.snapshot: records and a profile become examples, stored as one blob whose digest is the dataset's content
+// hash. The same records give the same dataset, however often the step runs.
 #pragma once
 
 #include "platform/dataset/observation.h"
@@ -15,7 +15,8 @@ class DatasetSnapshotStep final : public platform::Step {
 
  private:
   std::vector<platform::Observation> read(platform::StepContext& context, const platform::Profile& profile) const;
-  std::vector<platform::Observation> read_file(const std::string& path, const std::string& source, const platform::Profile& profile, platform::StepContext& context) const;
+  std::vector<platform::Observation> read_file(const std::string& path, const std::string& source,
+                                               const platform::Profile& profile, platform::StepContext& context) const;
 
   StepServices& services_;
 };

@@ -21,7 +21,8 @@ constexpr std::chrono::milliseconds kLook{200};
 
 double share_of(const std::string& percent) { return std::strtod(percent.c_str(), nullptr) / 100; }
 
-// Chosen before the deployment is made and kept in the work folder, so that the next try finds the deployment of this one.
+// Chosen before the deployment is made and kept in the work folder, so that the next try finds the deployment of this
+// one.
 platform::DeploymentId deployment_id(const std::filesystem::path& work_folder) {
   const std::filesystem::path file = work_folder / "deployment";
   if (std::filesystem::exists(file)) return platform::DeploymentId(platform::read_file(file, 64));
@@ -52,7 +53,8 @@ platform::StepOutcome outcome_of(const Deployment& deployment, const std::vector
   outcome.outputs = {{"deployment", deployment.id.str()}, {"agents", agents.size()}};
   if (deployment.state == DeploymentState::kFinished) return outcome;
   outcome.kind = platform::StepOutcome::Kind::kFailed;
-  outcome.error = "the rollout of " + deployment.model + "/" + deployment.model_version + " is " + std::string(to_string(deployment.state)) +
+  outcome.error = "the rollout of " + deployment.model + "/" + deployment.model_version + " is " +
+                  std::string(to_string(deployment.state)) +
                   (deployment.reason.empty() ? "" : ": " + deployment.reason) + failures_of(agents);
   return outcome;
 }
@@ -62,7 +64,9 @@ platform::StepOutcome outcome_of(const Deployment& deployment, const std::vector
 deploy::DeploymentRequest rollout_request(const json::object& with, std::string& version) {
   const std::string model = platform::require_string(with, "model", "with");
   const std::size_t slash = model.rfind('/');
-  if (slash == std::string::npos || slash == 0) throw Error(ErrorCode::kInvalidInput, "'model' must name a version such as tool-failure/3, not '" + model + "'", "model");
+  if (slash == std::string::npos || slash == 0)
+    throw Error(ErrorCode::kInvalidInput, "'model' must name a version such as tool-failure/3, not '" + model + "'",
+                "model");
   version = model.substr(slash + 1);
   deploy::DeploymentRequest request;
   request.model = model.substr(0, slash);
@@ -70,14 +74,17 @@ deploy::DeploymentRequest rollout_request(const json::object& with, std::string&
   request.failure_threshold = platform::number_or(with, "threshold", 0, "with");
   request.automatic_rollback = platform::string_or(with, "rollback", "automatic", "with") == "automatic";
   if (const json::value* soak = platform::find(with, "soak")) {
-    const auto length = duration_from(soak->is_string() ? std::string(soak->get_string()) : platform::canonical_json(*soak));
+    const auto length =
+        duration_from(soak->is_string() ? std::string(soak->get_string()) : platform::canonical_json(*soak));
     if (!length) throw Error(ErrorCode::kInvalidInput, "'soak' must be a duration such as 10m", "soak");
     request.soak = *length;
   }
   if (const json::value* waves = platform::find(with, "waves")) {
     request.waves.clear();
-    if (waves->is_string()) request.waves.push_back(share_of(std::string(waves->get_string())));
-    else for (const std::string& wave : platform::strings_from(*waves, "waves")) request.waves.push_back(share_of(wave));
+    if (waves->is_string())
+      request.waves.push_back(share_of(std::string(waves->get_string())));
+    else
+      for (const std::string& wave : platform::strings_from(*waves, "waves")) request.waves.push_back(share_of(wave));
   }
   request.validate();
   return request;
@@ -94,13 +101,16 @@ platform::StepOutcome DeployRolloutStep::execute(platform::StepContext& context)
   request.id = deployment_id(context.work_folder());
   deploy::fill_from_registry(request, version, *services_.registry, services_.data);
   Deployment deployment = services_.deployments->create(request);
-  context.say("deployment " + deployment.id.str() + " of " + deployment.model + "/" + deployment.model_version + " to " + deployment.selector);
+  context.say("deployment " + deployment.id.str() + " of " + deployment.model + "/" + deployment.model_version +
+              " to " + deployment.selector);
   for (;;) {
     const auto agents = services_.deployment_store->agents_of(deployment.id);
     report(context, agents);
     const bool ended = deployment.state != DeploymentState::kRunning && deployment.state != DeploymentState::kPaused;
     if (ended) return outcome_of(deployment, agents);
-    if (context.should_stop()) throw Error(ErrorCode::kCancelled, "stopped while waiting for the rollout; deployment " + deployment.id.str() + " goes on");
+    if (context.should_stop())
+      throw Error(ErrorCode::kCancelled,
+                  "stopped while waiting for the rollout; deployment " + deployment.id.str() + " goes on");
     std::this_thread::sleep_for(kLook);
     services_.deployments->advance(deployment.id);
     const auto found = services_.deployment_store->find_by_id(deployment.id);

@@ -1,8 +1,7 @@
-// deploy.rollout: wishes a model version on the agents of a selector and waits until the last wave is through. The rollout
-// itself is the server's and the agents' work (deploy/deployments.h), which also moves `production` at its end; a worker that
-// is lost meanwhile loses nothing, the next one finds the same deployment.
+// deploy.rollout: wishes a model version on the agents of a selector and waits until the last wave is through. The
+// rollout itself is the server's and the agents' work (deploy/deployments.h), which also moves `production` at its end;
+// a worker that is lost meanwhile loses nothing, the next one finds the same deployment.
 #pragma once
-
 
 #include "workflows/steps.h"
 
@@ -21,7 +20,8 @@ class DeployRolloutStep final : public platform::Step {
   StepServices& services_;
 };
 
-/// What the options ask for: model and version ("tool-failure/3"), selector, waves, soak, threshold. Throws kInvalidInput.
+/// What the options ask for: model and version ("tool-failure/3"), selector, waves, soak, threshold. Throws
+/// kInvalidInput.
 deploy::DeploymentRequest rollout_request(const platform::json::object& with, std::string& version);
 
 }  // namespace workflows

@@ -16,7 +16,8 @@ class RunObserver final : public finetune::TrainObserver {
     context_.report_metric("loss", progress.step, progress.loss);
     context_.report_metric("learning_rate", progress.step, progress.learning_rate);
     if (progress.validation_loss) context_.report_metric("validation_loss", progress.step, *progress.validation_loss);
-    if (progress.validation_metric) context_.report_metric("validation_" + progress.metric, progress.step, *progress.validation_metric);
+    if (progress.validation_metric)
+      context_.report_metric("validation_" + progress.metric, progress.step, *progress.validation_metric);
     context_.report_progress({{"step", progress.step},
                               {"total_steps", progress.total_steps},
                               {"epoch", progress.epoch},
@@ -46,7 +47,8 @@ finetune::TrainRequest request_of(const platform::StepContext& context, const St
   finetune::TrainRequest request;
   request.base_folder = platform::base_folder(services.data, platform::require_string(with, "base", "with"));
   request.dataset = context.work_folder() / "dataset.jsonl";
-  const std::string task = snapshot == nullptr ? "classify" : platform::string_or(*snapshot, "task", "classify", "dataset");
+  const std::string task =
+      snapshot == nullptr ? "classify" : platform::string_or(*snapshot, "task", "classify", "dataset");
   request.task = finetune::task_from(platform::string_or(with, "task", task, "with"));
   request.config = finetune::train_config_from_json(trainer_settings(with));
   request.work_folder = context.work_folder() / "training";
@@ -74,8 +76,10 @@ platform::StepOutcome FinetuneLoraStep::execute(platform::StepContext& context) 
                      {"digest", result.adapter_digest},
                      {"steps", result.steps},
                      {"best_step", result.best_step}};
-  if (result.validation_metric) outcome.outputs["validation"] = json::object{{"metric", result.metric}, {"value", *result.validation_metric}};
-  context.say("trained " + std::to_string(result.steps) + " steps; best after " + std::to_string(result.best_step) + "; adapter " + result.adapter_digest);
+  if (result.validation_metric)
+    outcome.outputs["validation"] = json::object{{"metric", result.metric}, {"value", *result.validation_metric}};
+  context.say("trained " + std::to_string(result.steps) + " steps; best after " + std::to_string(result.best_step) +
+              "; adapter " + result.adapter_digest);
   return outcome;
 }
 

@@ -1,5 +1,5 @@
-// finetune.lora: trains an adapter in the step's work folder, so that the successor of a lost worker goes on from the last
-// checkpoint, and stores it as a blob folder.
+// finetune.lora: trains an adapter in the step's work folder, so that the successor of a lost worker goes on from the
+// last checkpoint, and stores it as a blob folder.
 #pragma once
 
 #include "workflows/steps.h"

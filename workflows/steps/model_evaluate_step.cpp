@@ -6,7 +6,8 @@ namespace workflows {
 
 namespace json = platform::json;
 
-finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, const ScoredAdapter& scored, const StepServices& services) {
+finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, const ScoredAdapter& scored,
+                                       const StepServices& services) {
   std::filesystem::create_directories(folder);
   finetune::EvaluateRequest request;
   request.base_folder = platform::base_folder(services.data, scored.base);
@@ -16,7 +17,8 @@ finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, cons
   request.predictions_file = folder / "predictions.jsonl";
   request.baselines = scored.baselines;
   request.threads = services.threads;
-  if (!std::filesystem::exists(request.adapter_folder)) services.blobs.get_folder(scored.adapter, request.adapter_folder);
+  if (!std::filesystem::exists(request.adapter_folder))
+    services.blobs.get_folder(scored.adapter, request.adapter_folder);
   services.blobs.copy_to(scored.dataset, request.dataset);
   return finetune::evaluate_adapter(request);
 }
@@ -27,12 +29,14 @@ platform::StepOutcome ModelEvaluateStep::execute(platform::StepContext& context)
   ScoredAdapter scored;
   scored.adapter = platform::require_string(with, "adapter", "with");
   scored.dataset = platform::require_string(with, "dataset", "with");
-  scored.base = platform::string_or(with, "base", training == nullptr ? "" : platform::string_or(*training, "base", "", "training"), "with");
+  scored.base = platform::string_or(
+      with, "base", training == nullptr ? "" : platform::string_or(*training, "base", "", "training"), "with");
   scored.split = platform::string_or(with, "split", "test", "with");
   const finetune::EvaluationReport report = evaluate_in(context.work_folder(), scored, services_);
   for (const finetune::Score& score : report.scores) {
     char line[160];
-    std::snprintf(line, sizeof line, "%s %.4f (%.4f to %.4f)", score.metric.c_str(), score.value, score.low, score.high);
+    std::snprintf(line, sizeof line, "%s %.4f (%.4f to %.4f)", score.metric.c_str(), score.value, score.low,
+                  score.high);
     context.say(line);
   }
   platform::StepOutcome outcome;

@@ -23,7 +23,9 @@ struct ScoredAdapter {
   std::string split = "test";
   bool baselines = true;
 };
-/// Lays the blobs out below `folder` (again only where they are not there yet), scores, and leaves predictions.jsonl there.
-finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, const ScoredAdapter& scored, const StepServices& services);
+/// Lays the blobs out below `folder` (again only where they are not there yet), scores, and leaves predictions.jsonl
+/// there.
+finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, const ScoredAdapter& scored,
+                                       const StepServices& services);
 
 }  // namespace workflows

@@ -1,5 +1,5 @@
-// model.register: makes an immutable version of what the run trained, with its evaluation, gate report and lineage, and moves
-// the alias `candidate` to it. Running again gives the same version.
+// model.register: makes an immutable version of what the run trained, with its evaluation, gate report and lineage, and
+// moves the alias `candidate` to it. Running again gives the same version.
 #pragma once
 
 #include "workflows/steps.h"

@@ -31,23 +31,27 @@ class AgentPlant : public tests::TempDatabase {
     sources_ = std::make_unique<platform::SourceStore>(database());
     records_ = std::make_unique<platform::RecordStore>(database());
     blobs_ = std::make_unique<platform::BlobStore>(folder_.path() / "blobs");
-    deployments_ = std::make_unique<deploy::Deployments>(*store_, *blobs_, deploy::SigningKeys::open(folder_.path() / "keys"), clock_, platform::Log::silent());
+    deployments_ = std::make_unique<deploy::Deployments>(
+        *store_, *blobs_, deploy::SigningKeys::open(folder_.path() / "keys"), clock_, platform::Log::silent());
     start_server();
   }
   void TearDown() override {
     agent_.reset();
     server_.reset();
-    if (HasFailure() && std::filesystem::exists(folder_.path() / "agent.log")) std::fputs(platform::read_file(folder_.path() / "agent.log").c_str(), stderr);
+    if (HasFailure() && std::filesystem::exists(folder_.path() / "agent.log"))
+      std::fputs(platform::read_file(folder_.path() / "agent.log").c_str(), stderr);
     records_.reset();
     TempDatabase::TearDown();
   }
 
   void start_server() {
     platform::RouteTable routes;
-    web::DeploymentServices services{*store_, *deployments_, *sources_, *records_, [](deploy::DeploymentRequest&, const std::string&) {}};
+    web::DeploymentServices services{*store_, *deployments_, *sources_, *records_,
+                                     [](deploy::DeploymentRequest&, const std::string&) {}};
     web::add_deployment_routes(routes, services);
     web::add_agent_routes(routes, services);
-    routes.add({platform::Method::kGet, "/api/v1/artifacts/{digest}", "Downloads an artifact", "", [this](const platform::Request& request) {
+    routes.add({platform::Method::kGet, "/api/v1/artifacts/{digest}", "Downloads an artifact", "",
+                [this](const platform::Request& request) {
                   ++downloads_;
                   const std::string& digest = request.param("digest");
                   if (digest == tampered_) return platform::text_response("evil bytes of another size");
@@ -55,7 +59,8 @@ class AgentPlant : public tests::TempDatabase {
                 }});
     platform::ServerOptions options;
     options.port = port_;
-    server_ = std::make_unique<platform::Server>(options, std::move(routes), platform::allow_everything, metrics_, platform::Log::silent());
+    server_ = std::make_unique<platform::Server>(options, std::move(routes), platform::allow_everything, metrics_,
+                                                 platform::Log::silent());
     port_ = server_->port();
   }
   void start_agent() {
@@ -64,11 +69,13 @@ class AgentPlant : public tests::TempDatabase {
     platform::ProcessOptions options;
     options.log_file = folder_.path() / "agent.log";
     agent_ = std::make_unique<platform::Process>(
-        std::vector<std::string>{std::string(bin == nullptr ? "build/dev/bin" : bin) + "/anneal-agent", "--server", "http://127.0.0.1:" + std::to_string(port_), "--name", "edge-01",
-                                 "--labels", "line=3", "--data", agent_folder().string(), "--port", "0", "--poll-seconds", "0.05", "--threads", "1", "--root",
-                                 (folder_.path() / "keys" / "root.json").string()},
+        std::vector<std::string>{std::string(bin == nullptr ? "build/dev/bin" : bin) + "/anneal-agent", "--server",
+                                 "http://127.0.0.1:" + std::to_string(port_), "--name", "edge-01", "--labels", "line=3",
+                                 "--data", agent_folder().string(), "--port", "0", "--poll-seconds", "0.05",
+                                 "--threads", "1", "--root", (folder_.path() / "keys" / "root.json").string()},
         options);
-    ASSERT_TRUE(until([&] { return std::filesystem::exists(agent_folder() / "agent-address"); })) << "the agent does not start";
+    ASSERT_TRUE(until([&] { return std::filesystem::exists(agent_folder() / "agent-address"); }))
+        << "the agent does not start";
     std::string address = platform::read_file(agent_folder() / "agent-address");
     address.pop_back();
     client_ = std::make_unique<platform::HttpClient>(address);
@@ -90,7 +97,8 @@ class AgentPlant : public tests::TempDatabase {
     deploy::DeploymentRequest request;
     request.model = "bearing";
     request.model_version = version;
-    request.adapter = blobs_->put_folder(tests::TinyAdapter::instance().variant(folder_.path() / ("variant-" + version), version));
+    request.adapter =
+        blobs_->put_folder(tests::TinyAdapter::instance().variant(folder_.path() / ("variant-" + version), version));
     request.base_folder = tests::TinyAdapter::instance().base();
     request.selector = "line=3";
     request.waves = {1.0};
@@ -114,7 +122,9 @@ class AgentPlant : public tests::TempDatabase {
     return std::string(document.as_object().at("state").as_string());
   }
   std::filesystem::path agent_folder() const { return folder_.path() / "agent"; }
-  std::int64_t feedback_records() { return sources_->find("default", "feedback-bearing") ? records_->count("default", "feedback-bearing") : 0; }
+  std::int64_t feedback_records() {
+    return sources_->find("default", "feedback-bearing") ? records_->count("default", "feedback-bearing") : 0;
+  }
 
   platform::TemporaryFolder folder_;
   platform::SystemClock clock_;
@@ -174,15 +184,18 @@ TEST_F(AgentEndToEnd, AnswersWhileTheServerIsGoneAlsoAfterARestart) {
 TEST_F(AgentEndToEnd, RefusesATamperedBlobAndKeepsAnswering) {
   start_agent();
   install("1");
-  tampered_ = platform::digest_of_file(tests::TinyAdapter::instance().variant(folder_.path() / "peek", "2") / "anneal.json");
+  tampered_ =
+      platform::digest_of_file(tests::TinyAdapter::instance().variant(folder_.path() / "peek", "2") / "anneal.json");
   const auto bad = deploy_variant("2");
   ASSERT_EQ(bad.adapter_digest, tampered_);
   ASSERT_TRUE(until([&] { return state_of(bad) == DeploymentState::kPaused; }));
-  EXPECT_NE(store_->agents_of(bad.id).front().reason.find("thrown away"), std::string::npos) << store_->agents_of(bad.id).front().reason;
+  EXPECT_NE(store_->agents_of(bad.id).front().reason.find("thrown away"), std::string::npos)
+      << store_->agents_of(bad.id).front().reason;
   EXPECT_EQ(ask(25.5).at("model_version"), "1");
 }
 
-// The agent is killed again and again while it is at work; each time what is left must answer with the old or the new version.
+// The agent is killed again and again while it is at work; each time what is left must answer with the old or the new
+// version.
 TEST_F(AgentKill, EndsInThePreviousOrTheNewVersionAndLosesNoFeedback) {
   constexpr int kKills = 12;
   const unsigned seed = std::random_device{}();
@@ -207,15 +220,18 @@ TEST_F(AgentKill, EndsInThePreviousOrTheNewVersionAndLosesNoFeedback) {
     const auto answer = ask(25.5);
     const std::string now(answer.at("model_version").as_string());
     EXPECT_TRUE(now == before || now == fresh) << now << " after a kill between " << before << " and " << fresh;
-    const auto kept = client_->post("/v1/feedback", json::serialize(json::object{{"id", answer.at("id")}, {"label", "hot"}}));
+    const auto kept =
+        client_->post("/v1/feedback", json::serialize(json::object{{"id", answer.at("id")}, {"label", "hot"}}));
     acknowledged += kept.status == 202;
-    ASSERT_TRUE(until([&] { return state_of(deployment) != DeploymentState::kRunning; })) << "version " << fresh << " never settles";
+    ASSERT_TRUE(until([&] { return state_of(deployment) != DeploymentState::kRunning; }))
+        << "version " << fresh << " never settles";
     EXPECT_EQ(state_of(deployment), DeploymentState::kFinished) << store_->agents_of(deployment.id).front().reason;
     EXPECT_EQ(ask(25.5).at("model_version"), json::string(fresh));
     before = fresh;
   }
   EXPECT_GE(hits, kKills);
-  EXPECT_TRUE(until([&] { return feedback_records() == acknowledged; })) << feedback_records() << " of " << acknowledged;
+  EXPECT_TRUE(until([&] { return feedback_records() == acknowledged; }))
+      << feedback_records() << " of " << acknowledged;
 }
 
 }  // namespace

@@ -11,12 +11,14 @@ namespace {
 using deploy::AgentEvent;
 using deploy::AgentState;
 
-constexpr AgentState kStates[] = {AgentState::kIdle,    AgentState::kDownloading, AgentState::kVerifying, AgentState::kStaging, AgentState::kActivating,
-                                  AgentState::kProbation, AgentState::kCommitted,   AgentState::kRollingBack};
+constexpr AgentState kStates[] = {AgentState::kIdle,      AgentState::kDownloading, AgentState::kVerifying,
+                                  AgentState::kStaging,   AgentState::kActivating,  AgentState::kProbation,
+                                  AgentState::kCommitted, AgentState::kRollingBack};
 
 TEST(AgentStates, HasEachRowOnceAndAnAnswerToARestartInEveryState) {
   std::set<std::pair<AgentState, AgentEvent>> seen;
-  for (const auto& row : deploy::transitions()) EXPECT_TRUE(seen.emplace(row.from, row.event).second) << to_string(row.from);
+  for (const auto& row : deploy::transitions())
+    EXPECT_TRUE(seen.emplace(row.from, row.event).second) << to_string(row.from);
   for (const AgentState state : kStates) {
     EXPECT_NO_THROW(deploy::next_state(state, AgentEvent::kRestarted)) << to_string(state);
     EXPECT_NO_THROW(deploy::next_state(state, AgentEvent::kRestartedAtFirst)) << to_string(state);
@@ -25,7 +27,8 @@ TEST(AgentStates, HasEachRowOnceAndAnAnswerToARestartInEveryState) {
 
 TEST(AgentStates, LeadsFromEveryStateToIdleWhetherItsWorkEndsOrFails) {
   for (const AgentState start : kStates) {
-    for (const AgentEvent first : {AgentEvent::kDone, AgentEvent::kFailed, AgentEvent::kWithdrawn, AgentEvent::kRestarted}) {
+    for (const AgentEvent first :
+         {AgentEvent::kDone, AgentEvent::kFailed, AgentEvent::kWithdrawn, AgentEvent::kRestarted}) {
       AgentState state = start;
       try {
         state = deploy::next_state(start, first);

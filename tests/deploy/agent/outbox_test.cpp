@@ -39,7 +39,8 @@ TEST(Outbox, KeepsWhatCouldNotBeDelivered) {
   const platform::TemporaryFolder folder;
   Outbox outbox(folder.path());
   outbox.append({"a", "report", nullptr}, Durability::kSynced);
-  EXPECT_THROW(outbox.deliver(9, [](const auto&) { throw platform::Error(platform::ErrorCode::kUnavailable, "away"); }), platform::Error);
+  EXPECT_THROW(outbox.deliver(9, [](const auto&) { throw platform::Error(platform::ErrorCode::kUnavailable, "away"); }),
+               platform::Error);
   EXPECT_EQ(drain(outbox), std::vector<std::string>{"a"});
 }
 
@@ -56,7 +57,8 @@ TEST(Outbox, RefusesMoreThanItsLimitAndBeginsANewFileWhenAllWasDelivered) {
   const platform::TemporaryFolder folder;
   Outbox outbox(folder.path(), std::uint64_t{5} << 20);
   const std::string large(1 << 20, 'x');
-  for (int i = 0; i < 4; ++i) outbox.append({std::to_string(i), "report", platform::json::string(large)}, Durability::kWritten);
+  for (int i = 0; i < 4; ++i)
+    outbox.append({std::to_string(i), "report", platform::json::string(large)}, Durability::kWritten);
   EXPECT_THROW(outbox.append({"5", "report", platform::json::string(large)}, Durability::kWritten), platform::Error);
   EXPECT_EQ(drain(outbox).size(), 4u);
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "outbox-1.jsonl"));

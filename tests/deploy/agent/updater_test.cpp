@@ -67,7 +67,8 @@ struct Machine {
     add(targets, "adapter/anneal.json", "adapter " + std::to_string(version));
     add(targets, "base/config.json", "the base");
     const std::string signed_targets = deploy::sign_targets(keys, targets);
-    return {targets.deployment, deploy::sign_timestamp(keys, signed_targets, version, ++timestamps, clock.now(), 60s), signed_targets};
+    return {targets.deployment, deploy::sign_timestamp(keys, signed_targets, version, ++timestamps, clock.now(), 60s),
+            signed_targets};
   }
   void add(deploy::Targets& targets, const std::string& path, const std::string& bytes) {
     const std::string digest = platform::digest_of(bytes);
@@ -81,12 +82,17 @@ struct Machine {
     Program(Machine& machine, std::function<void(AgentState, std::string_view)> on_state)
         : releases(machine.folder.path() / "agent"),
           updater(releases, machine.world, machine.world, machine.clock,
-                  {.log = platform::Log::silent(), .name = "edge-01", .labels = {{"line", "3"}}, .on_state = std::move(on_state)}) {
+                  {.log = platform::Log::silent(),
+                   .name = "edge-01",
+                   .labels = {{"line", "3"}},
+                   .on_state = std::move(on_state)}) {
       updater.resume();
     }
     std::int64_t current() const { return releases.current() ? releases.current()->targets.version : 0; }
   };
-  std::unique_ptr<Program> start(std::function<void(AgentState, std::string_view)> on_state = {}) { return std::make_unique<Program>(*this, std::move(on_state)); }
+  std::unique_ptr<Program> start(std::function<void(AgentState, std::string_view)> on_state = {}) {
+    return std::make_unique<Program>(*this, std::move(on_state));
+  }
 
   void finish(Program& program) {
     for (int i = 0; i < 20 && program.updater.state() != AgentState::kIdle; ++i)
@@ -107,7 +113,8 @@ struct Machine {
 std::string told(const World& world) {
   std::string words;
   for (const auto& report : world.reports)
-    words += report.execution == "closed" ? report.finished + (report.code.empty() ? "" : ":" + report.code) : report.state + " ";
+    words += report.execution == "closed" ? report.finished + (report.code.empty() ? "" : ":" + report.code)
+                                          : report.state + " ";
   return words;
 }
 
@@ -180,7 +187,8 @@ TEST(Updater, RefusesABundleForAnotherLine) {
   targets.deployment = "d-1";
   targets.selector = "line=4";
   const std::string text = deploy::sign_targets(machine.keys, targets);
-  EXPECT_FALSE(program->updater.offer({"d-1", deploy::sign_timestamp(machine.keys, text, 1, 1, machine.clock.now(), 60s), text}));
+  EXPECT_FALSE(program->updater.offer(
+      {"d-1", deploy::sign_timestamp(machine.keys, text, 1, 1, machine.clock.now(), 60s), text}));
   EXPECT_EQ(told(machine.world), "failure:refused");
 }
 
@@ -223,8 +231,9 @@ TEST(Updater, ConfirmsTheVersionThatItAlreadyRuns) {
 // Cuts the power at each state, right after it was saved and right after its work, in a child process that ends without
 // unwinding; the parent then starts the program on what is left on disk.
 void cut_power_everywhere(std::int64_t previous) {
-  for (const AgentState state : {AgentState::kDownloading, AgentState::kVerifying, AgentState::kStaging, AgentState::kActivating, AgentState::kProbation,
-                                 AgentState::kCommitted, AgentState::kIdle}) {
+  for (const AgentState state :
+       {AgentState::kDownloading, AgentState::kVerifying, AgentState::kStaging, AgentState::kActivating,
+        AgentState::kProbation, AgentState::kCommitted, AgentState::kIdle}) {
     for (const std::string phase : {"saved", "done"}) {
       if (state == AgentState::kIdle && phase == "done") continue;
       Machine machine;

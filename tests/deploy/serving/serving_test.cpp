@@ -19,7 +19,8 @@ class Serving : public testing::Test {
   void SetUp() override {
     deploy::add_predict_routes(routes_, serving_);
     deploy::add_openai_routes(routes_, serving_);
-    server_ = std::make_unique<platform::Server>(platform::ServerOptions{}, routes_, platform::allow_everything, metrics_, platform::Log::silent());
+    server_ = std::make_unique<platform::Server>(platform::ServerOptions{}, routes_, platform::allow_everything,
+                                                 metrics_, platform::Log::silent());
     client_ = std::make_unique<platform::HttpClient>(server_->address());
   }
   deploy::Release stage(std::int64_t version) {
@@ -30,7 +31,8 @@ class Serving : public testing::Test {
     targets.model = "bearing";
     targets.model_version = std::to_string(version);
     targets.adapter_digest = platform::digest_of_file(tiny.adapter() / "anneal.json");
-    targets.base_digest = std::string(platform::read_json_file(tiny.adapter() / "anneal.json").as_object().at("base").as_string());
+    targets.base_digest =
+        std::string(platform::read_json_file(tiny.adapter() / "anneal.json").as_object().at("base").as_string());
     targets.selector = "*";
     add(targets, "adapter/", tiny.adapter());
     add(targets, "base/", tiny.base());
@@ -87,7 +89,8 @@ TEST_F(Serving, NamesModelVersionAndAdapterWithEachAnswer) {
   EXPECT_EQ(hot.at("adapter_digest"), json::string(serving_.model()->targets().adapter_digest));
   EXPECT_GT(hot.at("probabilities").as_object().at("hot").as_double(), 0.5);
   EXPECT_EQ(post("/v1/predict", json::object{{"torque", -25.5}}).at("label"), "cold");
-  const auto batch = post("/v1/predict", json::parse(R"({"records":[{"torque":20},{"torque":-20},{"torque":"broken"}]})"));
+  const auto batch =
+      post("/v1/predict", json::parse(R"({"records":[{"torque":20},{"torque":-20},{"torque":"broken"}]})"));
   const auto& answers = batch.at("predictions").as_array();
   ASSERT_EQ(answers.size(), 3u);
   EXPECT_EQ(answers[0].as_object().at("label"), "hot");
@@ -111,7 +114,8 @@ TEST_F(Serving, KeepsAnswersAndFeedbackForTheServer) {
 
 TEST_F(Serving, RefusesARequestThatIsNone) {
   serve(1);
-  for (const char* body : {"", "[]", "{\"records\":3}", "{\"record\":7}", "{"}) EXPECT_EQ(client_->post("/v1/predict", body).status, 400) << body;
+  for (const char* body : {"", "[]", "{\"records\":3}", "{\"record\":7}", "{"})
+    EXPECT_EQ(client_->post("/v1/predict", body).status, 400) << body;
 }
 
 TEST_F(Serving, SpeaksOpenAisWireFormat) {
@@ -123,11 +127,15 @@ TEST_F(Serving, SpeaksOpenAisWireFormat) {
   EXPECT_EQ(whole.at("object"), "text_completion");
   EXPECT_TRUE(whole.at("choices").as_array()[0].as_object().at("text").is_string());
   EXPECT_EQ(whole.at("usage").as_object().at("total_tokens").as_int64(),
-            whole.at("usage").as_object().at("prompt_tokens").as_int64() + whole.at("usage").as_object().at("completion_tokens").as_int64());
-  const auto chat = post("/v1/chat/completions", json::parse(R"({"messages":[{"role":"user","content":[{"type":"text","text":"spindle"}]}],"max_tokens":4})"));
+            whole.at("usage").as_object().at("prompt_tokens").as_int64() +
+                whole.at("usage").as_object().at("completion_tokens").as_int64());
+  const auto chat = post(
+      "/v1/chat/completions",
+      json::parse(R"({"messages":[{"role":"user","content":[{"type":"text","text":"spindle"}]}],"max_tokens":4})"));
   EXPECT_EQ(chat.at("object"), "chat.completion");
   EXPECT_EQ(chat.at("choices").as_array()[0].as_object().at("message").as_object().at("role"), "assistant");
-  const auto missing = post("/v1/chat/completions", json::parse(R"({"model":"other","messages":[{"role":"user","content":"x"}]})"), 404);
+  const auto missing =
+      post("/v1/chat/completions", json::parse(R"({"model":"other","messages":[{"role":"user","content":"x"}]})"), 404);
   EXPECT_EQ(missing.at("error").as_object().at("param"), "model");
   post("/v1/chat/completions", json::parse(R"({"messages":[]})"), 400);
   post("/v1/chat/completions", json::parse(R"({"messages":[{"role":"user","content":"x"}],"n":2})"), 400);
@@ -143,7 +151,8 @@ TEST_F(Serving, StreamsTheSameTextInPieces) {
   ASSERT_EQ(response.status, 200);
   EXPECT_TRUE(response.headers.at("Content-Type").starts_with("text/event-stream"));
   std::vector<std::string> events;
-  for (std::size_t at = 0, end = 0; (end = response.body.find("\n\n", at)) != std::string::npos; at = end + 2) events.push_back(response.body.substr(at, end - at));
+  for (std::size_t at = 0, end = 0; (end = response.body.find("\n\n", at)) != std::string::npos; at = end + 2)
+    events.push_back(response.body.substr(at, end - at));
   ASSERT_GE(events.size(), 4u);
   EXPECT_EQ(events.back(), "data: [DONE]");
   std::string text, finish;
@@ -155,12 +164,16 @@ TEST_F(Serving, StreamsTheSameTextInPieces) {
     EXPECT_EQ(chunk.at("object"), "chat.completion.chunk");
     usage = usage || chunk.contains("usage");
     for (const json::value& choice : chunk.at("choices").as_array()) {
-      if (const auto* content = choice.as_object().at("delta").as_object().if_contains("content")) text += content->as_string();
-      if (choice.as_object().at("finish_reason").is_string()) finish = choice.as_object().at("finish_reason").as_string();
+      if (const auto* content = choice.as_object().at("delta").as_object().if_contains("content"))
+        text += content->as_string();
+      if (choice.as_object().at("finish_reason").is_string())
+        finish = choice.as_object().at("finish_reason").as_string();
     }
   }
   EXPECT_TRUE(usage);
-  EXPECT_EQ(text, std::string(whole.at("choices").as_array()[0].as_object().at("message").as_object().at("content").as_string()));
+  EXPECT_EQ(
+      text,
+      std::string(whole.at("choices").as_array()[0].as_object().at("message").as_object().at("content").as_string()));
   EXPECT_EQ(finish, std::string(whole.at("choices").as_array()[0].as_object().at("finish_reason").as_string()));
 }
 

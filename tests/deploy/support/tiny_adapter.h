@@ -1,5 +1,5 @@
-// A tiny trained classifier of one sensor value, made once a test program: small enough to train in a second, real enough to
-// be verified, probed and asked.
+// A tiny trained classifier of one sensor value, made once a test program: small enough to train in a second, real
+// enough to be verified, probed and asked.
 #pragma once
 
 #include <filesystem>
@@ -37,7 +37,9 @@ class TinyAdapter {
   TinyAdapter() {
     support::write_tiny_base(base());
     const platform::Profile profile = platform::profile_from_yaml(
-        "name: bearing\nfields:\n  torque: {kind: number}\ntarget: {field: state, task: classify, labels: [cold, hot]}\nprompt: \"torque {{ number:torque }}\"\n", "bearing.yaml");
+        "name: bearing\nfields:\n  torque: {kind: number}\ntarget: {field: state, task: classify, labels: [cold, "
+        "hot]}\nprompt: \"torque {{ number:torque }}\"\n",
+        "bearing.yaml");
     std::string lines;
     for (int i = 0; i < 64; ++i) {
       platform::Observation row;

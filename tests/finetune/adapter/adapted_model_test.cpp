@@ -55,7 +55,8 @@ struct Setting {
       for (float& value : pair.b.value.values<float>()) value = static_cast<float>(random.normal()) * 0.3f;
     });
     parts.make_trainable();
-    const EncodingRules rules{.tokenizer = &base.tokenizer, .schema = &parts.schema, .task = task, .labels = &parts.labels};
+    const EncodingRules rules{
+        .tokenizer = &base.tokenizer, .schema = &parts.schema, .task = task, .labels = &parts.labels};
     for (const auto& example : raw) examples.push_back(encode_example(rules, example, true));
   }
 
@@ -81,7 +82,8 @@ TEST_P(AdaptedModelOfTask, GradientOfEveryTrainedWeightIsTheSlopeOfTheLoss) {
     const auto moved = [&](double by) {
       const Tensor before = weight->value.clone();
       std::span<float> values = weight->value.values<float>();
-      for (std::size_t i = 0; i < along.size(); ++i) values[i] += static_cast<float>(by * static_cast<double>(along[i]) / norm);
+      for (std::size_t i = 0; i < along.size(); ++i)
+        values[i] += static_cast<float>(by * static_cast<double>(along[i]) / norm);
       const double loss = model.loss(setting.context, setting.batch(), nullptr).loss;
       weight->value.copy_from(before);
       return loss;
@@ -96,7 +98,8 @@ TEST_P(AdaptedModelOfTask, SmallBatchesTogetherGiveTheGradientOfOneLarge) {
   AdaptedModel one(whole.base, whole.parts), four(parts.base, parts.parts);
   one.train(whole.context, whole.batch(), 0.25f, nullptr, ActivationMode::kKeep, 0);
   for (const EncodedExample* example : parts.batch()) {
-    four.train(parts.context, std::span<const EncodedExample* const>(&example, 1), 0.25f, nullptr, ActivationMode::kKeep, 0);
+    four.train(parts.context, std::span<const EncodedExample* const>(&example, 1), 0.25f, nullptr,
+               ActivationMode::kKeep, 0);
   }
   const auto a = whole.parts.weights(), b = parts.parts.weights();
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -123,12 +126,14 @@ TEST_P(AdaptedModelOfTask, SavedPartsAnswerAsBefore) {
   EXPECT_EQ(again.outputs(setting.context, setting.batch()), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tasks, AdaptedModelOfTask, ::testing::Values(Task::kLanguageModel, Task::kClassify, Task::kRegress),
+INSTANTIATE_TEST_SUITE_P(Tasks, AdaptedModelOfTask,
+                         ::testing::Values(Task::kLanguageModel, Task::kClassify, Task::kRegress),
                          [](const auto& info) { return std::string(to_string(info.param)); });
 
 TEST(AdaptedModel, ABatchWithoutLabelsContributesNothing) {
   Setting setting(Task::kLanguageModel, 2);
-  for (EncodedExample& example : setting.examples) example.targets.assign(example.targets.size(), kernels::kIgnoredTarget);
+  for (EncodedExample& example : setting.examples)
+    example.targets.assign(example.targets.size(), kernels::kIgnoredTarget);
   AdaptedModel model(setting.base, setting.parts);
   EXPECT_EQ(model.train(setting.context, setting.batch(), 1.0f, nullptr, ActivationMode::kKeep, 0).loss, 0.0);
   for (Weight* weight : setting.parts.weights()) {

@@ -30,7 +30,8 @@ TEST(PretrainingCorpus, SeldomRepeatsADocument) {
     const std::string document = corpus.next_document();
     EXPECT_GE(document.size(), 20u);
     EXPECT_LE(document.size(), 4000u) << document;
-    EXPECT_EQ(document.find_first_of("{}[]^") != std::string::npos && document.find("{\"") == std::string::npos, false) << document;
+    EXPECT_EQ(document.find_first_of("{}[]^") != std::string::npos && document.find("{\"") == std::string::npos, false)
+        << document;
     seen.insert(document);
   }
   EXPECT_GT(seen.size(), 4900u);

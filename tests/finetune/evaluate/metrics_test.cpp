@@ -20,7 +20,8 @@ TEST(Metrics, MacroF1AveragesTheClassesThatAreThere) {
 }
 
 TEST(Metrics, AveragePrecisionSumsPrecisionOverRecall) {
-  const std::vector<Outcome> outcomes{of_class(1, 1, {0.1f, 0.9f}), of_class(0, 1, {0.2f, 0.8f}), of_class(1, 0, {0.6f, 0.4f})};
+  const std::vector<Outcome> outcomes{of_class(1, 1, {0.1f, 0.9f}), of_class(0, 1, {0.2f, 0.8f}),
+                                      of_class(1, 0, {0.6f, 0.4f})};
   EXPECT_NEAR(score("average_precision", outcomes, {"no", "yes"}, 1), 0.5 * 1 + 0.5 * 2.0 / 3, 1e-12);
 }
 

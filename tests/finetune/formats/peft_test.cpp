@@ -22,7 +22,8 @@ PeftAdapter small_adapter() {
   adapter.config.r = 2;
   adapter.config.lora_alpha = 4;
   adapter.config.target_modules = {"q_proj"};
-  adapter.modules[kModule] = {Tensor::from<float>({1, 2, 3, 4, 5, 6}, {2, 3}), Tensor::from<float>({1, 0, 0, 1}, {2, 2})};
+  adapter.modules[kModule] = {Tensor::from<float>({1, 2, 3, 4, 5, 6}, {2, 3}),
+                              Tensor::from<float>({1, 0, 0, 1}, {2, 2})};
   return adapter;
 }
 
@@ -47,20 +48,25 @@ TEST(PeftAdapterFolder, ReadsBackWhatItWroteAndWritesTheSameBytesAgain) {
   for (const char* name : {"adapter_config.json", "adapter_model.safetensors"}) {
     EXPECT_EQ(platform::read_file(first.path() / name), platform::read_file(second.path() / name)) << name;
   }
-  EXPECT_TRUE(SafetensorsFile(first.path() / "adapter_model.safetensors").contains(std::string("base_model.model.") + kModule + ".lora_A.weight"));
+  EXPECT_TRUE(SafetensorsFile(first.path() / "adapter_model.safetensors")
+                  .contains(std::string("base_model.model.") + kModule + ".lora_A.weight"));
 }
 
 TEST(PeftAdapterFolder, RefusesAMatrixWithoutItsPartner) {
   const platform::TemporaryFolder folder;
   write_peft_adapter(folder.path(), small_adapter());
   const Tensor a = Tensor::zeros({2, 3});
-  write_safetensors(folder.path() / "adapter_model.safetensors", {{std::string("base_model.model.") + kModule + ".lora_A.weight", &a}});
+  write_safetensors(folder.path() / "adapter_model.safetensors",
+                    {{std::string("base_model.model.") + kModule + ".lora_A.weight", &a}});
   EXPECT_THROW(read_peft_adapter(folder.path()), platform::Error);
 }
 
 TEST(PeftConfig, NamesEveryFeatureThatItDoesNotSupport) {
-  EXPECT_EQ(refusal(R"({"peft_type":"LORA","r":8,"target_modules":["q_proj"],"use_dora":false,"new_key":null})"), "(accepted)");
-  EXPECT_NE(refusal(R"({"peft_type":"LORA","use_dora":true,"modules_to_save":["lm_head"]})").find("use_dora = true, modules_to_save = [\"lm_head\"]"), std::string::npos);
+  EXPECT_EQ(refusal(R"({"peft_type":"LORA","r":8,"target_modules":["q_proj"],"use_dora":false,"new_key":null})"),
+            "(accepted)");
+  EXPECT_NE(refusal(R"({"peft_type":"LORA","use_dora":true,"modules_to_save":["lm_head"]})")
+                .find("use_dora = true, modules_to_save = [\"lm_head\"]"),
+            std::string::npos);
   EXPECT_NE(refusal(R"({"peft_type":"LORA","mystery":3})").find("mystery = 3"), std::string::npos);
   EXPECT_NE(refusal(R"({"peft_type":"IA3"})").find("IA3"), std::string::npos);
   EXPECT_NE(refusal(R"({"peft_type":"LORA","init_lora_weights":"pissa_niter_4"})").find("pissa"), std::string::npos);
@@ -103,7 +109,9 @@ TEST(PeftGolden, ReadsEveryPlainAdapterAndRefusesTheOthersByName) {
         EXPECT_FALSE(read_peft_adapter(entry.path()).modules.empty()) << entry.path();
         ++checked;
       } catch (const platform::Error& error) {
-        EXPECT_FALSE(kind == "lora" || kind == "rslora" || kind == "regex" || kind == "some_layers" || kind == "patterns" || kind == "lora_plus") << entry.path() << ": " << error.what();
+        EXPECT_FALSE(kind == "lora" || kind == "rslora" || kind == "regex" || kind == "some_layers" ||
+                     kind == "patterns" || kind == "lora_plus")
+            << entry.path() << ": " << error.what();
         std::cout << "not covered: " << model.path().filename().string() << "/" << kind << ": " << error.what() << "\n";
       }
     }

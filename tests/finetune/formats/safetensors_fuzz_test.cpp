@@ -1,4 +1,5 @@
-// Random damage to a sound file: never a crash, never memory of the claimed size, only a platform::Error or a sound read.
+// Random damage to a sound file: never a crash, never memory of the claimed size, only a platform::Error or a sound
+// read.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 

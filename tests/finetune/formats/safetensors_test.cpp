@@ -47,7 +47,8 @@ TEST_F(Safetensors, ReadsBackEveryTypeThatItWrites) {
   const Tensor halves = floats.cast_to(DataType::kBFloat16);
   const Tensor integers = Tensor::from<std::int64_t>({7, -8});
   const Tensor empty = Tensor::zeros({0, 4});
-  write_safetensors(folder_.path() / "w.safetensors", {{"f", &floats}, {"h", &halves}, {"i", &integers}, {"e", &empty}});
+  write_safetensors(folder_.path() / "w.safetensors",
+                    {{"f", &floats}, {"h", &halves}, {"i", &integers}, {"e", &empty}});
   const SafetensorsFile file(folder_.path() / "w.safetensors");
   EXPECT_EQ(file.names(), (std::vector<std::string>{"e", "f", "h", "i"}));
   EXPECT_EQ(file.metadata().at("format"), "pt");
@@ -80,7 +81,9 @@ TEST_F(Safetensors, NamesTheTensorThatHoldsNaN) {
     FAIL();
   } catch (const platform::Error& error) {
     EXPECT_EQ(error.code(), platform::ErrorCode::kCorrupt);
-    EXPECT_NE(std::string(error.what()).find("'model.norm.weight' holds NaN or infinity at element 1"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("'model.norm.weight' holds NaN or infinity at element 1"),
+              std::string::npos)
+        << error.what();
   }
 }
 
@@ -105,17 +108,26 @@ TEST_F(Safetensors, RefusesHostileHeadersWithOneClearSentence) {
       {with_header(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8), "need 12"},
       {with_header(R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8), "natural number"},
       {with_header(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}})", 8), "overflows"},
-      {with_header(R"({"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}})", 8), "behind the end"},
+      {with_header(R"({"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}})", 8),
+       "behind the end"},
       {with_header(R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", 2), "whole bytes"},
       {with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8), "hole of 4 bytes"},
-      {with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})", 6), "overlaps"},
-      {with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4), "\"a\""},
+      {with_header(
+           R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
+           6),
+       "overlaps"},
+      {with_header(
+           R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+           4),
+       "\"a\""},
       {with_header(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}})", 4), "9 dimensions"},
       {with_header("{\"a\\u0000\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4), "control characters"},
       {with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", 4), "unknown key 'x'"},
       {with_header(R"({"__metadata__":{"a":1}})", 0), "is not a string"},
   };
-  for (const auto& test : kCases) EXPECT_NE(refusal(test.bytes).find(test.said), std::string::npos) << test.said << " not in: " << refusal(test.bytes);
+  for (const auto& test : kCases)
+    EXPECT_NE(refusal(test.bytes).find(test.said), std::string::npos)
+        << test.said << " not in: " << refusal(test.bytes);
 }
 
 TEST_F(Safetensors, ReportsAFileThatShrinksWhileOpen) {
@@ -131,12 +143,15 @@ TEST_F(Safetensors, ReadsShardsAndRefusesAnIndexThatLeavesTheFolder) {
   const Tensor two = Tensor::from<float>({2});
   write_safetensors(folder_.path() / "model-00001-of-00002.safetensors", {{"a", &one}});
   write_safetensors(folder_.path() / "model-00002-of-00002.safetensors", {{"b", &two}});
-  write(R"({"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}})", "model.safetensors.index.json");
+  write(
+      R"({"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}})",
+      "model.safetensors.index.json");
   const WeightFolder weights(folder_.path());
   EXPECT_EQ(weights.read("b").data<float>()[0], 2);
   EXPECT_NO_THROW(weights.check_names({{"a", {1}}, {"b", {1}}}));
   EXPECT_THROW(weights.check_names({{"a", {2}}, {"c", {1}}}), platform::Error);
-  for (const char* shard : {"../x.safetensors", "/etc/passwd", "model-00003-of-00002.safetensors", "pytorch_model.bin"}) {
+  for (const char* shard :
+       {"../x.safetensors", "/etc/passwd", "model-00003-of-00002.safetensors", "pytorch_model.bin"}) {
     write(std::string(R"({"weight_map":{"a":")") + shard + "\"}}", "model.safetensors.index.json");
     EXPECT_THROW(WeightFolder{folder_.path()}, platform::Error) << shard;
   }

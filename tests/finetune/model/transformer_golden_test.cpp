@@ -35,7 +35,9 @@ void check_logits(const std::filesystem::path& folder) {
     const Tensor ids = expected.read("batch.0.document." + std::to_string(document) + ".ids");
     documents.emplace_back();
     for (std::int64_t i = 0; i < ids.count(); ++i) {
-      documents.back().push_back(ids.type() == kernels::DataType::kInt64 ? static_cast<std::int32_t>(ids.data<std::int64_t>()[i]) : ids.data<std::int32_t>()[i]);
+      documents.back().push_back(ids.type() == kernels::DataType::kInt64
+                                     ? static_cast<std::int32_t>(ids.data<std::int64_t>()[i])
+                                     : ids.data<std::int32_t>()[i]);
     }
   }
   const std::vector<std::span<const std::int32_t>> spans(documents.begin(), documents.end());
@@ -48,7 +50,8 @@ void check_logits(const std::filesystem::path& folder) {
   for (std::int64_t i = 0; i < wanted.count(); ++i) {
     const double value = static_cast<double>(wanted.data<float>()[i]);
     largest = std::max(largest, std::fabs(value));
-    difference = std::max(difference, std::fabs(value - static_cast<double>(static_cast<const Tensor&>(logits).data<float>()[i])));
+    difference = std::max(difference,
+                          std::fabs(value - static_cast<double>(static_cast<const Tensor&>(logits).data<float>()[i])));
   }
   const double allowed = 2 * float32_error(platform::read_json_file(folder / "case.json")) + 1e-6;
   EXPECT_LE(difference / largest, allowed) << folder;

@@ -49,8 +49,9 @@ struct TinyModel {
     const Tensor& hidden = transformer.forward(context, batch, nullptr, mode);
     Tensor dhidden(hidden.shape());
     LinearWeight& head = weights.output_head();
-    const kernels::LossSum sum = kernels::linear_cross_entropy(context, hidden, head.packed, next_tokens(documents), nullptr, {},
-                                                               backward ? &dhidden : nullptr, backward && head.trained() ? &head.gradient : nullptr);
+    const kernels::LossSum sum = kernels::linear_cross_entropy(context, hidden, head.packed, next_tokens(documents),
+                                                               nullptr, {}, backward ? &dhidden : nullptr,
+                                                               backward && head.trained() ? &head.gradient : nullptr);
     if (backward) transformer.backward(context, batch, dhidden, nullptr);
     return sum.loss;
   }
@@ -59,10 +60,12 @@ struct TinyModel {
 const Documents kDocuments = {{1, 5, 9, 33, 2, 7}, {4, 4, 8}, {11, 12, 13, 14, 15, 16, 17, 18, 39}};
 
 // Along a direction d, the loss must rise by g . d.
-void check_direction(TinyModel& model, Transformer& transformer, Weight& weight, const std::vector<float>& direction, const char* what) {
+void check_direction(TinyModel& model, Transformer& transformer, Weight& weight, const std::vector<float>& direction,
+                     const char* what) {
   double expected = 0;
   std::span<const float> gradient = weight.gradient.values<float>();
-  for (std::size_t i = 0; i < direction.size(); ++i) expected += static_cast<double>(gradient[i]) * static_cast<double>(direction[i]);
+  for (std::size_t i = 0; i < direction.size(); ++i)
+    expected += static_cast<double>(gradient[i]) * static_cast<double>(direction[i]);
   const auto moved = [&](float by) {
     Tensor before = weight.value.clone();
     std::span<float> values = weight.value.values<float>();
@@ -92,7 +95,8 @@ TEST(Transformer, GradientOfEveryWeightIsTheSlopeOfTheLoss) {
       for (float& value : along) value /= static_cast<float>(std::sqrt(norm) + 1e-12);
       check_direction(model, transformer, weight, along, "along the gradient");
       std::vector<float> anywhere(along.size());
-      for (float& value : anywhere) value = static_cast<float>(random.normal() / std::sqrt(static_cast<double>(along.size())));
+      for (float& value : anywhere)
+        value = static_cast<float>(random.normal() / std::sqrt(static_cast<double>(along.size())));
       check_direction(model, transformer, weight, anywhere, "anywhere");
     });
   }
@@ -130,9 +134,9 @@ TEST(Transformer, CachedTokensGiveTheSameHiddenStates) {
   const Tensor whole = transformer.forward(model.context, packed({document}), nullptr, ActivationMode::kNone).clone();
   KeyValueCache cache(model.config, 16);
   std::vector<float> rows;
-  for (const std::vector<std::int32_t>& piece : {std::vector<std::int32_t>(document.begin(), document.begin() + 4),
-                                                 std::vector<std::int32_t>{document[4]},
-                                                 std::vector<std::int32_t>(document.begin() + 5, document.end())}) {
+  for (const std::vector<std::int32_t>& piece :
+       {std::vector<std::int32_t>(document.begin(), document.begin() + 4), std::vector<std::int32_t>{document[4]},
+        std::vector<std::int32_t>(document.begin() + 5, document.end())}) {
     const Tensor& hidden = transformer.forward_cached(model.context, packed({piece}), nullptr, cache);
     rows.insert(rows.end(), hidden.values<float>().begin(), hidden.values<float>().end());
   }
@@ -153,7 +157,8 @@ TEST(ModelConfig, RefusesAnUnknownFamilyAndListsTheKnown) {
 
 TEST(ModelConfig, SurvivesItsOwnConfigJson) {
   const ModelConfig config = support::tiny_config();
-  EXPECT_EQ(platform::canonical_json(to_json(model_config_from_json(to_json(config)))), platform::canonical_json(to_json(config)));
+  EXPECT_EQ(platform::canonical_json(to_json(model_config_from_json(to_json(config)))),
+            platform::canonical_json(to_json(config)));
 }
 
 }  // namespace

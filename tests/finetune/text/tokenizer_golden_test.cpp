@@ -42,7 +42,8 @@ std::vector<std::string> stream_of(const Tokenizer& tokenizer, const std::vector
   return chunks;
 }
 
-void check_decoding(const Tokenizer& tokenizer, const json::object& expected, const std::vector<std::int32_t>& ids, const std::string& name) {
+void check_decoding(const Tokenizer& tokenizer, const json::object& expected, const std::vector<std::int32_t>& ids,
+                    const std::string& name) {
   if (const auto* text = expected.if_contains("decoded")) {
     EXPECT_EQ(tokenizer.decode(ids, false), text->as_string()) << name;
   }
@@ -73,7 +74,8 @@ std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path
   const std::vector<json::value> decode_cases = read_lines(folder / "decode_cases.jsonl");
   for (const json::value& value : decode_cases) {
     const json::object& expected = value.as_object();
-    check_decoding(tokenizer, expected, ids_of(expected.at("ids")), family + "/decode/" + std::string(expected.at("name").as_string()));
+    check_decoding(tokenizer, expected, ids_of(expected.at("ids")),
+                   family + "/decode/" + std::string(expected.at("name").as_string()));
   }
   return cases.size() + decode_cases.size();
 }
@@ -109,14 +111,16 @@ TEST(TokenizerGolden, SplitsAndNormalisesAsEachComponent) {
     const std::string shown = json::serialize(row.at("config"));
     try {
       if (kind == "normalizer") {
-        EXPECT_EQ(Normalizer(row.at("config")).apply(row.at("input").as_string()), row.at("output").as_string()) << shown;
+        EXPECT_EQ(Normalizer(row.at("config")).apply(row.at("input").as_string()), row.at("output").as_string())
+            << shown;
       } else if (kind == "pre_tokenizer") {
         const PreTokenizer pre_tokenizer(row.at("config"));
         std::vector<std::string> pieces;
         pre_tokenizer.split(row.at("input").as_string(), [&](std::string_view piece) {
           pieces.push_back(pre_tokenizer.byte_level() ? to_byte_alphabet(piece) : std::string(piece));
         });
-        EXPECT_EQ(pieces, json::value_to<std::vector<std::string>>(row.at("pieces"))) << shown << " " << row.at("input");
+        EXPECT_EQ(pieces, json::value_to<std::vector<std::string>>(row.at("pieces")))
+            << shown << " " << row.at("input");
       } else {
         ++not_covered;
         continue;

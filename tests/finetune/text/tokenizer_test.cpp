@@ -20,8 +20,11 @@ namespace {
 std::string sample_text() {
   std::string text;
   for (int i = 0; i < 200; ++i) {
-    text += "pump P-" + std::to_string(i) + " vibration 4." + std::to_string(i % 10) + " mm/s, bearing worn; replaced the bearing.\n";
-    text += "\xED\x8E\x8C\xED\x94\x84 \xEC\xA7\x84\xEB\x8F\x99 \xEB\x86\x92\xEC\x9D\x8C, \xEB\xB2\xA0\xEC\x96\xB4\xEB\xA7\x81 \xEA\xB5\x90\xEC\xB2\xB4\n";
+    text += "pump P-" + std::to_string(i) + " vibration 4." + std::to_string(i % 10) +
+            " mm/s, bearing worn; replaced the bearing.\n";
+    text +=
+        "\xED\x8E\x8C\xED\x94\x84 \xEC\xA7\x84\xEB\x8F\x99 \xEB\x86\x92\xEC\x9D\x8C, "
+        "\xEB\xB2\xA0\xEC\x96\xB4\xEB\xA7\x81 \xEA\xB5\x90\xEC\xB2\xB4\n";
   }
   return text;
 }
@@ -54,7 +57,8 @@ TEST_F(BpeTrainer, WritesATokenizerThatReadsBackEveryByteAndTheTrainedWords) {
   std::string all_code_points = "mixed \xF0\x9F\x99\x82 \xEA\xB0\x80\xED\x9E\xA3 caf\xC3\xA9 \t\r\n\x01";
   EXPECT_EQ(tokenizer.decode(tokenizer.encode(all_code_points)), all_code_points);
   EXPECT_EQ(tokenizer.encode(" bearing").size(), 1u);
-  // The short text runs out of pairs before the vocabulary is full: every byte, the control tokens and the merges found.
+  // The short text runs out of pairs before the vocabulary is full: every byte, the control tokens and the merges
+  // found.
   EXPECT_GT(tokenizer.vocabulary_size(), 256 + static_cast<int>(nano_options().special_tokens.size()));
   EXPECT_LE(tokenizer.vocabulary_size(), 600);
   EXPECT_EQ(tokenizer.bos_id(), 1);
@@ -66,7 +70,8 @@ TEST_F(BpeTrainer, WritesATokenizerThatReadsBackEveryByteAndTheTrainedWords) {
 TEST_F(BpeTrainer, GivesTheSameBytesForTheSameText) {
   platform::TemporaryFolder second;
   write_tokenizer(second.path(), train_bpe({folder_.path() / "text.txt"}, nano_options()), nano_options());
-  EXPECT_EQ(platform::read_file(second.path() / "tokenizer.json"), platform::read_file(folder_.path() / "tokenizer.json"));
+  EXPECT_EQ(platform::read_file(second.path() / "tokenizer.json"),
+            platform::read_file(folder_.path() / "tokenizer.json"));
 }
 
 TEST_F(BpeTrainer, DoesNotMergeAcrossControlTokens) {
@@ -147,10 +152,18 @@ TEST(TokenizerFile, RefusesOtherModelsByName) {
     return "";
   };
   EXPECT_NE(message(R"({"model": {"type": "Unigram", "vocab": []}})").find("Unigram"), std::string::npos);
-  EXPECT_NE(message(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "decoder": {"type": "ByteLevel"}, "normalizer": {"type": "Nmt"}})").find("Nmt"),
+  EXPECT_NE(
+      message(
+          R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "decoder": {"type": "ByteLevel"}, "normalizer": {"type": "Nmt"}})")
+          .find("Nmt"),
+      std::string::npos);
+  EXPECT_NE(
+      message(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}, "decoder": {"type": "ByteLevel"}})")
+          .find("'b'"),
+      std::string::npos);
+  EXPECT_NE(message(R"({"model": {"type": "BPE", "vocab": {"a": -4}, "merges": []}, "decoder": {"type": "ByteLevel"}})")
+                .find("-4"),
             std::string::npos);
-  EXPECT_NE(message(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}, "decoder": {"type": "ByteLevel"}})").find("'b'"), std::string::npos);
-  EXPECT_NE(message(R"({"model": {"type": "BPE", "vocab": {"a": -4}, "merges": []}, "decoder": {"type": "ByteLevel"}})").find("-4"), std::string::npos);
 }
 
 TEST(PatternLimits, StopsARunawayExpression) {
@@ -166,7 +179,8 @@ TEST_F(ChatFormat, SupervisesAssistantTurnsAndTheirEnd) {
   ASSERT_EQ(sequence.ids.size(), sequence.supervised.size());
   const auto answer = tokenizer.encode("ok");
   const std::size_t supervised = answer.size() + 1;
-  for (std::size_t i = 0; i < sequence.ids.size(); ++i) EXPECT_EQ(sequence.supervised[i], i + supervised >= sequence.ids.size() ? 1 : 0) << i;
+  for (std::size_t i = 0; i < sequence.ids.size(); ++i)
+    EXPECT_EQ(sequence.supervised[i], i + supervised >= sequence.ids.size() ? 1 : 0) << i;
   EXPECT_EQ(sequence.ids.back(), tokenizer.token_id("<|end|>"));
   EXPECT_EQ(format_generation_prompt(tokenizer, {{"user", "state?"}}).back(), tokenizer.token_id("<|assistant|>"));
   EXPECT_THROW(format_messages(tokenizer, {{"robot", "x"}}), platform::Error);
@@ -176,7 +190,8 @@ TEST_F(ChatFormat, SupervisesTheCompletionOnly) {
   const Tokenizer tokenizer = load();
   const TokenSequence sequence = format_completion(tokenizer, "Failure mode of: pump leaks ->", " leak");
   const std::size_t supervised = tokenizer.encode(" leak").size() + 1;
-  EXPECT_EQ(std::count(sequence.supervised.begin(), sequence.supervised.end(), 1), static_cast<std::ptrdiff_t>(supervised));
+  EXPECT_EQ(std::count(sequence.supervised.begin(), sequence.supervised.end(), 1),
+            static_cast<std::ptrdiff_t>(supervised));
   EXPECT_EQ(sequence.ids.front(), tokenizer.bos_id());
   EXPECT_EQ(sequence.ids.back(), tokenizer.eos_id());
 }

@@ -16,7 +16,9 @@ void write_dataset(const std::filesystem::path& file, int count) {
   for (int i = 0; i < count; ++i) {
     platform::Example example;
     example.id = "r" + std::to_string(i);
-    example.split = i % 5 == 3 ? platform::Split::kValidation : i % 5 == 4 ? platform::Split::kTest : platform::Split::kTrain;
+    example.split = i % 5 == 3   ? platform::Split::kValidation
+                    : i % 5 == 4 ? platform::Split::kTest
+                                 : platform::Split::kTrain;
     const int kind = i % 3;
     example.prompt = std::string("bearing ") + (kind == 2 ? "hot" : "cold") + " {{ number:load }}";
     example.numbers["load"] = kind == 0 ? 1.0 + 0.01 * i : -1.0 - 0.01 * i;
@@ -72,7 +74,8 @@ TEST_F(TrainingJob, LearnsWhatTheDataSaysAndBeatsTheMajority) {
   EXPECT_GE(report.score("accuracy")->value, 0.9);
   EXPECT_LT(report.baseline("majority", "accuracy")->value, 0.5);
   EXPECT_GE(report.baseline("linear", "accuracy")->value, 0.9);
-  EXPECT_EQ(platform::canonical_json(to_json(evaluation_report_from_json(to_json(report)))), platform::canonical_json(to_json(report)));
+  EXPECT_EQ(platform::canonical_json(to_json(evaluation_report_from_json(to_json(report)))),
+            platform::canonical_json(to_json(report)));
   EXPECT_TRUE(std::filesystem::exists(evaluation.predictions_file));
 }
 
@@ -91,14 +94,17 @@ TEST_F(TrainingJob, AnInterruptedTrainingEndsInTheSameBytes) {
   const TrainResult pieces = train_adapter(request("pieces", 60), observer);
   EXPECT_EQ(pieces.adapter_digest, whole.adapter_digest);
   for (const char* name : {"adapter_model.safetensors", "sensor.safetensors", "anneal.json"}) {
-    EXPECT_EQ(platform::read_file(folder_.path() / "whole" / name), platform::read_file(folder_.path() / "pieces" / name)) << name;
+    EXPECT_EQ(platform::read_file(folder_.path() / "whole" / name),
+              platform::read_file(folder_.path() / "pieces" / name))
+        << name;
   }
 }
 
 TEST_F(TrainingJob, WithoutValidationTheAdapterIsTheAverageOfTheStepsAndNotTheLastOne) {
   std::string kept;
   for (const platform::Example& example : read_examples(folder_.path() / "data.jsonl")) {
-    if (example.split != platform::Split::kValidation) kept += platform::canonical_json(platform::to_json(example)) + "\n";
+    if (example.split != platform::Split::kValidation)
+      kept += platform::canonical_json(platform::to_json(example)) + "\n";
   }
   platform::write_file_atomically(folder_.path() / "data.jsonl", kept);
   TrainObserver observer;

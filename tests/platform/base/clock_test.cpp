@@ -9,7 +9,8 @@ namespace platform {
 namespace {
 
 TEST(Time, ReadsWhatItWrites) {
-  for (const char* text : {"2026-03-01T08:15:30Z", "1970-01-01T00:00:00Z", "2024-02-29T23:59:59.000001Z", "2099-12-31T00:00:00.100000Z"}) {
+  for (const char* text :
+       {"2026-03-01T08:15:30Z", "1970-01-01T00:00:00Z", "2024-02-29T23:59:59.000001Z", "2099-12-31T00:00:00.100000Z"}) {
     EXPECT_EQ(format_time(parse_time(text)), text);
   }
 }
@@ -20,8 +21,8 @@ TEST(Time, TakesAnyOffsetBlanksAndMoreDigitsThanItKeeps) {
 }
 
 TEST(Time, RefusesWhatIsNoTime) {
-  for (const char* text : {"", "2026-03-01", "2026-02-30T00:00:00Z", "2026-03-01T25:00:00Z", "2026-03-01T08:15:30", "2026-03-01T08:15:30+9:00", "2026-03-01T08:15:30Zx",
-                           "2026-03-01T08:15:30.Z5"}) {
+  for (const char* text : {"", "2026-03-01", "2026-02-30T00:00:00Z", "2026-03-01T25:00:00Z", "2026-03-01T08:15:30",
+                           "2026-03-01T08:15:30+9:00", "2026-03-01T08:15:30Zx", "2026-03-01T08:15:30.Z5"}) {
     EXPECT_THROW(parse_time(text), Error) << text;
   }
 }

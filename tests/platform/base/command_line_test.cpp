@@ -38,7 +38,9 @@ TEST(CommandLine, ReadsBothFormsOfAValueFlagsAndPositionals) {
   EXPECT_TRUE(line.has("quiet"));
 }
 
-TEST(CommandLine, NamesTheNearestOptionForATypo) { EXPECT_NE(refusal({"d", "--bsae", "b"}).find("did you mean 'base'"), std::string::npos); }
+TEST(CommandLine, NamesTheNearestOptionForATypo) {
+  EXPECT_NE(refusal({"d", "--bsae", "b"}).find("did you mean 'base'"), std::string::npos);
+}
 
 TEST(CommandLine, SaysWhatIsMissing) {
   EXPECT_NE(refusal({"d"}).find("--base DIR"), std::string::npos);

@@ -19,7 +19,8 @@ std::string refusal(std::string_view text) {
 }
 
 TEST(Json, CanonicalFormSortsKeysAndKeepsWholeDoublesDoubles) {
-  EXPECT_EQ(canonical_json(parse_json(R"({"b":1,"a":[1.5,2.0,1e20,"\u00e9",null,true]})", "doc")), "{\"a\":[1.5,2.0,1e+20,\"\xc3\xa9\",null,true],\"b\":1}");
+  EXPECT_EQ(canonical_json(parse_json(R"({"b":1,"a":[1.5,2.0,1e20,"\u00e9",null,true]})", "doc")),
+            "{\"a\":[1.5,2.0,1e+20,\"\xc3\xa9\",null,true],\"b\":1}");
 }
 
 TEST(Json, CanonicalFormReadsBackToItself) {

@@ -63,7 +63,9 @@ TEST(YamlFuzz, MutatedDocumentsNeverCrash) {
   const std::uint64_t seed = 20260301;
   std::cout << "seed " << seed << "\n";
   std::mt19937_64 random(seed);
-  const std::string good = "name: flow\ninputs:\n  rank: {type: integer, default: 16}\nsteps:\n  a: {uses: x, with: {y: \"${{ inputs.rank }}\"}}\n  b:\n    - 1\n    - |\n      text\n";
+  const std::string good =
+      "name: flow\ninputs:\n  rank: {type: integer, default: 16}\nsteps:\n  a: {uses: x, with: {y: \"${{ inputs.rank "
+      "}}\"}}\n  b:\n    - 1\n    - |\n      text\n";
   for (int i = 0; i < 3000; ++i) {
     std::string bad = good;
     for (int k = 0; k < 3; ++k) bad[random() % bad.size()] = static_cast<char>(random());

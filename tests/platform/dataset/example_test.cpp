@@ -39,7 +39,8 @@ TEST(PromptParser, FindsSlotsBesideBracesOfTheText) {
 }
 
 TEST(PromptParser, NamesTheByteOfAnOpenSlotAndOfAnUnknownKind) {
-  for (const char* bad : {"ab {{ x", "{{ numbr:x }}", "{{ }}", "{{ number: }}"}) EXPECT_THROW(parse_prompt(bad), Error) << bad;
+  for (const char* bad : {"ab {{ x", "{{ numbr:x }}", "{{ }}", "{{ number: }}"})
+    EXPECT_THROW(parse_prompt(bad), Error) << bad;
 }
 
 }  // namespace

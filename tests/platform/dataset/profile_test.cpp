@@ -22,12 +22,15 @@ TEST(Profile, ReadsFieldsRangesAndTheTarget) {
   EXPECT_EQ(profile.fields.size(), 7u);
   EXPECT_EQ(profile.field("S2")->kind, FieldKind::kNumber);
   EXPECT_EQ(profile.field("torque")->from, std::vector<std::string>{"Torque [Nm]"});
-  EXPECT_EQ(settle_prompt(profile), "torque {{ number:torque }} Nm, grade {{ category:grade }}, S1 {{ number:S1 }}, S2 {{ number:S2 }}, S3 {{ number:S3 }}\nremark {{ remark }} ->");
+  EXPECT_EQ(settle_prompt(profile),
+            "torque {{ number:torque }} Nm, grade {{ category:grade }}, S1 {{ number:S1 }}, S2 {{ number:S2 }}, S3 {{ "
+            "number:S3 }}\nremark {{ remark }} ->");
   EXPECT_EQ(to_json(profile_from_json(to_json(profile))), to_json(profile));
 }
 
 TEST(Profile, KeepsTheOrderOfItsFieldsThroughCanonicalJson) {
-  const Profile profile = profile_from_yaml("name: p\nfields: {z: number, a: number, y: category}\ntarget: {field: y}\n", "p.yaml");
+  const Profile profile =
+      profile_from_yaml("name: p\nfields: {z: number, a: number, y: category}\ntarget: {field: y}\n", "p.yaml");
   const Profile again = profile_from_json(parse_json(canonical_json(to_json(profile)), "profile"));
   EXPECT_EQ(again.fields[0].name, "z");
   EXPECT_EQ(settle_prompt(again), settle_prompt(profile));
@@ -50,14 +53,17 @@ prompt: "{{ number:torqe }}"
   EXPECT_FALSE(parse_profile(*node, "p.yaml", mistakes).has_value());
   std::string all;
   for (const Mistake& mistake : mistakes) all += mistake.str() + "\n";
-  for (const char* wanted : {"p.yaml:2:1: unknown key 'feilds'", "p.yaml:4:18: a field is", "unknown key 'unti'", "the range 'S1..T4'", "not 'classfy'", "needs a group", "length must be", "split.by must be",
-                             "names the field 'torqe', which is not declared (did you mean 'torque'?)"}) {
+  for (const char* wanted :
+       {"p.yaml:2:1: unknown key 'feilds'", "p.yaml:4:18: a field is", "unknown key 'unti'", "the range 'S1..T4'",
+        "not 'classfy'", "needs a group", "length must be", "split.by must be",
+        "names the field 'torqe', which is not declared (did you mean 'torque'?)"}) {
     EXPECT_NE(all.find(wanted), std::string::npos) << wanted << "\nin\n" << all;
   }
 }
 
 TEST(Profile, RefusesAPromptThatHoldsItsAnswer) {
-  EXPECT_THROW(profile_from_yaml("name: p\nfields: {y: category}\ntarget: {field: y}\nprompt: \"{{ y }}\"\n", "p.yaml"), Error);
+  EXPECT_THROW(profile_from_yaml("name: p\nfields: {y: category}\ntarget: {field: y}\nprompt: \"{{ y }}\"\n", "p.yaml"),
+               Error);
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ fields:
   y: category
 target: {field: y}
 prompt: "{{ remark }} {{ number:torque }}{{ category:grade }}"
-)", "p.yaml");
+)",
+                           "p.yaml");
 }
 
 std::vector<std::string> codes(const std::vector<FieldProblem>& problems) {
@@ -26,7 +27,8 @@ std::vector<std::string> codes(const std::vector<FieldProblem>& problems) {
 }
 
 TEST(Render, FillsSlotsAndCannotBeTrickedByTheText) {
-  const Example example = render_request(profile(), json::object{{"torque", "12,5"}, {"grade", "L"}, {"remark", "see {{ number:torque }}"}});
+  const Example example = render_request(
+      profile(), json::object{{"torque", "12,5"}, {"grade", "L"}, {"remark", "see {{ number:torque }}"}});
   EXPECT_EQ(example.prompt, "see {{ \"{{\" }} number:torque }} {{ number:torque }}{{ category:grade }}");
   EXPECT_EQ(example.numbers.at("torque"), 12.5);
   EXPECT_EQ(example.categories.at("grade"), "L");
@@ -46,8 +48,10 @@ TEST(Render, TurnsBadValuesIntoMissingOnesAndSaysWhy) {
 }
 
 TEST(Render, MakesSignalsOfAWindowAndPadsItAtItsBeginning) {
-  const Profile windowed = profile_from_yaml("name: w\nfields: {v: signal, t: number}\ntarget: {field: y}\ngroup: g\nwindow: {length: 4}\n", "w.yaml");
-  const json::array rows = {json::object{{"v", 1}, {"t", 1}}, json::object{{"v", nullptr}, {"t", 2}}, json::object{{"v", 3}, {"t", 3}}};
+  const Profile windowed = profile_from_yaml(
+      "name: w\nfields: {v: signal, t: number}\ntarget: {field: y}\ngroup: g\nwindow: {length: 4}\n", "w.yaml");
+  const json::array rows = {json::object{{"v", 1}, {"t", 1}}, json::object{{"v", nullptr}, {"t", 2}},
+                            json::object{{"v", 3}, {"t", 3}}};
   const Example example = render_request(windowed, rows);
   const auto& values = example.signals.at("v").values;
   ASSERT_EQ(values.size(), 4u);
@@ -61,7 +65,8 @@ TEST(Render, MakesSignalsOfAWindowAndPadsItAtItsBeginning) {
 }
 
 TEST(Render, BringsATypedSyllableIntoTheFormThatTrainingSaw) {
-  EXPECT_EQ(render_request(profile(), json::object{{"remark", "\xE1\x84\x80\xE1\x85\xA1"}}).prompt.substr(0, 3), "\xEA\xB0\x80");
+  EXPECT_EQ(render_request(profile(), json::object{{"remark", "\xE1\x84\x80\xE1\x85\xA1"}}).prompt.substr(0, 3),
+            "\xEA\xB0\x80");
 }
 
 TEST(Template, GivesNoKeyWhereAFieldIsMissing) {

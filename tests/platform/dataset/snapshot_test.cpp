@@ -16,11 +16,15 @@ Observation row(int n, json::object fields) {
   return out;
 }
 
-Profile plain() { return profile_from_yaml("name: p\nfields: {x: number, site: category, m: ignore, y: category}\ntarget: {field: y}\ngroup: m\n", "p.yaml"); }
+Profile plain() {
+  return profile_from_yaml(
+      "name: p\nfields: {x: number, site: category, m: ignore, y: category}\ntarget: {field: y}\ngroup: m\n", "p.yaml");
+}
 
 std::vector<Observation> rows(int count) {
   std::vector<Observation> out;
-  for (int i = 0; i < count; ++i) out.push_back(row(i, {{"x", i * 0.5}, {"site", "north"}, {"m", "m" + std::to_string(i % 10)}, {"y", i % 2}}));
+  for (int i = 0; i < count; ++i)
+    out.push_back(row(i, {{"x", i * 0.5}, {"site", "north"}, {"m", "m" + std::to_string(i % 10)}, {"y", i % 2}}));
   return out;
 }
 
@@ -33,7 +37,8 @@ TEST(Snapshot, HasTheSameBytesInWhateverOrderRecordsArrive) {
   EXPECT_EQ(first.content_hash, second.content_hash);
   EXPECT_EQ(second.report.at("dropped").at("duplicate_key").at("count").as_int64(), 1);
   EXPECT_EQ(first.examples.size(), 200u);
-  EXPECT_TRUE(std::is_sorted(first.examples.begin(), first.examples.end(), [](const Example& a, const Example& b) { return a.id < b.id; }));
+  EXPECT_TRUE(std::is_sorted(first.examples.begin(), first.examples.end(),
+                             [](const Example& a, const Example& b) { return a.id < b.id; }));
 }
 
 TEST(Snapshot, SaysWhatItLeftOutAndWhatLooksWrong) {
@@ -77,7 +82,8 @@ group: "{{ source }}/{{ unit }}"
 order: cycle
 window: {length: 5, stride: 3, last_only: [test]}
 split: {by: given, sources: {cut: test}, validation: 0}
-)", "w.yaml");
+)",
+                                            "w.yaml");
   std::vector<Observation> all;
   for (const char* source : {"run", "cut"}) {
     for (int unit = 1; unit <= 2; ++unit) {

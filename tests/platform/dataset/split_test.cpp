@@ -43,7 +43,9 @@ TEST(Split, KeepsAGroupOnOneSideAndHitsTheShares) {
 }
 
 TEST(Split, DoesNotDependOnTheOrderOfArrival) {
-  for (const char* text : {R"({"by": "group"})", R"({"by": "hash"})", R"({"by": "time"})", R"({"by": "given", "sources": {"t*": "test"}})", R"({"by": "group", "folds": 5, "fold": 2})"}) {
+  for (const char* text :
+       {R"({"by": "group"})", R"({"by": "hash"})", R"({"by": "time"})", R"({"by": "given", "sources": {"t*": "test"}})",
+        R"({"by": "group", "folds": 5, "fold": 2})"}) {
     auto all = items(300);
     const auto parts = assign_splits(rule(text), all);
     std::reverse(all.begin(), all.end());
@@ -101,10 +103,13 @@ TEST(Split, GivesEveryItemToExactlyOneFold) {
 }
 
 TEST(Split, RefusesRulesThatCannotBeMeant) {
-  for (const char* text : {R"({"by": "grup"})", R"({"tset": 0.2})", R"({"by": "group", "test": 0.95, "validation": 0.1})", R"({"by": "given"})", R"({"by": "hash", "test_buckets": [10]})", R"({"by": "time", "folds": 5})"}) {
+  for (const char* text :
+       {R"({"by": "grup"})", R"({"tset": 0.2})", R"({"by": "group", "test": 0.95, "validation": 0.1})",
+        R"({"by": "given"})", R"({"by": "hash", "test_buckets": [10]})", R"({"by": "time", "folds": 5})"}) {
     EXPECT_THROW(rule(text), Error) << text;
   }
-  EXPECT_EQ(split_rule_from_json(to_json(rule(R"({"by": "given", "sources": {"*-test": "test"}})"))), rule(R"({"by": "given", "sources": {"*-test": "test"}})"));
+  EXPECT_EQ(split_rule_from_json(to_json(rule(R"({"by": "given", "sources": {"*-test": "test"}})"))),
+            rule(R"({"by": "given", "sources": {"*-test": "test"}})"));
 }
 
 TEST(Split, MatchesSourceNamesWithStars) {

@@ -1,5 +1,6 @@
-// A step for engine tests: it counts to `to` in a file of its work folder, one number every `pause_ms`, and goes on where
-// an earlier try stopped. What it counted is its output. Kinds: "count", "fail" (always fails), "ask" (asks for approval).
+// A step for engine tests: it counts to `to` in a file of its work folder, one number every `pause_ms`, and goes on
+// where an earlier try stopped. What it counted is its output. Kinds: "count", "fail" (always fails), "ask" (asks for
+// approval).
 #pragma once
 
 #include <chrono>
@@ -34,14 +35,17 @@ class CountingStep final : public Step {
 class FailingStep final : public Step {
  public:
   StepOutcome execute(StepContext& context) override {
-    if (bool_or(context.inputs(), "permanent", false, "with")) return {StepOutcome::Kind::kFailed, {}, "it never works"};
+    if (bool_or(context.inputs(), "permanent", false, "with"))
+      return {StepOutcome::Kind::kFailed, {}, "it never works"};
     throw Error(ErrorCode::kUnavailable, "the peer is away");
   }
 };
 
 class AskingStep final : public Step {
  public:
-  StepOutcome execute(StepContext&) override { return {StepOutcome::Kind::kAsksApproval, {{"role", "engineer"}, {"not_by", "starter"}}, ""}; }
+  StepOutcome execute(StepContext&) override {
+    return {StepOutcome::Kind::kAsksApproval, {{"role", "engineer"}, {"not_by", "starter"}}, ""};
+  }
 };
 
 inline std::unique_ptr<Step> make_test_step(const std::string& kind) {

@@ -34,7 +34,8 @@ TEST(Expression, ExpressionsDeepInListsAndMappingsAreReplaced) {
 }
 
 TEST(Expression, WhatHasNoValueIsAnErrorThatNamesIt) {
-  for (const char* text : {"${{ inputs.none }}", "${{ steps.tune.loss }}", "${{ steps.none.x }}", "${{ 1 + 1 }}", "${{ }}", "${{ env.HOME }}", "${{ inputs.rank"}) {
+  for (const char* text : {"${{ inputs.none }}", "${{ steps.tune.loss }}", "${{ steps.none.x }}", "${{ 1 + 1 }}",
+                           "${{ }}", "${{ env.HOME }}", "${{ inputs.rank"}) {
     EXPECT_THROW(resolve(json::value(text), sample()), Error) << text;
   }
 }

@@ -28,8 +28,10 @@ TEST(Transitions, EveryRowOfTheStepTableIsWhatNextStateAnswers) {
 
 TEST(Transitions, WhatIsNotInATableIsRefusedWithStateAndEvent) {
   std::set<std::pair<int, int>> runs, steps;
-  for (const RunTransition& row : run_transitions()) EXPECT_TRUE(runs.insert({static_cast<int>(row.from), static_cast<int>(row.happening)}).second);
-  for (const StepTransition& row : step_transitions()) EXPECT_TRUE(steps.insert({static_cast<int>(row.from), static_cast<int>(row.happening)}).second);
+  for (const RunTransition& row : run_transitions())
+    EXPECT_TRUE(runs.insert({static_cast<int>(row.from), static_cast<int>(row.happening)}).second);
+  for (const StepTransition& row : step_transitions())
+    EXPECT_TRUE(steps.insert({static_cast<int>(row.from), static_cast<int>(row.happening)}).second);
   for (int state = 0; state < kRunStates; ++state) {
     for (int event = 0; event < kRunHappenings; ++event) {
       if (runs.count({state, event}) != 0) continue;
@@ -66,8 +68,10 @@ TEST(Transitions, EveryStepStateCanBeReachedAndLeft) {
 }
 
 TEST(Transitions, NamesReadBackAsTheStatesTheyStandFor) {
-  for (int state = 0; state < kRunStates; ++state) EXPECT_EQ(run_state_from(to_string(static_cast<RunState>(state))), static_cast<RunState>(state));
-  for (int state = 0; state < kStepStates; ++state) EXPECT_EQ(step_state_from(to_string(static_cast<StepState>(state))), static_cast<StepState>(state));
+  for (int state = 0; state < kRunStates; ++state)
+    EXPECT_EQ(run_state_from(to_string(static_cast<RunState>(state))), static_cast<RunState>(state));
+  for (int state = 0; state < kStepStates; ++state)
+    EXPECT_EQ(step_state_from(to_string(static_cast<StepState>(state))), static_cast<StepState>(state));
   EXPECT_THROW(run_state_from("done"), Error);
   EXPECT_THROW(step_state_from("done"), Error);
 }

@@ -72,7 +72,8 @@ class WorkerDb : public EngineFixture {};
 class WorkerKill : public EngineFixture {};
 
 TEST_F(WorkerDb, RunsAChainAndHandsOutputsFromStepToStep) {
-  const auto run = start({step("a", "count", {{"to", "${{ inputs.to }}"}}), step("b", "count", {{"to", "${{ steps.a.count }}"}}, {"a"})});
+  const auto run = start(
+      {step("a", "count", {{"to", "${{ inputs.to }}"}}), step("b", "count", {{"to", "${{ steps.a.count }}"}}, {"a"})});
   work_off();
   const auto done = store().find(run.id);
   ASSERT_TRUE(done);
@@ -127,7 +128,8 @@ TEST_F(WorkerDb, ARejectedApprovalFailsTheRunWithWhoAndWhy) {
 
 TEST_F(WorkerDb, AWorkerThatLostItsLeaseCannotCommit) {
   const auto run = start({step("a", "count", {{"to", 3}})});
-  // The first worker's lease ends at once and its heart never beats, as if the machine slept; another one takes the step.
+  // The first worker's lease ends at once and its heart never beats, as if the machine slept; another one takes the
+  // step.
   class Sleeper final : public Step {
    public:
     explicit Sleeper(std::function<void()> meanwhile) : meanwhile_(std::move(meanwhile)) {}
@@ -142,13 +144,19 @@ TEST_F(WorkerDb, AWorkerThatLostItsLeaseCannotCommit) {
   options.lease = 0ms;
   options.heartbeat = 60s;
   int taken = 0;
-  Worker sleeper(store(), [&](const std::string&) { return std::make_unique<Sleeper>([&] { taken += worker("other")->run_one() ? 1 : 0; }); }, DataFolder{folder_.path()}, options, Log::silent());
+  Worker sleeper(
+      store(),
+      [&](const std::string&) {
+        return std::make_unique<Sleeper>([&] { taken += worker("other")->run_one() ? 1 : 0; });
+      },
+      DataFolder{folder_.path()}, options, Log::silent());
   EXPECT_TRUE(sleeper.run_one());
   EXPECT_EQ(taken, 1);
   const auto done = store().find(run.id);
   EXPECT_EQ(done->step("a")->outputs.at("count").to_number<int>(), 3) << "the second worker's result counts";
   EXPECT_EQ(done->step("a")->fence, 2);
-  EXPECT_EQ(journal_of(run.id, "a"), (std::vector<std::string>{"ready", "leased", "lease_expired", "leased", "succeeded"}));
+  EXPECT_EQ(journal_of(run.id, "a"),
+            (std::vector<std::string>{"ready", "leased", "lease_expired", "leased", "succeeded"}));
 }
 
 TEST_F(WorkerDb, ACancelledRunStopsItsRunningStep) {
@@ -182,7 +190,10 @@ TEST_F(WorkerDb, TwoWorkersShareStepsAndNoStepRunsTwice) {
 class WorkerProcess {
  public:
   WorkerProcess(const std::string& connection, const std::filesystem::path& data)
-      : process_({std::string(std::getenv("ANNEAL_BIN") ? std::getenv("ANNEAL_BIN") : "build/dev/bin") + "/engine_test_worker", connection, data.string()}, {.log_file = data / "worker.log"}) {}
+      : process_({std::string(std::getenv("ANNEAL_BIN") ? std::getenv("ANNEAL_BIN") : "build/dev/bin") +
+                      "/engine_test_worker",
+                  connection, data.string()},
+                 {.log_file = data / "worker.log"}) {}
   Process& operator*() { return process_; }
 
  private:
@@ -204,13 +215,18 @@ TEST_F(WorkerKill, AWorkerKilledAgainAndAgainLosesNothingAndTheRunFinishes) {
   RecordProperty("seed", static_cast<int>(seed));
   std::printf("seed %u\n", seed);
   std::mt19937 random(seed);
-  const auto run = start({step("a", "count", {{"to", 120}, {"pause_ms", 10}}), step("b", "count", {{"to", 120}, {"pause_ms", 10}}, {"a"}), step("c", "count", {{"to", 3}}, {"b"})});
+  const auto run =
+      start({step("a", "count", {{"to", 120}, {"pause_ms", 10}}),
+             step("b", "count", {{"to", 120}, {"pause_ms", 10}}, {"a"}), step("c", "count", {{"to", 3}}, {"b"})});
   int kills = 0;
   for (; kills < 5; ++kills) {
     WorkerProcess worker(database().connection_string(), folder_.path());
-    const auto fence_sum = [](const platform::Run& now) { return now.step("a")->fence + now.step("b")->fence + now.step("c")->fence; };
+    const auto fence_sum = [](const platform::Run& now) {
+      return now.step("a")->fence + now.step("b")->fence + now.step("c")->fence;
+    };
     const std::int64_t before = fence_sum(*store().find(run.id));
-    ASSERT_TRUE(until(store(), run.id, [&](const platform::Run& now) { return is_final(now.state) || fence_sum(now) > before; }));
+    ASSERT_TRUE(until(store(), run.id,
+                      [&](const platform::Run& now) { return is_final(now.state) || fence_sum(now) > before; }));
     if (is_final(store().find(run.id)->state)) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(random() % 300));
     (*worker).signal(SIGKILL);
@@ -226,14 +242,16 @@ TEST_F(WorkerKill, AWorkerKilledAgainAndAgainLosesNothingAndTheRunFinishes) {
     EXPECT_EQ(std::count(journal.begin(), journal.end(), "succeeded"), 1) << name;
     EXPECT_EQ(done->step(name)->attempt, 1) << "a lost worker costs no attempt";
   }
-  for (const RunMetric& metric : store().metrics(run.id, "a")) EXPECT_EQ(metric.value, static_cast<double>(metric.position));
+  for (const RunMetric& metric : store().metrics(run.id, "a"))
+    EXPECT_EQ(metric.value, static_cast<double>(metric.position));
 }
 
 TEST_F(WorkerKill, AWorkerAskedToEndHandsItsStepBackAndTheNextOneGoesOn) {
   const auto run = start({step("a", "count", {{"to", 60}, {"pause_ms", 10}})});
   {
     WorkerProcess worker(database().connection_string(), folder_.path());
-    ASSERT_TRUE(until(store(), run.id, [](const platform::Run& now) { return now.step("a")->state == StepState::kRunning; }));
+    ASSERT_TRUE(
+        until(store(), run.id, [](const platform::Run& now) { return now.step("a")->state == StepState::kRunning; }));
     (*worker).signal(SIGTERM);
     EXPECT_EQ((*worker).wait(), 0);
   }

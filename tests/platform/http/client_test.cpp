@@ -28,7 +28,8 @@ TEST(HttpClient, ResumesADownloadAtTheByteItStopped) {
   support::HttpFixture fixture(std::move(table));
   auto client = fixture.client();
   const auto partial = folder.path() / "partial";
-  EXPECT_THROW(client.download("/blob", partial, [](std::uint64_t have, std::uint64_t) { return have < 1'000'000; }), Error);
+  EXPECT_THROW(client.download("/blob", partial, [](std::uint64_t have, std::uint64_t) { return have < 1'000'000; }),
+               Error);
   const auto stopped_at = std::filesystem::file_size(partial);
   ASSERT_GE(stopped_at, 1'000'000u);
   ASSERT_LT(stopped_at, bytes.size());
@@ -43,7 +44,8 @@ TEST(HttpClient, AsksForPartsOfAFile) {
   const platform::TemporaryFolder folder;
   platform::write_file_atomically(folder.path() / "f", "0123456789");
   platform::RouteTable table;
-  table.add({Method::kGet, "/f", "A file", "", [&](const Request&) { return platform::file_response(folder.path() / "f", "text/plain"); }});
+  table.add({Method::kGet, "/f", "A file", "",
+             [&](const Request&) { return platform::file_response(folder.path() / "f", "text/plain"); }});
   support::HttpFixture fixture(std::move(table));
   auto client = fixture.client();
   EXPECT_EQ(client.get("/f", {{"Range", "bytes=2-4"}}).body, "234");
@@ -57,7 +59,8 @@ TEST(HttpClient, IsNotSentAFileAgainThatItHas) {
   const platform::TemporaryFolder folder;
   platform::write_file_atomically(folder.path() / "f", "0123456789");
   platform::RouteTable table;
-  table.add({Method::kGet, "/f", "A file", "", [&](const Request&) { return platform::file_response(folder.path() / "f", "text/plain", "v7"); }});
+  table.add({Method::kGet, "/f", "A file", "",
+             [&](const Request&) { return platform::file_response(folder.path() / "f", "text/plain", "v7"); }});
   support::HttpFixture fixture(std::move(table));
   auto client = fixture.client();
   const platform::HttpResponse same = client.get("/f", {{"If-None-Match", "\"v6\", \"v7\""}});
@@ -98,7 +101,9 @@ TEST(HttpClient, NamesTheHostItCannotReach) {
 
 TEST(HttpClient, ThrowsTheErrorThatTheServerThrew) {
   platform::RouteTable table;
-  table.add({Method::kGet, "/x", "Fails", "", [](const Request&) -> platform::Response { throw Error(ErrorCode::kConflict, "gate not passed: v3", "alias"); }});
+  table.add({Method::kGet, "/x", "Fails", "", [](const Request&) -> platform::Response {
+               throw Error(ErrorCode::kConflict, "gate not passed: v3", "alias");
+             }});
   support::HttpFixture fixture(std::move(table));
   try {
     fixture.client().get("/x").checked();

@@ -8,7 +8,8 @@ using platform::Method;
 using platform::Request;
 
 platform::Route route(Method method, std::string pattern) {
-  return {method, std::move(pattern), "does something", "things.read", [](const Request&) { return platform::empty_response(); }};
+  return {method, std::move(pattern), "does something", "things.read",
+          [](const Request&) { return platform::empty_response(); }};
 }
 
 TEST(RouteTable, PrefersALiteralPartToAParameter) {

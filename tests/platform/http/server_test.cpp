@@ -22,12 +22,15 @@ using support::HttpFixture;
 
 platform::RouteTable echo_routes() {
   platform::RouteTable table;
-  table.add({Method::kGet, "/hello/{name}", "Greets", "", [](const Request& request) { return platform::text_response("hello " + request.param("name")); }});
-  table.add({Method::kPost, "/echo", "Sends the body back", "things.write", [](const Request& request) { return platform::text_response(request.body); }, 1000});
+  table.add({Method::kGet, "/hello/{name}", "Greets", "",
+             [](const Request& request) { return platform::text_response("hello " + request.param("name")); }});
+  table.add({Method::kPost, "/echo", "Sends the body back", "things.write",
+             [](const Request& request) { return platform::text_response(request.body); }, 1000});
   table.add({Method::kGet, "/fails", "Throws an error of ours", "", [](const Request&) -> platform::Response {
                throw Error(ErrorCode::kConflict, "the name is taken: a; choose another", "name");
              }});
-  table.add({Method::kGet, "/breaks", "Throws something else", "", [](const Request&) -> platform::Response { throw std::runtime_error("secret detail"); }});
+  table.add({Method::kGet, "/breaks", "Throws something else", "",
+             [](const Request&) -> platform::Response { throw std::runtime_error("secret detail"); }});
   table.add({Method::kGet, "/stream", "Counts to three", "", [](const Request&) {
                return platform::event_response([](platform::EventSink& sink) {
                  for (int i = 1; i <= 3 && sink.send("count", std::to_string(i), std::to_string(i)); ++i) {
@@ -48,7 +51,8 @@ std::string raw(std::uint16_t port, const std::string& bytes) {
   if (::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return "not sent";
   std::string all;
   char piece[4096];
-  for (ssize_t got = 0; (got = ::recv(socket.get(), piece, sizeof piece, 0)) > 0;) all.append(piece, static_cast<std::size_t>(got));
+  for (ssize_t got = 0; (got = ::recv(socket.get(), piece, sizeof piece, 0)) > 0;)
+    all.append(piece, static_cast<std::size_t>(got));
   return all;
 }
 
@@ -121,19 +125,25 @@ TEST(HttpServer, RefusesABodyOverTheRoutesLimit) {
   HttpFixture fixture(echo_routes());
   EXPECT_EQ(fixture.client().post("/echo", std::string(1000, 'x')).status, 200);
   EXPECT_EQ(fixture.client().post("/echo", std::string(1001, 'x')).status, 413);
-  const std::string chunked = raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n");
+  const std::string chunked =
+      raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" +
+                                     std::string(2000, 'x') + "\r\n0\r\n\r\n");
   EXPECT_TRUE(chunked.starts_with("HTTP/1.1 413")) << chunked;
 }
 
 TEST(HttpServer, ReadsAChunkedBody) {
   HttpFixture fixture(echo_routes());
-  const std::string answer = raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  const std::string answer = raw(fixture.server.port(),
+                                 "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: "
+                                 "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
   EXPECT_TRUE(answer.ends_with("\r\n\r\nabcde")) << answer;
 }
 
 TEST(HttpServer, AsksForTheBodyOfAClientThatExpectsIt) {
   HttpFixture fixture(echo_routes());
-  const std::string answer = raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
+  const std::string answer =
+      raw(fixture.server.port(),
+          "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200")) << answer;
 }
 

@@ -53,7 +53,9 @@ class ModelRegistryDb : public tests::TempDatabase {
     if (passed) made.gate = json::object{{"passed", *passed}, {"adapter_digest", made.adapter_digest}};
     return made;
   }
-  void move(std::int64_t number, const std::string& alias = "production") { registry_->set_alias("default", "tool-failure", alias, number, "kim", "better"); }
+  void move(std::int64_t number, const std::string& alias = "production") {
+    registry_->set_alias("default", "tool-failure", alias, number, "kim", "better");
+  }
 
   std::unique_ptr<ModelStore> models_;
   std::unique_ptr<DatasetStore> datasets_;
@@ -87,7 +89,8 @@ TEST_F(ModelRegistryDb, RegistrationsAtOnceGetOneNumberEach) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
-      for (int i = 0; i < 5; ++i) registry_->register_version(version("run-" + std::to_string(i % 3 == 0 ? i : 100 * t + i)));
+      for (int i = 0; i < 5; ++i)
+        registry_->register_version(version("run-" + std::to_string(i % 3 == 0 ? i : 100 * t + i)));
     });
   }
   for (auto& thread : threads) thread.join();
@@ -145,7 +148,10 @@ TEST_F(ModelRegistryDb, TellsWhatWasLiveAtAnyMomentAndWhoMovedItWhy) {
   EXPECT_EQ(history[1].reason, "better");
   EXPECT_FALSE(registry_->alias_at("default", "tool-failure", "production", before));
   EXPECT_EQ(registry_->alias_at("default", "tool-failure", "production", history[0].moved_at)->number, 1);
-  EXPECT_EQ(registry_->alias_at("default", "tool-failure", "production", history[1].moved_at - std::chrono::microseconds(1))->number, 1);
+  EXPECT_EQ(
+      registry_->alias_at("default", "tool-failure", "production", history[1].moved_at - std::chrono::microseconds(1))
+          ->number,
+      1);
   EXPECT_EQ(registry_->alias_at("default", "tool-failure", "production", history[1].moved_at)->number, 2);
   EXPECT_EQ(models_->find("default", "tool-failure")->aliases.at("production"), json::value(2));
 }
@@ -155,7 +161,8 @@ TEST_F(ModelRegistryDb, GoesBackStepByStepUntilNothingIsBefore) {
   for (const std::int64_t number : {1, 2, 3}) move(number);
   EXPECT_EQ(registry_->roll_back("default", "tool-failure", "production", "lee", "scrap rate rose").number, 2);
   EXPECT_EQ(registry_->roll_back("default", "tool-failure", "production", "lee", "still").number, 1);
-  EXPECT_EQ(error_of([&] { registry_->roll_back("default", "tool-failure", "production", "lee", ""); }).code(), ErrorCode::kConflict);
+  EXPECT_EQ(error_of([&] { registry_->roll_back("default", "tool-failure", "production", "lee", ""); }).code(),
+            ErrorCode::kConflict);
   EXPECT_EQ(registry_->resolve("default", "tool-failure", "production")->number, 1);
 }
 
@@ -177,7 +184,8 @@ TEST_F(ModelRegistryDb, LineageReachesFromTheVersionToTheRecords) {
   EXPECT_EQ(lineage.at("dataset").at("lineage").at("records"), json::value(90));
   made = version("run-2", true);
   made.dataset_version = dataset.blob;
-  EXPECT_EQ(registry_->lineage(registry_->register_version(made)).at("dataset").at("number"), json::value(1)) << "also by the digest that a run hands on";
+  EXPECT_EQ(registry_->lineage(registry_->register_version(made)).at("dataset").at("number"), json::value(1))
+      << "also by the digest that a run hands on";
   EXPECT_TRUE(registry_->lineage(registry_->register_version(version("run-3"))).at("dataset").is_null());
 }
 

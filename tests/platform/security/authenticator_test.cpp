@@ -28,7 +28,9 @@ class AuthenticatorDb : public tests::TempDatabase {
     audit_ = std::make_unique<AuditStore>(database());
     door_ = another();
   }
-  std::unique_ptr<Authenticator> another() { return std::make_unique<Authenticator>(*tokens_, *audit_, clock_, Log::silent()); }
+  std::unique_ptr<Authenticator> another() {
+    return std::make_unique<Authenticator>(*tokens_, *audit_, clock_, Log::silent());
+  }
   std::string create(const std::string& name, Role role, std::optional<Time> expires_at = std::nullopt) {
     return door_->create("default", name, role, expires_at, "kim");
   }
@@ -56,7 +58,8 @@ TEST_F(AuthenticatorDb, MakesTheAdminTokenAtTheFirstStartOnly) {
   const std::optional<std::string> made = door_->ensure_admin(data());
   ASSERT_TRUE(made);
   EXPECT_EQ(read_file(data().token()), *made + "\n");
-  EXPECT_EQ(std::filesystem::status(data().token()).permissions(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_EQ(std::filesystem::status(data().token()).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   EXPECT_EQ(door_->identify(*made)->role, "admin");
   EXPECT_FALSE(another()->ensure_admin(data())) << "it is printed once";
   EXPECT_EQ(another()->identify(*made)->name, "admin");
@@ -68,7 +71,8 @@ TEST_F(AuthenticatorDb, AStartThatWasCutShortIsMadeGoodByTheNext) {
   write_file_atomically(data().token(), token + "\n", 0644);
   EXPECT_FALSE(door_->ensure_admin(data()));
   EXPECT_EQ(door_->identify(token)->role, "admin");
-  EXPECT_EQ(std::filesystem::status(data().token()).permissions() & std::filesystem::perms::others_read, std::filesystem::perms::none);
+  EXPECT_EQ(std::filesystem::status(data().token()).permissions() & std::filesystem::perms::others_read,
+            std::filesystem::perms::none);
 }
 
 TEST_F(AuthenticatorDb, ARevokedAdminTokenStaysRevokedUntilItsFileIsRemoved) {
@@ -133,7 +137,8 @@ TEST_F(AuthenticatorDb, ARevocationCountsAtOnceHereAndSoonElsewhere) {
   clock_.advance(std::chrono::seconds(6));
   EXPECT_FALSE(elsewhere->identify(token));
   EXPECT_EQ(code_of([&] { door_->revoke("default", "lee", "kim"); }), ErrorCode::kNotFound);
-  EXPECT_EQ(code_of([&] { create("lee", Role::kViewer); }), ErrorCode::kConflict) << "the log must not mix two people of one name";
+  EXPECT_EQ(code_of([&] { create("lee", Role::kViewer); }), ErrorCode::kConflict)
+      << "the log must not mix two people of one name";
 }
 
 TEST_F(AuthenticatorDb, ATokenEndsWhenItExpires) {

@@ -50,14 +50,16 @@ TEST(Roles, AnAgentPollsAndDownloadsAndNothingElse) {
 
 TEST(Roles, ViewersAndAuditorsChangeNothing) {
   for (const Role role : {Role::kViewer, Role::kAuditor}) {
-    for (const std::string_view permission : permissions_of(role)) EXPECT_TRUE(permission.ends_with(".read")) << permission;
+    for (const std::string_view permission : permissions_of(role))
+      EXPECT_TRUE(permission.ends_with(".read")) << permission;
   }
   EXPECT_TRUE(allows(Role::kAuditor, "audit.read"));
   EXPECT_FALSE(allows(Role::kViewer, "audit.read"));
 }
 
 TEST(Roles, TheLineSendsRecordsAndChangesNothingElse) {
-  for (const std::string_view permission : permissions_of(Role::kOperator)) EXPECT_TRUE(permission.ends_with(".read") || permission == "records.write") << permission;
+  for (const std::string_view permission : permissions_of(Role::kOperator))
+    EXPECT_TRUE(permission.ends_with(".read") || permission == "records.write") << permission;
 }
 
 TEST(Roles, OnlyTheAdminHandsOutTokens) {
@@ -65,9 +67,11 @@ TEST(Roles, OnlyTheAdminHandsOutTokens) {
 }
 
 TEST(Roles, ApproversApproveAndEngineersDoTheWork) {
-  for (const std::string_view permission : {"runs.approve", "runs.read", "models.read"}) EXPECT_TRUE(allows(Role::kApprover, permission)) << permission;
+  for (const std::string_view permission : {"runs.approve", "runs.read", "models.read"})
+    EXPECT_TRUE(allows(Role::kApprover, permission)) << permission;
   EXPECT_FALSE(allows(Role::kApprover, "runs.write"));
-  for (const std::string_view permission : {"sources.write", "records.write", "datasets.write", "workflows.write", "runs.write", "runs.approve", "models.write", "deployments.write"}) {
+  for (const std::string_view permission : {"sources.write", "records.write", "datasets.write", "workflows.write",
+                                            "runs.write", "runs.approve", "models.write", "deployments.write"}) {
     EXPECT_TRUE(allows(Role::kEngineer, permission)) << permission;
   }
 }

@@ -18,8 +18,9 @@ TEST(Token, EachIsANewOne) {
 
 TEST(Token, OtherTextIsNone) {
   const std::string token = make_token();
-  for (const std::string& text : {std::string(), std::string("anneal_"), token + "A", token.substr(0, token.size() - 1), "x" + token.substr(1), token.substr(0, token.size() - 1) + "/",
-                                  token.substr(0, token.size() - 1) + std::string(1, '\0')}) {
+  for (const std::string& text :
+       {std::string(), std::string("anneal_"), token + "A", token.substr(0, token.size() - 1), "x" + token.substr(1),
+        token.substr(0, token.size() - 1) + "/", token.substr(0, token.size() - 1) + std::string(1, '\0')}) {
     EXPECT_FALSE(is_token(text)) << text;
   }
 }

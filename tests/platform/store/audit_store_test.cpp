@@ -13,7 +13,9 @@ namespace {
 class AuditStoreDb : public tests::TempDatabase {
  protected:
   AuditLine append(const std::string& subject) {
-    return AuditStore(database()).append({0, "default", {}, "kim", "alias.set", subject, {{"version", 3}, {"share", 0.5}, {"이유", "더 좋음"}}, {}});
+    return AuditStore(database())
+        .append(
+            {0, "default", {}, "kim", "alias.set", subject, {{"version", 3}, {"share", 0.5}, {"이유", "더 좋음"}}, {}});
   }
   void change(const std::string& sql) {
     transact(database(), [&](pqxx::work& work) { work.exec0(sql); });
@@ -39,7 +41,10 @@ TEST_F(AuditStoreDb, LinesAreKeptInOrderAndTheChainHolds) {
 
 TEST_F(AuditStoreDb, AppendersAtOnceMakeOneChain) {
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) threads.emplace_back([&] { for (int i = 0; i < 10; ++i) append("x"); });
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 10; ++i) append("x");
+    });
   for (auto& thread : threads) thread.join();
   const AuditVerdict verdict = AuditStore(database()).verify();
   EXPECT_EQ(verdict.lines, 40);
@@ -56,7 +61,10 @@ TEST_F(AuditStoreDb, FindsEveryKindOfTampering) {
       {"the time was changed", "UPDATE audit SET at = at + interval '1 microsecond' WHERE id = 3", 3},
       {"details were changed", "UPDATE audit SET details = '{}' WHERE id = 4", 4},
       {"a line was taken out", "DELETE FROM audit WHERE id = 2", 2},
-      {"two lines changed places", "UPDATE audit SET id = 9 WHERE id = 2; UPDATE audit SET id = 2 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 9", 2},
+      {"two lines changed places",
+       "UPDATE audit SET id = 9 WHERE id = 2; UPDATE audit SET id = 2 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = "
+       "9",
+       2},
       {"a line was put behind", "INSERT INTO audit VALUES (6, 'default', now(), 'lee', 'x', 'y', '{}', 'ff')", 6},
   };
   for (int i = 0; i < 5; ++i) append("x");

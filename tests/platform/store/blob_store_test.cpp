@@ -15,7 +15,8 @@ class BlobStoreTest : public testing::Test {
  protected:
   std::size_t files() const {
     std::size_t count = 0;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) count += entry.is_regular_file() ? 1 : 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path()))
+      count += entry.is_regular_file() ? 1 : 0;
     return count;
   }
   TemporaryFolder folder_;
@@ -79,7 +80,8 @@ TEST_F(BlobStoreTest, AFolderComesBackWithItsFiles) {
 TEST_F(BlobStoreTest, AManifestCannotWriteOutsideItsFolder) {
   const std::string blob = store_.put("x");
   for (const char* name : {"../escaped", "/etc/escaped", "a/../../escaped", ""}) {
-    const std::string manifest = store_.put(std::string("{\"files\":[{\"digest\":\"") + blob + "\",\"name\":\"" + name + "\",\"size\":1}]}");
+    const std::string manifest =
+        store_.put(std::string("{\"files\":[{\"digest\":\"") + blob + "\",\"name\":\"" + name + "\",\"size\":1}]}");
     EXPECT_EQ(code_of([&] { store_.get_folder(manifest, folder_.path() / "out"); }), ErrorCode::kInvalidInput) << name;
   }
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "escaped"));

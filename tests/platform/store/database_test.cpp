@@ -15,7 +15,8 @@ using DatabaseDb = tests::TempDatabase;
 
 TEST_F(DatabaseDb, MigratesOnceAndAgainWithoutChange) {
   EXPECT_NO_THROW(database().migrate());
-  const int applied = transact(database(), [](pqxx::work& work) { return work.exec1("SELECT count(*) FROM schema_migrations")[0].as<int>(); });
+  const int applied = transact(
+      database(), [](pqxx::work& work) { return work.exec1("SELECT count(*) FROM schema_migrations")[0].as<int>(); });
   EXPECT_EQ(applied, static_cast<int>(migrations().size()));
 }
 
@@ -25,12 +26,15 @@ TEST_F(DatabaseDb, EveryMigrationHasTheNextNumber) {
 }
 
 TEST_F(DatabaseDb, RefusesAMigrationThatWasChangedAfterwards) {
-  transact(database(), [](pqxx::work& work) { work.exec0("UPDATE schema_migrations SET checksum = 'other' WHERE number = 1"); });
+  transact(database(),
+           [](pqxx::work& work) { work.exec0("UPDATE schema_migrations SET checksum = 'other' WHERE number = 1"); });
   EXPECT_THROW(database().migrate(), Error);
 }
 
 TEST_F(DatabaseDb, RefusesADatabaseFromTheFuture) {
-  transact(database(), [](pqxx::work& work) { work.exec0("INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, 'future', '')"); });
+  transact(database(), [](pqxx::work& work) {
+    work.exec0("INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, 'future', '')");
+  });
   try {
     database().migrate();
     FAIL();
@@ -47,7 +51,9 @@ TEST_F(DatabaseDb, RollsBackWhatThrows) {
                           throw Error(ErrorCode::kConflict, "changed my mind");
                         }),
                Error);
-  EXPECT_EQ(transact(database(), [](pqxx::work& work) { return work.exec("SELECT 1 FROM projects WHERE id = 'half'").size(); }), 0u);
+  EXPECT_EQ(transact(database(),
+                     [](pqxx::work& work) { return work.exec("SELECT 1 FROM projects WHERE id = 'half'").size(); }),
+            0u);
 }
 
 TEST_F(DatabaseDb, TellsAConflictFromABug) {
@@ -60,12 +66,14 @@ TEST_F(DatabaseDb, TellsAConflictFromABug) {
     return ErrorCode::kCancelled;
   };
   EXPECT_EQ(code("INSERT INTO projects (id) VALUES ('default')"), ErrorCode::kConflict);
-  EXPECT_EQ(code("INSERT INTO sources (project_id, name, connector) VALUES ('nobody', 'a', 'b')"), ErrorCode::kConflict);
+  EXPECT_EQ(code("INSERT INTO sources (project_id, name, connector) VALUES ('nobody', 'a', 'b')"),
+            ErrorCode::kConflict);
   EXPECT_EQ(code("SELECT nonsense"), ErrorCode::kInternal);
 }
 
 TEST_F(DatabaseDb, RepeatsATransactionThatLostARace) {
-  transact(database(), [](pqxx::work& work) { work.exec0("CREATE TABLE counter (value int); INSERT INTO counter VALUES (0)"); });
+  transact(database(),
+           [](pqxx::work& work) { work.exec0("CREATE TABLE counter (value int); INSERT INTO counter VALUES (0)"); });
   std::atomic<int> attempts{0};
   const auto add_ten = [&] {
     for (int i = 0; i < 10; ++i) {
@@ -80,7 +88,8 @@ TEST_F(DatabaseDb, RepeatsATransactionThatLostARace) {
   std::thread other(add_ten);
   add_ten();
   other.join();
-  EXPECT_EQ(transact(database(), [](pqxx::work& work) { return work.exec1("SELECT value FROM counter")[0].as<int>(); }), 20);
+  EXPECT_EQ(transact(database(), [](pqxx::work& work) { return work.exec1("SELECT value FROM counter")[0].as<int>(); }),
+            20);
   EXPECT_GE(attempts.load(), 20);
 }
 
@@ -98,7 +107,8 @@ TEST_F(DatabaseDb, ABusyPoolSaysSo) {
 
 TEST_F(DatabaseDb, AConnectionThatTheServerCutIsReplaced) {
   Database one({.connection = database().connection_string(), .connections = 1});
-  const int backend = transact(one, [](pqxx::work& work) { return work.exec1("SELECT pg_backend_pid()")[0].as<int>(); });
+  const int backend =
+      transact(one, [](pqxx::work& work) { return work.exec1("SELECT pg_backend_pid()")[0].as<int>(); });
   transact(database(), [&](pqxx::work& work) { work.exec_params("SELECT pg_terminate_backend($1)", backend); });
   bool answered = false;
   for (int i = 0; i < 100 && !answered; ++i) {

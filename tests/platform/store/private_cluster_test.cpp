@@ -13,7 +13,8 @@ namespace platform {
 namespace {
 
 std::int64_t rows(Database& database) {
-  return transact(database, [](pqxx::work& work) { return work.exec1("SELECT count(*) FROM kept")[0].as<std::int64_t>(); });
+  return transact(database,
+                  [](pqxx::work& work) { return work.exec1("SELECT count(*) FROM kept")[0].as<std::int64_t>(); });
 }
 
 TEST(PrivateClusterDb, StartsStopsAndStartsAgainWithItsData) {
@@ -34,7 +35,9 @@ TEST(PrivateClusterDb, ListensOnNoNetworkAndItsSocketIsClosedToOthers) {
   const TemporaryFolder folder;
   PrivateCluster cluster({folder.path()}, Log::silent(), {.durable = false});
   Database database({.connection = cluster.connection_string()});
-  EXPECT_EQ(transact(database, [](pqxx::work& work) { return work.exec1("SHOW listen_addresses")[0].as<std::string>(); }), "");
+  EXPECT_EQ(
+      transact(database, [](pqxx::work& work) { return work.exec1("SHOW listen_addresses")[0].as<std::string>(); }),
+      "");
   struct stat facts {};
   ASSERT_EQ(::stat((folder.path() / "postgres").c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0077, 0u);
@@ -42,7 +45,8 @@ TEST(PrivateClusterDb, ListensOnNoNetworkAndItsSocketIsClosedToOthers) {
 
 TEST(PrivateClusterDb, WorksInAFolderTooDeepForASocket) {
   const TemporaryFolder folder;
-  PrivateCluster cluster({folder.path() / std::string(60, 'a') / std::string(60, 'b')}, Log::silent(), {.durable = false});
+  PrivateCluster cluster({folder.path() / std::string(60, 'a') / std::string(60, 'b')}, Log::silent(),
+                         {.durable = false});
   Database database({.connection = cluster.connection_string()});
   EXPECT_NO_THROW(database.check());
 }

@@ -9,7 +9,9 @@ namespace {
 
 using TokenStoreDb = tests::TempDatabase;
 
-TokenRecord token(const std::string& hash, const std::string& name) { return {hash, "default", name, "viewer", {}, std::nullopt, std::nullopt}; }
+TokenRecord token(const std::string& hash, const std::string& name) {
+  return {hash, "default", name, "viewer", {}, std::nullopt, std::nullopt};
+}
 
 TEST_F(TokenStoreDb, KeepsWhatItWasGiven) {
   TokenStore tokens(database());
