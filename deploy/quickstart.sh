@@ -9,7 +9,8 @@
 #   --data-folder DIR   where all is kept (/var/lib/anneal-quickstart for root, else ~/.local/share/anneal-quickstart)
 #   --port PORT         of the server (8470, or any free one if that is taken)
 #
-# Safe to repeat: what an earlier call left running is replaced, its records and models stay.
+# Safe to repeat: what an earlier call left running is replaced; sources, records and models stay, and a row that is there
+# already is not taken in again.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=${ANNEAL_BIN:-$root/build/release/bin}
@@ -27,7 +28,7 @@ while [ $# -gt 0 ]; do
     --data-folder) data=${2:?--data-folder needs a folder}; shift 2 ;;
     --port) port=${2:?--port needs a number}; shift 2 ;;
     --exit) leave=no; shift ;;
-    -h|--help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) fail "unknown option $1; see deploy/quickstart.sh --help" ;;
   esac
 done
@@ -79,7 +80,7 @@ next_stage() { stage=$1 stage_begin=$(date +%s); say "$stage"; }
 
 next_stage "installing packages"
 "$root/deploy/packaging/install_packages.sh" build
-command -v nvcc > /dev/null || echo "No CUDA toolkit on this machine: a CPU build."
+echo "A CPU build: Anneal has no CUDA kernels yet$(command -v nvcc > /dev/null && echo ", so this machine's CUDA toolkit stays unused")."
 done_stage
 
 if [ -z "${ANNEAL_BIN:-}" ]; then
@@ -109,9 +110,14 @@ wait_for 30 "the agent" test -s "$data/agent/agent-address"
 agent=$(cat "$data/agent/agent-address")
 done_stage
 
-new_source() {  # NAME OPTIONS...
-  if anneal sources show "$1" > /dev/null 2>&1; then anneal sources delete "$1" --yes > /dev/null; fi
-  anneal sources create "$@" > /dev/null
+source_name() {  # FILE: its name in ASCII letters, digits and '-', with a hash where other letters had to go
+  local stem ascii
+  stem=$(basename "${1%.*}")
+  ascii=$(printf %s "$stem" | LC_ALL=C tr -c 'A-Za-z0-9' '-' | sed 's/--*/-/g; s/^-//; s/-$//' | tr 'A-Z' 'a-z' | cut -c1-40)
+  if [ -z "$ascii" ] || printf %s "$stem" | LC_ALL=C grep -q '[^ -~]'; then
+    ascii=${ascii:-table}-$(printf %s "$stem" | sha256sum | cut -c1-8)
+  fi
+  echo "$ascii"
 }
 start_run() {  # WORKFLOW OPTIONS...: its id
   anneal runs start "$@" --json | sed -n 's/^ *"id" *: *"\([0-9a-f-]*\)".*/\1/p' | head -1
@@ -119,30 +125,33 @@ start_run() {  # WORKFLOW OPTIONS...: its id
 
 if [ -z "$table" ]; then
   next_stage "taking in the records of a simulated milling machine"
-  start plant "$bin/anneal" simulate --port 0 --history 5000 --rate 1
+  start plant "$bin/anneal" simulate --port "$(free_port 8472)" --history 5000 --rate 1
   wait_for 30 "the simulated machine" grep -q '^http' "$data/logs/plant.log"
-  new_source mill --connector rest_poll --profile machine-failure --setting "url=$(head -1 "$data/logs/plant.log")" --setting target=/records \
-    --setting items=items --setting cursor.param=after --setting cursor.next=next
-  anneal sources start mill > /dev/null
-  has_history() { [ "$(anneal sources show mill --json | sed -n 's/^ *"records" *: *\([0-9]*\).*/\1/p' | head -1)" -ge 5000 ]; }
+  plant=$(head -1 "$data/logs/plant.log")
+  mill=mill-${plant##*:}  # the machine's address belongs to the source
+  anneal sources create "$mill" --if-absent --connector rest_poll --profile machine-failure --setting "url=$plant" --setting target=/records \
+    --setting items=items --setting cursor.param=after --setting cursor.next=next > /dev/null
+  anneal sources start "$mill" > /dev/null
+  has_history() { [ "$(anneal sources show "$mill" --json | sed -n 's/^ *"records" *: *\([0-9]*\).*/\1/p' | head -1)" -ge 5000 ]; }
   wait_for 60 "the machine's history" has_history
   done_stage
   next_stage "adapting anneal-nano: dataset, training, scores, gate, registry"
-  run=$(start_run tool-failure --set source=mill --set to=line=3 --set soak=0s --set at_least=0.3 --set max_steps=200)
+  run=$(start_run tool-failure --set "source=$mill" --set to=line=3 --set soak=0s --set at_least=0.3 --set max_steps=200)
   anneal runs follow "$run"
   done_stage
   next_stage "bringing the model to the agent"
   anneal runs approve "$run" ok --comment "quick start" > /dev/null
   anneal runs follow "$run" > "$data/logs/rollout.log" || { cat "$data/logs/rollout.log"; exit 1; }
-  curl -fsS "$(head -1 "$data/logs/plant.log")/records?after=4990&limit=10" | sed 's/.*"items" *: *\(\[.*\]\).*/\1/' > "$data/machine.json"
+  curl -fsS "$plant/records?after=4990&limit=10" | sed 's/.*"items" *: *\(\[.*\]\).*/\1/' > "$data/machine.json"
   anneal predict "$data/machine.json" --agent "$agent" --show failure
   done_stage
 else
-  name=$(basename "${table%.*}" | tr -c 'A-Za-z0-9\n' '-' | sed 's/--*/-/g; s/^-//; s/-$//' | tr 'A-Z' 'a-z' | cut -c1-40)
+  name=$(source_name "$table")
   next_stage "taking in $table as source $name"
   metric=accuracy rival=majority
-  if anneal profile --data "$table" --target "$target" --name "$name" | grep -q 'task: *"\{0,1\}regress'; then metric=rmse rival=mean; fi
-  new_source "$name"
+  profile=$(anneal profile --data "$table" --target "$target" --name "$name")
+  if grep -q '"task" *: *"regress"' <<< "$profile"; then metric=rmse rival=mean; fi
+  anneal sources create "$name" --if-absent > /dev/null
   anneal ingest "$name" "$table" --tolerate-rejected
   done_stage
   next_stage "adapting anneal-nano to $target ($metric, to beat: $rival)"

@@ -22,7 +22,7 @@ done
 
 begin=$(date +%s)
 deploy/packaging/install_packages.sh build test
-command -v nvcc >/dev/null || echo "No CUDA toolkit on this machine: a CPU build."
+echo "A CPU build: Anneal has no CUDA kernels yet$(command -v nvcc > /dev/null && echo ", so this machine's CUDA toolkit stays unused")."
 echo "== building (preset $preset, $(nproc) jobs)"
 cmake --preset "$preset" > "/tmp/anneal-configure-$$.log" 2>&1 || { cat "/tmp/anneal-configure-$$.log"; exit 1; }
 rm -f "/tmp/anneal-configure-$$.log"
