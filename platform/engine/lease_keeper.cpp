@@ -35,6 +35,7 @@ void LeaseKeeper::report_metric(const std::string& name, std::int64_t position, 
   if (!std::isfinite(value)) return;  // a curve has no place for it, and JSON no word
   const std::lock_guard lock(mutex_);
   metrics_[{name, position}] = value;
+  position_ = std::max(position_, position);
 }
 
 void LeaseKeeper::report_progress(json::object progress) {
@@ -51,9 +52,10 @@ void LeaseKeeper::beat() {
   std::vector<std::string> lines = std::exchange(lines_, {});
   auto metrics = std::exchange(metrics_, {});
   const json::value progress = progress_;
+  const std::int64_t position = position_;
   lock.unlock();
   try {
-    const auto state = store_.heartbeat(run_, step_, fence_, lease_, progress);
+    const auto state = store_.heartbeat(run_, step_, fence_, lease_, progress, position);
     if (!state) lost_.store(true);
     if (!state) return;
     if (*state == RunState::kCancelling) cancelled_.store(true);

@@ -48,8 +48,9 @@ class LeaseKeeper {
   std::vector<std::string> lines_;
   std::map<std::pair<std::string, std::int64_t>, double> metrics_;
   json::value progress_;
-  std::mutex sending_;  // one beat at a time
-  std::thread thread_;  // last: starts when the rest is made
+  std::int64_t position_ = -1;  // the highest that was reported
+  std::mutex sending_;          // one beat at a time
+  std::thread thread_;          // last: starts when the rest is made
 };
 
 }  // namespace platform

@@ -5,11 +5,15 @@
 namespace platform {
 namespace {
 
-// What follows from the new states, applied and told. Finished runs take their error along.
-void follow_up(Run& run, std::vector<NewEvent>& events) {
-  const Decision decision = advance(run);
-  if (decision.run) run.error = decision.run_error;
-  for (NewEvent& event : journal(decision)) events.push_back(std::move(event));
+std::vector<NewEvent> journal(const Decision& decision) {
+  std::vector<NewEvent> events;
+  for (const StepChange& change : decision.steps)
+    events.push_back({change.step, std::string(to_string(change.happening)), change.data});
+  if (!decision.run) return events;
+  NewEvent end{"", std::string(to_string(*decision.run)), {}};
+  if (!decision.run_error.empty()) end.data["error"] = decision.run_error;
+  events.push_back(std::move(end));
+  return events;
 }
 
 void check_may_decide(const Run& run, const RunStep& step, const ApprovalDecision& decision) {
@@ -27,15 +31,10 @@ void check_may_decide(const Run& run, const RunStep& step, const ApprovalDecisio
 
 }  // namespace
 
-std::vector<NewEvent> journal(const Decision& decision) {
-  std::vector<NewEvent> events;
-  for (const StepChange& change : decision.steps)
-    events.push_back({change.step, std::string(to_string(change.happening)), change.data});
-  if (!decision.run) return events;
-  NewEvent end{"", std::string(to_string(*decision.run)), {}};
-  if (!decision.run_error.empty()) end.data["error"] = decision.run_error;
-  events.push_back(std::move(end));
-  return events;
+void follow_up(Run& run, std::vector<NewEvent>& events) {
+  const Decision decision = advance(run);
+  if (decision.run) run.error = decision.run_error;
+  for (NewEvent& event : journal(decision)) events.push_back(std::move(event));
 }
 
 Run start_run(RunStore& store, Run run) {

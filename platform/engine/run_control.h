@@ -25,8 +25,8 @@ struct ApprovalDecision {
 /// than who started the run, kConflict if it does not wait. "admin" may stand in for any role.
 Run decide_approval(RunStore& store, const RunId& id, const std::string& step, const ApprovalDecision& decision);
 
-/// The journal lines of a decision; for callers that build their own change.
-struct Decision;
-std::vector<NewEvent> journal(const Decision& decision);
+/// For callers that build their own change: applies what follows from the run's new states (advance()), adds its
+/// journal lines to `events`, and gives a run that ends thereby its error.
+void follow_up(Run& run, std::vector<NewEvent>& events);
 
 }  // namespace platform

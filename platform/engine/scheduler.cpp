@@ -124,6 +124,7 @@ Decision retry_from(Run& run, const std::string& step) {
     if (chosen.count(each.definition.name) == 0) continue;
     decision.steps.push_back(change_step(run, each.definition.name, StepHappening::kRetryRequested));
     each.attempt = 0;
+    each.lost = 0;
     each.outputs = {};
     each.error.clear();
   }

@@ -22,6 +22,14 @@ RunStep& step_of(Run& run, const std::string& name) {
   throw Error(ErrorCode::kInternal, "run " + run.id.str() + " lost its step '" + name + "'");
 }
 
+std::string worker_lost(const RunStep& step) {
+  return std::to_string(step.lost) +
+         " workers in a row were lost while they ran this step, and none got further; the last was " + step.worker +
+         ". It may need more memory than the machine has, or crash it: read the machine's own log, then retry from "
+         "this "
+         "step";
+}
+
 std::string host_and_process() {
   char host[256] = "host";
   ::gethostname(host, sizeof host - 1);
@@ -116,11 +124,19 @@ std::optional<std::pair<Run, std::string>> Worker::lease() {
       events.push_back({name, std::string(to_string(happening)), std::move(data)});
     };
     RunStep& step = step_of(run, name);
-    const bool lost = step.state == StepState::kRunning;
-    if (lost) happen(StepHappening::kLeaseExpired, {{"worker", step.worker}, {"fence", step.fence}});
+    if (step.state == StepState::kRunning) {
+      ++step.lost;
+      if (step.lost >= options_.losses && run.state == RunState::kRunning) {
+        step.error = worker_lost(step);
+        happen(StepHappening::kFailed, {{"worker", step.worker}, {"fence", step.fence}, {"error", step.error}});
+        follow_up(run, events);
+        return events;
+      }
+      happen(StepHappening::kLeaseExpired, {{"worker", step.worker}, {"fence", step.fence}});
+    }
     if (run.state == RunState::kCancelling) {
       happen(StepHappening::kCancelled, {});
-      for (NewEvent& event : journal(advance(run))) events.push_back(std::move(event));
+      follow_up(run, events);
       return events;
     }
     // A try that was interrupted goes on under its number; `attempt` counts tries that failed by themselves, plus this
@@ -221,9 +237,7 @@ void Worker::commit_once(const Context& context, const Outcome& outcome) {
     if (outcome.happening != StepHappening::kHandedBack) step.outputs = outcome.outputs;
     step.error = outcome.error;
     step.wait_for = outcome.wait_for;
-    const Decision decision = advance(run);
-    if (decision.run) run.error = decision.run_error;
-    for (NewEvent& event : journal(decision)) events.push_back(std::move(event));
+    follow_up(run, events);
     return events;
   });
   context.log().info("step ended", {{"as", to_string(outcome.happening)}, {"error", outcome.error}});

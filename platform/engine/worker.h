@@ -23,6 +23,7 @@ struct WorkerOptions {
   std::chrono::milliseconds lease{10'000};
   std::chrono::milliseconds heartbeat{2'000};  // well below `lease`
   std::chrono::milliseconds idle{500};         // between two looks for work
+  std::int64_t losses = 10;  // a step that lost so many workers in a row without getting further has failed
 };
 
 /// One thread runs it; request_stop() may be called from any other, also from a signal handler.

@@ -70,6 +70,7 @@ struct RunStep {
   StepState state = StepState::kPending;
   std::int64_t attempt = 0;  // tries begun; a try that a lost worker left behind goes on under the same number
   std::int64_t fence = 0;    // rises with each lease; only the holder of the newest may commit
+  std::int64_t lost = 0;     // leases lost one after another while the step got no further
   std::string worker;        // of the newest lease
   json::object outputs;
   json::value progress;  // what the step last said of itself; null = nothing

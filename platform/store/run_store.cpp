@@ -43,6 +43,7 @@ RunStep step_from(const pqxx::row& row) {
   step.state = step_state_from(text(row["state"]));
   step.attempt = row["attempt"].as<std::int64_t>();
   step.fence = row["fence"].as<std::int64_t>();
+  step.lost = row["lost"].as<std::int64_t>();
   step.worker = text(row["worker"]);
   step.outputs = object(row["outputs"]);
   step.progress = document(row["progress"]);
@@ -77,7 +78,7 @@ std::optional<Run> load(pqxx::work& work, const std::string& id, bool lock) {
   if (rows.empty()) return std::nullopt;
   Run run = run_from(rows[0]);
   for (const auto& row :
-       work.exec_params("SELECT name, kind, definition, state, attempt, fence, worker, outputs, progress, "
+       work.exec_params("SELECT name, kind, definition, state, attempt, fence, lost, worker, outputs, progress, "
                         "error, " ANNEAL_TIME("started_at") " AS started, " ANNEAL_TIME(
                             "finished_at") " AS finished FROM run_steps WHERE run_id = $1 ORDER BY place",
                         id)) {
@@ -94,8 +95,8 @@ void write_events(pqxx::work& work, const RunId& id, const std::vector<NewEvent>
 }
 
 bool same(const RunStep& a, const RunStep& b) {
-  return a.state == b.state && a.attempt == b.attempt && a.fence == b.fence && a.worker == b.worker &&
-         a.outputs == b.outputs && a.error == b.error && !b.lease_for && !b.wait_for;
+  return a.state == b.state && a.attempt == b.attempt && a.fence == b.fence && a.lost == b.lost &&
+         a.worker == b.worker && a.outputs == b.outputs && a.error == b.error && !b.lease_for && !b.wait_for;
 }
 
 void write_step(pqxx::work& work, const RunId& id, const RunStep& step) {
@@ -110,10 +111,10 @@ void write_step(pqxx::work& work, const RunId& id, const RunStep& step) {
       " started_at = CASE WHEN $3 = 'pending' THEN NULL WHEN $3 = 'running' THEN coalesce(started_at, "
       "clock_timestamp()) ELSE started_at END,"
       " finished_at = CASE WHEN $11 THEN clock_timestamp() ELSE NULL END, progress = CASE WHEN $3 = 'pending' THEN "
-      "NULL ELSE progress END"
+      "NULL ELSE progress END, lost = $12, furthest = CASE WHEN $3 = 'pending' THEN -1 ELSE furthest END"
       " WHERE run_id = $1 AND name = $2",
       id.str(), step.definition.name, std::string(to_string(step.state)), step.attempt, step.fence, step.worker,
-      line(step.outputs), step.error, lease_ms, wait_ms, is_final(step.state));
+      line(step.outputs), step.error, lease_ms, wait_ms, is_final(step.state), step.lost);
 }
 
 void write(pqxx::work& work, const Run& before, const Run& after, const std::vector<NewEvent>& events) {
@@ -247,15 +248,18 @@ std::optional<std::pair<Run, std::string>> RunStore::change_next(const std::vect
 }
 
 std::optional<RunState> RunStore::heartbeat(const RunId& id, const std::string& step, std::int64_t fence,
-                                            std::chrono::milliseconds lease, const json::value& progress) {
+                                            std::chrono::milliseconds lease, const json::value& progress,
+                                            std::int64_t position) {
   std::optional<RunState> state;
   transact(database_, [&](pqxx::work& work) {
     const auto rows = work.exec_params(
         "UPDATE run_steps s SET lease_expires = clock_timestamp() + $4::bigint * interval '1 millisecond', progress = "
-        "coalesce(nullif($5, 'null')::jsonb, progress)"
+        "coalesce(nullif($5, 'null')::jsonb, progress), lost = CASE WHEN $6 > furthest THEN 0 ELSE lost END, furthest "
+        "= "
+        "greatest(furthest, $6)"
         " FROM runs r WHERE s.run_id = $1 AND s.name = $2 AND s.fence = $3 AND s.state = 'running' AND r.id = s.run_id "
         "RETURNING r.state",
-        id.str(), step, fence, static_cast<std::int64_t>(lease.count()), line(progress));
+        id.str(), step, fence, static_cast<std::int64_t>(lease.count()), line(progress), position);
     if (!rows.empty()) state = run_state_from(text(rows[0][0]));
   });
   return state;

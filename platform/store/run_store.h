@@ -60,9 +60,11 @@ class RunStore {
   /// runs that somebody else is changing are passed over. nullopt if there is none.
   std::optional<std::pair<Run, std::string>> change_next(const std::vector<std::string>& kinds,
                                                          const NextStepChange& change);
-  /// Extends the lease and keeps `progress` (null = as it was). The run's state, or nullopt if the lease is lost.
+  /// Extends the lease and keeps `progress` (null = as it was). A `position` above all earlier ones of the step (its
+  /// metrics'; -1 = none) ends the count of lost leases. The run's state, or nullopt if the lease is lost.
   std::optional<RunState> heartbeat(const RunId& id, const std::string& step, std::int64_t fence,
-                                    std::chrono::milliseconds lease, const json::value& progress);
+                                    std::chrono::milliseconds lease, const json::value& progress,
+                                    std::int64_t position);
 
   void add_metrics(const RunId& id, const std::vector<RunMetric>& metrics);
   /// By step, name and position; those of `step` only unless it is empty.

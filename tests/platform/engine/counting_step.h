@@ -1,9 +1,11 @@
 // A step for engine tests: it counts to `to` in a file of its work folder, one number every `pause_ms`, and goes on
 // where an earlier try stopped. What it counted is its output. Kinds: "count", "fail" (always fails), "ask" (asks for
-// approval).
+// approval), "crash" (kills its process `times` times, first reporting how often it has done so where `gets_on` is
+// set).
 #pragma once
 
 #include <chrono>
+#include <csignal>
 #include <fstream>
 #include <memory>
 #include <thread>
@@ -41,6 +43,21 @@ class FailingStep final : public Step {
   }
 };
 
+class CrashingStep final : public Step {
+ public:
+  StepOutcome execute(StepContext& context) override {
+    const auto file = context.work_folder() / "crashes";
+    const std::int64_t crashes = std::filesystem::exists(file) ? std::stoll(read_file(file)) : 0;
+    if (crashes >= int_or(context.inputs(), "times", 1, "with")) return {};
+    write_file_atomically(file, std::to_string(crashes + 1));
+    if (bool_or(context.inputs(), "gets_on", false, "with")) context.report_metric("crashes", crashes, 1.0);
+    // Long enough for a heartbeat to carry the report away.
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    std::raise(SIGKILL);
+    return {};
+  }
+};
+
 class AskingStep final : public Step {
  public:
   StepOutcome execute(StepContext&) override {
@@ -50,6 +67,7 @@ class AskingStep final : public Step {
 
 inline std::unique_ptr<Step> make_test_step(const std::string& kind) {
   if (kind == "count") return std::make_unique<CountingStep>();
+  if (kind == "crash") return std::make_unique<CrashingStep>();
   if (kind == "fail") return std::make_unique<FailingStep>();
   return std::make_unique<AskingStep>();
 }

@@ -189,10 +189,10 @@ TEST_F(WorkerDb, TwoWorkersShareStepsAndNoStepRunsTwice) {
 
 class WorkerProcess {
  public:
-  WorkerProcess(const std::string& connection, const std::filesystem::path& data)
+  WorkerProcess(const std::string& connection, const std::filesystem::path& data, int losses = 10)
       : process_({std::string(std::getenv("ANNEAL_BIN") ? std::getenv("ANNEAL_BIN") : "build/dev/bin") +
                       "/engine_test_worker",
-                  connection, data.string()},
+                  connection, data.string(), std::to_string(losses)},
                  {.log_file = data / "worker.log"}) {}
   Process& operator*() { return process_; }
 
@@ -244,6 +244,33 @@ TEST_F(WorkerKill, AWorkerKilledAgainAndAgainLosesNothingAndTheRunFinishes) {
   }
   for (const RunMetric& metric : store().metrics(run.id, "a"))
     EXPECT_EQ(metric.value, static_cast<double>(metric.position));
+}
+
+TEST_F(WorkerKill, AStepThatTakesEveryWorkerDownFailsInsteadOfGoingOnForEver) {
+  const auto run = start({step("a", "crash", {{"times", 100}}), step("b", "count", {}, {"a"})});
+  int workers = 0;
+  for (; workers < 6 && !is_final(store().find(run.id)->state); ++workers) {
+    WorkerProcess worker(database().connection_string(), folder_.path(), 3);
+    ASSERT_TRUE(until(store(), run.id,
+                      [&](const platform::Run& now) { return is_final(now.state) || (*worker).poll().has_value(); }));
+  }
+  const auto failed = store().find(run.id);
+  ASSERT_EQ(failed->state, RunState::kFailed);
+  EXPECT_EQ(workers, 4) << "three that it took down, and the one that found the third lease ended";
+  EXPECT_NE(failed->error.find("3 workers in a row were lost"), std::string::npos) << failed->error;
+  EXPECT_EQ(failed->step("b")->state, StepState::kSkipped);
+  // A person may still retry it, and the count begins anew.
+  EXPECT_EQ(retry_run(store(), run.id, "a", "ada").step("a")->lost, 0);
+}
+
+TEST_F(WorkerKill, AStepThatGetsFurtherEachTimeIsNotGivenUp) {
+  const auto run = start({step("a", "crash", {{"times", 4}, {"gets_on", true}})});
+  for (int workers = 0; workers < 6 && !is_final(store().find(run.id)->state); ++workers) {
+    WorkerProcess worker(database().connection_string(), folder_.path(), 2);
+    ASSERT_TRUE(until(store(), run.id,
+                      [&](const platform::Run& now) { return is_final(now.state) || (*worker).poll().has_value(); }));
+  }
+  EXPECT_EQ(store().find(run.id)->state, RunState::kSucceeded) << store().find(run.id)->error;
 }
 
 TEST_F(WorkerKill, AWorkerAskedToEndHandsItsStepBackAndTheNextOneGoesOn) {
