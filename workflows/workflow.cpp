@@ -146,11 +146,23 @@ class WorkflowReader {
     }
     read_with(node, fields.node("with"), kind, step);
     step.needs = fields.strings("needs");
-    step.condition = fields.string("if");
+    if (const YamlNode* condition = fields.node("if")) read_condition(*condition, step);
     if (const YamlNode* resources = fields.node("resources")) read_resources(*resources, step.name);
     if (const YamlNode* retry = fields.node("retry")) read_retry(*retry, step);
     if (const YamlNode* timeout = fields.node("timeout")) step.timeout = read_duration(*timeout, "timeout");
     fields.refuse_others();
+  }
+
+  void read_condition(const YamlNode& node, StepDefinition& step) {
+    if (node.kind != YamlNode::Kind::kScalar)
+      return mistake(node, "'if' must be one expression such as ${{ inputs.NAME }}, or true or false");
+    step.condition = node.scalar;
+    const auto references = platform::find_references(node.scalar);
+    const bool told = std::any_of(references.begin(), references.end(), [](const platform::Reference& reference) {
+      return reference.kind == platform::Reference::Kind::kBad;  // check_references points at it
+    });
+    const std::string trouble = told ? std::string() : platform::condition_trouble(node.scalar);
+    if (!trouble.empty()) mistake(node, trouble);
   }
 
   std::chrono::seconds read_duration(const YamlNode& node, const std::string& key) {

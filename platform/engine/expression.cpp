@@ -132,9 +132,22 @@ json::value resolve(const json::value& value, const Run& run) {
   return value;
 }
 
+std::string condition_trouble(std::string_view condition) {
+  const std::string_view text = trimmed(condition);
+  if (text.empty() || text == "true" || text == "false") return {};
+  const std::vector<Reference> references = find_references(text);
+  if (references.size() == 1 && references[0].begin == 0 && references[0].end == text.size())
+    return references[0].trouble;
+  return "a condition is one expression such as ${{ inputs.NAME }} and nothing else, or true or false, not '" +
+         std::string(text) + "'";
+}
+
 bool holds(std::string_view condition, const Run& run) {
-  if (trimmed(condition).empty()) return true;
-  const json::value value = resolve(json::value(std::string(trimmed(condition))), run);
+  const std::string_view text = trimmed(condition);
+  if (const std::string trouble = condition_trouble(text); !trouble.empty())
+    throw Error(ErrorCode::kInvalidInput, trouble, "if");
+  if (text.empty()) return true;
+  const json::value value = resolve(json::value(std::string(text)), run);
   if (value.is_null()) return false;
   if (value.is_bool()) return value.get_bool();
   if (value.is_number()) return value.to_number<double>() != 0;

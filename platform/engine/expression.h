@@ -25,7 +25,10 @@ struct Reference {
 std::vector<Reference> find_references(std::string_view text);
 /// `value` with every expression in it replaced. Throws kInvalidInput naming an expression that has no value.
 json::value resolve(const json::value& value, const Run& run);
-/// The truth of an `if` text: false, 0, "", "false", "no" and null are false. Empty text is true.
+/// What is wrong with an `if` text, which is `true`, `false` or one expression and nothing else; empty = nothing.
+std::string condition_trouble(std::string_view condition);
+/// The truth of an `if` text: of an expression's values false, 0, "", "false", "no" and null are false. Empty text is
+/// true. Throws kInvalidInput for what condition_trouble refuses, and for an expression that has no value.
 bool holds(std::string_view condition, const Run& run);
 
 }  // namespace platform

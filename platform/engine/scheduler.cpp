@@ -17,8 +17,9 @@ RunStep& step_of(Run& run, const std::string& name) {
   throw Error(ErrorCode::kNotFound, "run " + run.id.str() + " has no step '" + name + "'");
 }
 
-// What a pending step becomes now; nullopt = it waits on.
-std::optional<StepHappening> decide(const Run& run, const RunStep& step, json::object& data) {
+// What a pending step becomes now; nullopt = it waits on. A condition that cannot be judged fails the step: an error
+// that left here would cost the caller the result of the step that has just ended.
+std::optional<StepHappening> decide(const Run& run, RunStep& step, json::object& data) {
   for (const std::string& need : step.definition.needs) {
     const RunStep* needed = run.step(need);
     if (needed == nullptr || !is_final(needed->state)) return std::nullopt;
@@ -26,7 +27,13 @@ std::optional<StepHappening> decide(const Run& run, const RunStep& step, json::o
     data["reason"] = "step '" + need + "' is " + std::string(to_string(needed->state));
     return StepHappening::kNotNeeded;
   }
-  if (holds(step.definition.condition, run)) return StepHappening::kNeedsMet;
+  try {
+    if (holds(step.definition.condition, run)) return StepHappening::kNeedsMet;
+  } catch (const Error& error) {
+    step.error = "its condition cannot be judged: " + std::string(error.what());
+    data["error"] = step.error;
+    return StepHappening::kFailed;
+  }
   data["reason"] = "its condition is false: " + step.definition.condition;
   return StepHappening::kNotNeeded;
 }

@@ -28,7 +28,8 @@ struct Decision {
 
 /// Applies `change` to the copy of the run that the caller holds. Throws kConflict if the table has no such row.
 StepChange change_step(Run& run, const std::string& step, StepHappening happening, json::object data = {});
-/// Everything that follows from the present states, applied to `run` and listed. A second call decides nothing.
+/// Everything that follows from the present states, applied to `run` and listed. A second call decides nothing. A step
+/// whose condition has no value fails with the reason.
 Decision advance(Run& run);
 /// Cancels what has not begun or waits; running steps are asked to stop by their worker's heartbeat.
 Decision cancel(Run& run);

@@ -32,6 +32,7 @@ using E = StepHappening;
 constexpr StepTransition kStepTable[] = {
     {S::kPending,         E::kNeedsMet,       S::kReady          },
     {S::kPending,         E::kNotNeeded,      S::kSkipped        },
+    {S::kPending,         E::kFailed,         S::kFailed         },
     {S::kPending,         E::kCancelled,      S::kCancelled      },
     {S::kReady,           E::kLeased,         S::kRunning        },
     {S::kReady,           E::kCancelled,      S::kCancelled      },

@@ -132,6 +132,18 @@ TEST(Workflow, ABadSplitRuleIsFoundBeforeARun) {
   EXPECT_EQ(mistakes_in(text).size(), 1u);
 }
 
+TEST(Workflow, AConditionThatIsMoreThanOneExpressionIsRefused) {
+  const std::string head =
+      "name: x\ninputs:\n  n: {type: integer, default: 1}\nsteps:\n  a:\n    uses: approval\n    if: ";
+  for (const char* good : {"true", "false", "\"${{ inputs.n }}\""})
+    EXPECT_TRUE(mistakes_in(head + good + "\n").empty()) << good;
+  for (const char* bad : {"\"${{ inputs.n }} > 5\"", "no way", "[1]", "\"${{ inputs.n > 5 }}\""}) {
+    const auto mistakes = mistakes_in(head + bad + "\n");
+    ASSERT_EQ(mistakes.size(), 1u) << bad;
+    EXPECT_EQ(mistakes[0].rfind("f:7:", 0), 0u) << mistakes[0];
+  }
+}
+
 TEST(Workflow, AnInputOfTheWrongTypeForAnOptionIsRefused) {
   std::string text = kGood;
   text.replace(text.find("r: \"${{ inputs.rank }}\""), 23, "r: \"${{ inputs.source }}\"");

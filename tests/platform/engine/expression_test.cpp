@@ -56,6 +56,16 @@ TEST(Expression, ConditionsAreTrueUnlessTheyAreFalseZeroOrEmpty) {
   EXPECT_TRUE(holds("${{ inputs.rank }}", run));
   run.inputs["ship"] = "no";
   EXPECT_FALSE(holds("${{ inputs.ship }}", run));
+  EXPECT_TRUE(holds("true", run));
+  EXPECT_FALSE(holds("false", run));
+}
+
+TEST(Expression, AConditionIsOneWholeExpressionOrTrueOrFalse) {
+  for (const char* good : {"", "true", " false ", "${{ inputs.ship }}"}) EXPECT_EQ(condition_trouble(good), "") << good;
+  for (const char* bad : {"no way", "${{ inputs.rank }} > 5", "${{ inputs.a }}${{ inputs.b }}", "${{ 1 + 1 }}", "0"}) {
+    EXPECT_NE(condition_trouble(bad), "") << bad;
+    EXPECT_THROW(holds(bad, sample()), Error) << bad;
+  }
 }
 
 }  // namespace

@@ -77,6 +77,19 @@ TEST(Scheduler, AFalseConditionSkipsTheStepAndTheRunSucceeds) {
   EXPECT_EQ(state_of(run, "c"), StepState::kSkipped);
 }
 
+TEST(Scheduler, AConditionOnAnOutputThatIsNotThereFailsItsStepAndKeepsTheResultBeforeIt) {
+  platform::Run run;
+  run.steps = {step("a"), step("b", {"a"}, "${{ steps.a.validation }}"), step("c", {"b"})};
+  advance(run);
+  go(run, "a", StepHappening::kSucceeded);
+  const Decision decision = advance(run);
+  EXPECT_EQ(state_of(run, "a"), StepState::kSucceeded);
+  EXPECT_EQ(state_of(run, "b"), StepState::kFailed);
+  EXPECT_EQ(state_of(run, "c"), StepState::kSkipped);
+  EXPECT_EQ(run.state, RunState::kFailed);
+  EXPECT_EQ(decision.run_error, "step 'b': its condition cannot be judged: step 'a' gave no output 'validation'");
+}
+
 TEST(Scheduler, CancelStopsWhatHasNotBegunAndWaitsForWhatRuns) {
   platform::Run run = chain();
   advance(run);
