@@ -9,8 +9,8 @@
 #   --data-folder DIR   where all is kept (/var/lib/anneal-quickstart for root, else ~/.local/share/anneal-quickstart)
 #   --port PORT         of the server (8470, or any free one if that is taken)
 #
-# Safe to repeat: what an earlier call left running is replaced; sources, records and models stay, and a row that is there
-# already is not taken in again.
+# Safe to repeat: what an earlier call left running is replaced; sources, records and models stay, and a table that is
+# there already is not taken in again.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=${ANNEAL_BIN:-$root/build/release/bin}
@@ -125,7 +125,7 @@ start_run() {  # WORKFLOW OPTIONS...: its id
 
 if [ -z "$table" ]; then
   next_stage "taking in the records of a simulated milling machine"
-  start plant "$bin/anneal" simulate --port "$(free_port 8472)" --history 5000 --rate 1
+  start plant "$bin/anneal" simulate --port "$(free_port 8472)" --history 5000 --rate 0
   wait_for 30 "the simulated machine" grep -q '^http' "$data/logs/plant.log"
   plant=$(head -1 "$data/logs/plant.log")
   mill=mill-${plant##*:}  # the machine's address belongs to the source
@@ -147,15 +147,23 @@ if [ -z "$table" ]; then
   done_stage
 else
   name=$(source_name "$table")
-  next_stage "taking in $table as source $name"
+  source=$name-$(sha256sum < "$table" | cut -c1-8)  # rows have no key: a changed table is another source
+  next_stage "taking in $table as source $source"
   metric=accuracy rival=majority
   profile=$(anneal profile --data "$table" --target "$target" --name "$name")
   if grep -q '"task" *: *"regress"' <<< "$profile"; then metric=rmse rival=mean; fi
-  anneal sources create "$name" --if-absent > /dev/null
-  anneal ingest "$name" "$table" --tolerate-rejected
+  if [ -e "$data/taken-in/$source" ]; then
+    echo "It is there from an earlier call."
+  else
+    if anneal sources show "$source" > /dev/null 2>&1; then anneal sources delete "$source" --yes > /dev/null; fi  # cut off half-way
+    anneal sources create "$source" > /dev/null
+    anneal ingest "$source" "$table" --tolerate-rejected
+    mkdir -p "$data/taken-in"
+    touch "$data/taken-in/$source"
+  fi
   done_stage
   next_stage "adapting anneal-nano to $target ($metric, to beat: $rival)"
-  run=$(start_run adapt-table --set "source=$name" --set "target=$target" --set "model=$name" --set "metric=$metric" --set "rival=$rival")
+  run=$(start_run adapt-table --set "source=$source" --set "target=$target" --set "model=$name" --set "metric=$metric" --set "rival=$rival")
   anneal runs follow "$run"
   done_stage
   next_stage "bringing the model to the agent"
