@@ -53,7 +53,7 @@ int train_command(const Arguments& arguments) {
   request.base_folder = line.text("base");
   request.dataset = line.text("data");
   request.output_folder = line.text("out");
-  request.work_folder = line.has("work") ? line.text("work") : line.text("out") + ".work";
+  request.work_folder = line.text("work");
   request.threads = static_cast<int>(line.integer("threads"));
   if (line.has("config")) read_config(line.text("config"), request);
   if (line.has("task")) request.task = task_from(line.text("task"));
@@ -62,7 +62,7 @@ int train_command(const Arguments& arguments) {
     ProgressLine progress;
     result = train_adapter(request, progress);
   }
-  std::filesystem::remove_all(request.work_folder);
+  remove_checkpoint(request);
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   json::object summary{{"adapter", result.adapter_digest},

@@ -12,6 +12,9 @@
 
 namespace finetune {
 
+/// Its name in the folder of a run.
+inline constexpr const char* kCheckpointName = "checkpoint.safetensors";
+
 struct Checkpoint {
   std::map<std::string, kernels::Tensor> tensors;
   platform::json::object state;

@@ -192,7 +192,7 @@ class Pretrainer {
                                  {"updates", optimizer_->steps()},
                                  {"skipped", optimizer_->skipped()},
                                  {"curve", curve_}};
-    save_checkpoint(request_.output_folder / "checkpoint.safetensors", optimizer_->tensors(), state);
+    save_checkpoint(request_.output_folder / kCheckpointName, optimizer_->tensors(), state);
     save_model(request_.output_folder, request_.model, weights_, kernels::DataType::kBFloat16);
     for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
       platform::write_file_atomically(request_.output_folder / name,
@@ -204,7 +204,7 @@ class Pretrainer {
   }
 
   void resume() {
-    auto checkpoint = load_checkpoint(request_.output_folder / "checkpoint.safetensors", key_);
+    auto checkpoint = load_checkpoint(request_.output_folder / kCheckpointName, key_);
     if (!checkpoint) return;
     step_ = platform::require_int(checkpoint->state, "step", "checkpoint");
     curve_ = platform::as_array(checkpoint->state.at("curve"), "curve");

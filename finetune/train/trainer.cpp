@@ -225,11 +225,11 @@ void Trainer::save() const {
                                {"without_gain", passes_without_gain_},
                                {"stopped", stopped_early_}};
   if (best_score_) state["best_score"] = *best_score_;
-  save_checkpoint(request_.work_folder / "checkpoint.safetensors", tensors, state);
+  save_checkpoint(request_.work_folder / kCheckpointName, tensors, state);
 }
 
 void Trainer::resume() {
-  auto checkpoint = load_checkpoint(request_.work_folder / "checkpoint.safetensors", key_);
+  auto checkpoint = load_checkpoint(request_.work_folder / kCheckpointName, key_);
   if (!checkpoint) return;
   const auto whole = [&](std::string_view key) { return platform::require_int(checkpoint->state, key, "checkpoint"); };
   optimizer_.restore(checkpoint->tensors, whole("updates"), whole("skipped"));

@@ -1,13 +1,14 @@
 #include "finetune/train/training_job.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
+#include "finetune/adapter/adapter_folder.h"
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/probe.h"
 #include "finetune/train/trainer.h"
 #include "platform/base/digest.h"
-#include "platform/base/file.h"
 
 namespace finetune {
 namespace {
@@ -98,19 +99,21 @@ json::object training_record(const TrainRequest& request, const TrainResult& res
   return record;
 }
 
-// Written beside the target and renamed, so that an adapter folder is whole or absent.
-std::string write_adapter(const TrainRequest& request, AdapterParts& parts, Manifest manifest) {
-  const std::filesystem::path fresh = request.output_folder.string() + ".new";
-  std::filesystem::remove_all(fresh);
-  std::filesystem::create_directories(fresh);
-  parts.save(fresh);
-  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "sensor.safetensors"}) {
-    if (std::filesystem::exists(fresh / name)) manifest.files[name] = platform::digest_of_file(fresh / name);
+// Both folders settled once, so that a slash at the end of a name changes nothing.
+TrainRequest settled(TrainRequest request) {
+  request.output_folder = plain_folder(request.output_folder, "out");
+  request.work_folder = request.work_folder.empty() ? std::filesystem::path(request.output_folder.string() + ".work")
+                                                    : plain_folder(request.work_folder, "work");
+  const auto [output, work] = std::mismatch(request.output_folder.begin(), request.output_folder.end(),
+                                            request.work_folder.begin(), request.work_folder.end());
+  if (output == request.output_folder.end()) {
+    throw Error(ErrorCode::kInvalidInput,
+                "the work folder must lie outside the output, which is replaced as a whole: " +
+                    request.work_folder.string() + "; give another",
+                "work");
   }
-  platform::write_json_file(fresh / "anneal.json", to_json(manifest));
-  std::filesystem::remove_all(request.output_folder);
-  std::filesystem::rename(fresh, request.output_folder);
-  return adapter_digest(request.output_folder);
+  check_adapter_place(request.output_folder);
+  return request;
 }
 
 Manifest make_manifest(const TrainRequest& request, const Base& base, const AdapterParts& parts,
@@ -130,8 +133,9 @@ Manifest make_manifest(const TrainRequest& request, const Base& base, const Adap
 
 }  // namespace
 
-TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer) {
-  request.config.validate();
+TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
+  asked.config.validate();
+  const TrainRequest request = settled(asked);
   kernels::Context context = kernels::Context::cpu(request.threads);
   Base base = Base::load(request.base_folder);
   const std::vector<platform::Example> examples = read_examples(request.dataset);
@@ -159,8 +163,15 @@ TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer) 
   for (std::size_t i = 0; i < std::min(kProbeExamples, train.size()); ++i) probe.push_back(*train[i]);
   manifest.probe = record_probe(context, model, rules, probe);
   result.base_digest = base.digest;
-  result.adapter_digest = write_adapter(request, parts, std::move(manifest));
+  result.adapter_digest = write_adapter(request.output_folder, parts, std::move(manifest));
   return result;
+}
+
+void remove_checkpoint(const TrainRequest& asked) {
+  const std::filesystem::path work = settled(asked).work_folder;
+  std::filesystem::remove(work / kCheckpointName);
+  std::error_code not_empty;
+  std::filesystem::remove(work, not_empty);
 }
 
 }  // namespace finetune

@@ -45,7 +45,7 @@ struct TrainRequest {
   Task task = Task::kClassify;
   std::vector<std::string> labels;  // classify: order of the classes; empty = every label of the train part, sorted
   TrainConfig config;
-  std::filesystem::path work_folder;    // checkpoint; a run that finds one goes on from it
+  std::filesystem::path work_folder;    // checkpoint; a run that finds one goes on from it; empty = output + ".work"
   std::filesystem::path output_folder;  // the adapter; replaced when training is done
   platform::json::value profile;        // carried in the manifest, not read
   std::uint64_t seed = 1;
@@ -67,8 +67,11 @@ struct TrainResult {
 
 /// Trains and writes the adapter folder. With the same request, machine type and threads the folder's bytes are the
 /// same, however often the run was interrupted. Throws kCancelled (resumable) when the observer asks to stop,
-/// kInvalidInput when the data do not fit the task, kConflict when the checkpoint belongs to another request.
+/// kInvalidInput when the data do not fit the task, kConflict when the checkpoint belongs to another request or when
+/// the output is there and is no adapter.
 TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer);
+/// Deletes the checkpoint of a training that is done, and its work folder if nothing else is in it.
+void remove_checkpoint(const TrainRequest& request);
 
 struct EvaluateRequest {
   std::filesystem::path base_folder;

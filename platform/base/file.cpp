@@ -1,6 +1,7 @@
 #include "platform/base/file.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -70,9 +71,39 @@ void sync_folder(const std::filesystem::path& folder) {
   if (::fsync(handle.get()) != 0) throw_errno("syncing folder " + folder.string(), errno);
 }
 
+namespace {
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+void rename_folder(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) throw_errno("renaming " + from.string() + " to " + to.string(), errno);
+}
+
+}  // namespace
+
+void replace_folder(const std::filesystem::path& fresh, const std::filesystem::path& folder) {
+  std::filesystem::path old;
+  if (!std::filesystem::exists(folder)) {
+    rename_folder(fresh, folder);
+  } else if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) == 0) {
+    old = fresh;
+  } else if (errno == EINVAL || errno == ENOSYS) {
+    old = folder.string() + ".old";
+    std::filesystem::remove_all(old);
+    rename_folder(folder, old);
+    rename_folder(fresh, folder);
+  } else {
+    throw_errno("exchanging " + fresh.string() + " and " + folder.string(), errno);
+  }
+  sync_folder(folder_of(folder));
+  if (!old.empty()) std::filesystem::remove_all(old);
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes, unsigned mode) {
   static std::atomic<unsigned> counter{0};
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  const std::filesystem::path folder = folder_of(path);
   const std::filesystem::path temporary = folder / ("." + path.filename().string() + "." + std::to_string(::getpid()) +
                                                     "." + std::to_string(counter++) + ".tmp");
   const FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));

@@ -18,6 +18,11 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
 /// Makes a rename or creation inside `folder` durable.
 void sync_folder(const std::filesystem::path& folder);
 
+/// Puts the folder `fresh` in the place of `folder`, which may be absent, and removes what stood there only after the
+/// change is durable. A reader, or a power cut, finds the old or the new one; on file systems that cannot exchange two
+/// names the old one is first renamed to `folder`.old. Both must lie on one file system. Throws as throw_errno does.
+void replace_folder(const std::filesystem::path& fresh, const std::filesystem::path& folder);
+
 /// The kind of failure that an errno stands for, as a ready Error: ENOSPC/EDQUOT -> kDiskFull, ENOENT -> kNotFound,
 /// others kUnavailable. `what` reads like "writing /data/x".
 [[noreturn]] void throw_errno(std::string_view what, int error_number);

@@ -34,6 +34,20 @@ TEST(File, OverTheLimitIsRefusedBeforeItIsHeld) {
   }
 }
 
+TEST(File, AFolderIsReplacedWholeAndTheOldOneIsGone) {
+  const TemporaryFolder parent;
+  const auto fresh = parent.path() / "fresh", folder = parent.path() / "folder";
+  for (const char* content : {"one", "two"}) {
+    std::filesystem::create_directory(fresh);
+    write_file_atomically(fresh / "content", content);
+    if (content == std::string("one")) write_file_atomically(fresh / "only-in-the-first", "");
+    replace_folder(fresh, folder);
+    EXPECT_EQ(read_file(folder / "content"), content);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "only-in-the-first"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(parent.path()), {}), 1) << "the old folder was left";
+}
+
 TEST(File, MissingSaysWhichOne) {
   try {
     read_file("/nonexistent/file");

@@ -1,0 +1,76 @@
+#include <gtest/gtest.h>
+
+#include "finetune/adapter/manifest.h"
+#include "finetune/commands/commands.h"
+#include "platform/dataset/example.h"
+#include "tests/support/tiny_base.h"
+
+namespace finetune {
+namespace {
+
+// A tiny base, a data set of two classes and a configuration of a few steps, as a person has them on disk.
+class TrainCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    support::write_tiny_base(path("base"));
+    std::string lines;
+    for (int i = 0; i < 20; ++i) {
+      platform::Example example;
+      example.id = "e" + std::to_string(i);
+      example.prompt = "load {{ number:load }}";
+      example.numbers["load"] = i % 2 == 0 ? 1.0 : -1.0;
+      example.label = i % 2 == 0 ? "high" : "low";
+      lines += platform::canonical_json(platform::to_json(example)) + "\n";
+    }
+    platform::write_file_atomically(path("data.jsonl"), lines);
+    platform::write_file_atomically(path("train.yaml"), "task: classify\nmax_steps: 60\nlearning_rate: 0.01\n");
+  }
+  std::filesystem::path path(const std::string& name) const { return folder_.path() / name; }
+  int train_to(const std::string& out, const Arguments& more = {}) const {
+    Arguments arguments{
+        "--base", path("base"), "--data", path("data.jsonl"), "--config", path("train.yaml"), "--threads",
+        "1",      "--out",      out};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return train_command(arguments);
+  }
+  platform::TemporaryFolder folder_;
+};
+
+TEST_F(TrainCommand, LeavesAFolderThatIsNoAdapterAsItWas) {
+  const std::string before = platform::read_file(path("base") / "model.safetensors");
+  try {
+    train_to(path("base"));
+    FAIL() << "the base was taken for an output";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kConflict);
+    EXPECT_NE(std::string(error.what()).find("no adapter"), std::string::npos);
+  }
+  EXPECT_EQ(platform::read_file(path("base") / "model.safetensors"), before);
+}
+
+TEST_F(TrainCommand, TakesAFolderNameWithASlashAtItsEndAndLeavesOnlyTheAdapter) {
+  ASSERT_EQ(train_to(path("adapter").string() + "/"), 0);
+  EXPECT_EQ(read_manifest(path("adapter")).labels.size(), 2u);
+  EXPECT_FALSE(std::filesystem::exists(path("adapter.work")));
+  EXPECT_FALSE(std::filesystem::exists(path(".adapter.new")));
+}
+
+TEST_F(TrainCommand, ReplacesAnAdapterAndDeletesOnlyItsOwnCheckpoint) {
+  ASSERT_EQ(train_to(path("adapter")), 0);
+  const std::string first = adapter_digest(path("adapter"));
+  std::filesystem::create_directory(path("work"));
+  platform::write_file_atomically(path("work") / "notes.txt", "mine");
+  platform::write_file_atomically(path("train.yaml"), "task: classify\nmax_steps: 60\nlearning_rate: 0.01\nseed: 9\n");
+  ASSERT_EQ(train_to(path("adapter"), {"--work", path("work")}), 0);
+  EXPECT_NE(adapter_digest(path("adapter")), first);
+  EXPECT_EQ(platform::read_file(path("work") / "notes.txt"), "mine");
+  EXPECT_FALSE(std::filesystem::exists(path("work") / "checkpoint.safetensors"));
+}
+
+TEST_F(TrainCommand, RefusesAWorkFolderInsideTheOutput) {
+  EXPECT_THROW(train_to(path("adapter"), {"--work", path("adapter") / "work"}), platform::Error);
+  EXPECT_FALSE(std::filesystem::exists(path("adapter")));
+}
+
+}  // namespace
+}  // namespace finetune
