@@ -3,11 +3,12 @@
 #include <cmath>
 
 #include "platform/base/error.h"
+#include "platform/engine/storable.h"
 
 namespace platform {
 
 LeaseKeeper::LeaseKeeper(RunStore& store, RunId run, std::string step, std::int64_t attempt, std::int64_t fence,
-                         std::chrono::milliseconds lease, std::chrono::milliseconds heartbeat)
+                         std::chrono::milliseconds lease, std::chrono::milliseconds heartbeat, Log log)
     : store_(store),
       run_(std::move(run)),
       step_(std::move(step)),
@@ -15,6 +16,7 @@ LeaseKeeper::LeaseKeeper(RunStore& store, RunId run, std::string step, std::int6
       fence_(fence),
       lease_(lease),
       heartbeat_(heartbeat),
+      log_(std::move(log)),
       thread_([this] { this->run(); }) {}
 
 LeaseKeeper::~LeaseKeeper() {
@@ -28,7 +30,7 @@ LeaseKeeper::~LeaseKeeper() {
 
 void LeaseKeeper::say(const std::string& line) {
   const std::lock_guard lock(mutex_);
-  lines_.push_back(line);
+  lines_.push_back(storable_text(line));
 }
 
 void LeaseKeeper::report_metric(const std::string& name, std::int64_t position, double value) {
@@ -40,7 +42,7 @@ void LeaseKeeper::report_metric(const std::string& name, std::int64_t position, 
 
 void LeaseKeeper::report_progress(json::object progress) {
   const std::lock_guard lock(mutex_);
-  progress_ = std::move(progress);
+  progress_ = storable(std::move(progress));
 }
 
 void LeaseKeeper::flush() { beat(); }
@@ -64,7 +66,11 @@ void LeaseKeeper::beat() {
     if (!points.empty()) store_.add_metrics(run_, points);
     metrics.clear();
     if (!lines.empty()) store_.add_log(run_, step_, attempt_, lines);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (!retryable(error.code())) {
+      log_.error("what the step reported cannot be stored and is dropped", {{"reason", error.what()}});
+      return;
+    }
     // The database is away: the step goes on, and whether its result counts is decided by the fencing number at commit.
     lock.lock();
     lines_.insert(lines_.begin(), lines.begin(), lines.end());

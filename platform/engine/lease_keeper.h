@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "platform/base/log.h"
 #include "platform/store/run_store.h"
 
 namespace platform {
@@ -19,7 +20,7 @@ namespace platform {
 class LeaseKeeper {
  public:
   LeaseKeeper(RunStore& store, RunId run, std::string step, std::int64_t attempt, std::int64_t fence,
-              std::chrono::milliseconds lease, std::chrono::milliseconds heartbeat);
+              std::chrono::milliseconds lease, std::chrono::milliseconds heartbeat, Log log);
   ~LeaseKeeper();
   LeaseKeeper(const LeaseKeeper&) = delete;
 
@@ -41,6 +42,7 @@ class LeaseKeeper {
   const std::string step_;
   const std::int64_t attempt_, fence_;
   const std::chrono::milliseconds lease_, heartbeat_;
+  const Log log_;
   std::atomic<bool> lost_{false}, cancelled_{false};
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

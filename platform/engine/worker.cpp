@@ -9,6 +9,7 @@
 #include "platform/engine/lease_keeper.h"
 #include "platform/engine/run_control.h"
 #include "platform/engine/scheduler.h"
+#include "platform/engine/storable.h"
 
 namespace platform {
 namespace {
@@ -56,7 +57,7 @@ class Worker::Context final : public StepContext {
         worker_(worker),
         deadline_(steady_clock::now() + step_.definition.timeout),
         keeper_(worker.store_, run_.id, step, step_.attempt, step_.fence, worker.options_.lease,
-                worker.options_.heartbeat) {}
+                worker.options_.heartbeat, log_) {}
 
   void prepare() {
     std::filesystem::create_directories(work_folder_);
@@ -169,7 +170,7 @@ bool Worker::run_one() {
 Worker::Outcome Worker::execute(Context& context) {
   Outcome outcome;
   const auto fail = [&](const std::string& error, bool permanent) {
-    outcome.error = error;
+    outcome.error = storable_text(error);
     const bool again = try_again(context.step(), permanent);
     outcome.happening = again ? StepHappening::kTryFailed : StepHappening::kFailed;
     if (again) outcome.wait_for = wait_before_next_try(context.step());
@@ -198,18 +199,27 @@ Worker::Outcome Worker::execute(Context& context) {
   return outcome;
 }
 
-// Tries until the outcome is in, or belongs to nobody any more. A worker that is asked to end gives up after one lease
-// time: the lease has run out by then and another worker goes on from the work folder.
-void Worker::commit(const Context& context, const Outcome& outcome) {
+// Tries until the outcome is in, or belongs to nobody any more. An outcome that the database refuses (text that is no
+// UTF-8, a number that JSON lacks) fails the step with the reason: to run it again would end the same. A worker that is
+// asked to end gives up after one lease time: the lease has run out by then and another worker goes on from the work
+// folder.
+void Worker::commit(const Context& context, Outcome outcome) {
   std::chrono::milliseconds wait{100};
+  bool refused = false;
   std::optional<steady_clock::time_point> give_up;
   while (true) {
     try {
       return commit_once(context, outcome);
     } catch (const Error& error) {
-      if (!retryable(error.code())) {
+      const bool nobodys = error.code() == ErrorCode::kConflict || error.code() == ErrorCode::kNotFound;
+      if (nobodys || (!retryable(error.code()) && refused)) {
         context.log().warning("the step's result is dropped", {{"reason", error.what()}});
         return;
+      }
+      if (!retryable(error.code())) {
+        refused = true;
+        outcome = {StepHappening::kFailed, {}, "its result cannot be stored: " + storable_text(error.what()), {}};
+        continue;
       }
       context.log().warning("the step's result cannot be stored yet", {{"reason", error.what()}});
     }
@@ -234,6 +244,7 @@ void Worker::commit_once(const Context& context, const Outcome& outcome) {
     if (!outcome.error.empty()) data["error"] = outcome.error;
     change_step(run, name, outcome.happening);
     events.push_back({name, std::string(to_string(outcome.happening)), std::move(data)});
+    step.lost = 0;  // this worker lives
     if (outcome.happening != StepHappening::kHandedBack) step.outputs = outcome.outputs;
     step.error = outcome.error;
     step.wait_for = outcome.wait_for;

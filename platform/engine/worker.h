@@ -44,7 +44,7 @@ class Worker {
   class Context;
   std::optional<std::pair<Run, std::string>> lease();
   Outcome execute(Context& context);
-  void commit(const Context& context, const Outcome& outcome);
+  void commit(const Context& context, Outcome outcome);
   void commit_once(const Context& context, const Outcome& outcome);
 
   RunStore& store_;

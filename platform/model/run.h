@@ -76,7 +76,8 @@ struct RunStep {
   json::value progress;  // what the step last said of itself; null = nothing
   std::string error;
   std::optional<Time> started_at, finished_at;
-  // Written, not read back: the database's clock counts, not the worker's.
+  // Written, not read back. The database's clock counts, not the worker's.
+  bool anew = false;                                   // it begins again: start time, progress and position are cleared
   std::optional<std::chrono::milliseconds> lease_for;  // the lease ends that long from now
   std::optional<std::chrono::milliseconds> wait_for;   // no lease before that long from now
 };

@@ -96,7 +96,7 @@ void write_events(pqxx::work& work, const RunId& id, const std::vector<NewEvent>
 
 bool same(const RunStep& a, const RunStep& b) {
   return a.state == b.state && a.attempt == b.attempt && a.fence == b.fence && a.lost == b.lost &&
-         a.worker == b.worker && a.outputs == b.outputs && a.error == b.error && !b.lease_for && !b.wait_for;
+         a.worker == b.worker && a.outputs == b.outputs && a.error == b.error && !b.lease_for && !b.wait_for && !b.anew;
 }
 
 void write_step(pqxx::work& work, const RunId& id, const RunStep& step) {
@@ -108,13 +108,14 @@ void write_step(pqxx::work& work, const RunId& id, const RunStep& step) {
       "interval '1 millisecond' ELSE lease_expires END,"
       " not_before = CASE WHEN $3 = 'ready' THEN clock_timestamp() + $10::bigint * interval '1 millisecond' ELSE "
       "not_before END,"
-      " started_at = CASE WHEN $3 = 'pending' THEN NULL WHEN $3 = 'running' THEN coalesce(started_at, "
-      "clock_timestamp()) ELSE started_at END,"
-      " finished_at = CASE WHEN $11 THEN clock_timestamp() ELSE NULL END, progress = CASE WHEN $3 = 'pending' THEN "
-      "NULL ELSE progress END, lost = $12, furthest = CASE WHEN $3 = 'pending' THEN -1 ELSE furthest END"
+      " started_at = CASE WHEN $13 THEN NULL WHEN $3 = 'running' THEN coalesce(started_at, clock_timestamp()) ELSE "
+      "started_at END,"
+      " finished_at = CASE WHEN $11 THEN clock_timestamp() ELSE NULL END, progress = CASE WHEN $13 THEN NULL ELSE "
+      "progress END,"
+      " lost = $12, furthest = CASE WHEN $13 THEN -1 ELSE furthest END"
       " WHERE run_id = $1 AND name = $2",
       id.str(), step.definition.name, std::string(to_string(step.state)), step.attempt, step.fence, step.worker,
-      line(step.outputs), step.error, lease_ms, wait_ms, is_final(step.state), step.lost);
+      line(step.outputs), step.error, lease_ms, wait_ms, is_final(step.state), step.lost, step.anew);
 }
 
 void write(pqxx::work& work, const Run& before, const Run& after, const std::vector<NewEvent>& events) {

@@ -1,10 +1,11 @@
 // A step for engine tests: it counts to `to` in a file of its work folder, one number every `pause_ms`, and goes on
 // where an earlier try stopped. What it counted is its output. Kinds: "count", "fail" (always fails), "ask" (asks for
-// approval), "crash" (kills its process `times` times, first reporting how often it has done so where `gets_on` is
-// set).
+// approval), "mumble" (its text and numbers fit no database), "crash" (kills its process `times` times, first reporting
+// how often it has done so where `gets_on` is set).
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <fstream>
 #include <memory>
@@ -58,6 +59,20 @@ class CrashingStep final : public Step {
   }
 };
 
+// Says what no database holds: broken UTF-8, NUL, NaN.
+class MumblingStep final : public Step {
+ public:
+  StepOutcome execute(StepContext& context) override {
+    context.say("half a syllable: \xED\x95");
+    context.report_progress({{"loss", std::nan("")}, {"step", 3}});
+    std::this_thread::sleep_for(std::chrono::milliseconds(int_or(context.inputs(), "pause_ms", 0, "with")));
+    const std::string as = string_or(context.inputs(), "as", "error", "with");
+    if (as == "error") throw Error(ErrorCode::kInvalidInput, std::string("cut in \xEB\x9D and a NUL ") + '\0');
+    if (as == "number") return {StepOutcome::Kind::kSucceeded, {{"score", std::nan("")}}, ""};
+    return {StepOutcome::Kind::kSucceeded, {{"name", "\xFF"}}, ""};
+  }
+};
+
 class AskingStep final : public Step {
  public:
   StepOutcome execute(StepContext&) override {
@@ -67,6 +82,7 @@ class AskingStep final : public Step {
 
 inline std::unique_ptr<Step> make_test_step(const std::string& kind) {
   if (kind == "count") return std::make_unique<CountingStep>();
+  if (kind == "mumble") return std::make_unique<MumblingStep>();
   if (kind == "crash") return std::make_unique<CrashingStep>();
   if (kind == "fail") return std::make_unique<FailingStep>();
   return std::make_unique<AskingStep>();

@@ -62,7 +62,7 @@ class EngineFixture : public tests::TempDatabase {
   RunStore& store() { return *store_holder_; }
 
   TemporaryFolder folder_;
-  WorkerOptions options_{"test", {"count", "fail", "ask"}, 600ms, 100ms, 20ms};
+  WorkerOptions options_{"test", {"ask", "count", "fail", "mumble"}, 600ms, 100ms, 20ms};
 
  private:
   std::unique_ptr<RunStore> store_holder_;
@@ -104,6 +104,33 @@ TEST_F(WorkerDb, AStepThatSaysItNeverWorksIsNotTriedAgain) {
   const auto run = start({failing});
   work_off();
   EXPECT_EQ(journal_of(run.id, "a"), (std::vector<std::string>{"ready", "leased", "failed"}));
+}
+
+TEST_F(WorkerDb, AStepThatSpeaksBrokenTextFailsOnceWithItsMessageMadeWhole) {
+  for (const auto& [as, said] : {std::pair("error", "cut in"), std::pair("number", "its result cannot be stored"),
+                                 std::pair("text", "its result cannot be stored")}) {
+    RunStep mumbling = step("a", "mumble", {{"as", as}, {"pause_ms", 250}});
+    mumbling.definition.attempts = 3;
+    const auto run = start({mumbling});
+    work_off();
+    const auto done = store().find(run.id);
+    EXPECT_EQ(done->state, RunState::kFailed);
+    EXPECT_EQ(done->step("a")->fence, 1) << as << ": it ran again";
+    EXPECT_NE(done->error.find(said), std::string::npos) << done->error;
+    EXPECT_EQ(done->step("a")->progress, (json::object{{"loss", nullptr}, {"step", 3}}));
+    EXPECT_EQ(store().log(run.id, "a", 0, 10).at(0).line, "half a syllable: \xEF\xBF\xBD\xEF\xBF\xBD");
+  }
+}
+
+TEST_F(WorkerDb, AStepThatIsRetriedBeginsAnew) {
+  const auto run = start({step("a", "count", {{"to", 2}})});
+  work_off();
+  const auto first = store().find(run.id)->step("a")->started_at;
+  const auto again = retry_run(store(), run.id, "a", "ada");
+  EXPECT_FALSE(store().find(run.id)->step("a")->started_at);
+  EXPECT_TRUE(store().find(run.id)->step("a")->progress.is_null());
+  work_off();
+  EXPECT_GT(*store().find(run.id)->step("a")->started_at, *first);
 }
 
 TEST_F(WorkerDb, ApprovalWaitsForTheRightRoleAndNotForTheStarter) {
