@@ -65,7 +65,8 @@ using SecretReader = std::function<std::string(const std::string& name)>;
 std::string secret_from_environment(const std::string& name);
 
 struct SourceConfig {
-  std::string name;
+  std::string id;    // what the supervisor and its sink call the source, as two projects may use one name; empty = name
+  std::string name;  // as people call it: in records, key templates and messages
   std::string connector;  // a name of the registry
   platform::json::object settings;
   platform::Profile profile;                 // key template and default input; may be empty

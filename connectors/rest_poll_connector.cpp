@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "platform/dataset/render.h"
+#include "platform/http/request.h"
 
 namespace connectors {
 
@@ -61,20 +62,6 @@ struct PollSettings {
     return settings;
   }
 };
-
-std::string encoded(const std::string& text) {
-  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (kPlain.find(c) != std::string_view::npos)
-      out += c;
-    else
-      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-  }
-  return out;
-}
 
 class RestPollConnector final : public Connector {
  public:
@@ -143,7 +130,7 @@ class RestPollConnector final : public Connector {
     }
     if (value.empty()) return settings_.target;
     return settings_.target + (settings_.target.find('?') == std::string::npos ? "?" : "&") + name + "=" +
-           encoded(value);
+           platform::percent_encode(value);
   }
 
   json::value next_cursor(const json::value& answer, const json::array& items, const json::value& before) const {

@@ -1,5 +1,7 @@
 #include "connectors/rest_push_connector.h"
 
+#include "platform/http/request.h"
+
 namespace connectors {
 namespace {
 
@@ -7,7 +9,9 @@ class RestPushConnector final : public Connector {
  public:
   explicit RestPushConnector(std::string source) : source_(std::move(source)) {}
 
-  CheckResult check() override { return {true, "ready: post records to /api/v1/sources/" + source_ + "/records"}; }
+  CheckResult check() override {
+    return {true, "ready: post records to /api/v1/sources/" + platform::percent_encode(source_) + "/records"};
+  }
   std::vector<Stream> discover() override { return {{"records", {}}}; }
   void read(const platform::json::value&, const BatchSink&) override {}
 

@@ -21,6 +21,12 @@ struct Supervisor::Reader {
   std::thread thread;
 };
 
+// One source's place. `reader` changes only under `turn` and mutex_ together, so either is enough to read it.
+struct Supervisor::Slot {
+  std::mutex turn;  // starts and stops, one after the other; taken before mutex_
+  std::unique_ptr<Reader> reader;
+};
+
 json::value to_json(const SourceStatus& status) {
   json::object out{{"name", status.name},         {"state", status.state}, {"records", status.records},
                    {"rejected", status.rejected}, {"gaps", status.gaps},   {"failures", status.failures}};
@@ -48,58 +54,83 @@ Supervisor::~Supervisor() { stop_all(); }
 
 void Supervisor::start(const SourceConfig& config) { start(config, make_connector(config, options_.secrets)); }
 
+Supervisor::Slot& Supervisor::slot_of(const std::string& source) {
+  const std::lock_guard lock(mutex_);
+  std::unique_ptr<Slot>& slot = slots_[source];
+  if (!slot) slot = std::make_unique<Slot>();
+  return *slot;
+}
+
 void Supervisor::start(const SourceConfig& config, std::unique_ptr<Connector> connector) {
-  stop(config.name);
   auto reader = std::make_unique<Reader>();
   reader->config = config;
+  if (reader->config.id.empty()) reader->config.id = config.name;
   reader->connector = std::move(connector);
   reader->status.name = config.name;
   reader->status.state = "running";
-  const std::lock_guard lock(mutex_);
+  Slot& slot = slot_of(reader->config.id);
+  const std::lock_guard turn(slot.turn);
+  halt(slot);
   Reader& placed = *reader;
-  readers_[config.name] = std::move(reader);
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(slot.reader, reader);  // the one before ends outside the lock
+  }
   placed.thread = std::thread([this, &placed] { run(placed); });
 }
 
-void Supervisor::stop(const std::string& name) {
-  std::thread thread;
+void Supervisor::stop(const std::string& source) {
+  Slot* slot = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = readers_.find(name);
-    if (found == readers_.end()) return;
-    found->second->stopping = true;
-    found->second->wake.notify_all();
-    thread = std::move(found->second->thread);
+    const auto found = slots_.find(source);
+    if (found == slots_.end()) return;
+    slot = found->second.get();
   }
-  if (thread.joinable()) thread.join();
+  const std::lock_guard turn(slot->turn);
+  halt(*slot);
+}
+
+// The caller has the slot's turn.
+void Supervisor::halt(Slot& slot) {
+  if (!slot.reader) return;
+  {
+    const std::lock_guard lock(mutex_);
+    slot.reader->stopping = true;
+    slot.reader->wake.notify_all();
+  }
+  if (slot.reader->thread.joinable()) slot.reader->thread.join();
   const std::lock_guard lock(mutex_);
-  if (const auto found = readers_.find(name); found != readers_.end()) found->second->status.state = "stopped";
+  slot.reader->status.state = "stopped";
 }
 
 void Supervisor::stop_all() {
-  std::vector<std::string> names;
+  std::vector<std::string> sources;
   {
     const std::lock_guard lock(mutex_);
-    for (auto& [name, reader] : readers_) {
-      reader->stopping = true;  // all at once, so that their last batches run side by side
-      reader->wake.notify_all();
-      names.push_back(name);
+    for (auto& [source, slot] : slots_) {
+      sources.push_back(source);
+      if (!slot->reader) continue;
+      slot->reader->stopping = true;  // all at once, so that their last batches run side by side
+      slot->reader->wake.notify_all();
     }
   }
-  for (const std::string& name : names) stop(name);
+  for (const std::string& source : sources) stop(source);
 }
 
-std::optional<SourceStatus> Supervisor::status(const std::string& name) const {
+std::optional<SourceStatus> Supervisor::status(const std::string& source) const {
   const std::lock_guard lock(mutex_);
-  const auto found = readers_.find(name);
-  if (found == readers_.end()) return std::nullopt;
-  return found->second->status;
+  const auto found = slots_.find(source);
+  if (found == slots_.end() || !found->second->reader) return std::nullopt;
+  return found->second->reader->status;
 }
 
 std::vector<SourceStatus> Supervisor::statuses() const {
   const std::lock_guard lock(mutex_);
   std::vector<SourceStatus> all;
-  for (const auto& [name, reader] : readers_) all.push_back(reader->status);
+  for (const auto& [source, slot] : slots_) {
+    if (slot->reader) all.push_back(slot->reader->status);
+  }
   return all;
 }
 
@@ -129,18 +160,19 @@ void Supervisor::run(Reader& reader) {
 }
 
 void Supervisor::read_once(Reader& reader) {
-  const std::string& name = reader.config.name;
+  const std::string& name = reader.config.id;
   reader.connector->read(sink_.cursor(name), [&](RecordBatch&& batch) {
     sink_.store(name, batch);
     const std::lock_guard lock(mutex_);
     SourceStatus& status = reader.status;
+    status.failures = 0;  // what is not well with one file of a folder must not slow down the others
     status.records += static_cast<std::int64_t>(batch.records.size());
     status.rejected += static_cast<std::int64_t>(batch.errors.size());
     status.gaps += static_cast<std::int64_t>(batch.gaps.size());
     if (!batch.errors.empty()) status.last_error = batch.errors.back().message;
     for (const Gap& gap : batch.gaps)
       log_.warning("data of a source is lost", {{"source", name}, {"reason", gap.reason}});
-    status.last_record = now();
+    if (!batch.records.empty()) status.last_record = now();
     return !reader.stopping;
   });
   // The source is asked for what it kept while it was away, so an outage alone loses nothing: no gap is written here.
@@ -155,7 +187,7 @@ void Supervisor::read_once(Reader& reader) {
 void Supervisor::note_failure(Reader& reader, const std::string& message) {
   if (!reader.away_since) {
     reader.away_since = now();
-    log_.warning("a source cannot be read; it is tried again", {{"source", reader.config.name}, {"error", message}});
+    log_.warning("a source cannot be read; it is tried again", {{"source", reader.config.id}, {"error", message}});
   }
   const std::lock_guard lock(mutex_);
   reader.status.state = "waiting";

@@ -1,7 +1,7 @@
 // Supervisor: reads the configured sources on threads of its own inside the server, one a running source; hands batches
 // to the store, which saves records, gaps and cursor in one transaction; waits with growing, jittered pauses while a
-// source is away. Gaps are what connectors report: a source that kept its records while it was away has none.
-// Thread-safe. The destructor stops every source.
+// source is away. Gaps are what connectors report: a source that kept its records while it was away has none. A source
+// is called by SourceConfig::id here and in the sink. Thread-safe. The destructor stops every source.
 #pragma once
 
 #include <chrono>
@@ -36,9 +36,9 @@ struct SourceStatus {
   std::int64_t records = 0;  // given to the store since start
   std::int64_t rejected = 0;
   std::int64_t gaps = 0;
-  std::int64_t failures = 0;     // in a row
+  std::int64_t failures = 0;     // in a row, with nothing stored between them
   std::string last_error;        // of the last failure or rejected record; empty if there was none
-  platform::Time last_record{};  // when the last batch was stored
+  platform::Time last_record{};  // when the last batch with records was stored
 };
 platform::json::value to_json(const SourceStatus& status);
 
@@ -56,19 +56,22 @@ class Supervisor {
   Supervisor& operator=(const Supervisor&) = delete;
 
   /// Starts reading; a source that runs already is started anew with this configuration. Throws kInvalidInput for bad
-  /// settings.
+  /// settings. Starts and stops of one source that come together take turns.
   void start(const SourceConfig& config);
   /// With any connector; for tests and embedding.
   void start(const SourceConfig& config, std::unique_ptr<Connector> connector);
   /// Waits for the batch under way. Safe for a source that does not run.
-  void stop(const std::string& name);
+  void stop(const std::string& source);
   void stop_all();
   /// nullopt for a source that was never started.
-  std::optional<SourceStatus> status(const std::string& name) const;
+  std::optional<SourceStatus> status(const std::string& source) const;
   std::vector<SourceStatus> statuses() const;
 
  private:
   struct Reader;
+  struct Slot;
+  Slot& slot_of(const std::string& source);
+  void halt(Slot& slot);
   void run(Reader& reader);
   void read_once(Reader& reader);
   void note_failure(Reader& reader, const std::string& message);
@@ -78,7 +81,7 @@ class Supervisor {
   platform::Log log_;
   SupervisorOptions options_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<Reader>> readers_;
+  std::map<std::string, std::unique_ptr<Slot>> slots_;  // of every source that was ever started; none is taken out
 };
 
 }  // namespace connectors

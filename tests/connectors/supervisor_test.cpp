@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <set>
+#include <thread>
 
 namespace connectors {
 namespace {
@@ -17,8 +18,9 @@ class MemorySink final : public RecordSink {
     const std::lock_guard lock(mutex);
     return saved;
   }
-  void store(const std::string&, const RecordBatch& batch) override {
+  void store(const std::string& name, const RecordBatch& batch) override {
     const std::lock_guard lock(mutex);
+    source = name;
     if (fail_every > 0 && ++calls % fail_every == 0)
       throw platform::Error(platform::ErrorCode::kUnavailable, "the database is away");
     for (const auto& row : batch.records) keys.insert(row.key);
@@ -33,6 +35,7 @@ class MemorySink final : public RecordSink {
   std::condition_variable changed;
   std::set<std::string> keys;
   json::value saved;
+  std::string source;
   int calls = 0, fail_every = 0;
 };
 
@@ -104,6 +107,42 @@ TEST(Supervisor, GoesOnAtTheSavedCursorAfterARestart) {
   EXPECT_EQ(sink.keys.size(), 10u);
   EXPECT_EQ(*sink.keys.begin(), "90");
   EXPECT_FALSE(supervisor.status("unknown").has_value());
+}
+
+TEST(Supervisor, TakesStartsAndStopsOfOneSourceThatComeTogetherInTurns) {
+  MemorySink sink;
+  std::atomic<bool> away = false;
+  Supervisor supervisor(sink, platform::Log::silent());
+  std::vector<std::thread> people;
+  for (int person = 0; person < 4; ++person) {
+    people.emplace_back([&, person] {
+      for (int i = 0; i < 200; ++i) {
+        if (person == 3)
+          supervisor.stop("s");
+        else
+          supervisor.start(config_of("s"), std::make_unique<Counter>(1000, away));
+        supervisor.status("s");
+      }
+    });
+  }
+  for (std::thread& person : people) person.join();
+  supervisor.start(config_of("s"), std::make_unique<Counter>(1000, away));
+  EXPECT_TRUE(sink.wait_for(1000));
+  supervisor.stop("s");
+  EXPECT_EQ(supervisor.status("s")->state, "stopped");
+}
+
+TEST(Supervisor, CallsASourceByItsIdInTheSinkAndByItsNameInTheStatus) {
+  MemorySink sink;
+  std::atomic<bool> away = false;
+  Supervisor supervisor(sink, platform::Log::silent());
+  SourceConfig config = config_of("mill");
+  config.id = "default/mill";
+  supervisor.start(config, std::make_unique<Counter>(2, away));
+  EXPECT_TRUE(sink.wait_for(2));
+  EXPECT_FALSE(supervisor.status("mill").has_value());
+  EXPECT_EQ(supervisor.status("default/mill")->name, "mill");
+  EXPECT_EQ(sink.source, "default/mill");
 }
 
 }  // namespace
