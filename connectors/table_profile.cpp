@@ -1,5 +1,6 @@
 // The profile of a plain table (declared in profiles.h).
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -47,7 +48,7 @@ std::vector<Column> columns_of(std::span<const Observation> rows) {
       const std::optional<double> number = platform::number_of(field, &pair.value());
       if (number) {
         ++column.numbers;
-        if (*number == static_cast<double>(static_cast<std::int64_t>(*number))) ++column.whole;
+        if (std::trunc(*number) == *number) ++column.whole;
         if (column.present > 0 && *number != column.last + 1) column.rising = false;
         column.last = *number;
       } else {

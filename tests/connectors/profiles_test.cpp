@@ -47,5 +47,12 @@ TEST(Profiles, OfATableTellNumbersCategoriesTextAndIdentifiersApart) {
   EXPECT_THROW(profile_from_table(rows, "borken"), platform::Error);
 }
 
+TEST(Profiles, OfATableTakeNumbersThatNoWholeNumberHolds) {
+  std::vector<platform::Observation> rows(40);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    rows[i].fields = {{"charge", 1e300 * static_cast<double>(i % 7)}, {"broken", i % 2}};
+  EXPECT_EQ(profile_from_table(rows, "broken").field("charge")->kind, platform::FieldKind::kNumber);
+}
+
 }  // namespace
 }  // namespace connectors
