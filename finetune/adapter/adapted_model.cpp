@@ -166,6 +166,14 @@ LossSum AdaptedModel::loss(Context& context, Batch batch, const Tensor* class_we
 }
 
 std::vector<std::vector<float>> AdaptedModel::outputs(Context& context, Batch batch) {
+  std::vector<std::vector<float>> rows = raw_outputs(context, batch);
+  if (parts_.task != Task::kRegress) return rows;
+  for (std::vector<float>& row : rows)
+    row[0] = static_cast<float>(parts_.target_mean + parts_.target_deviation * static_cast<double>(row[0]));
+  return rows;
+}
+
+std::vector<std::vector<float>> AdaptedModel::raw_outputs(Context& context, Batch batch) {
   const Tensor& hidden = hidden_of(context, batch, ActivationMode::kNone);
   std::vector<std::vector<float>> rows;
   if (parts_.task == Task::kLanguageModel) {
@@ -190,9 +198,6 @@ std::vector<std::vector<float>> AdaptedModel::outputs(Context& context, Batch ba
   for (std::int64_t row = 0; row < output.size(0); ++row) {
     const float* from = output.data<float>() + row * width;
     rows.emplace_back(from, from + width);
-    if (parts_.task == Task::kRegress) {
-      rows.back()[0] = static_cast<float>(parts_.target_mean + parts_.target_deviation * static_cast<double>(from[0]));
-    }
   }
   return rows;
 }

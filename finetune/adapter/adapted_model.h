@@ -53,6 +53,8 @@ class AdaptedModel {
   /// classify: logits; regress: the value in its unit; lm: log probability of each supervised token. One row an
   /// example.
   std::vector<std::vector<float>> outputs(kernels::Context& context, Batch batch);
+  /// The same, but regress: the head's own output, standardised.
+  std::vector<std::vector<float>> raw_outputs(kernels::Context& context, Batch batch);
 
   Transformer& transformer() { return transformer_; }
   /// Embeddings of the batch's slots, or null without slots.

@@ -43,7 +43,16 @@ EncodingRules LoadedAdapter::rules() const {
           .schema = &parts->schema,
           .task = parts->task,
           .labels = &parts->labels,
-          .max_tokens = base->config.max_positions};
+          .max_tokens = adapter_digest.empty() ? base->config.max_positions
+                                               : std::min(manifest.max_tokens, base->config.max_positions)};
+}
+
+EncodingRules LoadedAdapter::prompt_rules(std::int64_t answer_tokens) const {
+  EncodingRules prompt = rules();
+  const std::int64_t room =
+      std::clamp<std::int64_t>(base->config.max_positions / 4, 1, std::max<std::int64_t>(1, answer_tokens));
+  prompt.max_tokens = std::max<std::int64_t>(1, std::min(prompt.max_tokens, base->config.max_positions - room));
+  return prompt;
 }
 
 LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::path& base_folder,

@@ -17,7 +17,11 @@ struct LoadedAdapter {
   Manifest manifest;
   std::string adapter_digest;  // empty for a bare base
 
+  /// How the adapter's training encoded an example.
   EncodingRules rules() const;
+  /// The same for a prompt that will be continued: of the base's positions, as many as the answer may have tokens stay
+  /// free, but a quarter at most.
+  EncodingRules prompt_rules(std::int64_t answer_tokens) const;
 };
 
 /// Without an adapter folder: the bare base. Throws kCorrupt for a file that differs from the manifest, kConflict for

@@ -1,6 +1,8 @@
 #include "finetune/adapter/manifest.h"
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "platform/base/digest.h"
 #include "platform/base/file.h"
@@ -13,7 +15,7 @@ using platform::Error;
 using platform::ErrorCode;
 
 constexpr const char* kManifestName = "anneal.json";
-constexpr std::int64_t kFormat = 1;
+constexpr std::int64_t kFormat = 2;
 
 std::string digest_of_files(const std::filesystem::path& folder, std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
@@ -28,6 +30,28 @@ const json::value& value_or_null(const json::object& object, std::string_view ke
   return value == nullptr ? kNull : *value;
 }
 
+void check(bool good, const std::string& what) {
+  if (!good) throw Error(ErrorCode::kCorrupt, "anneal.json: " + what + "; fetch the adapter again");
+}
+
+void check_values(const Manifest& manifest) {
+  const std::set<std::string> different(manifest.labels.begin(), manifest.labels.end());
+  check(different.size() == manifest.labels.size(), "a label stands twice");
+  check(manifest.task != Task::kClassify || manifest.labels.size() >= 2,
+        "a classifier needs two labels, it has " + std::to_string(manifest.labels.size()));
+  check(
+      std::isfinite(manifest.target_mean) && std::isfinite(manifest.target_deviation) && manifest.target_deviation > 0,
+      "the target's mean and deviation must be numbers, the deviation positive");
+  check(manifest.max_tokens >= 1, "max_tokens must be at least 1, not " + std::to_string(manifest.max_tokens));
+}
+
+// A file that no digest covers could be exchanged without notice.
+void check_files_are_named(const Manifest& manifest) {
+  std::vector<std::string> needed{"adapter_config.json", "adapter_model.safetensors"};
+  if (manifest.task != Task::kLanguageModel || !manifest.sensors.is_null()) needed.emplace_back("sensor.safetensors");
+  for (const std::string& name : needed) check(manifest.files.contains(name), "it gives no digest of " + name);
+}
+
 }  // namespace
 
 json::value to_json(const Manifest& manifest) {
@@ -38,6 +62,7 @@ json::value to_json(const Manifest& manifest) {
                       {"labels", platform::to_json(manifest.labels)},
                       {"target_mean", manifest.target_mean},
                       {"target_deviation", manifest.target_deviation},
+                      {"max_tokens", manifest.max_tokens},
                       {"base", manifest.base_digest},
                       {"tokenizer", manifest.tokenizer_digest},
                       {"files", files},
@@ -50,15 +75,19 @@ json::value to_json(const Manifest& manifest) {
 Manifest manifest_from_json(const json::value& value) {
   const std::string where = kManifestName;
   const json::object& object = platform::as_object(value, where);
-  if (platform::require_int(object, "format", where) != kFormat) {
+  const std::int64_t format = platform::require_int(object, "format", where);
+  if (format != kFormat) {
     throw Error(ErrorCode::kInvalidInput,
-                "anneal.json has a format that this version does not read; update the program", "format");
+                "anneal.json has the format " + std::to_string(format) + ", this program reads " +
+                    std::to_string(kFormat) + "; train the adapter again or take the program that wrote it",
+                "format");
   }
   Manifest manifest;
   manifest.task = task_from(platform::require_string(object, "task", where));
   manifest.labels = platform::strings_from(platform::require(object, "labels", where), "labels");
   manifest.target_mean = platform::require_number(object, "target_mean", where);
   manifest.target_deviation = platform::require_number(object, "target_deviation", where);
+  manifest.max_tokens = platform::require_int(object, "max_tokens", where);
   manifest.base_digest = platform::require_string(object, "base", where);
   manifest.tokenizer_digest = platform::require_string(object, "tokenizer", where);
   for (const auto& pair : platform::as_object(platform::require(object, "files", where), "files")) {
@@ -69,11 +98,13 @@ Manifest manifest_from_json(const json::value& value) {
   manifest.profile = value_or_null(object, "profile");
   manifest.training = value_or_null(object, "training");
   manifest.probe = value_or_null(object, "probe");
+  check_values(manifest);
   return manifest;
 }
 
 Manifest read_manifest(const std::filesystem::path& adapter_folder) {
   Manifest manifest = manifest_from_json(platform::read_json_file(adapter_folder / kManifestName));
+  check_files_are_named(manifest);
   for (const auto& [name, digest] : manifest.files) {
     if (name.find('/') != std::string::npos || name.starts_with(".")) {
       throw Error(ErrorCode::kCorrupt, "anneal.json names a file outside its folder: " + name);

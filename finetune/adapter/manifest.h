@@ -19,7 +19,8 @@ struct Manifest {
   std::vector<std::string> labels;  // classify
   double target_mean = 0;           // regress: value = mean + deviation * output
   double target_deviation = 1;
-  std::string base_digest;  // Base::digest()
+  std::int64_t max_tokens = 0;  // of an example: longer prompts lose their beginning, as in training
+  std::string base_digest;      // Base::digest()
   std::string tokenizer_digest;
   std::map<std::string, std::string> files;  // name in the folder -> "sha256:..."
   platform::json::value sensors;             // SensorSchema, see sensor_schema.h; null without slots
@@ -29,10 +30,11 @@ struct Manifest {
 };
 
 platform::json::value to_json(const Manifest& manifest);
+/// Throws kInvalidInput for another format or a missing field, kCorrupt for what a training cannot have written.
 Manifest manifest_from_json(const platform::json::value& value);
 
-/// Reads `anneal.json` and verifies the hash of every file that it names. Throws kNotFound, or kCorrupt naming the
-/// file.
+/// Reads `anneal.json` and verifies the hash of every file that it names, and that it names every file that the adapter
+/// is read from. Throws kNotFound, or kCorrupt naming the file.
 Manifest read_manifest(const std::filesystem::path& adapter_folder);
 /// "sha256:..." of the folder's anneal.json: the adapter's digest.
 std::string adapter_digest(const std::filesystem::path& adapter_folder);

@@ -17,7 +17,7 @@ Rows run(kernels::Context& context, AdaptedModel& model, const EncodingRules& ru
   std::vector<const EncodedExample*> batch;
   for (const EncodedExample& example : encoded) batch.push_back(&example);
   model.transformer().set_adapter_active(adapted);
-  Rows rows = model.outputs(context, batch);
+  Rows rows = model.raw_outputs(context, batch);
   model.transformer().set_adapter_active(true);
   return rows;
 }
@@ -36,7 +36,10 @@ Rows rows_from_json(const json::value& value) {
   Rows rows;
   for (const json::value& row : platform::as_array(value, "probe")) {
     rows.emplace_back();
-    for (const json::value& item : platform::as_array(row, "probe")) rows.back().push_back(item.to_number<float>());
+    for (const json::value& item : platform::as_array(row, "probe")) {
+      if (!item.is_number()) throw Error(ErrorCode::kCorrupt, "anneal.json: an output of the probe is no number");
+      rows.back().push_back(item.to_number<float>());
+    }
   }
   return rows;
 }
@@ -74,6 +77,7 @@ void verify_probe(kernels::Context& context, AdaptedModel& model, const Encoding
   for (const json::value& item : platform::as_array(platform::require(object, "examples", "probe"), "probe.examples")) {
     examples.push_back(platform::example_from_json(item));
   }
+  if (examples.empty()) throw Error(ErrorCode::kCorrupt, "anneal.json: the probe has no example");
   const Rows expected = rows_from_json(platform::require(object, "outputs", "probe"));
   const Rows bare = rows_from_json(platform::require(object, "without_adapter", "probe"));
   const double difference = relative_difference(expected, run(context, model, rules, examples, true));

@@ -1,6 +1,6 @@
-// Probe: a few examples with the outputs that the adapted model gave at training, and those of the same parts without
-// the LoRA. At load the first must come out again, and the two must differ, or the adapter does not act. Pure; one
-// thread.
+// Probe: a few examples with the raw outputs that the adapted model gave at training, and those of the same parts
+// without the LoRA. At load the first must come out again, and the two must differ, or the adapter does not act. Pure;
+// one thread.
 #pragma once
 
 #include <vector>

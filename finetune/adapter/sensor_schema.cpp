@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numbers>
 #include <set>
@@ -17,6 +18,7 @@ using Kind = SensorField::Kind;
 constexpr std::size_t kQuantiles = 24;
 constexpr int kFrequencies = 8;
 constexpr double kLargestStandardised = 8.0;
+constexpr std::int64_t kLargestPatch = 4096;
 constexpr std::int64_t kPatchExtras = 3;  // mean, spread, missing share
 
 std::string_view name_of(Kind kind) {
@@ -54,8 +56,7 @@ void measure(SensorField& field, std::vector<double>& values) {
   for (const double value : values) sum += value;
   field.mean = sum / static_cast<double>(values.size());
   for (const double value : values) squares += (value - field.mean) * (value - field.mean);
-  const double deviation = std::sqrt(squares / static_cast<double>(values.size()));
-  field.deviation = deviation > 1e-12 ? deviation : 1.0;
+  field.deviation = usable_deviation(field.mean, std::sqrt(squares / static_cast<double>(values.size())));
   if (field.kind != Kind::kNumber) return;
   std::sort(values.begin(), values.end());
   for (std::size_t i = 0; i <= kQuantiles; ++i) {
@@ -127,6 +128,33 @@ std::size_t SensorSchema::index_of(SensorField::Kind kind, const std::string& na
   }
   throw Error(ErrorCode::kInvalidInput,
               "the adapter was not trained with a slot for " + std::string(name_of(kind)) + " \"" + name + "\"", name);
+}
+
+double usable_deviation(double mean, double deviation) {
+  return std::isfinite(deviation) && deviation > 1e-12 * std::fabs(mean) ? deviation : 1.0;
+}
+
+void SensorSchema::validate() const {
+  if (patch_size < 1 || patch_size > kLargestPatch) {
+    throw Error(ErrorCode::kCorrupt, "sensors: patch_size must be between 1 and " + std::to_string(kLargestPatch) +
+                                         ", not " + std::to_string(patch_size) + "; fetch the adapter again");
+  }
+  std::set<std::pair<Kind, std::string>> names;
+  for (const SensorField& field : fields) {
+    const auto check = [&](bool good, const std::string& what) {
+      if (!good) throw Error(ErrorCode::kCorrupt, "sensors: " + field.name + " " + what + "; fetch the adapter again");
+    };
+    check(names.emplace(field.kind, field.name).second, "stands twice");
+    check(std::isfinite(field.mean) && std::isfinite(field.deviation) && field.deviation > 0,
+          "needs a mean and a positive deviation");
+    check(std::adjacent_find(field.values.begin(), field.values.end(), std::greater_equal<>()) == field.values.end(),
+          "has values that are not sorted or not different");
+    check(field.edges.size() <= kQuantiles + 1, "has more edges than there are quantiles");
+    for (std::size_t i = 0; i < field.edges.size(); ++i) {
+      check(std::isfinite(field.edges[i]) && (i == 0 || field.edges[i] > field.edges[i - 1]),
+            "has edges that do not rise");
+    }
+  }
 }
 
 SensorSchema learn_sensor_schema(const std::vector<const platform::Example*>& examples, std::int64_t patch_size) {
@@ -223,10 +251,12 @@ SensorSchema sensor_schema_from_json(const json::value& value) {
     field.deviation = platform::require_number(entry, "deviation", "sensors.fields");
     field.values = platform::strings_from(platform::require(entry, "values", "sensors.fields"), "values");
     for (const json::value& edge : platform::as_array(platform::require(entry, "edges", "sensors.fields"), "edges")) {
+      if (!edge.is_number()) throw Error(ErrorCode::kCorrupt, "sensors: an edge of " + field.name + " is no number");
       field.edges.push_back(edge.to_number<float>());
     }
     schema.fields.push_back(std::move(field));
   }
+  schema.validate();
   return schema;
 }
 

@@ -29,6 +29,9 @@ struct SensorSchema {
   bool empty() const { return fields.empty(); }
   /// Index of a field. Throws kInvalidInput if the training data had no such slot.
   std::size_t index_of(SensorField::Kind kind, const std::string& name) const;
+  /// Throws kCorrupt naming the first field with statistics that learning cannot give (a deviation of 0, edges that do
+  /// not rise, unsorted values, a name that stands twice) or a patch size out of range.
+  void validate() const;
 };
 
 /// What one slot holds: which field, and its features (numbers, signals) or its row (categories).
@@ -39,6 +42,8 @@ struct SlotValue {
   std::vector<float> features;
 };
 
+/// The deviation to divide by: 1 where the values do not differ beyond rounding, in whatever unit they are.
+double usable_deviation(double mean, double deviation);
 /// Collects the slots of these prompts and their statistics. Missing values and NaN samples do not count.
 SensorSchema learn_sensor_schema(const std::vector<const platform::Example*>& examples, std::int64_t patch_size);
 /// The slot values of one prompt part: 1 for a number or category, ceil(length / patch) for a signal (at least 1).
@@ -50,6 +55,7 @@ std::vector<SlotValue> slot_values(const SensorSchema& schema, const platform::P
 std::int64_t feature_count(const SensorSchema& schema, const SensorField& field);
 
 platform::json::value to_json(const SensorSchema& schema);
+/// Validated.
 SensorSchema sensor_schema_from_json(const platform::json::value& value);
 
 }  // namespace finetune

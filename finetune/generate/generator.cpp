@@ -1,6 +1,7 @@
 #include "finetune/generate/generator.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/sample.h"
@@ -16,6 +17,15 @@ std::int32_t next_token(kernels::Context& context, const Base& base, const Tenso
   kernels::linear(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), base.weights.output_head().packed,
                   logits);
   return kernels::sample_token(context, logits.view({base.config.vocab_size}), options, random);
+}
+
+// Final hidden states of the tokens that come next; the prompt's own slots only with the prompt.
+const Tensor& continued(kernels::Context& context, AdaptedModel& model, const EncodedExample& prompt,
+                        const std::vector<std::int32_t>& ids, KeyValueCache& cache) {
+  const std::span<const std::int32_t> document(ids);
+  const EncodedExample* batch[] = {&prompt};
+  const Tensor* slots = cache.length == 0 ? model.slot_embeddings(context, batch) : nullptr;
+  return model.transformer().forward_cached(context, pack_documents({&document, 1}), slots, cache);
 }
 
 // Holds text back while its end could still become a stop text; cuts at the first stop text.
@@ -61,7 +71,7 @@ class StopFilter {
 }  // namespace
 
 Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, const EncodedExample& prompt,
-                    const GenerateOptions& options, const OnPiece& on_piece) {
+                    const GenerateOptions& options, const OnPiece& on_piece, FairMutex& computing) {
   Generation result;
   result.prompt_tokens = static_cast<std::int64_t>(prompt.ids.size());
   result.finish_reason = "length";
@@ -78,25 +88,24 @@ Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, 
   const std::vector<std::int32_t> ends = base.end_tokens();
   DecodeStream decoder(base.tokenizer);
   StopFilter filter(options.stop);
-  const EncodedExample* batch[] = {&prompt};
   std::vector<std::int32_t> ids = prompt.ids;
-  const Tensor* slots = model.slot_embeddings(context, batch);
   const auto emit = [&](const std::string& piece) {
     result.text += piece;
     return piece.empty() || !on_piece || on_piece(piece);
   };
-  for (bool wanted = true; wanted && cache.length < room && result.completion_tokens < options.max_tokens;
-       slots = nullptr) {
-    const std::span<const std::int32_t> document(ids);
-    const PackedBatch packed = pack_documents({&document, 1});
-    const Tensor& hidden = model.transformer().forward_cached(context, packed, slots, cache);
-    const std::int32_t token = next_token(context, base, hidden, sampling, random);
+  while (cache.length < room && result.completion_tokens < options.max_tokens) {
+    std::int32_t token = 0;
+    {
+      const std::lock_guard lock(computing);
+      const Tensor& hidden = continued(context, model, prompt, ids, cache);
+      token = next_token(context, base, hidden, sampling, random);
+    }
     if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
       result.finish_reason = "stop";
       break;
     }
     ++result.completion_tokens;
-    wanted = emit(filter.push(decoder.push(token)));
+    const bool wanted = emit(filter.push(decoder.push(token)));
     if (filter.stopped() || !wanted) {
       result.finish_reason = "stop";
       return result;

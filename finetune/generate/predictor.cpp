@@ -29,14 +29,19 @@ Prediction to_prediction(const AdapterParts& parts, const Outcome& outcome) {
 struct Predictor::State {
   kernels::Context context;
   LoadedAdapter loaded;
-  std::mutex mutex;  // guards context and loaded
+  FairMutex computing;  // guards context and model; base and parts do not change
+
+  State(kernels::Context ready, LoadedAdapter adapter) : context(std::move(ready)), loaded(std::move(adapter)) {}
+  Generation generate(const EncodedExample& prompt, const GenerateOptions& options, const OnPiece& on_piece) {
+    return finetune::generate(context, *loaded.base, *loaded.model, prompt, options, on_piece, computing);
+  }
 };
 
 Predictor::Predictor(const std::filesystem::path& base_folder,
                      const std::optional<std::filesystem::path>& adapter_folder, int threads) {
   kernels::Context context = kernels::Context::cpu(threads);
   LoadedAdapter loaded = load_adapter(context, base_folder, adapter_folder);
-  state_ = std::unique_ptr<State>(new State{std::move(context), std::move(loaded), {}});
+  state_ = std::unique_ptr<State>(new State(std::move(context), std::move(loaded)));
 }
 
 Predictor::Predictor(Predictor&&) noexcept = default;
@@ -46,18 +51,21 @@ Predictor::~Predictor() = default;
 Prediction Predictor::predict(const platform::Example& example) { return predict_batch({example}).front(); }
 
 std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Example>& examples) {
-  const std::lock_guard lock(state_->mutex);
   LoadedAdapter& loaded = state_->loaded;
+  const GenerateOptions options;
+  const bool continues = loaded.parts->task == Task::kLanguageModel;
+  const EncodingRules rules = continues ? loaded.prompt_rules(options.max_tokens) : loaded.rules();
   std::vector<EncodedExample> encoded;
-  for (const platform::Example& example : examples) encoded.push_back(encode_example(loaded.rules(), example, false));
+  for (const platform::Example& example : examples) encoded.push_back(encode_example(rules, example, false));
   std::vector<Prediction> predictions;
-  if (loaded.parts->task == Task::kLanguageModel) {
+  if (continues) {
     for (const EncodedExample& example : encoded) {
       predictions.emplace_back();
-      predictions.back().text = generate(state_->context, *loaded.base, *loaded.model, example, {}, {}).text;
+      predictions.back().text = state_->generate(example, options, {}).text;
     }
     return predictions;
   }
+  const std::lock_guard lock(state_->computing);
   const auto outputs = outputs_of(state_->context, *loaded.model, encoded, kBatchTokens);
   for (const Outcome& outcome : outcomes_of(loaded.parts->task, encoded, outputs)) {
     predictions.push_back(to_prediction(*loaded.parts, outcome));
@@ -67,22 +75,18 @@ std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Exa
 
 Generation Predictor::chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
                            const OnPiece& on_piece) {
-  const std::lock_guard lock(state_->mutex);
-  std::vector<Message> turns;
-  for (const platform::Message& message : messages) turns.push_back({message.role, message.content});
   EncodedExample prompt;
-  prompt.ids = format_generation_prompt(state_->loaded.base->tokenizer, turns);
-  return generate(state_->context, *state_->loaded.base, *state_->loaded.model, prompt, options, on_piece);
+  prompt.ids = format_generation_prompt(state_->loaded.base->tokenizer, messages);
+  return state_->generate(prompt, options, on_piece);
 }
 
 Generation Predictor::complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece) {
-  const std::lock_guard lock(state_->mutex);
   const Tokenizer& tokenizer = state_->loaded.base->tokenizer;
   EncodedExample encoded;
   encoded.ids = tokenizer.encode(prompt);
   if (const auto begin = tokenizer.bos_id()) encoded.ids.insert(encoded.ids.begin(), *begin);
   if (encoded.ids.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "the prompt is empty", "prompt");
-  return generate(state_->context, *state_->loaded.base, *state_->loaded.model, encoded, options, on_piece);
+  return state_->generate(encoded, options, on_piece);
 }
 
 std::string Predictor::task() const { return std::string(to_string(state_->loaded.parts->task)); }

@@ -1,7 +1,7 @@
 // Predictor: a base and, optionally, one adapter, loaded, verified and ready to answer. Construction checks every hash
 // of the manifest and runs the probe recorded at training; a wrong base, tokenizer or adapter is an error, never a
-// silent base-model answer. Calls may come from several threads; they are computed one at a time behind an internal
-// mutex.
+// silent base-model answer. Calls may come from several threads: batches and single tokens are computed one at a time,
+// in the order asked for, and nothing is held while a piece of text is handed over.
 #pragma once
 
 #include <cstdint>

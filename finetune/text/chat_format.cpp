@@ -7,6 +7,7 @@ namespace {
 
 using platform::Error;
 using platform::ErrorCode;
+using platform::Message;
 
 std::int32_t control_token(const Tokenizer& tokenizer, std::string_view token) {
   const auto id = tokenizer.token_id(token);
@@ -63,14 +64,6 @@ std::vector<std::int32_t> format_generation_prompt(const Tokenizer& tokenizer, c
   TokenSequence sequence = format_messages(tokenizer, messages);
   sequence.ids.push_back(control_token(tokenizer, "<|assistant|>"));
   return std::move(sequence.ids);
-}
-
-TokenSequence format_completion(const Tokenizer& tokenizer, std::string_view prompt, std::string_view completion) {
-  TokenSequence sequence = begun(tokenizer);
-  append_text(sequence, tokenizer, prompt, false);
-  append_text(sequence, tokenizer, completion, true);
-  if (const auto end = tokenizer.eos_id()) append(sequence, *end, true);
-  return sequence;
 }
 
 TokenSequence format_text(const Tokenizer& tokenizer, std::string_view text) {

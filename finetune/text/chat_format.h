@@ -1,8 +1,9 @@
-// Training and generation sequences of a base whose tokenizer has anneal-nano's control tokens:
+// Conversations and plain texts of a base whose tokenizer has anneal-nano's control tokens:
 //   <|begin|> ( <|system|> | <|user|> | <|assistant|> ) content <|end|> ...        conversations
-//   <|begin|> prompt completion <|end|>                                            prompt and completion
-// A user's text never becomes a control token. Bases without these tokens take prompt/completion and plain text with
-// the begin and end tokens of their own tokenizer_config.json. Functions are pure; any thread.
+//   <|begin|> text <|end|>                                                         plain text
+// A user's text never becomes a control token. Bases without these tokens take plain text (and prompt with completion,
+// see train/example_encoding.h) with the begin and end tokens of their own tokenizer_config.json. Functions are pure;
+// any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,18 +12,13 @@
 #include <vector>
 
 #include "finetune/text/tokenizer.h"
+#include "platform/dataset/example.h"
 
 namespace finetune {
 
 /// Control tokens of anneal-nano, in id order from 0: <|pad|> <|begin|> <|end|> <|system|> <|user|> <|assistant|>
-/// <|slot|>.
-/// <|slot|> stands where a sensor value's embedding goes.
+/// <|slot|>. <|slot|> is reserved: nothing is encoded as it, the place of a sensor value holds no token at all (id -1).
 const std::vector<std::string>& nano_control_tokens();
-
-struct Message {
-  std::string role;  // "system", "user" or "assistant"
-  std::string content;
-};
 
 /// supervised[i] is 1 where token i is a target of the loss (predicted from the tokens before it).
 struct TokenSequence {
@@ -32,11 +28,10 @@ struct TokenSequence {
 
 /// Whole conversation; supervised are the assistant turns with their <|end|>. Throws kInvalidInput on an unknown role,
 /// or where the tokenizer lacks the control tokens.
-TokenSequence format_messages(const Tokenizer& tokenizer, const std::vector<Message>& messages);
+TokenSequence format_messages(const Tokenizer& tokenizer, const std::vector<platform::Message>& messages);
 /// The same up to and with the <|assistant|> that the model continues.
-std::vector<std::int32_t> format_generation_prompt(const Tokenizer& tokenizer, const std::vector<Message>& messages);
-/// Supervised are the completion and the end token.
-TokenSequence format_completion(const Tokenizer& tokenizer, std::string_view prompt, std::string_view completion);
+std::vector<std::int32_t> format_generation_prompt(const Tokenizer& tokenizer,
+                                                   const std::vector<platform::Message>& messages);
 /// Plain text; everything after the begin token is supervised.
 TokenSequence format_text(const Tokenizer& tokenizer, std::string_view text);
 

@@ -43,25 +43,36 @@ void cut_front(EncodedExample& encoded, std::vector<std::uint8_t>& supervised, s
   if (!supervised.empty()) supervised.erase(supervised.begin(), supervised.begin() + drop);
 }
 
-std::vector<std::uint8_t> encode_tokens(const EncodingRules& rules, const platform::Example& example, bool with_target,
+TokenSequence encode_messages(const EncodingRules& rules, const platform::Example& example, bool continued) {
+  if (!continued) return format_messages(*rules.tokenizer, example.messages);
+  std::vector<platform::Message> asked = example.messages;
+  if (asked.back().role == "assistant") asked.pop_back();  // the answer that the model shall give
+  TokenSequence sequence;
+  sequence.ids = format_generation_prompt(*rules.tokenizer, asked);
+  sequence.supervised.assign(sequence.ids.size(), 0);
+  return sequence;
+}
+
+// `continued`: without what the model shall write. Only the language model writes; the other tasks read the same tokens
+// in training and after it.
+std::vector<std::uint8_t> encode_tokens(const EncodingRules& rules, const platform::Example& example, bool continued,
                                         EncodedExample& encoded) {
+  const auto end = rules.tokenizer->eos_id();
   TokenSequence sequence;
   if (!example.messages.empty()) {
-    std::vector<Message> messages;
-    for (const auto& message : example.messages) messages.push_back({message.role, message.content});
-    if (!with_target && messages.back().role != "assistant") {
-      encoded.ids = format_generation_prompt(*rules.tokenizer, messages);
-      return std::vector<std::uint8_t>(encoded.ids.size(), 0);
-    }
-    sequence = format_messages(*rules.tokenizer, messages);
+    sequence = encode_messages(rules, example, continued);
   } else if (!example.text.empty()) {
     sequence = format_text(*rules.tokenizer, example.text);
+    if (continued && end) {
+      sequence.ids.pop_back();
+      sequence.supervised.pop_back();
+    }
   } else {
     encode_prompt(rules, example, encoded);
     std::vector<std::uint8_t> supervised(encoded.ids.size(), 0);
-    if (!with_target || rules.task != Task::kLanguageModel) return supervised;
+    if (continued || rules.task != Task::kLanguageModel) return supervised;
     append_text(rules, example.completion, encoded.ids);
-    if (const auto end = rules.tokenizer->eos_id()) encoded.ids.push_back(*end);
+    if (end) encoded.ids.push_back(*end);
     supervised.resize(encoded.ids.size(), 1);
     return supervised;
   }
@@ -89,7 +100,8 @@ std::int64_t EncodedExample::supervised() const {
 
 EncodedExample encode_example(const EncodingRules& rules, const platform::Example& example, bool with_target) {
   EncodedExample encoded;
-  std::vector<std::uint8_t> supervised = encode_tokens(rules, example, with_target, encoded);
+  const bool continued = !with_target && rules.task == Task::kLanguageModel;
+  std::vector<std::uint8_t> supervised = encode_tokens(rules, example, continued, encoded);
   if (encoded.ids.empty())
     throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has an empty prompt", "prompt");
   cut_front(encoded, supervised, rules.max_tokens);

@@ -82,8 +82,9 @@ void TrainConfig::validate() const {
   check(one_of(schedule, {"cosine", "linear", "constant"}), "schedule", "cosine, linear or constant");
   check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup_fraction", "at least 0 and below 1");
   check(weight_average >= 0 && weight_average < 1, "weight_average", "at least 0 (off) and below 1");
-  check(one_of(metric, {"auto", "loss", "accuracy", "macro_f1", "average_precision", "rmse", "mae", "qwk"}), "metric",
-        "auto, loss, accuracy, macro_f1, average_precision, rmse, mae or qwk");
+  check(
+      one_of(metric, {"auto", "loss", "perplexity", "accuracy", "macro_f1", "average_precision", "rmse", "mae", "qwk"}),
+      "metric", "auto, loss, perplexity, accuracy, macro_f1, average_precision, rmse, mae or qwk");
   check(evaluations >= 1, "evaluations", "at least 1");
   check(patience >= 0, "patience", "0 (never) or more");
   check(one_of(class_weights, {"none", "balanced"}), "class_weights", "none or balanced");

@@ -46,6 +46,17 @@ std::vector<std::string> labels_of(const TrainRequest& request, const std::vecto
   return labels;
 }
 
+void check_metric(const std::string& metric, Task task, const std::vector<std::string>& labels) {
+  const std::vector<std::string> known = metrics_of(task, labels);
+  if (metric == "auto" || std::find(known.begin(), known.end(), metric) != known.end()) return;
+  std::string list = "auto";
+  for (const std::string& name : known) list += ", " + name;
+  throw Error(
+      ErrorCode::kInvalidInput,
+      "metric cannot be \"" + metric + "\" for " + std::string(to_string(task)) + " with these labels; it has " + list,
+      "metric");
+}
+
 void set_target_statistics(const std::vector<const platform::Example*>& train, AdapterParts& parts) {
   double sum = 0, squares = 0;
   for (const platform::Example* example : train) {
@@ -55,8 +66,7 @@ void set_target_statistics(const std::vector<const platform::Example*>& train, A
   parts.target_mean = sum / static_cast<double>(train.size());
   for (const platform::Example* example : train)
     squares += (*example->value - parts.target_mean) * (*example->value - parts.target_mean);
-  const double deviation = std::sqrt(squares / static_cast<double>(train.size()));
-  parts.target_deviation = deviation > 1e-12 ? deviation : 1.0;
+  parts.target_deviation = usable_deviation(parts.target_mean, std::sqrt(squares / static_cast<double>(train.size())));
 }
 
 std::vector<EncodedExample> encode_all(const EncodingRules& rules,
@@ -117,12 +127,13 @@ TrainRequest settled(TrainRequest request) {
 }
 
 Manifest make_manifest(const TrainRequest& request, const Base& base, const AdapterParts& parts,
-                       const TrainResult& result) {
+                       std::int64_t max_tokens, const TrainResult& result) {
   Manifest manifest;
   manifest.task = parts.task;
   manifest.labels = parts.labels;
   manifest.target_mean = parts.target_mean;
   manifest.target_deviation = parts.target_deviation;
+  manifest.max_tokens = max_tokens;
   manifest.base_digest = base.digest;
   manifest.tokenizer_digest = base.tokenizer_digest;
   if (!parts.schema.empty()) manifest.sensors = to_json(parts.schema);
@@ -146,6 +157,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   AdapterParts parts;
   parts.task = request.task;
   parts.labels = labels_of(request, train);
+  check_metric(request.config.metric, request.task, parts.labels);
   if (request.task == Task::kRegress) set_target_statistics(train, parts);
   parts.schema = learn_sensor_schema(train, request.config.patch_size);
   const EncodingRules rules{.tokenizer = &base.tokenizer,
@@ -158,7 +170,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   AdaptedModel model(base, parts);
   Trainer trainer(context, model, parts, data, request, key_of(request, base));
   TrainResult result = trainer.run(observer);
-  Manifest manifest = make_manifest(request, base, parts, result);
+  Manifest manifest = make_manifest(request, base, parts, rules.max_tokens, result);
   std::vector<platform::Example> probe;
   for (std::size_t i = 0; i < std::min(kProbeExamples, train.size()); ++i) probe.push_back(*train[i]);
   manifest.probe = record_probe(context, model, rules, probe);

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
+#include <utility>
+
 #include "finetune/adapter/manifest.h"
 #include "finetune/train/training_job.h"
 #include "tests/support/tiny_base.h"
@@ -58,6 +62,36 @@ TEST_F(PredictorFiles, WritesTheCompletionItWasTaught) {
   EXPECT_EQ(streamed, generation.text);
   EXPECT_EQ(generation.text, " cold");
   EXPECT_EQ(generation.finish_reason, "stop");
+}
+
+TEST_F(PredictorFiles, AnswersAPromptThatIsLongerThanTheModel) {
+  Predictor predictor(base(), adapter(), 1);
+  platform::Example example;
+  for (int i = 0; i < 300; ++i) example.prompt += "bearing hot ";
+  EXPECT_TRUE(predictor.predict(example).text.has_value());
+}
+
+TEST_F(PredictorFiles, OthersAreAnsweredWhileAReaderTakesItsTime) {
+  Predictor predictor(base(), adapter(), 1);
+  std::promise<void> first_piece, go_on;
+  std::future<Generation> slow = std::async(std::launch::async, [&] {
+    bool first = true;
+    return predictor.complete("spindle load", {}, [&](std::string_view) {
+      if (std::exchange(first, false)) {
+        first_piece.set_value();
+        go_on.get_future().wait();
+      }
+      return true;
+    });
+  });
+  first_piece.get_future().wait();
+  platform::Example example;
+  example.prompt = "bearing";
+  std::future<Prediction> other = std::async(std::launch::async, [&] { return predictor.predict(example); });
+  EXPECT_EQ(other.wait_for(std::chrono::seconds(20)), std::future_status::ready) << "held up by a slow reader";
+  go_on.set_value();
+  EXPECT_EQ(other.get().text, " cold");
+  EXPECT_EQ(slow.get().text, " high");
 }
 
 TEST_F(PredictorFiles, RefusesAnotherBase) {

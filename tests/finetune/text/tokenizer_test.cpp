@@ -186,15 +186,5 @@ TEST_F(ChatFormat, SupervisesAssistantTurnsAndTheirEnd) {
   EXPECT_THROW(format_messages(tokenizer, {{"robot", "x"}}), platform::Error);
 }
 
-TEST_F(ChatFormat, SupervisesTheCompletionOnly) {
-  const Tokenizer tokenizer = load();
-  const TokenSequence sequence = format_completion(tokenizer, "Failure mode of: pump leaks ->", " leak");
-  const std::size_t supervised = tokenizer.encode(" leak").size() + 1;
-  EXPECT_EQ(std::count(sequence.supervised.begin(), sequence.supervised.end(), 1),
-            static_cast<std::ptrdiff_t>(supervised));
-  EXPECT_EQ(sequence.ids.front(), tokenizer.bos_id());
-  EXPECT_EQ(sequence.ids.back(), tokenizer.eos_id());
-}
-
 }  // namespace
 }  // namespace finetune

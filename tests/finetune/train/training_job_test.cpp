@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/manifest.h"
 #include "finetune/train/example_encoding.h"
 #include "platform/dataset/example.h"
@@ -113,6 +114,62 @@ TEST_F(TrainingJob, WithoutValidationTheAdapterIsTheAverageOfTheStepsAndNotTheLa
   const TrainResult smooth = train_adapter(averaged, observer), rough = train_adapter(last, observer);
   EXPECT_FALSE(smooth.validation_metric);
   EXPECT_NE(smooth.adapter_digest, rough.adapter_digest);
+}
+
+// Air pressure in pascal: the variation is small beside the value.
+void write_regression(const std::filesystem::path& file, int count) {
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    platform::Example example;
+    example.id = "p" + std::to_string(i);
+    example.split = i % 5 == 3   ? platform::Split::kValidation
+                    : i % 5 == 4 ? platform::Split::kTest
+                                 : platform::Split::kTrain;
+    example.prompt = "load {{ number:load }}";
+    example.numbers["load"] = 0.1 * (i % 21 - 10);
+    example.value = 101325.0 + 200.0 * *example.numbers["load"];
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(file, lines);
+}
+
+TEST_F(TrainingJob, LearnsANumberWhoseVariationIsSmallBesideItsSize) {
+  write_regression(folder_.path() / "data.jsonl", 200);
+  TrainObserver observer;
+  TrainRequest training = request("adapter", 300);
+  training.task = Task::kRegress;
+  const TrainResult result = train_adapter(training, observer);
+  EXPECT_EQ(result.metric, "rmse");
+  EvaluateRequest evaluation;
+  evaluation.base_folder = folder_.path() / "base";
+  evaluation.adapter_folder = folder_.path() / "adapter";
+  evaluation.dataset = folder_.path() / "data.jsonl";
+  evaluation.threads = 1;
+  const EvaluationReport report = evaluate_adapter(evaluation);
+  EXPECT_LT(report.score("rmse")->value, 0.5 * report.baseline("mean", "rmse")->value);
+}
+
+TEST_F(TrainingJob, LongPromptsAreReadAfterTrainingAsInIt) {
+  TrainRequest training = request("adapter", 60);
+  training.config.max_example_tokens = 3;
+  TrainObserver observer;
+  train_adapter(training, observer);
+  EXPECT_EQ(read_manifest(folder_.path() / "adapter").max_tokens, 3);
+  kernels::Context context = kernels::Context::cpu(1);
+  EXPECT_EQ(load_adapter(context, folder_.path() / "base", folder_.path() / "adapter").rules().max_tokens, 3);
+}
+
+TEST_F(TrainingJob, RefusesAMetricThatTheTaskDoesNotHaveAndListsThoseItHas) {
+  TrainRequest training = request("adapter", 20);
+  training.config.metric = "rmse";
+  TrainObserver observer;
+  try {
+    train_adapter(training, observer);
+    FAIL() << "rmse was taken for a classifier";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.path(), "metric");
+    EXPECT_NE(std::string(error.what()).find("accuracy, macro_f1, loss"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(TrainingJob, RefusesTheCheckpointOfAnotherRequest) {
