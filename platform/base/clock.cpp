@@ -4,13 +4,14 @@
 #include <cstdio>
 
 #include "platform/base/error.h"
+#include "platform/base/shortened.h"
 
 namespace platform {
 namespace {
 
 [[noreturn]] void refuse(std::string_view text) {
   throw Error(ErrorCode::kInvalidInput,
-              "not an RFC 3339 time: \"" + std::string(text.substr(0, 60)) + "\"; write 2026-03-01T08:15:30Z");
+              "not an RFC 3339 time: \"" + shortened(text, 60) + "\"; write 2026-03-01T08:15:30Z");
 }
 
 int digits(std::string_view text, std::size_t at, std::size_t count) {
@@ -68,7 +69,10 @@ Time parse_time(std::string_view text) {
   } else if ((text[at] != 'Z' && text[at] != 'z') || at + 1 != text.size()) {
     refuse(text);
   }
-  return Time(sys_days(date)) + hours(hour) + minutes(minute) + seconds(second) + microseconds(micros) - offset;
+  const Time time =
+      Time(sys_days(date)) + hours(hour) + minutes(minute) + seconds(second) + microseconds(micros) - offset;
+  if (time < kEarliestTime || time > kLatestTime) refuse(text);
+  return time;
 }
 
 }  // namespace platform

@@ -9,6 +9,9 @@ namespace platform {
 
 /// UTC, microseconds (PostgreSQL's own resolution).
 using Time = std::chrono::sys_time<std::chrono::microseconds>;
+/// The years 1 to 9999: what RFC 3339 and PostgreSQL both write.
+constexpr Time kEarliestTime = std::chrono::sys_days(std::chrono::year(1) / 1 / 1);
+constexpr Time kLatestTime = std::chrono::sys_days(std::chrono::year(10000) / 1 / 1) - std::chrono::microseconds(1);
 
 /// Thread-safe.
 class Clock {
@@ -25,7 +28,7 @@ class SystemClock final : public Clock {
 /// "2026-03-01T08:15:30.123456Z"; zero microseconds are left out.
 std::string format_time(Time time);
 /// Reads RFC 3339 with any offset, `T` or blank between, 0 to 9 digits of a second (cut to microseconds).
-/// Throws kInvalidInput with the text.
+/// Throws kInvalidInput with the text, also for a time whose year in UTC is not 1 to 9999.
 Time parse_time(std::string_view text);
 
 }  // namespace platform

@@ -8,6 +8,7 @@
 
 #include "platform/base/error.h"
 #include "platform/base/file.h"
+#include "platform/base/shortened.h"
 
 namespace platform {
 
@@ -64,7 +65,7 @@ void check_digest(std::string_view digest) {
                      digest.find_first_not_of("0123456789abcdef", 7) == std::string_view::npos;
   if (!right)
     throw Error(ErrorCode::kInvalidInput,
-                "not a digest: \"" + std::string(digest.substr(0, 80)) + "\"; it reads sha256: and 64 hex digits");
+                "not a digest: \"" + shortened(digest, 80) + "\"; it reads sha256: and 64 hex digits");
 }
 
 }  // namespace platform

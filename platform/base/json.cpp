@@ -8,6 +8,7 @@
 
 #include "platform/base/did_you_mean.h"
 #include "platform/base/file.h"
+#include "platform/base/shortened.h"
 
 namespace platform {
 namespace {
@@ -49,14 +50,48 @@ json::value convert(simdjson::dom::element element, std::string_view what) {
   return nullptr;
 }
 
+// The end of the string literal that begins at `at`, behind its closing quote.
+std::size_t behind_string(std::string_view text, std::size_t at) {
+  for (++at; at < text.size() && text[at] != '"'; ++at) at += text[at] == '\\' ? 1 : 0;
+  return std::min(at + 1, text.size());
+}
+
+bool fits_an_integer(std::string_view digits) {
+  std::int64_t with_sign = 0;
+  std::uint64_t without = 0;
+  const char* const end = digits.data() + digits.size();
+  return std::from_chars(digits.data(), end, with_sign).ec == std::errc() ||
+         std::from_chars(digits.data(), end, without).ec == std::errc();
+}
+
+// The text with "e0" behind every integer that 64 bits cannot hold, so that simdjson reads it as the nearest double
+// instead of refusing the document: PostgreSQL writes 1e+20 back with all its digits.
+std::string with_long_integers_as_doubles(std::string_view text) {
+  constexpr std::string_view kNumber = "+-.0123456789Ee";
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const bool number = text[at] == '-' || (text[at] >= '0' && text[at] <= '9');
+    if (text[at] == '"') {
+      at = behind_string(text, at);
+    } else {
+      at = number ? std::min(text.find_first_not_of(kNumber, at), text.size()) : at + 1;
+    }
+    const std::string_view token = text.substr(begin, at - begin);
+    out += token;
+    const bool whole = number && token.find_first_not_of("0123456789", 1) == std::string_view::npos;
+    if (whole && token.size() > 18 && !fits_an_integer(token)) out += "e0";
+  }
+  return out;
+}
+
 std::string join(std::string_view where, std::string_view key) {
   return where.empty() ? std::string(key) : std::string(where) + "." + std::string(key);
 }
 
 [[noreturn]] void wrong_type(std::string_view where, std::string_view key, std::string_view wanted,
                              const json::value& value) {
-  std::string shown = json::serialize(value);
-  if (shown.size() > 60) shown = shown.substr(0, 57) + "...";
+  const std::string shown = shortened(json::serialize(value), 60);
   const std::string path = join(where, key);
   throw Error(ErrorCode::kInvalidInput, path + " must be " + std::string(wanted) + ", not " + shown, path);
 }
@@ -139,6 +174,11 @@ json::value parse_json(std::string_view text, std::string_view what) {
   simdjson::error_code error = parser.allocate(std::max<std::size_t>(text.size(), 64), kMaxDepth);
   simdjson::dom::element root;
   if (!error) error = parser.parse(text.data(), text.size()).get(root);
+  if (error == simdjson::NUMBER_ERROR) {
+    const std::string readable = with_long_integers_as_doubles(text);
+    error = parser.allocate(std::max<std::size_t>(readable.size(), 64), kMaxDepth);
+    if (!error) error = parser.parse(readable).get(root);
+  }
   if (error == simdjson::MEMALLOC)
     throw Error(ErrorCode::kTooLarge,
                 std::string(what) + " is too large to parse: " + std::to_string(text.size()) + " bytes");

@@ -17,6 +17,7 @@ namespace platform {
 namespace json = boost::json;
 
 /// Parses one document. Nesting is limited to 64 levels; duplicate keys, trailing text and invalid UTF-8 are refused.
+/// An integer that 64 bits cannot hold is read as the nearest double; one beyond the doubles is refused.
 /// `what` names the document in the error ("adapter_config.json").
 json::value parse_json(std::string_view text, std::string_view what);
 json::value read_json_file(const std::filesystem::path& path);

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <charconv>
 #include <sstream>
+#include <unordered_map>
 
 #include "platform/base/did_you_mean.h"
 #include "platform/base/file.h"
+#include "platform/base/shortened.h"
 
 namespace platform {
 namespace {
@@ -16,13 +18,41 @@ namespace {
 // Thrown out of the event handler to end the parse at a limit; never leaves this file.
 struct Stop {};
 
+// Columns in characters, as editors count them; the parser's marks count bytes. Marks come nearly in order, so that
+// each one is counted from the last.
+class Columns {
+ public:
+  explicit Columns(std::string_view text) : text_(text) {}
+  int at(const YAML::Mark& mark) {
+    const std::size_t place = std::min(static_cast<std::size_t>(std::max(0, mark.pos)), text_.size());
+    if (mark.line != line_ || place < place_) {
+      line_ = mark.line;
+      place_ = place - std::min(place, static_cast<std::size_t>(std::max(0, mark.column)));
+      column_ = 1;
+    }
+    column_ += static_cast<int>(characters_in(text_.substr(place_, place - place_)));
+    place_ = place;
+    return column_;
+  }
+
+ private:
+  std::string_view text_;
+  int line_ = -1;
+  std::size_t place_ = 0;
+  int column_ = 1;
+};
+
 // Builds the tree from parser events, so that nothing is expanded (no alias bombs) and limits hold while reading.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(std::string file, std::vector<Mistake>& mistakes, const YamlLimits& limits)
-      : file_(std::move(file)), mistakes_(mistakes), limits_(limits) {}
+  TreeBuilder(std::string_view text, std::string file, std::vector<Mistake>& mistakes, const YamlLimits& limits)
+      : columns_(text), file_(std::move(file)), mistakes_(mistakes), limits_(limits) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (!root) return;
+    report(mark, "a second document (---) begins here; a file holds one");
+    throw Stop{};
+  }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     add(node(YamlNode::Kind::kNull, mark, anchor));
@@ -58,10 +88,11 @@ class TreeBuilder final : public YAML::EventHandler {
   struct Frame {
     YamlNode node;
     std::optional<YamlNode> key;
+    std::unordered_map<std::string, int> lines;  // of the keys so far
   };
 
   void report(const YAML::Mark& mark, std::string message) {
-    mistakes_.push_back({file_, mark.line + 1, mark.column + 1, std::move(message)});
+    mistakes_.push_back({file_, mark.line + 1, columns_.at(mark), std::move(message)});
   }
   void check_tag(const YAML::Mark& mark, const std::string& tag) {
     if (!tag.empty() && tag != "?" && tag != "!") report(mark, "the tag " + tag + " is not allowed; remove it");
@@ -75,7 +106,7 @@ class TreeBuilder final : public YAML::EventHandler {
     YamlNode made;
     made.kind = kind;
     made.line = mark.line + 1;
-    made.column = mark.column + 1;
+    made.column = columns_.at(mark);
     return made;
   }
   void open(YamlNode made) {
@@ -84,7 +115,7 @@ class TreeBuilder final : public YAML::EventHandler {
           {file_, made.line, made.column, "nested deeper than " + std::to_string(limits_.depth) + " levels"});
       throw Stop{};
     }
-    stack_.push_back({std::move(made), std::nullopt});
+    stack_.push_back({std::move(made), std::nullopt, {}});
   }
   void close() {
     YamlNode done = std::move(stack_.back().node);
@@ -113,14 +144,20 @@ class TreeBuilder final : public YAML::EventHandler {
     }
     if (key.scalar == "<<" && !key.quoted)
       mistakes_.push_back({file_, key.line, key.column, "merge keys (<<) are not allowed; write the keys out"});
-    if (const YamlNode* first = frame.node.key_node(key.scalar)) {
+    const auto [first, fresh] = frame.lines.emplace(key.scalar, key.line);
+    if (!fresh) {
       mistakes_.push_back(
           {file_, key.line, key.column,
-           "the key '" + key.scalar + "' stands twice; the first is on line " + std::to_string(first->line)});
+           "the key '" + key.scalar + "' stands twice; the first is on line " + std::to_string(first->second)});
+    } else if (frame.lines.size() > limits_.keys) {
+      mistakes_.push_back(
+          {file_, key.line, key.column, "more than " + std::to_string(limits_.keys) + " keys in one mapping"});
+      throw Stop{};
     }
     frame.key = std::move(key);
   }
 
+  Columns columns_;
   std::string file_;
   std::vector<Mistake>& mistakes_;
   YamlLimits limits_;
@@ -133,16 +170,8 @@ std::size_t first_bad_byte(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80                   ? 1
-                               : lead >= 0xC2 && lead < 0xE0 ? 2
-                               : (lead & 0xF0) == 0xE0       ? 3
-                               : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                             : 0;
-    if (length == 0 || i + length > text.size() || (lead < 0x20 && lead != '\n' && lead != '\r' && lead != '\t'))
-      return i;
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return i;
-    }
+    const std::size_t length = character_length(text, i);
+    if (length == 0 || (lead < 0x20 && lead != '\n' && lead != '\r' && lead != '\t')) return i;
     i += length;
   }
   return std::string_view::npos;
@@ -165,7 +194,8 @@ bool brackets_too_deep(std::string_view text, int limit) {
 void position_of(std::string_view text, std::size_t at, int& line, int& column) {
   line = 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
   const std::size_t start = text.substr(0, at).rfind('\n');
-  column = static_cast<int>(at - (start == std::string_view::npos ? 0 : start + 1)) + 1;
+  const std::size_t begin = start == std::string_view::npos ? 0 : start + 1;
+  column = static_cast<int>(characters_in(text.substr(begin, at - begin))) + 1;
 }
 
 json::value scalar_to_json(const YamlNode& node) {
@@ -189,10 +219,15 @@ std::string shown(const YamlNode& node) {
   if (node.kind == YamlNode::Kind::kMapping) return "a mapping";
   if (node.kind == YamlNode::Kind::kSequence) return "a list";
   if (node.kind == YamlNode::Kind::kNull) return "nothing";
-  return "'" + node.scalar.substr(0, 40) + "'";
+  return "'" + shortened(node.scalar, 40) + "'";
 }
 
 }  // namespace
+
+std::size_t characters_in(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
 
 std::string Mistake::str() const {
   return file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message;
@@ -231,26 +266,24 @@ std::optional<YamlNode> parse_yaml(std::string_view text, const std::string& fil
     mistakes.push_back({file, 1, 1, "brackets nested deeper than " + std::to_string(limits.depth) + " levels"});
     return std::nullopt;
   }
-  TreeBuilder builder(file, mistakes, limits);
+  TreeBuilder builder(text, file, mistakes, limits);
   std::istringstream stream{std::string(text)};
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
-      if (builder.root && stream.peek() == std::char_traits<char>::eof()) break;
     }
   } catch (const YAML::Exception& error) {
-    mistakes.push_back({file, error.mark.line + 1, error.mark.column + 1, error.msg});
-  } catch (const Stop&) {
-    return std::nullopt;
+    mistakes.push_back({file, error.mark.line + 1, Columns(text).at(error.mark), error.msg});
+  } catch (const Stop&) {  // the mistake is told
   }
-  if (mistakes.size() != before) return std::nullopt;
+  if (!builder.root && mistakes.size() != before) return std::nullopt;
   return builder.root ? std::move(builder.root) : std::optional<YamlNode>(YamlNode{});
 }
 
 YamlNode read_yaml_file(const std::filesystem::path& path) {
   std::vector<Mistake> mistakes;
   std::optional<YamlNode> node = parse_yaml(read_file(path, 16 << 20), path.string(), mistakes);
-  if (!node) throw_mistakes(mistakes);
+  if (!mistakes.empty()) throw_mistakes(mistakes);
   return std::move(*node);
 }
 

@@ -18,8 +18,8 @@ namespace platform {
 /// One thing that is wrong in a file that a person wrote.
 struct Mistake {
   std::string file;
-  int line = 0;  // from 1
-  int column = 0;
+  int line = 0;    // from 1
+  int column = 0;  // from 1, in characters
   std::string message;
   std::string str() const;  // "flow.yaml:3:5: unknown key 'need' (did you mean 'needs'?)"
 };
@@ -44,10 +44,15 @@ struct YamlLimits {
   std::size_t bytes = 1 << 20;
   int depth = 40;
   std::size_t nodes = 200'000;
+  std::size_t keys = 10'000;  // of one mapping
 };
 
-/// Parses one document. On mistakes returns nullopt and appends to `mistakes` (syntax errors end the reading; duplicate
-/// keys and the like do not).
+/// Characters (code points) of UTF-8 text; columns count in them.
+std::size_t characters_in(std::string_view text);
+
+/// Parses one document and appends what is wrong to `mistakes`. Duplicate keys, aliases and the like leave a tree, so
+/// that a reader can go on and find what else is wrong: it must look at `mistakes` too. Syntax errors and limits end
+/// the reading; then there is no tree.
 std::optional<YamlNode> parse_yaml(std::string_view text, const std::string& file, std::vector<Mistake>& mistakes,
                                    const YamlLimits& limits = {});
 /// As above from a file; throws kInvalidInput with every mistake, one a line.

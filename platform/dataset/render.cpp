@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "platform/base/shortened.h"
 #include "platform/dataset/unicode_text.h"
 
 namespace platform {
@@ -100,7 +101,7 @@ class Renderer {
     if (is_missing(field, raw)) return std::nullopt;
     std::string text = text_of(*raw);
     if (!field.values.empty() && std::find(field.values.begin(), field.values.end(), text) == field.values.end())
-      report("unknown_value", field, text.substr(0, 60));
+      report("unknown_value", field, shortened(text, 60));
     return text;
   }
 

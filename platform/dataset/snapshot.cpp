@@ -4,6 +4,7 @@
 #include <set>
 
 #include "platform/base/digest.h"
+#include "platform/base/shortened.h"
 #include "platform/dataset/render.h"
 #include "platform/dataset/snapshot_report.h"
 #include "platform/dataset/snapshot_rows.h"
@@ -137,7 +138,7 @@ class SnapshotBuilder {
     const std::string why = json::serialize(dropped_.to_json()) + json::serialize(unusable_.to_json());
     throw Error(ErrorCode::kInvalidInput,
                 "the snapshot has no example to train on: " + std::to_string(rows_.records_read) +
-                    " records read, left out " + why.substr(0, 600) +
+                    " records read, left out " + shortened(why, 600) +
                     "; check the source, the profile's target and the split");
   }
 

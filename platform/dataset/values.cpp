@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "platform/base/shortened.h"
 #include "platform/dataset/render.h"
 
 namespace platform {
@@ -63,7 +64,7 @@ std::optional<double> number_of(const Field& field, const json::value* value, st
   std::optional<double> number;
   if (value->is_number()) number = value->to_number<double>();
   if (value->is_string()) number = parse_number(std::string_view(value->get_string()), field.decimal_comma);
-  if (!number && problem != nullptr) *problem = text_of(*value).substr(0, 60);
+  if (!number && problem != nullptr) *problem = shortened(text_of(*value), 60);
   return number;
 }
 

@@ -27,6 +27,15 @@ TEST(Time, RefusesWhatIsNoTime) {
   }
 }
 
+TEST(Time, TakesTheYearsOneToNineThousandOfUtc) {
+  EXPECT_EQ(parse_time("0001-01-01T00:00:00Z"), kEarliestTime);
+  EXPECT_EQ(parse_time("9999-12-31T23:59:59.999999Z"), kLatestTime);
+  EXPECT_EQ(format_time(parse_time("0000-12-31T20:00:00-09:00")), "0001-01-01T05:00:00Z");
+  for (const char* text :
+       {"0000-06-01T00:00:00Z", "0001-01-01T08:00:00+09:00", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:60Z"})
+    EXPECT_THROW(parse_time(text), Error) << text;
+}
+
 TEST(Id, IsTimeOrderedAndUnique) {
   const std::string first = new_uuid(), second = new_uuid();
   EXPECT_NE(first, second);

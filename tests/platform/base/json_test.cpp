@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 
 namespace platform {
@@ -33,6 +34,22 @@ TEST(Json, CanonicalFormReadsBackToItself) {
     const std::string once = canonical_json(json::value(number));
     EXPECT_EQ(canonical_json(parse_json(once, "number")), once);
   }
+}
+
+TEST(Json, ReadsAnIntegerThatNoWordHoldsAsTheNearestDouble) {
+  const json::value read =
+      parse_json(R"(["9\"99999999999999999999",340282350000000000000000000000000000000,-100000000000000000000])"
+                 "\n",
+                 "doc");
+  EXPECT_EQ(read.at(0).get_string(), "9\"99999999999999999999");
+  EXPECT_EQ(read.at(1).get_double(), 3.4028235e38);
+  EXPECT_EQ(read.at(2).get_double(), -1e20);
+  EXPECT_EQ(parse_json("18446744073709551615", "doc").get_uint64(), 18446744073709551615u);
+  EXPECT_EQ(parse_json("18446744073709551616", "doc").get_double(), 18446744073709551616.0);
+  EXPECT_EQ(parse_json("-9223372036854775808", "doc").get_int64(), std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(parse_json("-9223372036854775809", "doc").get_double(), -9223372036854775808.0);
+  EXPECT_NE(refusal("[1" + std::string(400, '0') + "]"), "");
+  EXPECT_NE(refusal("[0123456789012345678901234567890]"), "");
 }
 
 TEST(Json, RefusesDuplicateKeysAtAnyDepthTrailingTextAndDepth) {

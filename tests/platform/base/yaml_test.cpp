@@ -32,7 +32,38 @@ TEST(Yaml, FindsEveryDuplicateKeyAndAliasNotTheFirstOne) {
   EXPECT_NE(all.find("f.yaml:5:11: the key 'e' stands twice"), std::string::npos) << all;
 }
 
+TEST(Yaml, ADuplicateKeyDoesNotHideTheTree) {
+  std::vector<Mistake> mistakes;
+  const auto node = parse_yaml("a: 1\na: 2\nb: 3\n", "f.yaml", mistakes);
+  ASSERT_TRUE(node);
+  EXPECT_EQ(mistakes.size(), 1u);
+  EXPECT_EQ(node->find("b")->scalar, "3");
+}
+
+TEST(Yaml, ASecondDocumentIsRefused) {
+  EXPECT_EQ(mistakes_in("---\na: 1\n---\nb: 2\n"),
+            "f.yaml:3:1: a second document (---) begins here; a file holds one\n");
+  EXPECT_EQ(mistakes_in("---\na: 1\n...\n"), "");
+}
+
+TEST(Yaml, ColumnsCountCharactersNotBytes) {
+  EXPECT_NE(mistakes_in("설명: {한글: 1, 한글: 2}\n").find("f.yaml:1:13: the key '한글' stands twice"),
+            std::string::npos)
+      << mistakes_in("설명: {한글: 1, 한글: 2}\n");
+  EXPECT_NE(mistakes_in("설명: \xff").find("f.yaml:1:5: the byte here"), std::string::npos);
+}
+
+TEST(Yaml, AMappingWithTooManyKeysIsRefused) {
+  std::string many;
+  for (int i = 0; i < 10'001; ++i) many += "k" + std::to_string(i) + ": 1\n";
+  EXPECT_NE(mistakes_in(many).find("f.yaml:10001:1: more than 10000 keys in one mapping"), std::string::npos);
+  EXPECT_EQ(mistakes_in(many.substr(0, many.rfind("k10000"))), "");
+}
+
 TEST(Yaml, AnswersHostileDocumentsAtOnce) {
+  std::string keys;
+  for (int i = 0; i < 90'000; ++i) keys += "k" + std::to_string(i) + ": 1\n";
+  EXPECT_NE(mistakes_in(keys), "");
   EXPECT_NE(mistakes_in(std::string(900'000, '[')), "");
   EXPECT_NE(mistakes_in(std::string(10'000'000, '[')), "");
   EXPECT_NE(mistakes_in("a: \xff\xfe"), "");
