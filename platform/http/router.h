@@ -33,6 +33,8 @@ struct Route {
   json::object response_schema = {};
   std::string tag = {};  // group in /openapi.json; empty = the part after /api/v1/
   std::vector<QueryParameter> query = {};
+  bool direct = false;  // answered on an I/O thread, so also while all handler threads are busy; for public routes
+                        // whose handler never waits: "the process lives"
 };
 
 class RouteTable {

@@ -83,8 +83,8 @@ struct Server::State {
     for (const auto& [id, close] : core.connections) close(busy_too);
   }
 
-  void stop() {
-    if (core.stopping.exchange(true)) return;
+  bool stop() {
+    if (core.stopping.exchange(true)) return stopped;
     asio::post(acceptor.get_executor(), [this] { acceptor.close(); });
     close_connections(false);
     const auto none_left = [this] { return core.connections.empty(); };
@@ -93,17 +93,20 @@ struct Server::State {
       lock.unlock();
       close_connections(true);
       lock.lock();
-      core.all_closed.wait(lock, none_left);
+      stopped = core.all_closed.wait_for(lock, core.options.stop_grace, none_left);
     }
     lock.unlock();
-    core.handlers.join();
+    if (!stopped) core.log.error("a request does not end and is left behind", {{"requests", core.waiting.load()}});
+    if (stopped) core.handlers.join();
     core.io.stop();
     for (std::thread& thread : threads) thread.join();
+    return stopped;
   }
 
   ServerCore core;
   tcp::acceptor acceptor;
   std::uint16_t port = 0;
+  bool stopped = true;  // all requests ended when it was stopped
   std::vector<std::thread> threads;
 };
 
@@ -113,7 +116,10 @@ Server::Server(ServerOptions options, RouteTable routes, AuthorizeFunction autho
   state_->listen();
 }
 
-Server::~Server() { stop(); }
+Server::~Server() {
+  // What a handler that does not return still uses must stay where it is.
+  if (!stop()) static_cast<void>(state_.release());
+}
 
 std::uint16_t Server::port() const { return state_->port; }
 
@@ -123,6 +129,6 @@ std::string Server::address() const {
          std::to_string(state_->port);
 }
 
-void Server::stop() { state_->stop(); }
+bool Server::stop() { return state_->stop(); }
 
 }  // namespace platform

@@ -36,6 +36,7 @@ struct ServerCore {
   std::atomic<bool> stopping{false};
   std::atomic<std::size_t> waiting{0};  // requests at the handler pool
   std::atomic<std::size_t> streams{0};
+  std::atomic<std::size_t> body_bytes{0};  // of the request bodies in memory
 
   std::mutex mutex;
   std::condition_variable all_closed;
@@ -46,7 +47,9 @@ struct ServerCore {
 
 /// Serves one connection to its end; never throws.
 boost::asio::awaitable<void> serve_connection(ServerCore& core, boost::asio::ip::tcp::socket socket);
-/// Routes, authorises and runs the handler; every failure becomes a problem answer. Runs on a handler thread.
+/// Sets the identity of the request; the refusal if the sender may not do this. Runs on a handler thread.
+std::optional<Response> authorise(ServerCore& core, Request& request, const RouteTable::Match& match);
+/// Runs the handler; every failure becomes a problem answer. Runs on a handler thread.
 Response answer(ServerCore& core, const Request& request, const RouteTable::Match& match);
 
 }  // namespace platform

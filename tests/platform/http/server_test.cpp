@@ -40,21 +40,56 @@ platform::RouteTable echo_routes() {
   return table;
 }
 
+/// A connection that sends bytes as they are.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  bool connected() const { return connected_; }
+  bool send(const std::string& bytes) {
+    return ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  }
+  /// Everything until the server closes.
+  std::string rest() {
+    std::string all;
+    char piece[4096];
+    for (ssize_t got = 0; (got = ::recv(socket_.get(), piece, sizeof piece, 0)) > 0;)
+      all.append(piece, static_cast<std::size_t>(got));
+    return all;
+  }
+
+ private:
+  platform::FileDescriptor socket_;
+  bool connected_ = false;
+};
+
 /// Sends bytes as they are and returns everything until the server closes.
 std::string raw(std::uint16_t port, const std::string& bytes) {
-  const platform::FileDescriptor socket(::socket(AF_INET, SOCK_STREAM, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return "no connection";
-  if (::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return "not sent";
-  std::string all;
-  char piece[4096];
-  for (ssize_t got = 0; (got = ::recv(socket.get(), piece, sizeof piece, 0)) > 0;)
-    all.append(piece, static_cast<std::size_t>(got));
-  return all;
+  RawClient client(port);
+  if (!client.connected()) return "no connection";
+  return client.send(bytes) ? client.rest() : "not sent";
 }
+
+/// A handler that stays until it is told to leave; outlives a server that gives it up.
+struct Gate {
+  std::atomic<int> inside{0};
+  std::atomic<bool> open{false};
+  platform::Route route() {
+    return {Method::kGet, "/slow", "Waits", "", [this](const Request&) {
+              ++inside;
+              while (!open) std::this_thread::yield();
+              return platform::text_response("finished");
+            }};
+  }
+  void wait_for(int requests) const {
+    while (inside < requests) std::this_thread::yield();
+  }
+};
 
 TEST(HttpServer, AnswersManyRequestsOverOneConnection) {
   HttpFixture fixture(echo_routes());
@@ -189,6 +224,107 @@ TEST(HttpServer, AsksTheAuthorizeFunctionWithTheRoutesPermission) {
   EXPECT_EQ(fixture.client(options).post("/echo", "x").status, 200);
 }
 
+TEST(HttpServer, AsksForTheTokenBeforeItReadsTheBody) {
+  const auto nobody = [](const Request&, std::string_view) -> platform::Identity {
+    throw Error(ErrorCode::kUnauthenticated, "unknown token");
+  };
+  HttpFixture fixture(echo_routes(), {}, nobody);
+  const std::string answer =
+      raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\nonly the beginning");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 401")) << answer;
+}
+
+TEST(HttpServer, HoldsNoMoreBodiesThanItsMemoryAllows) {
+  platform::ServerOptions options;
+  options.body_memory_bytes = 1000;
+  HttpFixture fixture(echo_routes(), options);
+  RawClient slow(fixture.server.port());
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 900\r\n";
+  ASSERT_TRUE(slow.send(head + "Expect: 100-continue\r\n\r\n"));
+  EXPECT_EQ(fixture.client().post("/echo", std::string(50, 'x')).status, 200);
+  int status = 0;
+  for (int i = 0; i < 2000 && status != 503; ++i)  // until the slow one's headers have arrived
+    status = fixture.client().post("/echo", std::string(900, 'x')).status;
+  EXPECT_EQ(status, 503);
+  ASSERT_TRUE(slow.send(std::string(900, 'x')));
+  EXPECT_TRUE(slow.rest().ends_with("x"));
+  EXPECT_EQ(fixture.client().post("/echo", std::string(900, 'x')).status, 200);
+}
+
+TEST(HttpServer, ADirectRouteAnswersWhileEveryHandlerIsBusy) {
+  Gate gate;
+  platform::RouteTable table;
+  table.add(gate.route());
+  platform::Route direct{Method::kGet, "/healthz", "Lives", "",
+                         [](const Request&) { return platform::text_response("ok"); }};
+  direct.direct = true;
+  table.add(direct);
+  platform::ServerOptions options;
+  options.handler_threads = 1;
+  HttpFixture fixture(std::move(table), options);
+  std::thread asking([&] { EXPECT_EQ(fixture.client().get("/slow").body, "finished"); });
+  gate.wait_for(1);
+  EXPECT_EQ(fixture.client().get("/healthz").body, "ok");
+  gate.open = true;
+  asking.join();
+}
+
+TEST(HttpServer, AnswersPipelinedRequestsInTheirOrder) {
+  HttpFixture fixture(echo_routes());
+  const std::string answers = raw(fixture.server.port(),
+                                  "GET /hello/a HTTP/1.1\r\nHost: a\r\n\r\n"
+                                  "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
+                                  "GET /hello/b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  const std::size_t first = answers.find("hello a"), second = answers.find("\r\n\r\nhi"),
+                    third = answers.find("hello b");
+  ASSERT_NE(third, std::string::npos) << answers;
+  EXPECT_LT(first, second);
+  EXPECT_LT(second, third);
+}
+
+TEST(HttpServer, TimesOutAClientThatStopsInTheMiddleOfItsBody) {
+  platform::ServerOptions options;
+  options.body_timeout = std::chrono::milliseconds(100);
+  HttpFixture fixture(echo_routes(), options);
+  EXPECT_TRUE(raw(fixture.server.port(), "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+                  .starts_with("HTTP/1.1 408"));
+}
+
+TEST(HttpServer, GivesAClientUpThatDoesNotReadItsAnswer) {
+  platform::RouteTable table;
+  std::atomic<bool> asked{false};
+  table.add({Method::kGet, "/much", "Answers with much", "", [&](const Request&) {
+               asked = true;
+               return platform::text_response(std::string(std::size_t{64} << 20, 'x'));
+             }});
+  platform::ServerOptions options;
+  options.write_timeout = std::chrono::milliseconds(100);
+  options.stop_grace = std::chrono::seconds(60);
+  HttpFixture fixture(std::move(table), options);
+  RawClient deaf(fixture.server.port());
+  ASSERT_TRUE(deaf.send("GET /much HTTP/1.1\r\nHost: a\r\n\r\n"));
+  while (!asked) std::this_thread::yield();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(fixture.server.stop());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_LT(deaf.rest().size(), std::size_t{64} << 20);
+}
+
+TEST(HttpServer, ServesNoMoreConnectionsThanItMay) {
+  platform::ServerOptions options;
+  options.max_connections = 1;
+  HttpFixture fixture(echo_routes(), options);
+  platform::HttpClientOptions hasty;
+  hasty.timeout = std::chrono::milliseconds(200);
+  {
+    auto first = fixture.client();
+    EXPECT_EQ(first.get("/hello/a").status, 200);
+    EXPECT_THROW(fixture.client(hasty).get("/hello/b"), Error);
+    EXPECT_EQ(first.get("/hello/a").status, 200);
+  }
+  EXPECT_EQ(fixture.client().get("/hello/b").status, 200);
+}
+
 TEST(HttpServer, StreamsEventsUntilTheProducerEnds) {
   HttpFixture fixture(echo_routes());
   std::string seen;
@@ -202,23 +338,36 @@ TEST(HttpServer, StreamsEventsUntilTheProducerEnds) {
 }
 
 TEST(HttpServer, FinishesARequestThatIsUnderWayWhenItStops) {
-  std::atomic<bool> entered{false};
-  std::atomic<bool> leave{false};
+  Gate gate;
   platform::RouteTable table;
-  table.add({Method::kGet, "/slow", "Waits", "", [&](const Request&) {
-               entered = true;
-               while (!leave) std::this_thread::yield();
-               return platform::text_response("finished");
-             }});
+  table.add(gate.route());
   HttpFixture fixture(std::move(table));
   std::string body;
   std::thread asking([&] { body = fixture.client().get("/slow").body; });
-  while (!entered) std::this_thread::yield();
-  std::thread stopping([&] { fixture.server.stop(); });
-  leave = true;
+  gate.wait_for(1);
+  std::thread stopping([&] { EXPECT_TRUE(fixture.server.stop()); });
+  while (RawClient(fixture.server.port()).connected()) std::this_thread::yield();  // it stops accepting first
+  gate.open = true;
   asking.join();
   stopping.join();
   EXPECT_EQ(body, "finished");
+}
+
+TEST(HttpServer, LeavesARequestBehindThatDoesNotEnd) {
+  static Gate gate;  // its handler outlives the server
+  platform::RouteTable table;
+  table.add(gate.route());
+  platform::ServerOptions options;
+  options.stop_grace = std::chrono::milliseconds(100);
+  {
+    HttpFixture fixture(std::move(table), options);
+    RawClient asking(fixture.server.port());
+    ASSERT_TRUE(asking.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"));
+    gate.wait_for(1);
+    EXPECT_FALSE(fixture.server.stop());
+    EXPECT_EQ(asking.rest(), "");
+  }
+  gate.open = true;
 }
 
 TEST(HttpServer, NamesTheAddressThatIsTaken) {
