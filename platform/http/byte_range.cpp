@@ -21,7 +21,7 @@ std::optional<ByteRange> requested_range(std::string_view text, std::uint64_t to
   if (!first && !last) return std::nullopt;
   if (!first) return ByteRange{total - std::min(*last, total), std::min(*last, total)};
   if (*first >= total || (last && *last < *first)) return ByteRange{*first, 0};
-  return ByteRange{*first, last ? std::min(*last + 1, total) - *first : total - *first};
+  return ByteRange{*first, last ? std::min(*last, total - 1) - *first + 1 : total - *first};
 }
 
 bool names_etag(std::string_view header, std::string_view etag) {

@@ -32,6 +32,8 @@ using asio::ip::tcp;
 
 namespace {
 
+constexpr std::size_t kEventLimit = std::size_t{16} << 20;
+
 using Message = http::request<http::string_body>;
 /// Takes the body in pieces; false = enough.
 using BodySink = std::function<bool(int status, const Headers& headers, std::string_view piece)>;
@@ -162,7 +164,7 @@ struct HttpClient::State {
           response.body += piece;
           return true;
         });
-        if (attempt >= options.retries || !busy(response.status)) return response;
+        if (attempt >= options.retries || !busy(response.status) || !repeatable(message)) return response;
       } catch (const Error& failed) {
         if (attempt >= options.retries || failed.code() != ErrorCode::kUnavailable || (sent && !repeatable(message)))
           throw;
@@ -313,6 +315,9 @@ void HttpClient::events(std::string_view target, const std::function<bool(const 
                    [&](int status, const Headers&, std::string_view piece) {
                      pending += piece;
                      if (status != 200) return pending.size() < 65536;
+                     if (pending.size() + event.data.size() > kEventLimit)
+                       throw Error(ErrorCode::kTooLarge, response.request + " sends an event of more than " +
+                                                             std::to_string(kEventLimit) + " bytes");
                      for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
                        std::string line = pending.substr(0, end);
                        pending.erase(0, end + 1);

@@ -1,5 +1,6 @@
 // A synchronous HTTP client for the command line, the plant agent and the connectors: one base address, one kept-alive
-// connection, deadlines on everything. One thread at a time; make one client a thread.
+// connection, deadlines on everything but the look-up of a host's name, which takes as long as the system's resolver
+// does. One thread at a time; make one client a thread.
 //   HttpClient client("http://127.0.0.1:8470", {.token = token});
 //   json::value source = client.get("/api/v1/sources/line-3").checked().json();
 #pragma once
@@ -23,8 +24,8 @@ struct HttpClientOptions {
   std::chrono::milliseconds timeout{60'000};  // of one exchange; for downloads: without progress
   std::string token;                          // sent as Authorization: Bearer
   Headers headers;                            // sent with every request
-  /// Further tries after a failed connection, a lost connection (only GET, HEAD, PUT, DELETE and anything with an
-  /// Idempotency-Key) or an answer 429, 502, 503, 504.
+  /// Further tries after a failed connection, and for GET, HEAD, PUT, DELETE and anything with an Idempotency-Key also
+  /// after a lost connection or an answer 429, 502, 503, 504.
   int retries = 0;
   std::chrono::milliseconds backoff{200};  // doubles with each try, with jitter; Retry-After wins
   std::chrono::milliseconds backoff_limit{10'000};
@@ -75,7 +76,7 @@ class HttpClient {
                          const std::function<bool(std::uint64_t have, std::uint64_t total)>& progress = {});
 
   /// Reads server-sent events until the server ends the stream or `on_event` returns false. timeout is the longest
-  /// silence.
+  /// silence. Throws kTooLarge for an event over 16 MiB.
   void events(std::string_view target, const std::function<bool(const ServerEvent&)>& on_event,
               const std::string& last_event_id = {});
 

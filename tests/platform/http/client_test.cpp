@@ -53,6 +53,7 @@ TEST(HttpClient, AsksForPartsOfAFile) {
   EXPECT_EQ(client.get("/f", {{"Range", "bytes=8-"}}).headers.at("Content-Range"), "bytes 8-9/10");
   EXPECT_EQ(client.get("/f", {{"Range", "bytes=10-"}}).status, 416);
   EXPECT_EQ(client.get("/f", {{"Range", "lines=1-2"}}).body, "0123456789");
+  EXPECT_EQ(client.get("/f", {{"Range", "bytes=7-18446744073709551615"}}).body, "789");
 }
 
 TEST(HttpClient, IsNotSentAFileAgainThatItHas) {
@@ -69,18 +70,41 @@ TEST(HttpClient, IsNotSentAFileAgainThatItHas) {
   EXPECT_EQ(client.get("/f", {{"If-None-Match", "\"v70\""}}).body, "0123456789");
 }
 
-TEST(HttpClient, TriesAgainWhenTheServerIsBusy) {
+TEST(HttpClient, TriesAgainWhenTheServerIsBusyIfTheRequestMayBeRepeated) {
   std::atomic<int> calls{0};
+  const auto refuse_twice = [&](const Request&) -> platform::Response {
+    if (++calls < 3) return {503, {{"Retry-After", "0"}}, std::string()};
+    return platform::text_response("done");
+  };
   platform::RouteTable table;
-  table.add({Method::kPost, "/busy", "Refuses twice", "", [&](const Request&) -> platform::Response {
-               if (++calls < 3) return {503, {{"Retry-After", "0"}}, std::string()};
-               return platform::text_response("done");
-             }});
+  table.add({Method::kPost, "/busy", "Refuses twice", "", refuse_twice});
+  table.add({Method::kGet, "/busy", "Refuses twice", "", refuse_twice});
   support::HttpFixture fixture(std::move(table));
   platform::HttpClientOptions options;
   options.retries = 3;
-  EXPECT_EQ(fixture.client(options).post("/busy", "x").body, "done");
-  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(fixture.client(options).get("/busy").body, "done");
+  EXPECT_EQ(calls.exchange(0), 3);
+  EXPECT_EQ(fixture.client(options).post("/busy", "x", "text/plain", {{"Idempotency-Key", "k"}}).body, "done");
+  EXPECT_EQ(calls.exchange(0), 3);
+  EXPECT_EQ(fixture.client(options).post("/busy", "x").status, 503) << "the server may have done it before it failed";
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(HttpClient, RefusesAnEventWithoutAnEnd) {
+  platform::RouteTable table;
+  table.add({Method::kGet, "/stream", "Never ends a line", "", [](const Request&) {
+               return platform::event_response([](platform::EventSink& sink) {
+                 while (sink.write(std::string(1 << 20, 'x'))) {
+                 }
+               });
+             }});
+  support::HttpFixture fixture(std::move(table));
+  try {
+    fixture.client().events("/stream", [](const platform::ServerEvent&) { return true; });
+    FAIL();
+  } catch (const Error& failed) {
+    EXPECT_EQ(failed.code(), ErrorCode::kTooLarge) << failed.what();
+  }
 }
 
 TEST(HttpClient, NamesTheHostItCannotReach) {
