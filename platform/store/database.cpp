@@ -1,27 +1,35 @@
 #include "platform/store/database.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 
 #include "platform/base/digest.h"
+#include "platform/base/repeating_task.h"
 #include "platform/store/transaction.h"
 
 namespace platform {
 
-struct Database::Pool {
-  std::mutex mutex;
-  std::condition_variable freed;
-  std::vector<std::unique_ptr<pqxx::connection>> idle;
-  int out = 0;  // checked out at this moment
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+struct Held {
+  std::unique_ptr<pqxx::connection> connection;
+  FileDescriptor socket;
 };
 
-Database::Database(DatabaseOptions options, Log log)
-    : options_(std::move(options)), log_(std::move(log)), pool_(std::make_unique<Pool>()) {}
-Database::~Database() = default;
-
-namespace {
+// A lease under way, to be cut at its time.
+struct Watched {
+  SteadyTime until;
+  int socket;
+};
 
 // An idle connection has nothing to say: something to read means that the server closed it, for instance because it was
 // started anew. Finding that here spares the caller an error for a transaction that never began.
@@ -30,9 +38,56 @@ bool was_closed(const pqxx::connection& connection) {
   return socket.fd < 0 || ::poll(&socket, 1, 0) != 0;
 }
 
+// The connection string with our limits where it says nothing of its own.
+std::string with_limits(const DatabaseOptions& options) {
+  const std::pair<std::string, std::string> defaults[] = {
+      {"connect_timeout", std::to_string(options.connect_limit.count())},
+      {"keepalives_idle", "10"},
+      {"keepalives_interval", "5"},
+      {"keepalives_count", "3"},
+      {"tcp_user_timeout", std::to_string(options.limit.count())}};
+  const std::string& given = options.connection;
+  const bool address = given.starts_with("postgresql://") || given.starts_with("postgres://");
+  std::string out = given;
+  for (const auto& [name, value] : defaults) {
+    if (given.find(name + "=") != std::string::npos) continue;
+    if (address) {
+      out += (out.find('?') == std::string::npos ? "?" : "&") + name + "=" + value;
+    } else {
+      out += " " + name + "=" + value;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
-Lease::Lease(Database& database) : database_(database) {
+struct Database::Pool {
+  // A server that is stopped or unreachable leaves its client waiting in the kernel: only cutting the socket wakes it.
+  void cut_overdue() {
+    const std::lock_guard lock(mutex);
+    for (const auto& [lease, watched] : this->watched) {
+      if (watched.until <= std::chrono::steady_clock::now()) ::shutdown(watched.socket, SHUT_RDWR);
+    }
+  }
+
+  std::mutex mutex;
+  std::condition_variable freed;
+  std::vector<Held> idle;
+  std::map<const Lease*, Watched> watched;
+  int out = 0;                           // checked out at this moment
+  std::optional<RepeatingTask> cutting;  // last: it uses all of the above
+};
+
+Database::Database(DatabaseOptions options, Log log)
+    : options_(std::move(options)), log_(std::move(log)), pool_(std::make_unique<Pool>()) {
+  const auto period = std::clamp(options_.limit / 8, std::chrono::milliseconds(20), std::chrono::milliseconds(1000));
+  pool_->cutting.emplace(
+      "cutting database connections", period, [pool = pool_.get()] { pool->cut_overdue(); }, log_);
+}
+Database::~Database() = default;
+
+Lease::Lease(Database& database, TimeLimit limit) : database_(database) {
   Database::Pool& pool = *database_.pool_;
   {
     std::unique_lock lock(pool.mutex);
@@ -43,16 +98,40 @@ Lease::Lease(Database& database) : database_(database) {
     }
     ++pool.out;
     if (!pool.idle.empty()) {
-      connection_ = std::move(pool.idle.back());
+      connection_ = std::move(pool.idle.back().connection);
+      socket_ = std::move(pool.idle.back().socket);
       pool.idle.pop_back();
     }
   }
-  if (connection_ && connection_->is_open() && !was_closed(*connection_)) return;
+  if (!connection_ || !connection_->is_open() || was_closed(*connection_)) connect();
+  watch(limit);
+}
+
+void Lease::watch(TimeLimit limit) {
+  Database::Pool& pool = *database_.pool_;
+  const std::lock_guard lock(pool.mutex);
+  if (limit == TimeLimit::kNone) {
+    pool.watched.erase(this);
+  } else {
+    pool.watched[this] = {std::chrono::steady_clock::now() + database_.options_.limit, socket_.get()};
+  }
+}
+
+void Lease::connect() {
   try {
-    connection_ = std::make_unique<pqxx::connection>(database_.options_.connection);
+    connection_.reset();
+    connection_ = std::make_unique<pqxx::connection>(with_limits(database_.options_));
+    socket_ = FileDescriptor(::fcntl(connection_->sock(), F_DUPFD_CLOEXEC, 0));
+    if (!socket_) throw_errno("keeping a handle of a database connection", errno);
+    watch(TimeLimit::kUsual);
+    // A server that lives ends a long statement itself.
+    pqxx::nontransaction(*connection_)
+        .exec0("SET statement_timeout = " + std::to_string(database_.options_.limit.count()));
   } catch (const std::exception& error) {
+    Database::Pool& pool = *database_.pool_;
     const std::lock_guard lock(pool.mutex);
     --pool.out;
+    pool.watched.erase(this);
     pool.freed.notify_one();
     throw Error(ErrorCode::kUnavailable, std::string("the database cannot be reached: ") + error.what());
   }
@@ -62,7 +141,8 @@ Lease::~Lease() {
   Database::Pool& pool = *database_.pool_;
   const std::lock_guard lock(pool.mutex);
   --pool.out;
-  if (connection_ && connection_->is_open()) pool.idle.push_back(std::move(connection_));
+  pool.watched.erase(this);
+  if (connection_ && connection_->is_open()) pool.idle.push_back({std::move(connection_), std::move(socket_)});
   pool.freed.notify_one();
 }
 
@@ -104,9 +184,11 @@ void throw_database_error(bool& broken) {
   } catch (const pqxx::disk_full& error) {
     throw Error(ErrorCode::kDiskFull, std::string("the database's disk is full; free space on it: ") + error.what());
   } catch (const pqxx::sql_error& error) {
-    // 57P01..57P03: the server shuts down or starts up; 53300: too many connections.
+    // 57P01..57P03: the server shuts down or starts up; 53300: too many connections; 57014: over statement_timeout.
     const std::string state = error.sqlstate();
     broken = state.rfind("57P", 0) == 0;
+    if (state == "57014")
+      throw Error(ErrorCode::kUnavailable, std::string("the database took longer than its limit: ") + error.what());
     if (broken || state == "53300")
       throw Error(ErrorCode::kUnavailable, std::string("the database is not available: ") + error.what());
     throw Error(ErrorCode::kInternal, std::string("database error ") + state + ": " + error.what());
@@ -127,25 +209,28 @@ void Database::migrate() {
   for (const Migration& migration : migrations()) {
     newest = migration.number;
     const std::string checksum = sha256_hex(migration.sql);
-    const bool applied_now = transact(*this, [&](pqxx::work& work) {
-      work.exec_params("SELECT pg_advisory_xact_lock($1)", kMigrationLock);
-      work.exec0(
-          "CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, name text NOT NULL, checksum text NOT "
-          "NULL, applied_at timestamptz NOT NULL DEFAULT now())");
-      const pqxx::result known =
-          work.exec_params("SELECT checksum FROM schema_migrations WHERE number = $1", migration.number);
-      if (!known.empty()) {
-        if (known[0][0].as<std::string>() == checksum) return false;
-        throw Error(
-            ErrorCode::kCorrupt,
-            "migration " + migration.name +
-                " was applied with another text; use the program version that made this database, or restore a backup");
-      }
-      work.exec(migration.sql);
-      work.exec_params("INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)", migration.number,
-                       migration.name, checksum);
-      return true;
-    });
+    const bool applied_now = transact(
+        *this,
+        [&](pqxx::work& work) {
+          work.exec_params("SELECT pg_advisory_xact_lock($1)", kMigrationLock);
+          work.exec0(
+              "CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, name text NOT NULL, checksum text "
+              "NOT "
+              "NULL, applied_at timestamptz NOT NULL DEFAULT now())");
+          const pqxx::result known =
+              work.exec_params("SELECT checksum FROM schema_migrations WHERE number = $1", migration.number);
+          if (!known.empty()) {
+            if (known[0][0].as<std::string>() == checksum) return false;
+            throw Error(ErrorCode::kCorrupt, "migration " + migration.name +
+                                                 " was applied with another text; use the program version that made "
+                                                 "this database, or restore a backup");
+          }
+          work.exec(migration.sql);
+          work.exec_params("INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
+                           migration.number, migration.name, checksum);
+          return true;
+        },
+        TimeLimit::kNone);
     if (applied_now) log_.info("migration applied", {{"migration", migration.name}});
   }
   const int found = transact(*this, [](pqxx::work& work) {

@@ -1,7 +1,8 @@
 // The PostgreSQL database of one installation: a bounded pool of connections and the migrations. No SQL type shows
 // here, so that only platform/store sees the client library; stores write their statements with
 // platform/store/transaction.h. Thread-safe. A connection is checked out for one transaction; a broken one is dropped
-// and made anew at the next use.
+// and made anew at the next use. A database that does not answer is given up after the limits below, so that no caller
+// waits for ever.
 #pragma once
 
 #include <chrono>
@@ -17,6 +18,8 @@ struct DatabaseOptions {
   std::string connection;                // libpq connection string or postgresql:// address
   int connections = 8;                   // most connections held at once
   std::chrono::milliseconds wait{5000};  // for a free connection; then kUnavailable
+  std::chrono::seconds connect_limit{5};
+  std::chrono::milliseconds limit{30'000};  // of one transaction; then its connection is cut and it is kUnavailable
 };
 
 class Database {
@@ -32,6 +35,8 @@ class Database {
   /// Throws kUnavailable with the server's own words if a connection cannot be made or does not answer.
   void check();
   const std::string& connection_string() const { return options_.connection; }
+  /// Of one transaction.
+  std::chrono::milliseconds limit() const { return options_.limit; }
 
  private:
   friend class Lease;

@@ -7,14 +7,19 @@
 #include <pqxx/pqxx>
 #include <utility>
 
+#include "platform/base/file.h"
 #include "platform/store/database.h"
 
 namespace platform {
 
+/// How long a transaction may take: DatabaseOptions::limit, or as long as it needs (a migration, the removal of a large
+/// source).
+enum class TimeLimit { kUsual, kNone };
+
 /// A connection out of the pool for the time of one transaction. Not thread-safe.
 class Lease {
  public:
-  explicit Lease(Database& database);
+  explicit Lease(Database& database, TimeLimit limit = TimeLimit::kUsual);
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
@@ -23,26 +28,31 @@ class Lease {
   void drop();
 
  private:
+  void connect();
+  void watch(TimeLimit limit);
+
   Database& database_;
+  FileDescriptor socket_;  // a second handle of the connection's socket, by which it is cut at the limit
   std::unique_ptr<pqxx::connection> connection_;
 };
 
-/// Rethrows the exception in flight as platform::Error: server away -> kUnavailable, unique or foreign key ->
-/// kConflict, disk full
-/// -> kDiskFull, all others kInternal. `broken` says whether the connection must be dropped.
+/// Rethrows the exception in flight as platform::Error: server away or over a limit -> kUnavailable, unique or foreign
+/// key -> kConflict, disk full -> kDiskFull, all others kInternal. `broken` says whether the connection must be
+/// dropped.
 [[noreturn]] void throw_database_error(bool& broken);
 /// True if the exception in flight asks for the transaction to be repeated.
 bool asks_to_repeat();
 
 /// Runs `work` in one transaction and commits it; returns what it returns.
 template <class Work>
-auto transact(Database& database, Work&& work) {
+auto transact(Database& database, Work&& work, TimeLimit limit = TimeLimit::kUsual) {
   constexpr int kAttempts = 5;
   for (int attempt = 1;; ++attempt) {
-    Lease lease(database);
+    Lease lease(database, limit);
     bool broken = false;
     try {
       pqxx::work transaction(lease.connection());
+      if (limit == TimeLimit::kNone) transaction.exec0("SET LOCAL statement_timeout = 0");
       if constexpr (std::is_void_v<decltype(work(transaction))>) {
         work(transaction);
         transaction.commit();

@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <csignal>
+#include <sstream>
 #include <thread>
 
+#include "platform/store/record_store.h"
+#include "platform/store/source_store.h"
 #include "platform/store/transaction.h"
 #include "tests/support/temp_database.h"
 
@@ -120,6 +124,70 @@ TEST_F(DatabaseDb, AConnectionThatTheServerCutIsReplaced) {
     }
   }
   EXPECT_TRUE(answered);
+}
+
+// Stops every process of a cluster and lets them go on at the end.
+class Frozen {
+ public:
+  explicit Frozen(const PrivateCluster& cluster) {
+    const int postmaster = cluster.postmaster().value();
+    processes_.push_back(postmaster);
+    const std::string children = "/proc/" + std::to_string(postmaster) + "/task/" + std::to_string(postmaster);
+    std::istringstream pids(read_file(children + "/children"));
+    for (int pid = 0; pids >> pid;) processes_.push_back(pid);
+    for (const int pid : processes_) ::kill(pid, SIGSTOP);
+  }
+  ~Frozen() {
+    for (const int pid : processes_) ::kill(pid, SIGCONT);
+  }
+
+ private:
+  std::vector<int> processes_;
+};
+
+TEST(DatabaseFrozen, IsUnavailableWithinTheLimitsAndServesAgainAfterwards) {
+  const TemporaryFolder folder;
+  PrivateCluster cluster({folder.path()}, Log::silent(), {.durable = false});
+  Database database({.connection = cluster.connection_string(),
+                     .connect_limit = std::chrono::seconds(2),
+                     .limit = std::chrono::milliseconds(500)});
+  database.migrate();
+  SourceStore(database).create({.name = "line-3", .connector = "rest_push"});
+  RecordStore records(database);
+  const auto ingest = [&](const std::string& key) {
+    Observation record;
+    record.key = key;
+    record.fields["torque"] = 1;
+    records.ingest({.source = "line-3", .records = {record}});
+  };
+  ingest("before");
+  const auto start = std::chrono::steady_clock::now();
+  {
+    const Frozen frozen(cluster);
+    for (int i = 0; i < 2; ++i) {  // first on a connection of before, then on one that does not come about
+      try {
+        ingest("during");
+        FAIL();
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.what();
+      }
+    }
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  ingest("after");
+  EXPECT_GE(records.count("default", "line-3"), 2);
+}
+
+TEST_F(DatabaseDb, AStatementOverTheLimitIsUnavailable) {
+  Database hasty({.connection = database().connection_string(), .limit = std::chrono::milliseconds(300)});
+  try {
+    transact(hasty, [](pqxx::work& work) { work.exec("SELECT pg_sleep(20)"); });
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.what();
+  }
+  EXPECT_NO_THROW(transact(
+      hasty, [](pqxx::work& work) { work.exec("SELECT pg_sleep(0.6)"); }, TimeLimit::kNone));
 }
 
 TEST(DatabaseAway, IsUnavailableNotABug) {
