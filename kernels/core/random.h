@@ -27,7 +27,6 @@ class Random {
   explicit Random(State state) : state_(state) {}
 
   State state() const { return state_; }
-  void restore(State state) { state_ = state; }
 
   std::uint64_t bits() { return random_bits(state_.seed, state_.counter++); }
 

@@ -9,16 +9,6 @@ ANNEAL_SIMD void add(const float* x, float factor, std::int64_t count, float* y)
   for (std::int64_t i = 0; i < count; ++i) y[i] += factor * x[i];
 }
 
-ANNEAL_SIMD void sum(const float* a, const float* b, std::int64_t count, float* y) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = a[i] + b[i];
-}
-
-ANNEAL_SIMD void multiply(const float* a, const float* b, std::int64_t count, float* y) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = a[i] * b[i];
-}
-
 ANNEAL_SIMD void scale(float factor, std::int64_t count, float* y) {
   for (std::int64_t i = 0; i < count; ++i) y[i] *= factor;
 }

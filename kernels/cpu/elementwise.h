@@ -7,8 +7,6 @@ namespace kernels::cpu {
 
 /// y += factor * x.
 void add(const float* x, float factor, std::int64_t count, float* y);
-void sum(const float* a, const float* b, std::int64_t count, float* y);
-void multiply(const float* a, const float* b, std::int64_t count, float* y);
 void scale(float factor, std::int64_t count, float* y);
 void silu_forward(const float* x, std::int64_t count, float* y);
 void silu_backward(const float* dy, const float* x, std::int64_t count, float* dx);

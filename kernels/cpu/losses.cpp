@@ -38,10 +38,6 @@ ANNEAL_SIMD void scale_values(float* y, std::int64_t count, float factor) {
   for (std::int64_t i = 0; i < count; ++i) y[i] *= factor;
 }
 
-ANNEAL_SIMD void subtract(const float* x, std::int64_t count, float amount, float* y) {
-  for (std::int64_t i = 0; i < count; ++i) y[i] = x[i] - amount;
-}
-
 ANNEAL_SIMD void capped(const float* x, std::int64_t count, float cap, float* y) {
   for (std::int64_t i = 0; i < count; ++i) y[i] = cap * fast_tanh(x[i] / cap);
 }
@@ -81,12 +77,6 @@ void softcap_row(float* logits, std::int64_t classes, float cap) { capped(logits
 void softmax_row(const float* logits, std::int64_t classes, float* y) {
   const float total = exponentials(logits, classes, row_maximum(logits, classes), y);
   scale_values(y, classes, 1.0f / total);
-}
-
-void log_softmax_row(const float* logits, std::int64_t classes, float* y) {
-  const float highest = row_maximum(logits, classes);
-  const float total = sum_of_exponentials(logits, classes, highest);
-  subtract(logits, classes, static_cast<float>(std::log(static_cast<double>(total)) + static_cast<double>(highest)), y);
 }
 
 }  // namespace kernels::cpu

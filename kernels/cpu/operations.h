@@ -106,6 +106,5 @@ double cross_entropy_row(const LossRow& row);
 /// logits = cap * tanh(logits / cap).
 void softcap_row(float* logits, std::int64_t classes, float cap);
 void softmax_row(const float* logits, std::int64_t classes, float* y);
-void log_softmax_row(const float* logits, std::int64_t classes, float* y);
 
 }  // namespace kernels::cpu

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "kernels/core/error.h"
-#include "kernels/core/parallel.h"
 #include "kernels/cpu/operations.h"
 
 namespace kernels {
@@ -25,12 +24,6 @@ void check_head(const char* operation, const Tensor& hidden, const PackedWeight&
   check_rank(operation, "hidden", hidden, 2);
   check_shape(operation, "hidden", hidden, {hidden.size(0), head.in_features()});
   check_targets(operation, targets, hidden.size(0), head.out_features());
-}
-
-void check_rows(const char* operation, const Tensor& x, const Tensor& y) {
-  check_rank(operation, "logits", x, 2);
-  check_shape(operation, "logits", x, {x.size(0), x.size(1)});
-  check_shape(operation, "y", y, {x.size(0), x.size(1)});
 }
 
 }  // namespace
@@ -87,31 +80,6 @@ LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tens
     ++sum.count;
   }
   return sum;
-}
-
-void softmax_rows(Context& context, const Tensor& logits, Tensor& y) {
-  check_on_cpu("softmax_rows", context);
-  check_rows("softmax_rows", logits, y);
-  const std::int64_t classes = logits.size(1);
-  if (classes == 0) return;
-  const float* inputs = logits.data<float>();
-  float* outputs = y.data<float>();
-  parallel_for(context, logits.size(0), 1 + 8192 / classes, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n) cpu::softmax_row(inputs + n * classes, classes, outputs + n * classes);
-  });
-}
-
-void log_softmax_rows(Context& context, const Tensor& logits, Tensor& y) {
-  check_on_cpu("log_softmax_rows", context);
-  check_rows("log_softmax_rows", logits, y);
-  const std::int64_t classes = logits.size(1);
-  if (classes == 0) return;
-  const float* inputs = logits.data<float>();
-  float* outputs = y.data<float>();
-  parallel_for(context, logits.size(0), 1 + 8192 / classes, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n)
-      cpu::log_softmax_row(inputs + n * classes, classes, outputs + n * classes);
-  });
 }
 
 LossSum squared_error(Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights, float scale,

@@ -46,12 +46,6 @@ void token_log_probabilities(Context& context, const Tensor& hidden, const Packe
 LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,
                               const Tensor* class_weights, const Tensor* row_weights, float scale, Tensor* dlogits);
 
-/// y = softmax of each row of logits.  logits, y: [N, K]; y may be logits.
-void softmax_rows(Context& context, const Tensor& logits, Tensor& y);
-
-/// y = log-softmax of each row of logits.  logits, y: [N, K]; y may be logits.
-void log_softmax_rows(Context& context, const Tensor& logits, Tensor& y);
-
 /// Half the squared error, for regression: loss = sum of weight * (y - target)^2 / 2;  dy = scale * weight * (y -
 /// target). y, targets, dy: [N, K]; row_weights: [N] or null; dy null for the loss alone. A NaN target is ignored;
 /// `weight` and `count` of the result run over values, not rows.

@@ -43,28 +43,6 @@ void add(Context& context, const Tensor& x, Tensor& y, float factor) {
   });
 }
 
-void sum(Context& context, const Tensor& a, const Tensor& b, Tensor& y) {
-  check_on_cpu("sum", context);
-  check_count("sum", "a", a, y.count());
-  check_count("sum", "b", b, y.count());
-  const float *left = a.data<float>(), *right = b.data<float>();
-  float* outputs = y.data<float>();
-  parallel_for(context, y.count(), kGrainElements, [&](std::int64_t begin, std::int64_t end) {
-    cpu::sum(left + begin, right + begin, end - begin, outputs + begin);
-  });
-}
-
-void multiply(Context& context, const Tensor& a, const Tensor& b, Tensor& y) {
-  check_on_cpu("multiply", context);
-  check_count("multiply", "a", a, y.count());
-  check_count("multiply", "b", b, y.count());
-  const float *left = a.data<float>(), *right = b.data<float>();
-  float* outputs = y.data<float>();
-  parallel_for(context, y.count(), kGrainElements, [&](std::int64_t begin, std::int64_t end) {
-    cpu::multiply(left + begin, right + begin, end - begin, outputs + begin);
-  });
-}
-
 void scale(Context& context, Tensor& y, float factor) {
   check_on_cpu("scale", context);
   float* values = y.data<float>();

@@ -11,12 +11,6 @@ namespace kernels {
 /// y += factor * x.
 void add(Context& context, const Tensor& x, Tensor& y, float factor = 1.0f);
 
-/// y = a + b.
-void sum(Context& context, const Tensor& a, const Tensor& b, Tensor& y);
-
-/// y = a * b, element by element.
-void multiply(Context& context, const Tensor& a, const Tensor& b, Tensor& y);
-
 /// y *= factor.
 void scale(Context& context, Tensor& y, float factor);
 

@@ -164,9 +164,7 @@ OpCase swiglu_case(std::int64_t count, Activation activation) {
 
 TEST(Swiglu, MatchesItsDefinitionForBothActivations) {
   for (const Activation activation : {Activation::kSilu, Activation::kGeluTanh}) {
-    for (const std::int64_t count : {0, 1, 13, 20000}) {
-      if (count < 100) check_op(swiglu_case(count, activation));
-    }
+    for (const std::int64_t count : {0, 1, 13, 20000}) check_op(swiglu_case(count, activation));
   }
 }
 

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <array>
 #include <limits>
+#include <set>
 
 #include "kernels/ops/adamw.h"
 #include "kernels/ops/elementwise.h"
@@ -107,10 +109,7 @@ TEST(Elementwise, SmallOperationsDoWhatTheirNamesSay) {
     sum_rows(context, y, total);
     EXPECT_EQ(to_doubles(total), (Doubles{48, 83}));
     scale(context, y, 2.0f);
-    multiply(context, x, y, y);
-    EXPECT_EQ(to_doubles(y), (Doubles{26, 48, 30, 112, 76, 120}));
-    sum(context, x, x, y);
-    EXPECT_EQ(to_doubles(y), (Doubles{2, 2, 2, 4, 4, 4}));
+    EXPECT_EQ(to_doubles(y), (Doubles{26, 48, 30, 56, 38, 60}));
   }
 }
 
@@ -159,8 +158,29 @@ TEST(Sampling, TopKAndTopPKeepOnlyTheHead) {
     EXPECT_NE(sample_token(context, logits, {.top_p = 0.7f}, random), 0);
     EXPECT_NE(sample_token(context, logits, {.top_k = 2, .top_p = 0.99f}, random), 0);
   }
+}
+
+TEST(Sampling, TopPOfManyDrawsFromTheWholeSmallestSetAndFromNothingElse) {
+  Context context = Context::cpu(1);
+  Random random(5);
   const Tensor many = random_tensor({1000}, 4);
-  for (int i = 0; i < 50; ++i) EXPECT_LT(sample_token(context, many, {.top_p = 0.95f}, random), 1000);
+  std::vector<std::pair<double, std::int32_t>> ranked;
+  double whole = 0;
+  for (std::int32_t i = 0; i < 1000; ++i) {
+    ranked.emplace_back(std::exp(static_cast<double>(many.data<float>()[i])), i);
+    whole += ranked.back().first;
+  }
+  std::sort(ranked.rbegin(), ranked.rend());
+  std::set<std::int32_t> kept, drawn;
+  double reached = 0;
+  for (std::size_t i = 0; reached < 0.5 * whole; ++i) {
+    reached += ranked[i].first;
+    kept.insert(ranked[i].second);
+  }
+  ASSERT_GT(kept.size(), 64u);
+  ASSERT_LT(kept.size(), 300u);
+  for (int i = 0; i < 20000; ++i) drawn.insert(sample_token(context, many, {.top_p = 0.5f}, random));
+  EXPECT_EQ(drawn, kept);
 }
 
 TEST(Sampling, RefusesLogitsWithoutAFiniteNumber) {
