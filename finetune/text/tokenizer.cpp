@@ -33,7 +33,6 @@ BytesToId byte_vocabulary(const TokenizerFile& file) {
 
 struct Tokenizer::Parts {
   struct Entry {
-    std::string token;
     std::string bytes;
     bool known = false;
     bool special = false;
@@ -53,13 +52,12 @@ struct Tokenizer::Parts {
     for (const AddedToken& token : file.added_tokens) add(token);
     bos = named(file.bos_token);
     eos = named(file.eos_token);
-    pad = named(file.pad_token);
   }
 
   void set_entry(std::int32_t id, std::string_view token, bool special) {
     if (entries.size() <= static_cast<std::size_t>(id)) entries.resize(static_cast<std::size_t>(id) + 1);
     const auto bytes = from_byte_alphabet(token);
-    entries[static_cast<std::size_t>(id)] = {std::string(token), bytes ? *bytes : std::string(token), true, special};
+    entries[static_cast<std::size_t>(id)] = {bytes ? *bytes : std::string(token), true, special};
   }
 
   void add(const AddedToken& token) {
@@ -110,7 +108,6 @@ struct Tokenizer::Parts {
   std::map<std::string, std::int32_t, std::less<>> added_ids;
   std::optional<std::int32_t> bos;
   std::optional<std::int32_t> eos;
-  std::optional<std::int32_t> pad;
 };
 
 Tokenizer Tokenizer::load(const std::filesystem::path& folder) {
@@ -161,12 +158,6 @@ std::int32_t Tokenizer::vocabulary_size() const { return static_cast<std::int32_
 
 std::optional<std::int32_t> Tokenizer::token_id(std::string_view token) const { return parts_->named(token); }
 
-std::optional<std::string> Tokenizer::id_token(std::int32_t id) const {
-  const Parts::Entry* entry = parts_->entry(id);
-  if (!entry) return std::nullopt;
-  return entry->token;
-}
-
 std::string_view Tokenizer::token_bytes(std::int32_t id) const {
   const Parts::Entry* entry = parts_->entry(id);
   return entry ? std::string_view(entry->bytes) : std::string_view();
@@ -179,7 +170,6 @@ bool Tokenizer::is_special(std::int32_t id) const {
 
 std::optional<std::int32_t> Tokenizer::bos_id() const { return parts_->bos; }
 std::optional<std::int32_t> Tokenizer::eos_id() const { return parts_->eos; }
-std::optional<std::int32_t> Tokenizer::pad_id() const { return parts_->pad; }
 
 std::string DecodeStream::push(std::int32_t id) {
   if (skip_special_tokens_ && tokenizer_->is_special(id)) return {};

@@ -43,16 +43,13 @@ class Tokenizer {
   /// Rows that an embedding needs: highest id + 1.
   std::int32_t vocabulary_size() const;
   std::optional<std::int32_t> token_id(std::string_view token) const;
-  /// The token as the file spells it (byte-level alphabet); nullopt where the id is unknown.
-  std::optional<std::string> id_token(std::int32_t id) const;
   /// Bytes that the token stands for; empty where the id is unknown.
   std::string_view token_bytes(std::int32_t id) const;
   bool is_special(std::int32_t id) const;
 
-  /// From tokenizer_config.json's bos_token, eos_token, pad_token.
+  /// From tokenizer_config.json's bos_token and eos_token.
   std::optional<std::int32_t> bos_id() const;
   std::optional<std::int32_t> eos_id() const;
-  std::optional<std::int32_t> pad_id() const;
 
  private:
   struct Parts;

@@ -12,6 +12,8 @@ using platform::ErrorCode;
 namespace json = platform::json;
 
 constexpr std::int32_t kMaxId = 16'000'000;
+// Ids of a vocabulary may have gaps, but no more of them than this.
+constexpr std::size_t kMaxUnusedIds = 65'536;
 
 [[noreturn]] void unsupported(const std::string& what, const std::string& path) {
   throw Error(ErrorCode::kInvalidInput, "tokenizer.json: " + what, path);
@@ -154,6 +156,18 @@ void check_decoder(const json::object& root) {
     unsupported("decoder '" + type + "' is not supported; supported is ByteLevel", "decoder.type");
 }
 
+// The tables are as long as the highest id: a small file must not ask for a large one.
+void check_gaps(const TokenizerFile& file) {
+  const std::size_t limit = file.vocabulary.size() + file.added_tokens.size() + kMaxUnusedIds;
+  const auto check = [&](std::int32_t id, std::string_view token) {
+    if (static_cast<std::size_t>(id) < limit) return;
+    corrupt("token '" + std::string(token) + "' has the id " + std::to_string(id) + " in a vocabulary of " +
+            std::to_string(file.vocabulary.size() + file.added_tokens.size()) + " tokens");
+  };
+  for (const auto& [token, id] : file.vocabulary) check(id, token);
+  for (const AddedToken& token : file.added_tokens) check(token.id, token.content);
+}
+
 // A token's name: the string itself, or the content of an AddedToken object.
 std::string token_name(const json::object& config, const char* key) {
   const json::value* value = platform::find(config, key);
@@ -172,6 +186,7 @@ TokenizerFile read_tokenizer_file(std::string_view tokenizer_json, std::string_v
   if (const json::value* part = platform::find(root, "pre_tokenizer")) file.pre_tokenizer = *part;
   read_model(file, platform::as_object(platform::require(root, "model", "tokenizer.json"), "model"));
   read_added_tokens(file, root);
+  check_gaps(file);
   read_post_processor(file, platform::find(root, "post_processor"));
   check_decoder(root);
   if (config_json.empty()) return file;
@@ -179,7 +194,6 @@ TokenizerFile read_tokenizer_file(std::string_view tokenizer_json, std::string_v
   const json::object& settings = platform::as_object(config, "tokenizer_config.json");
   file.bos_token = token_name(settings, "bos_token");
   file.eos_token = token_name(settings, "eos_token");
-  file.pad_token = token_name(settings, "pad_token");
   return file;
 }
 

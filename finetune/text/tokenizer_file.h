@@ -32,7 +32,6 @@ struct TokenizerFile {
   std::vector<std::int32_t> suffix_ids;
   std::string bos_token;
   std::string eos_token;
-  std::string pad_token;
 };
 
 /// Throws kInvalidInput naming the part that is not supported, or kCorrupt where the parts contradict each other.

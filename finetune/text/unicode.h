@@ -22,8 +22,6 @@ void append_utf8(std::string& text, char32_t code_point);
 std::string normalized(std::string_view text, NormalForm form);
 std::string lowercased(std::string_view text);
 
-/// Nd, Nl or No.
-bool is_number(char32_t code_point);
 /// Letters, marks, decimal digits, connectors and joiners: what \w matches.
 bool is_word_character(char32_t code_point);
 /// Property White_Space.

@@ -1,10 +1,12 @@
 // The tokenizer beside the outputs of Hugging Face's own, family by family.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 
 #include "finetune/text/byte_level.h"
 #include "finetune/text/normalizer.h"
@@ -80,58 +82,90 @@ std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path
   return cases.size() + decode_cases.size();
 }
 
-TEST(TokenizerGolden, GivesTheIdsAndTextsOfEveryByteLevelFamily) {
+// Vocabularies that are not read yet; each must be refused until it leaves this list.
+const std::set<std::string> kNotYet{
+    "bpe_partial_bytes", "gemma",   "llama2_metaspace",    "llama2_spm", "spm_bpe", "spm_unigram",
+    "spm_unigram_rules", "unigram", "unigram_precompiled", "wordpiece"};
+
+TEST(TokenizerGolden, GivesTheIdsAndTextsOfEveryFamilyOrRefusesTheFamily) {
   if (!std::filesystem::exists(golden_folder())) GTEST_SKIP() << "no golden data at " << golden_folder();
   std::size_t checked = 0;
-  std::vector<std::string> not_covered;
   for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
     if (!entry.is_directory()) continue;
-    std::optional<Tokenizer> tokenizer;
-    try {
-      tokenizer.emplace(Tokenizer::load(entry.path()));
-    } catch (const platform::Error& error) {
-      not_covered.push_back(entry.path().filename().string() + ": " + error.what());
+    if (kNotYet.contains(entry.path().filename().string())) {
+      EXPECT_THROW(Tokenizer::load(entry.path()), platform::Error) << entry.path() << " is read now: take it off";
       continue;
     }
-    checked += check_family(*tokenizer, entry.path());
+    checked += check_family(Tokenizer::load(entry.path()), entry.path());
   }
-  std::cout << "cases checked: " << checked << "\n";
-  for (const std::string& family : not_covered) std::cout << "not covered: " << family << "\n";
+  std::cout << "cases checked: " << checked << "; families not yet: " << kNotYet.size() << "\n";
   EXPECT_GT(checked, 0u);
 }
 
-TEST(TokenizerGolden, SplitsAndNormalisesAsEachComponent) {
+// Components that are not computed yet; each must be refused until it leaves this list. No decoder is an object of its
+// own here.
+const std::set<std::string> kComponentsNotYet{"normalizer/BertNormalizer",
+                                              "normalizer/ByteLevel",
+                                              "normalizer/Nmt",
+                                              "normalizer/Prepend",
+                                              "normalizer/Replace",
+                                              "normalizer/Strip",
+                                              "normalizer/StripAccents",
+                                              "pre_tokenizer/BertPreTokenizer",
+                                              "pre_tokenizer/CharDelimiterSplit",
+                                              "pre_tokenizer/FixedLength",
+                                              "pre_tokenizer/Metaspace",
+                                              "pre_tokenizer/Punctuation",
+                                              "pre_tokenizer/UnicodeScripts",
+                                              "pre_tokenizer/Whitespace",
+                                              "pre_tokenizer/WhitespaceSplit"};
+
+bool is_not_yet(const std::string& kind, const json::object& config) {
+  for (const char* inner : {"normalizers", "pretokenizers"}) {
+    if (!config.contains(inner)) continue;
+    const json::array& parts = config.at(inner).as_array();
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](const json::value& part) { return is_not_yet(kind, part.as_object()); });
+  }
+  return kind == "decoder" || kComponentsNotYet.contains(kind + "/" + std::string(config.at("type").as_string()));
+}
+
+void check_component(const std::string& kind, const json::object& row) {
+  const std::string shown = json::serialize(row.at("config"));
+  if (kind == "normalizer") {
+    EXPECT_EQ(Normalizer(row.at("config")).apply(row.at("input").as_string()), row.at("output").as_string()) << shown;
+    return;
+  }
+  const PreTokenizer pre_tokenizer(row.at("config"));
+  std::vector<std::string> pieces;
+  pre_tokenizer.split(row.at("input").as_string(), [&](std::string_view piece) {
+    pieces.push_back(pre_tokenizer.byte_level() ? to_byte_alphabet(piece) : std::string(piece));
+  });
+  EXPECT_EQ(pieces, json::value_to<std::vector<std::string>>(row.at("pieces"))) << shown << " " << row.at("input");
+}
+
+TEST(TokenizerGolden, SplitsAndNormalisesAsEachComponentOrRefusesIt) {
   const auto path = golden_folder() / "components.jsonl";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data at " << path;
   std::size_t checked = 0;
-  std::size_t not_covered = 0;
+  std::size_t not_yet = 0;
   for (const json::value& value : read_lines(path)) {
     const json::object& row = value.as_object();
     const std::string kind(row.at("kind").as_string());
-    const std::string shown = json::serialize(row.at("config"));
-    try {
+    if (is_not_yet(kind, row.at("config").as_object())) {
       if (kind == "normalizer") {
-        EXPECT_EQ(Normalizer(row.at("config")).apply(row.at("input").as_string()), row.at("output").as_string())
-            << shown;
+        EXPECT_THROW(Normalizer{row.at("config")}, platform::Error) << row.at("config");
       } else if (kind == "pre_tokenizer") {
-        const PreTokenizer pre_tokenizer(row.at("config"));
-        std::vector<std::string> pieces;
-        pre_tokenizer.split(row.at("input").as_string(), [&](std::string_view piece) {
-          pieces.push_back(pre_tokenizer.byte_level() ? to_byte_alphabet(piece) : std::string(piece));
-        });
-        EXPECT_EQ(pieces, json::value_to<std::vector<std::string>>(row.at("pieces")))
-            << shown << " " << row.at("input");
-      } else {
-        ++not_covered;
-        continue;
+        EXPECT_THROW(PreTokenizer{row.at("config")}, platform::Error) << row.at("config");
       }
-      ++checked;
-    } catch (const platform::Error&) {
-      ++not_covered;
+      ++not_yet;
+      continue;
     }
+    check_component(kind, row);
+    ++checked;
   }
-  std::cout << "cases checked: " << checked << ", not covered: " << not_covered << "\n";
-  EXPECT_GT(checked, 0u);
+  std::cout << "cases checked: " << checked << ", not yet: " << not_yet << "\n";
+  EXPECT_GE(checked, 465u);
 }
 
 }  // namespace

@@ -63,7 +63,6 @@ TEST_F(BpeTrainer, WritesATokenizerThatReadsBackEveryByteAndTheTrainedWords) {
   EXPECT_LE(tokenizer.vocabulary_size(), 600);
   EXPECT_EQ(tokenizer.bos_id(), 1);
   EXPECT_EQ(tokenizer.eos_id(), 2);
-  EXPECT_EQ(tokenizer.pad_id(), 0);
   EXPECT_EQ(tokenizer.encode("pump", {.add_special_tokens = true}).front(), 1);
 }
 
@@ -172,6 +171,22 @@ TEST(PatternLimits, StopsARunawayExpression) {
 }
 
 using ChatFormat = TrainedTokenizer;
+
+TEST_F(TrainedTokenizer, ASmallFileWithAHugeIdIsRefusedBeforeATableOfThatLengthIsMade) {
+  platform::json::value document = platform::read_json_file(folder_.path() / "tokenizer.json");
+  platform::json::array& added = document.as_object()["added_tokens"].as_array();
+  platform::json::object far = added.front().as_object();
+  far["content"] = "<|far|>";
+  far["id"] = 15'000'000;
+  added.push_back(far);
+  try {
+    Tokenizer::from_json(platform::json::serialize(document));
+    FAIL() << "was read";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kCorrupt);
+    EXPECT_NE(std::string(error.what()).find("<|far|>"), std::string::npos) << error.what();
+  }
+}
 
 TEST_F(ChatFormat, SupervisesAssistantTurnsAndTheirEnd) {
   const Tokenizer tokenizer = load();
