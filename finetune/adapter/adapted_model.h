@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "finetune/adapter/head.h"
-#include "finetune/adapter/lora.h"
 #include "finetune/adapter/sensor_encoder.h"
 #include "finetune/model/base.h"
+#include "finetune/model/lora.h"
 #include "finetune/model/transformer.h"
 #include "finetune/train/example_encoding.h"
 #include "kernels/ops/cross_entropy.h"

@@ -77,11 +77,13 @@ LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::pat
 }
 
 std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedModel& model,
-                                           const std::vector<EncodedExample>& examples, std::int64_t max_tokens) {
+                                           const std::vector<EncodedExample>& examples, std::int64_t max_tokens,
+                                           const StopQuestion& should_stop) {
   std::vector<std::size_t> order(examples.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::vector<std::vector<float>> all;
   for (const auto& group : group_by_tokens(examples, order, max_tokens)) {
+    if (should_stop && should_stop()) throw Error(ErrorCode::kCancelled, "the computation was asked to stop");
     std::vector<const EncodedExample*> batch;
     for (const std::size_t index : group) batch.push_back(&examples[index]);
     for (auto& row : model.outputs(context, batch)) all.push_back(std::move(row));

@@ -1,6 +1,7 @@
 // A base and an adapter folder, read, checked against each other and against the probe. Move-only; one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -29,9 +30,13 @@ struct LoadedAdapter {
 LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::path& base_folder,
                            const std::optional<std::filesystem::path>& adapter_folder);
 
+/// Asked between batches; true ends the computation with Error kCancelled.
+using StopQuestion = std::function<bool()>;
+
 /// Outputs (see AdaptedModel::outputs) of many examples in packed batches, in the order given.
 std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedModel& model,
-                                           const std::vector<EncodedExample>& examples, std::int64_t max_tokens);
+                                           const std::vector<EncodedExample>& examples, std::int64_t max_tokens,
+                                           const StopQuestion& should_stop = {});
 /// Outputs as scored outcomes: softmax over logits, values, or summed token losses.
 std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples,
                                  const std::vector<std::vector<float>>& outputs);

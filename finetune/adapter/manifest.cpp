@@ -1,6 +1,5 @@
 #include "finetune/adapter/manifest.h"
 
-#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -16,13 +15,6 @@ using platform::ErrorCode;
 
 constexpr const char* kManifestName = "anneal.json";
 constexpr std::int64_t kFormat = 2;
-
-std::string digest_of_files(const std::filesystem::path& folder, std::vector<std::string> names) {
-  std::sort(names.begin(), names.end());
-  std::string lines;
-  for (const std::string& name : names) lines += platform::sha256_file_hex(folder / name) + "  " + name + "\n";
-  return platform::digest_of(lines);
-}
 
 const json::value& value_or_null(const json::object& object, std::string_view key) {
   static const json::value kNull;
@@ -120,27 +112,6 @@ Manifest read_manifest(const std::filesystem::path& adapter_folder) {
 
 std::string adapter_digest(const std::filesystem::path& adapter_folder) {
   return platform::digest_of_file(adapter_folder / kManifestName);
-}
-
-std::string base_folder_digest(const std::filesystem::path& base_folder) {
-  std::vector<std::string> names{"config.json"};
-  if (std::filesystem::exists(base_folder / "model.safetensors")) {
-    names.emplace_back("model.safetensors");
-    return digest_of_files(base_folder, names);
-  }
-  for (const auto& entry : std::filesystem::directory_iterator(base_folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name.ends_with(".safetensors") || name == "model.safetensors.index.json") names.push_back(name);
-  }
-  return digest_of_files(base_folder, names);
-}
-
-std::string tokenizer_digest(const std::filesystem::path& base_folder) {
-  std::vector<std::string> names;
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-    if (std::filesystem::exists(base_folder / name)) names.emplace_back(name);
-  }
-  return digest_of_files(base_folder, names);
 }
 
 }  // namespace finetune

@@ -39,9 +39,4 @@ Manifest read_manifest(const std::filesystem::path& adapter_folder);
 /// "sha256:..." of the folder's anneal.json: the adapter's digest.
 std::string adapter_digest(const std::filesystem::path& adapter_folder);
 
-/// Digest of a base: over the SHA-256 of config.json and of every weight file, names sorted. Tokenizer files apart.
-std::string base_folder_digest(const std::filesystem::path& base_folder);
-/// Digest over tokenizer.json and tokenizer_config.json.
-std::string tokenizer_digest(const std::filesystem::path& base_folder);
-
 }  // namespace finetune

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 
@@ -39,7 +40,7 @@ void ProgressLine::on_step(const TrainProgress& progress) {
   if (progress.step % 10 != 0 && !progress.validation_metric && progress.step != progress.total_steps) return;
   platform::json::object line{{"step", progress.step},
                               {"total_steps", progress.total_steps},
-                              {"loss", progress.loss},
+                              {"loss", std::isfinite(progress.loss) ? platform::json::value(progress.loss) : nullptr},
                               {"learning_rate", progress.learning_rate},
                               {"tokens_per_second", progress.tokens_per_second},
                               {"seconds_left", progress.seconds_left}};

@@ -2,12 +2,12 @@
 
 #include <cstdio>
 
-#include "finetune/adapter/lora.h"
 #include "finetune/adapter/manifest.h"
 #include "finetune/commands/commands.h"
 #include "finetune/commands/progress_line.h"
 #include "finetune/generate/predictor.h"
 #include "finetune/model/base.h"
+#include "finetune/model/lora.h"
 #include "finetune/train/training_job.h"
 #include "platform/base/command_line.h"
 #include "platform/base/file.h"

@@ -164,6 +164,21 @@ void softmax(std::vector<double>& values) {
   for (double& value : values) value /= sum;
 }
 
+double value_of(const platform::Example& example) {
+  if (example.value) return *example.value;
+  throw platform::Error(platform::ErrorCode::kInvalidInput, "example " + example.id + " has no value", "value");
+}
+
+// What a baseline can learn from: the same examples that a training takes.
+Examples with_target(Task task, const std::vector<std::string>& labels, const Examples& train) {
+  Examples usable;
+  for (const platform::Example* example : train) {
+    if (task == Task::kRegress ? example->value.has_value() : label_index(labels, *example) >= 0)
+      usable.push_back(example);
+  }
+  return usable;
+}
+
 struct Target {
   double mean = 0, deviation = 1;
 };
@@ -171,8 +186,8 @@ struct Target {
 Target target_statistics(const Examples& train) {
   Target target;
   double squares = 0;
-  for (const auto* example : train) target.mean += *example->value / static_cast<double>(train.size());
-  for (const auto* example : train) squares += (*example->value - target.mean) * (*example->value - target.mean);
+  for (const auto* example : train) target.mean += value_of(*example) / static_cast<double>(train.size());
+  for (const auto* example : train) squares += std::pow(value_of(*example) - target.mean, 2);
   target.deviation = std::max(1e-9, std::sqrt(squares / static_cast<double>(train.size())));
   return target;
 }
@@ -193,15 +208,14 @@ std::vector<Outcome> constant_outcomes(Task task, const std::vector<std::string>
     const Target target = target_statistics(train);
     for (const auto* example : test) {
       outcomes.emplace_back();
-      outcomes.back().true_value = *example->value;
+      outcomes.back().true_value = value_of(*example);
       outcomes.back().predicted_value = target.mean;
     }
     return outcomes;
   }
   std::vector<double> shares(labels.size(), 0.0);
   for (const auto* example : train) {
-    const std::int32_t index = label_index(labels, *example);
-    if (index >= 0) shares[static_cast<std::size_t>(index)] += 1.0 / static_cast<double>(train.size());
+    shares[static_cast<std::size_t>(label_index(labels, *example))] += 1.0 / static_cast<double>(train.size());
   }
   for (const auto* example : test) outcomes.push_back(class_outcome(label_index(labels, *example), shares));
   return outcomes;
@@ -222,12 +236,10 @@ std::vector<Outcome> linear_outcomes(Task task, const std::vector<std::string>& 
     for (const std::size_t i : order) {
       std::vector<double> gradient = model.output(rows[i]);
       if (task == Task::kRegress) {
-        gradient[0] -= (*train[i]->value - target.mean) / target.deviation;
+        gradient[0] -= (value_of(*train[i]) - target.mean) / target.deviation;
       } else {
-        const std::int32_t label = label_index(labels, *train[i]);
-        if (label < 0) continue;
         softmax(gradient);
-        gradient[static_cast<std::size_t>(label)] -= 1;
+        gradient[static_cast<std::size_t>(label_index(labels, *train[i]))] -= 1;
       }
       model.update(rows[i], gradient);
     }
@@ -237,7 +249,7 @@ std::vector<Outcome> linear_outcomes(Task task, const std::vector<std::string>& 
     std::vector<double> output = model.output(features.row(*example));
     if (task == Task::kRegress) {
       outcomes.emplace_back();
-      outcomes.back().true_value = *example->value;
+      outcomes.back().true_value = value_of(*example);
       outcomes.back().predicted_value = target.mean + target.deviation * output[0];
     } else {
       softmax(output);
@@ -251,9 +263,11 @@ std::vector<Outcome> linear_outcomes(Task task, const std::vector<std::string>& 
 
 std::vector<std::pair<std::string, std::vector<Outcome>>> baseline_outcomes(Task task,
                                                                             const std::vector<std::string>& labels,
-                                                                            const Examples& train, const Examples& test,
+                                                                            const Examples& all, const Examples& test,
                                                                             std::uint64_t seed) {
-  if (task == Task::kLanguageModel || train.empty()) return {};
+  if (task == Task::kLanguageModel) return {};
+  const Examples train = with_target(task, labels, all);
+  if (train.empty()) return {};
   return {{task == Task::kRegress ? "mean" : "majority", constant_outcomes(task, labels, train, test)},
           {"linear", linear_outcomes(task, labels, train, test, seed)}};
 }

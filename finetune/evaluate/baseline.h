@@ -13,7 +13,8 @@
 namespace finetune {
 
 /// Outcomes on `test` of each baseline after learning from `train`: {"majority" or "mean", ...}, {"linear", ...}. None
-/// for lm.
+/// for lm, and none where no training example has a known label or a value. Throws kInvalidInput naming a test example
+/// without a value.
 std::vector<std::pair<std::string, std::vector<Outcome>>> baseline_outcomes(
     Task task, const std::vector<std::string>& labels, const std::vector<const platform::Example*>& train,
     const std::vector<const platform::Example*>& test, std::uint64_t seed);

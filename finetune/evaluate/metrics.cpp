@@ -133,6 +133,14 @@ std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& l
   return names;
 }
 
+std::size_t rarest_class(std::size_t classes, std::span<const std::int32_t> truths) {
+  std::vector<std::size_t> counts(std::max<std::size_t>(1, classes), 0);
+  for (const std::int32_t truth : truths) {
+    if (truth >= 0) ++counts.at(static_cast<std::size_t>(truth));
+  }
+  return static_cast<std::size_t>(std::min_element(counts.begin(), counts.end()) - counts.begin());
+}
+
 bool higher_is_better(std::string_view metric) {
   return metric == "accuracy" || metric == "macro_f1" || metric == "average_precision" || metric == "qwk";
 }

@@ -31,6 +31,9 @@ std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& l
 /// outcomes.
 double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
              std::size_t positive);
+/// The class (of `classes`) that stands least often among `truths`, the first of equals: what average_precision takes
+/// as positive. Truths of -1 do not count.
+std::size_t rarest_class(std::size_t classes, std::span<const std::int32_t> truths);
 /// Point value and percentile interval from 1,000 resamples of the examples; the same seed gives the same interval.
 Score score_with_interval(std::string_view metric, std::span<const Outcome> outcomes,
                           const std::vector<std::string>& labels, std::size_t positive, double confidence,

@@ -64,7 +64,8 @@ platform::json::object to_json(const LoraConfig& config);
 /// Reads and checks an adapter folder: every tensor has its partner, ranks agree with the config, names are targeted by
 /// it, values are finite. Tensors come as float32. Throws kNotFound, kInvalidInput or kCorrupt.
 PeftAdapter read_peft_adapter(const std::filesystem::path& folder);
-/// Writes both files atomically; equal adapters give equal bytes. `modules` points at [r, in] and [out, r] tensors.
+/// Writes both files, each atomically; equal adapters give equal bytes. `modules` points at [r, in] and [out, r]
+/// tensors.
 void write_peft_adapter(
     const std::filesystem::path& folder, const LoraConfig& config,
     const std::map<std::string, std::pair<const kernels::Tensor*, const kernels::Tensor*>>& modules);

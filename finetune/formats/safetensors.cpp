@@ -235,6 +235,18 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   read_header(static_cast<std::uint64_t>(status.st_size));
 }
 
+namespace {
+
+json::object parsed_header(std::string_view text, const std::filesystem::path& path) {
+  try {
+    return platform::as_object(platform::parse_json(text, "its header"), "its header");
+  } catch (const platform::Error& error) {
+    corrupt(path, error.what());
+  }
+}
+
+}  // namespace
+
 void SafetensorsFile::read_header(std::uint64_t file_size) {
   if (file_size < 8) corrupt(path_, "it has " + std::to_string(file_size) + " bytes, at least 8 are needed");
   std::uint64_t header_bytes = 0;
@@ -248,8 +260,7 @@ void SafetensorsFile::read_header(std::uint64_t file_size) {
   std::string text(header_bytes, '\0');
   read_exactly(file_, text.data(), header_bytes, 8, path_);
   if (text.empty() || text.front() != '{') corrupt(path_, "its header does not begin with '{'");
-  const json::value document = platform::parse_json(text, path_.string());
-  const json::object& header = platform::as_object(document, path_.string());
+  const json::object header = parsed_header(text, path_);
   if (header.size() > kMaxTensors)
     corrupt(path_, "it names " + std::to_string(header.size()) + " tensors, at most 1000000 are read");
 

@@ -100,6 +100,13 @@ std::vector<std::string> WeightFolder::names() const {
   return names;
 }
 
+std::vector<std::string> WeightFolder::files() const {
+  std::vector<std::string> files;
+  for (const auto& shard : shards_) files.push_back(shard->path().filename().string());
+  if (files != std::vector<std::string>{kSingleFile}) files.emplace_back(kIndexFile);
+  return files;
+}
+
 const SafetensorsFile& WeightFolder::shard(std::string_view name) const {
   const auto found = shard_of_.find(name);
   if (found != shard_of_.end()) return *found->second;

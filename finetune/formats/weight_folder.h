@@ -21,6 +21,8 @@ class WeightFolder {
   explicit WeightFolder(const std::filesystem::path& folder);
 
   std::vector<std::string> names() const;
+  /// Names in the folder of every file that is read: the weights, and the index where there is one.
+  std::vector<std::string> files() const;
   bool contains(std::string_view name) const { return shard_of_.find(name) != shard_of_.end(); }
   const TensorInfo& info(std::string_view name) const { return shard(name).info(name); }
   kernels::Tensor read(std::string_view name) const { return shard(name).read(name); }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "finetune/adapter/manifest.h"
+#include "finetune/model/base_digest.h"
 
 namespace finetune {
 

@@ -1,6 +1,7 @@
 #include "finetune/model/model_config.h"
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace finetune {
@@ -56,8 +57,17 @@ void refuse_switches(const ModelFamily& family, const json::object& object) {
   }
 }
 
+void refuse_partial_rotary(const json::object& object, const std::string& where) {
+  const double share = platform::number_or(object, "partial_rotary_factor", 1.0, where);
+  if (share == 1.0) return;
+  throw Error(ErrorCode::kInvalidInput,
+              "partial_rotary_factor is not supported: " + std::to_string(share) + "; supported: 1",
+              (where.empty() ? "" : where + ".") + "partial_rotary_factor");
+}
+
 // transformers 4 keeps rope_theta and rope_scaling side by side, transformers 5 puts both into rope_parameters.
 RotaryConfig rotary_from(const json::object& object) {
+  refuse_partial_rotary(object, "");
   RotaryConfig rotary;
   rotary.theta = platform::number_or(object, "rope_theta", 10000.0, "config.json");
   const json::value* block = platform::find(object, "rope_parameters");
@@ -73,11 +83,9 @@ RotaryConfig rotary_from(const json::object& object) {
                 "rotary scaling is not supported: \"" + rotary.type + "\"; supported: default, linear, llama3",
                 "rope_scaling.rope_type");
   }
-  if (platform::number_or(scaling, "partial_rotary_factor", 1.0, where) != 1.0) {
-    throw Error(ErrorCode::kInvalidInput, "partial_rotary_factor other than 1 is not supported",
-                "rope_scaling.partial_rotary_factor");
-  }
-  rotary.factor = platform::number_or(scaling, "factor", 1.0, where);
+  refuse_partial_rotary(scaling, where);
+  if (rotary.type == "default") return rotary;
+  rotary.factor = platform::require_number(scaling, "factor", where);
   rotary.low_frequency_factor = platform::number_or(scaling, "low_freq_factor", 1.0, where);
   rotary.high_frequency_factor = platform::number_or(scaling, "high_freq_factor", 4.0, where);
   rotary.original_max_positions = platform::int_or(scaling, "original_max_position_embeddings", 0, where);
@@ -88,10 +96,17 @@ std::vector<std::int32_t> end_tokens_from(const json::object& object) {
   std::vector<std::int32_t> tokens;
   const json::value* value = platform::find(object, "eos_token_id");
   if (value == nullptr) return tokens;
+  const auto add = [&](const json::value& item) {
+    if (!item.is_int64() || item.get_int64() < 0 || item.get_int64() > std::numeric_limits<std::int32_t>::max()) {
+      throw Error(ErrorCode::kInvalidInput,
+                  "eos_token_id must be a token number or a list of them, not " + json::serialize(item).substr(0, 60),
+                  "eos_token_id");
+    }
+    tokens.push_back(static_cast<std::int32_t>(item.get_int64()));
+  };
+  if (!value->is_array()) add(*value);
   if (value->is_array()) {
-    for (const auto& item : value->get_array()) tokens.push_back(item.to_number<std::int32_t>());
-  } else {
-    tokens.push_back(value->to_number<std::int32_t>());
+    for (const json::value& item : value->get_array()) add(item);
   }
   return tokens;
 }
@@ -105,6 +120,19 @@ json::value rotary_to_json(const RotaryConfig& rotary) {
     object["original_max_position_embeddings"] = rotary.original_max_positions;
   }
   return object;
+}
+
+void validate_rotary(const RotaryConfig& rotary) {
+  const auto check = [](bool good, const std::string& name, const std::string& rule) {
+    if (!good) throw Error(ErrorCode::kInvalidInput, name + " must be " + rule, name);
+  };
+  check(std::isfinite(rotary.theta) && rotary.theta > 0, "rope_theta", "positive");
+  check(std::isfinite(rotary.factor) && rotary.factor > 0, "rope_scaling.factor", "positive");
+  if (rotary.type != "llama3") return;
+  check(rotary.original_max_positions >= 1, "rope_scaling.original_max_position_embeddings", "given for llama3");
+  check(rotary.low_frequency_factor > 0 && std::isfinite(rotary.high_frequency_factor) &&
+            rotary.low_frequency_factor < rotary.high_frequency_factor,
+        "rope_scaling.low_freq_factor", "positive and below high_freq_factor");
 }
 
 // Slow rotations are divided by the factor, fast ones kept, those between blended.
@@ -148,10 +176,9 @@ void ModelConfig::validate() const {
   }
   if (head_dim % 2 != 0)
     throw Error(ErrorCode::kInvalidInput, "head_dim must be even, not " + std::to_string(head_dim), "head_dim");
-  if (rotary.type == "llama3" && rotary.original_max_positions < 1) {
-    throw Error(ErrorCode::kInvalidInput, "llama3 rotary scaling needs original_max_position_embeddings",
-                "rope_scaling");
-  }
+  if (!std::isfinite(norm_epsilon) || norm_epsilon <= 0)
+    throw Error(ErrorCode::kInvalidInput, "rms_norm_eps must be positive", "rms_norm_eps");
+  validate_rotary(rotary);
 }
 
 ModelConfig model_config_from_json(const json::value& document) {
@@ -215,14 +242,6 @@ std::vector<float> inverse_frequencies(const ModelConfig& config) {
     frequencies.push_back(static_cast<float>(frequency));
   }
   return frequencies;
-}
-
-std::int64_t parameter_count(const ModelConfig& config) {
-  const std::int64_t attention = config.hidden_size * (2 * config.query_size() + 2 * config.key_value_size());
-  const std::int64_t feed_forward = 3 * config.hidden_size * config.intermediate_size;
-  const std::int64_t layer = attention + feed_forward + 2 * config.hidden_size;
-  const std::int64_t embedding = config.vocab_size * config.hidden_size;
-  return config.layer_count * layer + config.hidden_size + embedding * (config.tie_word_embeddings ? 1 : 2);
 }
 
 }  // namespace finetune

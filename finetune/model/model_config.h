@@ -55,9 +55,6 @@ platform::json::value to_json(const ModelConfig& config);
 /// Inverse frequencies, [head_dim / 2].
 std::vector<float> inverse_frequencies(const ModelConfig& config);
 
-/// Weights in the model, the tied head once.
-std::int64_t parameter_count(const ModelConfig& config);
-
 /// Every `model_type` in the family table, in alphabetical order.
 std::vector<std::string> supported_model_types();
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "finetune/adapter/lora.h"
+#include "finetune/model/lora.h"
 #include "finetune/model/model_config.h"
 #include "finetune/model/packed_batch.h"
 #include "finetune/model/weights.h"

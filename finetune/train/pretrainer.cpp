@@ -1,6 +1,8 @@
 #include "finetune/train/pretrainer.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 
 #include "finetune/bases/corpus.h"
@@ -17,6 +19,8 @@ namespace finetune {
 namespace {
 
 using kernels::Tensor;
+using platform::Error;
+using platform::ErrorCode;
 using Clock = std::chrono::steady_clock;
 
 // The token stream of the corpus, cut into sequences; a sequence may hold several documents and is packed accordingly.
@@ -33,8 +37,7 @@ class TokenStream {
     }
     starts_.push_back(ids_.size());
     if (ids_.size() < length_ * per_step_ + 1) {
-      throw platform::Error(platform::ErrorCode::kInvalidInput,
-                            "the corpus is shorter than one batch; make a longer one");
+      throw Error(ErrorCode::kInvalidInput, "the corpus is shorter than one batch; make a longer one");
     }
   }
 
@@ -104,6 +107,21 @@ std::string request_key(const PretrainRequest& request) {
                    {"seed", request.seed}}));
 }
 
+std::int32_t end_token(const Tokenizer& tokenizer) {
+  if (const auto end = tokenizer.eos_id()) return *end;
+  throw Error(ErrorCode::kInvalidInput,
+              "the tokenizer names no end of text; set eos_token in its tokenizer_config.json", "tokenizer");
+}
+
+// A base that is done has no checkpoint beside it, or one that a repeated call goes on from.
+void check_output(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / "model.safetensors") || std::filesystem::exists(folder / kCheckpointName))
+    return;
+  throw Error(ErrorCode::kConflict,
+              "the output holds a model that no checkpoint belongs to: " + folder.string() + "; give a new folder",
+              "out");
+}
+
 std::vector<TrainedWeight> all_weights(ModelWeights& weights) {
   std::vector<TrainedWeight> trained;
   weights.for_each([&](Weight& weight) { trained.push_back({&weight, weight.value.rank() == 2, 1.0f}); });
@@ -120,8 +138,9 @@ class Pretrainer {
         stream_(request, tokenizer_),
         random_(request.seed) {
     request_.model.vocab_size = tokenizer_.vocabulary_size();
-    request_.model.end_tokens = {tokenizer_.eos_id().value()};
+    request_.model.end_tokens = {end_token(tokenizer_)};
     request_.model.validate();
+    check_output(request_.output_folder);
     key_ = request_key(request_);
     weights_ = random_weights(request_.model, random_);
     weights_.make_trainable();
@@ -138,8 +157,8 @@ class Pretrainer {
     while (step_ < request_.steps) {
       if (observer_.should_stop()) {
         save();
-        throw platform::Error(platform::ErrorCode::kCancelled, "pretraining stopped at step " + std::to_string(step_) +
-                                                                   "; the same command goes on from there");
+        throw Error(ErrorCode::kCancelled,
+                    "pretraining stopped at step " + std::to_string(step_) + "; the same command goes on from there");
       }
       TrainProgress progress = one_step();
       const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -164,7 +183,8 @@ class Pretrainer {
     const Tensor& hidden = transformer_->forward(context_, batch, nullptr, ActivationMode::kKeep);
     dhidden.resize(hidden.shape());
     LinearWeight& head = weights_.output_head();
-    const kernels::LinearCrossEntropyOptions options{.scale = 1.0f / static_cast<float>(supervised)};
+    const kernels::LinearCrossEntropyOptions options{.scale =
+                                                         supervised > 0 ? 1.0f / static_cast<float>(supervised) : 0};
     const kernels::LossSum loss = kernels::linear_cross_entropy(context_, hidden, head.packed, targets, nullptr,
                                                                 options, &dhidden, &head.gradient);
     transformer_->backward(context_, batch, dhidden, nullptr);
@@ -176,14 +196,15 @@ class Pretrainer {
     weights_.refresh();
     progress.step = ++step_;
     progress.total_steps = request_.steps;
-    progress.loss = loss.loss / static_cast<double>(supervised);
+    progress.loss = supervised > 0 ? loss.loss / static_cast<double>(supervised) : 0;
     return progress;
   }
 
   void record(const TrainProgress& progress) {
     if (progress.step % 10 != 0 && progress.step != 1) return;
-    curve_.push_back(platform::json::object{
-        {"step", progress.step}, {"loss", progress.loss}, {"learning_rate", progress.learning_rate}});
+    const auto loss = std::isfinite(progress.loss) ? platform::json::value(progress.loss) : nullptr;
+    curve_.push_back(
+        platform::json::object{{"step", progress.step}, {"loss", loss}, {"learning_rate", progress.learning_rate}});
   }
 
   void save() {
@@ -229,6 +250,23 @@ class Pretrainer {
 
 }  // namespace
 
-void pretrain(const PretrainRequest& request, TrainObserver& observer) { Pretrainer(request, observer).run(); }
+void PretrainRequest::validate() const {
+  const auto check = [](bool good, const char* name, const std::string& rule) {
+    if (!good) throw Error(ErrorCode::kInvalidInput, std::string(name) + " must be " + rule, name);
+  };
+  check(steps >= 1, "steps", "at least 1");
+  check(sequence_tokens >= 2 && sequence_tokens <= model.max_positions, "sequence",
+        "between 2 and the model's " + std::to_string(model.max_positions) + " positions");
+  check(batch_sequences >= 1 && batch_sequences <= 65'536, "batch", "between 1 and 65536");
+  check(learning_rate > 0 && learning_rate <= 1, "rate", "above 0 and at most 1");
+  check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup", "at least 0 and below 1");
+  check(weight_decay >= 0 && std::isfinite(weight_decay), "decay", "0 or more");
+  check(checkpoint_steps >= 1, "checkpoint-steps", "at least 1");
+}
+
+void pretrain(const PretrainRequest& request, TrainObserver& observer) {
+  request.validate();
+  Pretrainer(request, observer).run();
+}
 
 }  // namespace finetune

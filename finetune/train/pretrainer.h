@@ -25,10 +25,13 @@ struct PretrainRequest {
   std::int64_t checkpoint_steps = 100;
   std::uint64_t seed = 1;
   int threads = 0;
+
+  /// Throws kInvalidInput naming the first setting out of range.
+  void validate() const;
 };
 
 /// Runs or resumes; writes the base folder (bfloat16) at the end and at each checkpoint. Throws kCancelled when
-/// stopped.
+/// stopped, kConflict when the folder holds a model but no checkpoint of this run.
 void pretrain(const PretrainRequest& request, TrainObserver& observer);
 
 }  // namespace finetune

@@ -20,6 +20,8 @@ constexpr double kCheckpointSeconds = 1.0;
 constexpr double kCheckpointShare = 0.05;
 constexpr double kLargestClassWeight = 20.0;
 
+double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
+
 std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfig& config) {
   parts.make_trainable();
   std::vector<TrainedWeight> trained;
@@ -41,12 +43,6 @@ Tensor balanced_weights(const std::vector<EncodedExample>& examples, std::size_t
     weights.push_back(static_cast<float>(std::min(kLargestClassWeight, weight)));
   }
   return Tensor::from(weights);
-}
-
-std::size_t rarest_class(const std::vector<EncodedExample>& examples, std::size_t classes) {
-  std::vector<std::size_t> counts(classes, 0);
-  for (const EncodedExample& example : examples) ++counts.at(static_cast<std::size_t>(example.label));
-  return static_cast<std::size_t>(std::min_element(counts.begin(), counts.end()) - counts.begin());
 }
 
 // Without a share of its text tokens, its first and slots never; the same for the same seed (word dropout: Iyyer et al.
@@ -88,7 +84,9 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
   evaluation_steps_ = std::max<std::int64_t>(1, total_steps_ / config.evaluations);
   metric_ = config.metric != "auto" ? config.metric : request.task == Task::kRegress ? "rmse" : "loss";
   if (request.task == Task::kClassify) {
-    positive_ = rarest_class(data.train, parts.labels.size());
+    std::vector<std::int32_t> truths;
+    for (const EncodedExample& example : data.train) truths.push_back(example.label);
+    positive_ = rarest_class(parts.labels.size(), truths);
     if (config.class_weights == "balanced") class_weights_ = balanced_weights(data.train, parts.labels.size());
   }
   if (config.weight_average > 0) {
@@ -152,7 +150,7 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
   double loss = 0;
   std::uint64_t micro_batch = 0;
   for (const auto& group : group_by_tokens(data_.train, indices, config.micro_batch_tokens)) {
-    if (observer.should_stop()) cancel();
+    if (observer.should_stop()) stop();
     std::vector<const EncodedExample*> batch;
     std::vector<EncodedExample> changed;
     changed.reserve(group.size());
@@ -181,13 +179,20 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
   return progress;
 }
 
-void Trainer::validate(TrainProgress& progress) {
-  swap_with_average();
-  const auto outputs = outputs_of(context_, model_, data_.validation, 2 * request_.config.micro_batch_tokens);
+bool Trainer::validation_is_due() const {
+  return !data_.validation.empty() && validated_step_ < step_ &&
+         (step_ % evaluation_steps_ == 0 || step_ == total_steps_);
+}
+
+void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
+  const AveragedWeights averaged(*this);
+  const auto outputs = outputs_of(context_, model_, data_.validation, 2 * request_.config.micro_batch_tokens,
+                                  [&] { return observer.should_stop(); });
   const std::vector<Outcome> outcomes = outcomes_of(request_.task, data_.validation, outputs);
   const double value = score(metric_, outcomes, parts_.labels, positive_);
   progress.metric = metric_;
   progress.validation_metric = value;
+  if (request_.task != Task::kRegress) progress.validation_loss = score("loss", outcomes, parts_.labels, positive_);
   const bool better = std::isfinite(value) &&
                       (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));
   if (better) {
@@ -198,7 +203,7 @@ void Trainer::validate(TrainProgress& progress) {
   } else {
     ++passes_without_gain_;
   }
-  swap_with_average();
+  validated_step_ = step_;
   stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience &&
                    step_ >= request_.config.min_steps;
 }
@@ -221,6 +226,7 @@ void Trainer::save() const {
                                {"step", step_},
                                {"updates", optimizer_.steps()},
                                {"skipped", optimizer_.skipped()},
+                               {"validated", validated_step_},
                                {"best_step", best_step_},
                                {"without_gain", passes_without_gain_},
                                {"stopped", stopped_early_}};
@@ -236,6 +242,7 @@ void Trainer::resume() {
   for (std::size_t i = 0; i < average_.size(); ++i)
     average_[i] = std::move(checkpoint->tensors.at("average." + optimizer_.weights()[i].weight->name));
   step_ = whole("step");
+  validated_step_ = whole("validated");
   best_step_ = whole("best_step");
   passes_without_gain_ = whole("without_gain");
   stopped_early_ = platform::require_bool(checkpoint->state, "stopped", "checkpoint");
@@ -247,27 +254,21 @@ void Trainer::resume() {
   }
 }
 
-void Trainer::cancel() const {
-  throw Error(ErrorCode::kCancelled, "training stopped after step " + std::to_string(step_) +
-                                         "; the same request goes on from its checkpoint");
-}
+void Trainer::stop() const { throw Error(ErrorCode::kCancelled, "training was asked to stop"); }
 
-TrainResult Trainer::run(TrainObserver& observer) {
-  const auto begin = Clock::now();
-  auto saved = begin;
+void Trainer::go_on(TrainObserver& observer) {
+  auto saved = Clock::now();
   double pause = kCheckpointSeconds;
+  if (validation_is_due()) {  // where the last process was stopped
+    TrainProgress unreported;
+    validate(observer, unreported);
+  }
   const std::int64_t first = step_;
-  const auto seconds_since = [](Clock::time_point from) {
-    return std::chrono::duration<double>(Clock::now() - from).count();
-  };
   while (step_ < total_steps_ && !stopped_early_) {
-    if (observer.should_stop()) {
-      save();
-      cancel();
-    }
+    if (observer.should_stop()) stop();
     TrainProgress progress = one_step(observer);
-    if (!data_.validation.empty() && (step_ % evaluation_steps_ == 0 || step_ == total_steps_)) validate(progress);
-    const double seconds = seconds_since(begin);
+    if (validation_is_due()) validate(observer, progress);
+    const double seconds = seconds_since(begin_);
     progress.tokens_per_second = static_cast<double>(tokens_) / seconds;
     progress.seconds_left = seconds / static_cast<double>(step_ - first) * static_cast<double>(total_steps_ - step_);
     if (seconds_since(saved) > pause || step_ == total_steps_ || stopped_early_) {
@@ -278,12 +279,24 @@ TrainResult Trainer::run(TrainObserver& observer) {
     }
     observer.on_step(progress);
   }
+}
+
+TrainResult Trainer::run(TrainObserver& observer) {
+  begin_ = Clock::now();
+  try {
+    go_on(observer);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kCancelled) throw;
+    save();
+    throw Error(ErrorCode::kCancelled, "training stopped after step " + std::to_string(step_) +
+                                           "; the same request goes on from its checkpoint");
+  }
   TrainResult result;
   best_.empty() ? swap_with_average() : restore_best();
   result.steps = step_;
   result.best_step = best_.empty() ? step_ : best_step_;
   result.skipped_steps = optimizer_.skipped();
-  result.seconds = seconds_since(begin);
+  result.seconds = seconds_since(begin_);
   result.tokens_per_second = result.seconds > 0 ? static_cast<double>(tokens_) / result.seconds : 0;
   result.trained_parameters = optimizer_.parameter_count();
   result.validation_metric = best_score_;

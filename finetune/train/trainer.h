@@ -2,6 +2,7 @@
 // step number is the whole position in the data. Its state goes into one checkpoint file. Belongs to one thread.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -24,22 +25,32 @@ class Trainer {
   /// `request_key` names base, data and settings; a checkpoint with another key is refused.
   Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data,
           const TrainRequest& request, std::string request_key);
-  /// Trains to the end (or resumes) and leaves the best weights in the parts. Throws kCancelled.
+  /// Trains to the end (or resumes) and leaves the best weights in the parts. Asked to stop, in a step or in a
+  /// validation pass, it saves what was done up to the last whole one and throws kCancelled.
   TrainResult run(TrainObserver& observer);
 
  private:
   std::vector<std::size_t> examples_of_step(std::int64_t step);
   double step_weight(const std::vector<std::size_t>& indices) const;
   TrainProgress one_step(TrainObserver& observer);
-  void validate(TrainProgress& progress);
+  /// The loop of run(); a wish to stop leaves it as kCancelled.
+  void go_on(TrainObserver& observer);
+  bool validation_is_due() const;
+  void validate(TrainObserver& observer, TrainProgress& progress);
   void update_average();
-  /// Between the two calls the model computes with the averaged weights; nothing without weight_average.
   void swap_with_average();
+  /// While it lives the model computes with the averaged weights; nothing without weight_average.
+  struct AveragedWeights {
+    explicit AveragedWeights(Trainer& owner) : trainer(owner) { trainer.swap_with_average(); }
+    ~AveragedWeights() { trainer.swap_with_average(); }
+    AveragedWeights(const AveragedWeights&) = delete;
+    Trainer& trainer;
+  };
   void remember_best();
   void restore_best();
   void save() const;
   void resume();
-  [[noreturn]] void cancel() const;
+  [[noreturn]] void stop() const;
   float class_weight(std::int32_t label) const;
 
   kernels::Context& context_;
@@ -57,6 +68,7 @@ class Trainer {
   std::int64_t evaluation_steps_ = 1;
 
   std::int64_t step_ = 0;
+  std::int64_t validated_step_ = 0;  // the last validation pass stood after this step
   std::int64_t best_step_ = 0;
   std::int64_t passes_without_gain_ = 0;
   bool stopped_early_ = false;
@@ -66,6 +78,7 @@ class Trainer {
   std::vector<std::size_t> order_;
   std::int64_t order_epoch_ = -1;
   std::int64_t tokens_ = 0;  // of this process
+  std::chrono::steady_clock::time_point begin_;
 };
 
 }  // namespace finetune

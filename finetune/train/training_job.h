@@ -25,7 +25,7 @@ struct TrainProgress {
   double gradient_norm = 0;
   double tokens_per_second = 0;
   double seconds_left = 0;
-  std::optional<double> validation_loss;    // set after a validation pass
+  std::optional<double> validation_loss;    // set after a validation pass; not for regress
   std::optional<double> validation_metric;  // its `metric`
   std::string metric;
 };
@@ -35,7 +35,7 @@ class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void on_step(const TrainProgress&) {}
-  /// True: save a checkpoint and leave with Error kCancelled. Asked after every micro-batch.
+  /// True: save a checkpoint and leave with Error kCancelled. Asked before every micro-batch, in validation too.
   virtual bool should_stop() { return false; }
 };
 

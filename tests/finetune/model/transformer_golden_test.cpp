@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <set>
+#include <string>
 
 #include "finetune/formats/safetensors.h"
 #include "finetune/model/transformer.h"
@@ -57,16 +59,28 @@ void check_logits(const std::filesystem::path& folder) {
   EXPECT_LE(difference / largest, allowed) << folder;
 }
 
-TEST(TransformerGolden, LogitsOfTheSupportedFamiliesAreThoseOfOtherEngines) {
+// Families that the forward pass does not compute yet; each must be refused by name until it leaves this list.
+const std::set<std::string> kNotYet{
+    "exaone35",          "exaone4_global", "exaone4_hybrid",   "gemma2",       "gemma3",          "hyperclovax",
+    "hyperclovax_plain", "later_axk1",     "later_exaone_moe", "later_mamba2", "later_qwen3_moe", "later_qwen3_next",
+    "later_solar_open",  "llama_biases",   "llama_dynamic",    "llama_yarn",   "mistral",         "qwen2",
+    "qwen2_window",      "qwen3",          "smollm3"};
+
+TEST(TransformerGolden, LogitsOfEveryFamilyAreThoseOfOtherEnginesOrTheFamilyIsRefused) {
   if (!std::filesystem::exists(golden_folder())) GTEST_SKIP() << "no golden outputs at " << golden_folder();
-  int checked = 0;
-  for (const char* name : {"llama2", "llama3", "llama_linear", "llama_tied"}) {
-    if (!std::filesystem::exists(golden_folder() / name)) continue;
-    check_logits(golden_folder() / name);
+  int checked = 0, refused = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
+    if (!entry.is_directory()) continue;
+    if (kNotYet.contains(entry.path().filename().string())) {
+      EXPECT_THROW(read_model_config(entry.path()), platform::Error) << entry.path() << " is read now: take it off";
+      ++refused;
+      continue;
+    }
+    check_logits(entry.path());
     ++checked;
   }
-  std::printf("cases checked: %d\n", checked);
-  EXPECT_GE(checked, 2);
+  std::printf("families checked: %d, not yet: %d\n", checked, refused);
+  EXPECT_GE(checked, 3);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "finetune/formats/safetensors.h"
+#include "finetune/model/base_digest.h"
 #include "kernels/ops/cross_entropy.h"
 #include "tests/support/tiny_base.h"
 
@@ -153,6 +155,50 @@ TEST(ModelConfig, RefusesAnUnknownFamilyAndListsTheKnown) {
     EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput);
     EXPECT_NE(std::string(error.what()).find("supported: llama"), std::string::npos);
   }
+}
+
+void expect_refused_config(const std::string& changes, const std::string& path) {
+  platform::json::value config = to_json(support::tiny_config());
+  const platform::json::value changed = platform::parse_json(changes, "changes");
+  for (const auto& pair : changed.as_object()) config.as_object()[pair.key()] = pair.value();
+  try {
+    model_config_from_json(config);
+    FAIL() << "accepted: " << changes;
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput) << error.what();
+    EXPECT_EQ(error.path(), path) << error.what();
+  }
+}
+
+TEST(ModelConfig, RefusesWhatItWouldOtherwiseComputeApproximately) {
+  expect_refused_config(R"({"partial_rotary_factor": 0.5})", "partial_rotary_factor");
+  expect_refused_config(R"({"rope_theta": 0})", "rope_theta");
+  expect_refused_config(R"({"rms_norm_eps": -1e-6})", "rms_norm_eps");
+  expect_refused_config(R"({"rope_scaling": {"rope_type": "linear"}})", "rope_scaling.factor");
+  expect_refused_config(R"({"rope_scaling": {"rope_type": "linear", "factor": 0}})", "rope_scaling.factor");
+  expect_refused_config(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4,
+      "high_freq_factor": 4, "original_max_position_embeddings": 64}})",
+                        "rope_scaling.low_freq_factor");
+  expect_refused_config(R"({"eos_token_id": "</s>"})", "eos_token_id");
+  expect_refused_config(R"({"eos_token_id": [2, -1]})", "eos_token_id");
+}
+
+TEST(BaseDigest, CoversTheFilesThatAreReadAndNoOther) {
+  const platform::TemporaryFolder folder;
+  support::write_tiny_base(folder.path());
+  const std::string digest = base_folder_digest(folder.path());
+  platform::write_file_atomically(folder.path() / "another.safetensors", "not read");
+  EXPECT_EQ(base_folder_digest(folder.path()), digest);
+  std::filesystem::rename(folder.path() / "model.safetensors", folder.path() / "model-1.safetensors");
+  platform::json::object map;
+  for (const std::string& name : SafetensorsFile(folder.path() / "model-1.safetensors").names())
+    map[name] = "model-1.safetensors";
+  platform::write_json_file(folder.path() / "model.safetensors.index.json",
+                            platform::json::object{{"weight_map", map}});
+  const std::string sharded = base_folder_digest(folder.path());
+  std::filesystem::remove(folder.path() / "another.safetensors");
+  EXPECT_EQ(base_folder_digest(folder.path()), sharded);
+  EXPECT_NE(sharded, digest);
 }
 
 TEST(ModelConfig, SurvivesItsOwnConfigJson) {

@@ -4,8 +4,12 @@
 
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/manifest.h"
+#include "finetune/formats/safetensors.h"
+#include "finetune/generate/predictor.h"
+#include "finetune/train/checkpoint.h"
 #include "finetune/train/example_encoding.h"
 #include "platform/dataset/example.h"
+#include "tests/support/stop_after.h"
 #include "tests/support/tiny_base.h"
 
 namespace finetune {
@@ -28,14 +32,6 @@ void write_dataset(const std::filesystem::path& file, int count) {
   }
   platform::write_file_atomically(file, lines);
 }
-
-struct StopAfter final : TrainObserver {
-  std::int64_t steps;
-  std::int64_t seen = 0;
-  explicit StopAfter(std::int64_t limit) : steps(limit) {}
-  void on_step(const TrainProgress& progress) override { seen = progress.step; }
-  bool should_stop() override { return seen >= steps; }
-};
 
 class TrainingJob : public ::testing::Test {
  protected:
@@ -84,7 +80,7 @@ TEST_F(TrainingJob, AnInterruptedTrainingEndsInTheSameBytes) {
   TrainObserver observer;
   const TrainResult whole = train_adapter(request("whole", 60), observer);
   for (const std::int64_t steps : {7, 31, 44}) {
-    StopAfter stopping(steps);
+    support::StopAfter stopping(steps);
     try {
       train_adapter(request("pieces", 60), stopping);
       FAIL() << "was not stopped";
@@ -101,6 +97,73 @@ TEST_F(TrainingJob, AnInterruptedTrainingEndsInTheSameBytes) {
   }
 }
 
+TEST_F(TrainingJob, AStopAtAnyQuestionLosesNoWholeStepAndChangesNoByte) {
+  const auto small_batches = [&](const std::string& name) {
+    TrainRequest small = request(name, 60);
+    small.config.micro_batch_tokens = 24;
+    return small;
+  };
+  TrainObserver observer;
+  const TrainResult whole = train_adapter(small_batches("whole"), observer);
+  std::optional<TrainResult> pieces;
+  int stops = 0;
+  for (; !pieces && stops < 1000; ++stops) {
+    support::StopAtQuestion stopping(5 + stops % 29);
+    try {
+      pieces = train_adapter(small_batches("pieces"), stopping);
+    } catch (const platform::Error& error) {
+      ASSERT_EQ(error.code(), platform::ErrorCode::kCancelled) << error.what();
+      const SafetensorsFile checkpoint(folder_.path() / "pieces.work" / kCheckpointName);
+      const auto state = platform::parse_json(checkpoint.metadata().at("state"), "state");
+      ASSERT_GE(state.as_object().at("step").as_int64(), stopping.seen);
+    }
+  }
+  ASSERT_TRUE(pieces) << "no progress";
+  EXPECT_GT(stops, 10);
+  EXPECT_EQ(pieces->adapter_digest, whole.adapter_digest);
+}
+
+TEST_F(TrainingJob, StopsEarlyWhenTheValidationPartGetsWorse) {
+  std::string lines;
+  for (platform::Example& example : read_examples(folder_.path() / "data.jsonl")) {
+    if (example.split == platform::Split::kValidation) example.label = *example.label == "high" ? "low" : "high";
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(folder_.path() / "data.jsonl", lines);
+  TrainRequest patient = request("adapter", 120);
+  patient.config.min_steps = 0;
+  patient.config.patience = 2;
+  patient.config.evaluations = 12;
+  TrainObserver observer;
+  const TrainResult result = train_adapter(patient, observer);
+  EXPECT_EQ(result.steps, result.best_step + 20);
+  EXPECT_LT(result.steps, 120);
+}
+
+TEST_F(TrainingJob, BalancedClassesGiveARareOneItsVoice) {
+  std::string lines;
+  for (int i = 0; i < 60; ++i) {
+    platform::Example example;
+    example.id = "c" + std::to_string(i);
+    example.prompt = "spindle load";
+    example.label = i % 10 == 0 ? "rare" : "usual";
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(folder_.path() / "data.jsonl", lines);
+  const auto rare_probability = [&](const std::string& class_weights) {
+    TrainRequest training = request(class_weights, 80);
+    training.config.class_weights = class_weights;
+    TrainObserver observer;
+    train_adapter(training, observer);
+    Predictor predictor(folder_.path() / "base", folder_.path() / class_weights, 1);
+    platform::Example asked;
+    asked.prompt = "spindle load";
+    return predictor.predict(asked).probabilities.at(0).second;
+  };
+  EXPECT_LT(rare_probability("none"), 0.25);
+  EXPECT_GT(rare_probability("balanced"), 0.35);
+}
+
 TEST_F(TrainingJob, WithoutValidationTheAdapterIsTheAverageOfTheStepsAndNotTheLastOne) {
   std::string kept;
   for (const platform::Example& example : read_examples(folder_.path() / "data.jsonl")) {
@@ -111,9 +174,11 @@ TEST_F(TrainingJob, WithoutValidationTheAdapterIsTheAverageOfTheStepsAndNotTheLa
   TrainObserver observer;
   TrainRequest averaged = request("averaged", 30), last = request("last", 30);
   last.config.weight_average = 0;
-  const TrainResult smooth = train_adapter(averaged, observer), rough = train_adapter(last, observer);
+  const TrainResult smooth = train_adapter(averaged, observer);
+  train_adapter(last, observer);
   EXPECT_FALSE(smooth.validation_metric);
-  EXPECT_NE(smooth.adapter_digest, rough.adapter_digest);
+  EXPECT_NE(platform::read_file(averaged.output_folder / "adapter_model.safetensors"),
+            platform::read_file(last.output_folder / "adapter_model.safetensors"));
 }
 
 // Air pressure in pascal: the variation is small beside the value.
@@ -173,7 +238,7 @@ TEST_F(TrainingJob, RefusesAMetricThatTheTaskDoesNotHaveAndListsThoseItHas) {
 }
 
 TEST_F(TrainingJob, RefusesTheCheckpointOfAnotherRequest) {
-  StopAfter stopping(3);
+  support::StopAfter stopping(3);
   EXPECT_THROW(train_adapter(request("other", 20), stopping), platform::Error);
   TrainRequest changed = request("other", 20);
   changed.config.learning_rate = 1e-3;

@@ -1,4 +1,4 @@
-#include "finetune/adapter/lora.h"
+#include "finetune/model/lora.h"
 
 #include <cmath>
 #include <map>

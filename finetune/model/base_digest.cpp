@@ -1,0 +1,35 @@
+#include "finetune/model/base_digest.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "finetune/formats/weight_folder.h"
+#include "platform/base/digest.h"
+
+namespace finetune {
+namespace {
+
+std::string digest_of_files(const std::filesystem::path& folder, std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  std::string lines;
+  for (const std::string& name : names) lines += platform::sha256_file_hex(folder / name) + "  " + name + "\n";
+  return platform::digest_of(lines);
+}
+
+}  // namespace
+
+std::string base_folder_digest(const std::filesystem::path& base_folder) {
+  std::vector<std::string> names = WeightFolder(base_folder).files();
+  names.emplace_back("config.json");
+  return digest_of_files(base_folder, std::move(names));
+}
+
+std::string tokenizer_digest(const std::filesystem::path& base_folder) {
+  std::vector<std::string> names;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    if (std::filesystem::exists(base_folder / name)) names.emplace_back(name);
+  }
+  return digest_of_files(base_folder, std::move(names));
+}
+
+}  // namespace finetune
