@@ -1,6 +1,7 @@
 #include "platform/dataset/snapshot.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "platform/base/digest.h"
@@ -45,19 +46,49 @@ class SnapshotBuilder {
     item.source = row.source;
     item.key = row.key;
     item.group = group_of(group_profile_, row);
+    // Rows of a window that name no group are one group all the same: their windows overlap.
+    if (profile.window && item.group.empty()) item.group = "no group of " + row.source;
     item.label = unit.label;
     item.first = order_of(profile, rows_.records[unit.begin]);
     item.last = order_of(profile, row);
-    const std::string& key = result_.split.key.empty() ? profile.key : result_.split.key;
-    item.hash_key = key.empty() ? row.key : fill_template(profile, row, key).value_or(row.key);
+    item.hash_key = hash_key_of(row);
     if (const json::value* part = raw_value(profile, row, result_.split.field)) item.part = text_of(*part);
     return item;
+  }
+
+  // A record by its key; a window by its group, because windows of one group share rows.
+  std::string hash_key_of(const Observation& row) const {
+    const Profile& profile = result_.profile;
+    if (!result_.split.key.empty()) return fill_template(profile, row, result_.split.key).value_or(row.key);
+    if (profile.window) return group_of(profile, row);
+    return profile.key.empty() ? row.key : fill_template(profile, row, profile.key).value_or(row.key);
+  }
+
+  // Refuses a rule that would put windows of one group into two parts.
+  void check_windows_stay_together(const std::vector<SplitItem>& items) const {
+    const Profile& profile = result_.profile;
+    const bool hash = result_.split.by == SplitBy::kHash;
+    if (!profile.window || (!hash && result_.split.by != SplitBy::kGroup)) return;
+    std::map<std::pair<std::string, std::string>, std::string> first;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const std::string& name = hash ? items[i].hash_key : items[i].group;
+      const std::string group = group_of(profile, rows_.records[rows_.units[i].end - 1]);
+      const std::string& known = first.emplace(std::pair(items[i].source, group), name).first->second;
+      if (known == name) continue;
+      throw Error(ErrorCode::kInvalidInput,
+                  "windows of one group would stand in two parts: the group '" + shortened(group, 60) +
+                      "' of the source '" + items[i].source + "' splits into '" + shortened(known, 60) + "' and '" +
+                      shortened(name, 60) + "', but its windows share rows; leave split." + (hash ? "key" : "field") +
+                      " out, and the window's group is split",
+                  hash ? "split.key" : "split.field");
+    }
   }
 
   void assign() {
     std::vector<SplitItem> items;
     items.reserve(rows_.units.size());
     for (const Unit& unit : rows_.units) items.push_back(item_of(unit));
+    check_windows_stay_together(items);
     parts_ = assign_splits(result_.split, items);
     for (std::size_t i = 0; i < items.size(); ++i) {
       groups_.push_back(items[i].group);
@@ -122,11 +153,20 @@ class SnapshotBuilder {
     result_.examples.push_back(std::move(example));
   }
 
-  // Only fields of an automatic prompt can go; a prompt that a person wrote stays as it is.
+  // Only fields of an automatic prompt or list can go; those that a person named in the prompt stay.
   bool ignore_fields(const std::set<std::string>& names) {
-    if (result_.profile.prompt != "auto" && result_.profile.prompt.find("s }}") == std::string::npos) return false;
+    bool automatic = result_.profile.prompt == "auto";
+    std::set<std::string> named;
+    for (const PromptPart& part : parse_prompt(result_.profile.prompt)) {
+      if (part.kind == PromptPart::Kind::kText) continue;
+      const bool list = part.kind == PromptPart::Kind::kField &&
+                        (part.text == "numbers" || part.text == "categories" || part.text == "signals");
+      automatic = automatic || list;
+      if (!list) named.insert(part.text);
+    }
+    if (!automatic) return false;
     for (Field& field : result_.profile.fields) {
-      if (names.contains(field.name)) field.kind = FieldKind::kIgnore;
+      if (names.contains(field.name) && !named.contains(field.name)) field.kind = FieldKind::kIgnore;
     }
     return true;
   }

@@ -33,7 +33,8 @@ struct SnapshotResult {
 };
 
 /// `rule` wins over the profile's; with neither, groups are split 70/10/20. Throws kInvalidInput if no example is left
-/// (the message says why the records were dropped), or if the train part is empty.
+/// (the message says why the records were dropped), if the train part is empty, or if a rule by group or hash would put
+/// windows of one group, which share rows, into two parts.
 SnapshotResult build_snapshot(const Profile& profile, const NextObservation& next,
                               const std::optional<SplitRule>& rule = std::nullopt);
 /// Over records in memory.

@@ -1,6 +1,7 @@
 #include "platform/dataset/snapshot_report.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <map>
 #include <unordered_map>
@@ -87,6 +88,12 @@ json::object category_statistics(const std::string& name, const std::vector<Exam
           {"values", counts_of(counts, 50)}};
 }
 
+// Equal for equal numbers only.
+std::string exactly(double value) {
+  char buffer[40];
+  return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+}
+
 // Everything that a model sees of an example, as one text.
 std::string input_of(const Example& example) {
   Example bare = example;
@@ -168,10 +175,10 @@ std::set<std::string> constant_slots(const std::vector<Example>& examples) {
   };
   for (const Example& example : examples) {
     if (example.split != Split::kTrain) continue;
-    for (const auto& [name, value] : example.numbers) note(name, value ? std::to_string(*value) : "");
+    for (const auto& [name, value] : example.numbers) note(name, value ? exactly(*value) : "");
     for (const auto& [name, value] : example.categories) note(name, value.value_or(""));
     for (const auto& [name, signal] : example.signals) {
-      for (const float value : signal.values) note(name, std::to_string(value));
+      for (const float value : signal.values) note(name, exactly(static_cast<double>(value)));
     }
   }
   std::set<std::string> constant;
@@ -208,11 +215,11 @@ json::object class_balance(const std::vector<Example>& examples) {
 }
 
 json::object sizes_of(const std::vector<Example>& examples) {
-  std::vector<double> prompt, supervised, slots;
+  std::vector<double> prompt, answer, slots;
   for (const Example& example : examples) {
     prompt.push_back(static_cast<double>(example.prompt.size() + example.text.size()));
-    const std::size_t target = example.label ? 1 : example.value ? 1 : example.completion.size() + example.text.size();
-    supervised.push_back(static_cast<double>(target));
+    if (!example.label && !example.value)
+      answer.push_back(static_cast<double>(example.completion.size() + example.text.size()));
     slots.push_back(static_cast<double>(example.numbers.size() + example.categories.size() + example.signals.size()));
   }
   const auto brief = [](std::vector<double> values) {
@@ -220,7 +227,9 @@ json::object sizes_of(const std::vector<Example>& examples) {
     return json::object{{"minimum", all.at("minimum")}, {"mean", all.at("mean")}, {"maximum", all.at("maximum")}};
   };
   if (examples.empty()) return {};
-  return {{"prompt_bytes", brief(prompt)}, {"supervised_units", brief(supervised)}, {"slots", brief(slots)}};
+  json::object out{{"prompt_bytes", brief(prompt)}, {"slots", brief(slots)}};
+  if (!answer.empty()) out["answer_bytes"] = brief(answer);
+  return out;
 }
 
 json::array warnings_of(const Profile& profile, const std::vector<Example>& examples, const json::object& report) {

@@ -22,8 +22,9 @@ json::object duplicates_across_parts(const std::vector<Example>& examples);
 json::object groups_across_parts(const std::vector<Example>& examples);
 /// {train: {a: {count, share}}, ...}
 json::object class_balance(const std::vector<Example>& examples);
-/// What a step of training sees of each example, in bytes and slots: {prompt_bytes, supervised_bytes, slots} with
-/// minimum, mean and maximum.
+/// What training sees of each example: {prompt_bytes, slots, answer_bytes} with minimum, mean and maximum. Tokens are
+/// not counted here, because they are the base's: the trainer tells them. `answer_bytes` stands for completions and
+/// plain text only: a class or a number is one target an example.
 json::object sizes_of(const std::vector<Example>& examples);
 /// Plain sentences about what looks wrong.
 json::array warnings_of(const Profile& profile, const std::vector<Example>& examples, const json::object& report);

@@ -200,17 +200,6 @@ void CaseCounter::add(const std::string& reason, json::object detail) {
   if (cases.examples.size() < kShown) cases.examples.push_back(std::move(detail));
 }
 
-std::int64_t CaseCounter::total() const {
-  std::int64_t sum = 0;
-  for (const auto& [reason, cases] : cases_) sum += cases.count;
-  return sum;
-}
-
-std::int64_t CaseCounter::count(const std::string& reason) const {
-  const auto found = cases_.find(reason);
-  return found == cases_.end() ? 0 : found->second.count;
-}
-
 json::object CaseCounter::to_json() const {
   json::object out;
   for (const auto& [reason, cases] : cases_)

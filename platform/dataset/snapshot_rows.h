@@ -17,8 +17,6 @@ namespace platform {
 class CaseCounter {
  public:
   void add(const std::string& reason, json::object detail);
-  std::int64_t total() const;
-  std::int64_t count(const std::string& reason) const;
   /// {reason: {count, examples: [...]}}
   json::object to_json() const;
 

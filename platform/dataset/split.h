@@ -21,7 +21,8 @@ enum class SplitBy { kGroup, kTime, kHash, kGiven };
 struct SplitRule {
   SplitBy by = SplitBy::kGroup;
   std::string field;  // group: what belongs together (else the profile's group); given: names the part
-  std::string key;    // hash: key template such as "sc2-{{ GameID }}"; else the profile's key, else the record's
+  std::string key;    // hash: key template such as "sc2-{{ GameID }}"; else a window's group, else the profile's key,
+                      // else the record's
   double validation =
       0.1;  // share of all examples; where the rule names no validation part, share of the train part, by group
   double test = 0.2;  // group and time

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <random>
+#include <set>
 
 namespace platform {
 namespace {
@@ -104,6 +106,78 @@ split: {by: given, sources: {cut: test}, validation: 0}
   EXPECT_EQ(train, (std::vector<double>{20, 20, 19, 16, 13, 10, 7, 4, 1, 0}));
   EXPECT_EQ(test, std::vector<double>{7});
   EXPECT_GT(result.report.at("dropped").at("no_truth").at("count").as_int64(), 0);
+}
+
+// Twelve machines of forty rows, half of the rows of the day and half of the night.
+std::vector<Observation> runs() {
+  std::vector<Observation> all;
+  for (int machine = 0; machine < 12; ++machine) {
+    for (int cycle = 0; cycle < 40; ++cycle) {
+      all.push_back(row(machine * 100 + cycle, {{"machine", "m" + std::to_string(machine)},
+                                                {"shift", cycle < 20 ? "day" : "night"},
+                                                {"site", machine < 6 ? "north" : "south"},
+                                                {"cycle", cycle},
+                                                {"v", cycle + 100 * machine},
+                                                {"y", machine}}));
+    }
+  }
+  return all;
+}
+
+Profile windows(const std::string& split) {
+  return profile_from_yaml(
+      "name: w\nfields: {machine: ignore, shift: ignore, site: ignore, cycle: ignore, v: signal}\n"
+      "target: {field: y, task: regress}\nkey: \"{{ machine }}-{{ cycle }}\"\ngroup: machine\norder: cycle\n"
+      "window: {length: 5, stride: 1}\nsplit: " +
+          split + "\n",
+      "w.yaml");
+}
+
+TEST(Snapshot, KeepsTheWindowsOfAGroupInOnePartWhateverTheRule) {
+  for (const char* split : {"{by: hash}", "{by: hash, folds: 5, fold: 1}", "{by: group}", "{by: group, field: site}",
+                            "{by: hash, key: \"site-{{ site }}\"}"}) {
+    const SnapshotResult result = build_snapshot(windows(split), runs());
+    std::map<double, std::set<Split>> parts;
+    for (const Example& example : result.examples) parts[*example.value].insert(example.split);
+    EXPECT_EQ(parts.size(), 12u) << split;
+    for (const auto& [machine, sides] : parts) EXPECT_EQ(sides.size(), 1u) << split << " machine " << machine;
+  }
+}
+
+TEST(Snapshot, RefusesARuleThatCutsThroughTheWindowsOfAGroup) {
+  for (const char* split : {"{by: group, field: shift}", "{by: hash, key: \"{{ machine }}-{{ cycle }}\"}"}) {
+    try {
+      build_snapshot(windows(split), runs());
+      FAIL() << split;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidInput);
+      EXPECT_NE(std::string(error.what()).find("windows of one group would stand in two parts"), std::string::npos)
+          << error.what();
+    }
+  }
+}
+
+TEST(Snapshot, ASmallNumberThatVariesIsNotConstant) {
+  auto all = rows(60);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].fields["x"] = 1e-9 * static_cast<double>(i);
+  EXPECT_EQ(build_snapshot(plain(), all).report.at("constant"), json::value(json::array{"site"}));
+}
+
+TEST(Snapshot, LeavesAFieldThatAPersonNamedInThePrompt) {
+  Profile profile = plain();
+  profile.drop_constant = true;
+  for (const char* prompt : {"x is {{ number:x }} at {{ category:site }}", "{{ numbers }} at {{ category:site }}"}) {
+    profile.prompt = prompt;
+    EXPECT_EQ(build_snapshot(profile, rows(60)).examples[0].categories.count("site"), 1u) << prompt;
+  }
+}
+
+TEST(Snapshot, CountsTheBytesOfAnswersThatAreText) {
+  EXPECT_FALSE(build_snapshot(plain(), rows(60)).report.at("sizes").as_object().contains("answer_bytes"));
+  const Profile writes = profile_from_yaml(
+      "name: l\nfields: {x: number}\ntarget: {task: lm}\nprompt: \"{{ number:x }}\"\ncompletion: \"{{ site }}\"\n",
+      "l.yaml");
+  EXPECT_EQ(build_snapshot(writes, rows(60)).report.at("sizes").at("answer_bytes").at("maximum"), json::value(5.0));
 }
 
 TEST(Snapshot, RefusesToBeEmptyAndSaysWhy) {

@@ -79,13 +79,27 @@ TEST(Split, CutsTimeAndLeavesOutWhatReachesOverTheCut) {
 }
 
 TEST(Split, FollowsTheHashRuleOfTheDataPage) {
-  EXPECT_EQ(split_hash("sc2-52"), 0xFFFFFFFFu & split_hash("sc2-52"));
+  // The first eight hex digits of sha256(key), from coreutils' sha256sum.
+  const std::map<std::string, std::uint32_t> known{{"", 0xe3b0c442u},
+                                                   {"k-0", 0x8d07de48u},
+                                                   {"sc2-52", 0xbfd2a063u},
+                                                   {"sc2-10090", 0x84d15307u},
+                                                   {"삐걱", 0x51f00bafu}};
+  for (const auto& [key, hash] : known) EXPECT_EQ(split_hash(key), hash) << key;
   const auto parts = assign_splits(rule(R"({"by": "hash"})"), items(2000));
   const auto all = items(2000);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto bucket = split_hash(all[i].hash_key) % 10;
     EXPECT_EQ(parts[i], bucket >= 8 ? Split::kTest : bucket == 7 ? Split::kValidation : Split::kTrain);
   }
+}
+
+TEST(Split, PutsTheseKeysIntoThesePartsForEver) {
+  const auto parts = assign_splits(rule(R"({"by": "hash"})"), items(12));
+  const std::vector<std::optional<Split>> expected{Split::kTrain, Split::kTrain, Split::kTrain, Split::kTrain,
+                                                   Split::kTrain, Split::kTest,  Split::kTrain, Split::kTrain,
+                                                   Split::kTrain, Split::kTrain, Split::kTrain, Split::kTrain};
+  EXPECT_EQ(parts, expected);
 }
 
 TEST(Split, GivesEveryItemToExactlyOneFold) {
