@@ -16,7 +16,7 @@ class WebServerDb : public testing::Test {
     folder_ = std::make_unique<platform::TemporaryFolder>();
     // The database belongs to another user when the tests run as root, so the folder must let it through.
     std::filesystem::permissions(folder_->path(), std::filesystem::perms(0755));
-    services_ = std::make_unique<web::Services>(web::ServicesOptions{{folder_->path()}, ""}, platform::Log::silent());
+    services_ = std::make_unique<web::Services>(web::ServicesOptions{{folder_->path()}, "", {}}, platform::Log::silent());
     server_ = std::make_unique<platform::Server>(
         platform::ServerOptions{}, web::all_routes(*services_),
         [](const Request& request, std::string_view permission) { return services_->authorize(request, permission); },

@@ -51,7 +51,7 @@ class RunApiDb : public tests::ApiFixture {
     source.connector = "rest_push";
     sources_->create(source);
     platform::RouteTable routes;
-    web::add_run_routes(routes, {*runs_, *sources_});
+    web::add_run_routes(routes, {*runs_, *sources_, files_});
     web::add_workflow_routes(routes, {*runs_});
     serve(std::move(routes));
     engineer_ = std::make_unique<platform::HttpClient>(client(Role::kEngineer));
@@ -92,9 +92,10 @@ class RunApiDb : public tests::ApiFixture {
   std::unique_ptr<platform::SourceStore> sources_;
   std::unique_ptr<platform::HttpClient> engineer_;
   bool fails_ = false;
+  platform::TemporaryFolder folder_;
 
  private:
-  platform::TemporaryFolder folder_;
+  web::FileAccess files_{{}, {folder_.path()}};
   platform::BlobStore blobs_{folder_.path() / "blobs"};
   workflows::StepServices services_{{folder_.path()}, blobs_};
 };
@@ -144,6 +145,19 @@ TEST_F(RunApiDb, WhatDoesNotFitIsRefusedAndNothingStarts) {
   refused(R"({"workflow":"snap","input":{}})", "did you mean 'inputs'?");
   refused(R"({"workflow":"adapt-table","inputs":[]})", "inputs");
   EXPECT_TRUE(engineer_->get(kRuns).checked().json().at("items").as_array().empty());
+}
+
+TEST_F(RunApiDb, ARunReadsOnlyFilesThatTheServerMayReadForPeople) {
+  const auto start = [&](const std::string& path) {
+    const std::string text =
+        "name: x\nsteps:\n  data: {uses: dataset.snapshot, with: {files: \"" + path + "\", target: grade}}\n";
+    return engineer_->post(kRuns, json::serialize(json::object{{"text", text}}));
+  };
+  const auto refused = start("/etc/passwd");
+  EXPECT_EQ(refused.status, 403) << refused.body;
+  EXPECT_NE(refused.body.find("--files-from"), std::string::npos) << refused.body;
+  EXPECT_TRUE(engineer_->get(kRuns).checked().json().at("items").as_array().empty());
+  EXPECT_EQ(start((folder_.path() / "inbox/parts.csv").string()).status, 201);
 }
 
 TEST_F(RunApiDb, ListsNewestFirstAndSaysWhereTheRestBegins) {

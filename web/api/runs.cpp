@@ -128,6 +128,7 @@ class RunRoutes {
     Run run = workflows::new_run(workflow, inputs == nullptr ? json::object() : platform::as_object(*inputs, "inputs"),
                                  project_of(request), request.identity.name);
     check_sources(workflow, run);
+    services_.files.check(run);
     saved.project = run.project;
     saved.name = workflow.name;
     saved.content_hash = workflow.content_hash;

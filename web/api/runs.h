@@ -5,6 +5,7 @@
 #include "platform/http/router.h"
 #include "platform/store/run_store.h"
 #include "platform/store/source_store.h"
+#include "web/api/file_access.h"
 
 namespace web {
 
@@ -12,6 +13,7 @@ namespace web {
 struct RunServices {
   platform::RunStore& runs;
   platform::SourceStore& sources;
+  const FileAccess& files;  // what a step of a run may read
 };
 
 void add_run_routes(platform::RouteTable& table, RunServices services);

@@ -3,6 +3,7 @@
 #include "connectors/profiles.h"
 #include "connectors/registry.h"
 #include "web/api/project_of.h"
+#include "workflows/duration.h"
 
 namespace web {
 
@@ -17,6 +18,7 @@ namespace json = platform::json;
 namespace {
 
 constexpr std::size_t kRecordsLimit = std::size_t{64} << 20;
+constexpr int kPage = 500;  // sources read at a time when the server starts
 
 json::object to_json(const Source& source) {
   return {{"name", source.name},
@@ -61,6 +63,16 @@ json::object input_of_query(const Request& request) {
   return input;
 }
 
+// "30s" -> how long to wait between two readings.
+std::chrono::milliseconds interval_of(const std::string& schedule) {
+  const std::optional<std::chrono::seconds> interval = workflows::duration_from(schedule);
+  if (interval && interval->count() > 0) return *interval;
+  throw Error(ErrorCode::kInvalidInput,
+              "the schedule of a source is the time between two readings, such as 30s, 5m or 1h, not '" + schedule +
+                  "'; runs are what a workflow's own schedule starts",
+              "schedule");
+}
+
 // The handlers; each takes what it needs from the request and answers.
 class SourceRoutes {
  public:
@@ -86,9 +98,10 @@ class SourceRoutes {
       source.settings = platform::as_object(*settings, "settings");
     source.profile = platform::string_or(body, "profile", "", "");
     source.schedule = platform::string_or(body, "schedule", "", "");
+    if (!source.schedule.empty()) interval_of(source.schedule);
     source.owner = platform::string_or(body, "owner", request.identity.name, "");
     source.location = platform::string_or(body, "location", "", "");
-    connectors::make_connector(source_config(source, services_.data));  // refuses settings that cannot work
+    connectors::make_connector(source_config(source, services_));  // refuses settings that cannot work
     services_.sources.create(source);
     return platform::json_response(to_json(*services_.sources.find(source.project, source.name)), 201);
   }
@@ -129,13 +142,13 @@ class SourceRoutes {
 
   Response check(const Request& request) const {
     const connectors::CheckResult result =
-        connectors::make_connector(source_config(require(request), services_.data))->check();
+        connectors::make_connector(source_config(require(request), services_))->check();
     return platform::json_response(json::object{{"ok", result.ok}, {"message", result.message}});
   }
 
   Response discover(const Request& request) const {
     json::array streams;
-    for (const auto& stream : connectors::make_connector(source_config(require(request), services_.data))->discover()) {
+    for (const auto& stream : connectors::make_connector(source_config(require(request), services_))->discover()) {
       streams.push_back(json::object{{"name", stream.name}, {"fields", platform::to_json(stream.fields)}});
     }
     return platform::json_response(json::object{{"streams", std::move(streams)}});
@@ -144,7 +157,7 @@ class SourceRoutes {
   Response start(const Request& request) const {
     const Source source = require(request);
     if (!connectors::connector_kind(source.connector).pushed)
-      services_.supervisor.start(source_config(source, services_.data));
+      services_.supervisor.start(source_config(source, services_));
     services_.sources.set_state(source.project, source.name, "running");
     return status(request);
   }
@@ -158,7 +171,7 @@ class SourceRoutes {
 
   Response post_records(const Request& request) const {
     const Source source = require(request);
-    const connectors::SourceConfig config = source_config(source, services_.data);
+    const connectors::SourceConfig config = source_config(source, services_);
     json::object settings = config.profile.input;
     if (const json::value* own = platform::find(config.settings, "input"))
       settings = connectors::merged(std::move(settings), platform::as_object(*own, "settings.input"));
@@ -214,12 +227,16 @@ void StoreSink::store(const std::string& source, const connectors::RecordBatch& 
   records_.ingest(std::move(request));
 }
 
-connectors::SourceConfig source_config(const Source& source, const platform::DataFolder& data) {
+connectors::SourceConfig source_config(const Source& source, const SourceServices& services) {
+  services.files.check(source);
   connectors::SourceConfig config;
-  config.name = source_id(source);
+  config.id = source_id(source);
+  config.name = source.name;
   config.connector = source.connector;
   config.settings = source.settings;
-  if (!source.profile.empty()) config.profile = connectors::load_profile(source.profile, data);
+  if (!source.schedule.empty() && !connectors::connector_kind(source.connector).pushed)
+    config.interval = interval_of(source.schedule);
+  if (!source.profile.empty()) config.profile = connectors::load_profile(source.profile, services.data);
   return config;
 }
 
@@ -250,13 +267,19 @@ void add_source_routes(platform::RouteTable& table, SourceServices services) {
 }
 
 void start_running_sources(SourceServices services, const std::string& project, const platform::Log& log) {
-  for (const Source& source : services.sources.list(project, {}, 1000)) {
-    if (source.state != "running" || connectors::connector_kind(source.connector).pushed) continue;
-    try {  // one source that cannot start must not keep the server down
-      services.supervisor.start(source_config(source, services.data));
-    } catch (const Error& error) {
-      log.error("a source cannot be started", {{"source", source.name}, {"error", error.what()}});
+  std::vector<Source> page;
+  for (std::string after;; after = page.back().name) {
+    page = services.sources.list(project, after, kPage);
+    for (const Source& source : page) {
+      if (source.state != "running") continue;
+      try {  // one source that cannot start must not keep the server down
+        if (!connectors::connector_kind(source.connector).pushed)
+          services.supervisor.start(source_config(source, services));
+      } catch (const Error& error) {
+        log.error("a source cannot be started", {{"source", source_id(source)}, {"error", error.what()}});
+      }
     }
+    if (page.size() < static_cast<std::size_t>(kPage)) return;
   }
 }
 

@@ -9,6 +9,7 @@
 #include "platform/http/router.h"
 #include "platform/store/record_store.h"
 #include "platform/store/source_store.h"
+#include "web/api/file_access.h"
 
 namespace web {
 
@@ -24,11 +25,8 @@ class StoreSink final : public connectors::RecordSink {
   platform::RecordStore& records_;
 };
 
-/// The supervisor's name of a source.
+/// The supervisor's name of a source: SourceConfig::id.
 std::string source_id(const platform::Source& source);
-
-/// What a connector needs to know of a stored source; its profile is looked up in the data folder and the shipped ones.
-connectors::SourceConfig source_config(const platform::Source& source, const platform::DataFolder& data);
 
 /// What the routes use; all outlive the table.
 struct SourceServices {
@@ -36,7 +34,13 @@ struct SourceServices {
   platform::RecordStore& records;
   connectors::Supervisor& supervisor;
   const platform::DataFolder& data;
+  const FileAccess& files;
 };
+
+/// What a connector needs to know of a stored source; its profile is looked up in the data folder and the shipped ones.
+/// A polled source's `schedule` is the time between two readings. Throws kInvalidInput if it is none.
+/// Throws kForbidden if the source would read a file that the server may not read for people.
+connectors::SourceConfig source_config(const platform::Source& source, const SourceServices& services);
 
 void add_source_routes(platform::RouteTable& table, SourceServices services);
 /// Starts every source that an operator left running; for the server's start. Sources that cannot start are logged.

@@ -46,8 +46,9 @@ platform::RouteTable all_routes(Services& services) {
   add_deployment_routes(routes, rollouts);
   add_model_routes(routes, {services.models(), services.registry(), services.audit()});
   add_page_routes(routes, services);
-  add_run_routes(routes, {services.runs(), services.sources()});
-  add_source_routes(routes, {services.sources(), services.records(), services.supervisor(), services.data()});
+  add_run_routes(routes, {services.runs(), services.sources(), services.files()});
+  add_source_routes(routes,
+                    {services.sources(), services.records(), services.supervisor(), services.data(), services.files()});
   add_user_routes(routes, {services.authenticator(), services.audit()});
   add_workflow_routes(routes, {services.runs()});
   add_system_routes(routes, services);

@@ -49,7 +49,9 @@ class OwnServer {
                                      "--data-folder",
                                      data_.root.string(),
                                      "--port",
-                                     "0"};
+                                     "0",
+                                     "--files-from",
+                                     "/"};  // whoever runs a file may read what he may read
     if (line.has("threads")) command.insert(command.end(), {"--worker-threads", line.text("threads")});
     platform::ProcessOptions options;
     options.log_file = data_.logs() / "server.log";

@@ -39,6 +39,19 @@ std::vector<std::string> worker_command_line(const platform::CommandLine& line, 
   return command;
 }
 
+// What people may have the server read.
+std::vector<std::filesystem::path> folders_of(const platform::CommandLine& line, const platform::DataFolder& data) {
+  std::vector<std::filesystem::path> folders;
+  for (const std::string& folder : line.all("files-from")) {
+    if (!std::filesystem::is_directory(folder))
+      throw platform::Error(platform::ErrorCode::kInvalidInput, "there is no folder " + folder + "; make it first",
+                            "files-from");
+    folders.push_back(std::filesystem::absolute(folder));
+  }
+  if (folders.empty()) std::filesystem::create_directories(data.root / "inbox");
+  return folders;
+}
+
 }  // namespace
 
 int serve_command(const std::vector<std::string>& arguments) {
@@ -48,6 +61,9 @@ int serve_command(const std::vector<std::string>& arguments) {
   line.option("address", "IP", "address to listen on", {.fallback = "127.0.0.1"});
   line.option("port", "PORT", "port to listen on; 0 = any free one", {.fallback = "8470"});
   line.option("database", "DSN", "PostgreSQL to use; default a private one in the data folder");
+  line.option("files-from", "DIR",
+              "folder whose files sources and runs may read; may stand several times; default the data folder's inbox",
+              {.repeated = true});
   line.option("worker-threads", "N", "compute threads of the worker; default one a core");
   line.flag("no-worker", "start no worker; others run `anneal worker`");
   if (!line.read(arguments)) return 0;
@@ -58,7 +74,8 @@ int serve_command(const std::vector<std::string>& arguments) {
   const platform::Log log;
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
   std::filesystem::create_directories(data.root);
-  Services services({data, line.text("database")}, log);  // before the mask: PostgreSQL must not inherit it
+  Services services({data, line.text("database"), folders_of(line, data)},
+                    log);  // before the mask: PostgreSQL must not inherit it
   const StopSignals stop;
   platform::ServerOptions options;
   options.address = line.text("address");

@@ -14,6 +14,7 @@ constexpr std::chrono::milliseconds kRolloutLook{
 
 Services::Services(ServicesOptions options, platform::Log log)
     : options_(std::move(options)),
+      files_(options_.files_from, options_.data),
       log_(std::move(log)),
       cluster_(options_.database.empty() ? std::optional<platform::PrivateCluster>(std::in_place, options_.data, log_)
                                          : std::nullopt),
@@ -35,7 +36,7 @@ Services::Services(ServicesOptions options, platform::Log log)
       supervisor_(sink_, log_) {
   database_.migrate();
   new_token_ = authenticator_.ensure_admin(options_.data);
-  start_running_sources({sources_, records_, supervisor_, options_.data}, "default", log_);
+  start_running_sources({sources_, records_, supervisor_, options_.data, files_}, "default", log_);
   rollout_keeper_.emplace(
       "moving rollouts on", kRolloutLook, [this] { deployments_.advance_all(); }, log_);
   if (!cluster_) return;

@@ -25,6 +25,7 @@
 #include "platform/store/run_store.h"
 #include "platform/store/source_store.h"
 #include "platform/store/token_store.h"
+#include "web/api/file_access.h"
 #include "web/api/sources.h"
 
 namespace web {
@@ -33,16 +34,18 @@ inline constexpr std::string_view kVersion = "0.1.0";
 
 struct ServicesOptions {
   platform::DataFolder data;
-  std::string database;  // connection string; empty = the private cluster in the data folder
+  std::string database;                           // connection string; empty = the private cluster in the data folder
+  std::vector<std::filesystem::path> files_from;  // what people may have the server read; none = the inbox
 };
 
 class Services {
  public:
-  /// Starts the private cluster if no database is given, applies the migrations, starts the sources that were running,
-  /// and goes on with the rollouts that are under way. Throws kUnavailable.
+  /// Starts the private cluster if no database is given, applies the migrations, starts the sources of every
+  /// project that were running, and goes on with the rollouts that are under way. Throws kUnavailable.
   Services(ServicesOptions options, platform::Log log);
 
   const platform::DataFolder& data() const { return options_.data; }
+  const FileAccess& files() const { return files_; }
   const platform::Log& log() const { return log_; }
   platform::Metrics& metrics() { return metrics_; }
   platform::Database& database() { return database_; }
@@ -66,6 +69,7 @@ class Services {
 
  private:
   ServicesOptions options_;
+  FileAccess files_;
   platform::Log log_;
   platform::SystemClock clock_;
   platform::Metrics metrics_;
