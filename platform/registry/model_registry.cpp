@@ -21,6 +21,16 @@ bool is_number(const std::string& text) {
 
 }  // namespace
 
+void require_passing_gate(const ModelVersion& version) {
+  const std::string against = objection(version);
+  if (against.empty()) return;
+  throw Error(ErrorCode::kConflict,
+              "production of " + version.model + " cannot move to version " + std::to_string(version.number) + ": " +
+                  against +
+                  "; run a workflow whose model.gate passes before model.register, and take the version that it makes",
+              "version");
+}
+
 std::optional<std::int64_t> version_before(const std::vector<AliasChange>& history) {
   std::vector<std::int64_t> live;
   for (const AliasChange& change : history) {
@@ -63,15 +73,7 @@ void ModelRegistry::set_alias(const std::string& project, const std::string& mod
                 "there is no version " + model + "/" + std::to_string(number) + "; GET /api/v1/models/" + model +
                     "/versions lists them",
                 "version");
-  if (alias == "production") {
-    const std::string against = objection(*version);
-    if (!against.empty()) {
-      throw Error(
-          ErrorCode::kConflict,
-          "production of " + model + " cannot move to version " + std::to_string(number) + ": " + against +
-              "; run a workflow whose model.gate passes before model.register, and move to the version that it makes");
-    }
-  }
+  if (alias == "production") require_passing_gate(*version);
   models_.move_alias(project, model, {alias, number, std::nullopt, actor, reason, {}});
 }
 

@@ -1,6 +1,6 @@
-// The rules of registered models: versions are immutable and registered once per run and step, `production` moves only
-// to a version whose recorded gate passed, every move says who and why, and where an alias stood at any moment can be
-// asked. Thread-safe; owns nothing.
+// The rules of registered models: versions are immutable and registered once per run, step and adapter, `production`
+// moves only to a version whose recorded gate passed, every move says who and why, and where an alias stood at any
+// moment can be asked. Thread-safe; owns nothing.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@ class ModelRegistry {
  public:
   ModelRegistry(ModelStore& models, DatasetStore& datasets) : models_(models), datasets_(datasets) {}
 
-  /// Stores a version. Registering the same step of the same run again returns the version that is there. Throws
-  /// kInvalidInput for a model name that is none, digests that are none, or a gate report about another adapter.
+  /// Stores a version. Registering the same adapter from the same step of a run again returns the version that is
+  /// there. Throws kInvalidInput for a model name that is none, digests that are none, or a gate report about another
+  /// adapter.
   ModelVersion register_version(const ModelVersion& version);
 
   /// Moves an alias. Throws kNotFound for an unknown version and, for `production`, kConflict unless a passing gate
@@ -43,6 +44,10 @@ class ModelRegistry {
   ModelStore& models_;
   DatasetStore& datasets_;
 };
+
+/// Throws kConflict, saying what to do, unless the gate report that is recorded on the version has passed: only such a
+/// version may become `production`, by alias or by rollout.
+void require_passing_gate(const ModelVersion& version);
 
 /// The version before the present one, of a history oldest first. Moving to a version that was live below the present
 /// one counts as going back to it. Pure.
