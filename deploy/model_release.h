@@ -11,12 +11,14 @@
 namespace deploy {
 
 /// Fills model_version, adapter and base_folder of `request` (project and model are set) from the registry; `version`
-/// is a number or an alias. Throws kNotFound for a version or a base that is not there.
+/// is a number or an alias. Throws kNotFound for a version or a base that is not there, kConflict for a version without
+/// a passing gate report: a rollout ends with moving `production`, so nothing is offered that could not stand there.
 void fill_from_registry(DeploymentRequest& request, const std::string& version, platform::ModelRegistry& registry,
                         const platform::DataFolder& data);
 
-/// Moves `production` to the version of a finished deployment. The registry refuses a version without a passing gate;
-/// then the alias stays and the log says so: the plant runs what was rolled out, and somebody has to look.
+/// Moves `production` to the version of a finished deployment. Where the registry refuses, the alias stays, and log and
+/// deployment say why: the plant runs what was rolled out, and somebody has to look. Where the registry cannot be asked,
+/// that is thrown, and the rollout finishes later.
 OnFinished move_production(platform::ModelRegistry& registry, platform::Log log);
 
 }  // namespace deploy

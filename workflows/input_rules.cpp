@@ -28,9 +28,9 @@ json::value typed(const WorkflowInput& input, const json::value& value) {
     return value;
   }
   if (type == OptionType::kText || type == OptionType::kDuration) return value;
-  std::vector<platform::Mistake> ignored;
-  const auto node = platform::parse_yaml(std::string(value.get_string()), input.name, ignored);
-  return node ? platform::to_json(*node) : value;
+  std::vector<platform::Mistake> mistakes;
+  const auto node = platform::parse_yaml(std::string(value.get_string()), input.name, mistakes);
+  return mistakes.empty() ? platform::to_json(*node) : value;
 }
 
 }  // namespace

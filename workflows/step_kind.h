@@ -36,7 +36,7 @@ struct StepKind {
   std::string summary;
   std::vector<StepOption> options;
   std::vector<std::string> outputs;
-  std::vector<std::string> after;  // kinds of which one must be among the steps it needs, directly or not
+  std::vector<std::string> after;  // a chain of kinds: it must need one of the first, that one of the second, ...
   /// Of the options together; a value with an expression stands as its text. Throws platform::Error; null = none.
   std::function<void(const platform::json::object& with)> check = {};
   std::function<std::unique_ptr<platform::Step>(StepServices&)> make = {};

@@ -133,7 +133,7 @@ StepKind deploy_rollout() {
            number("threshold", 0, 0.99, "share of a wave that may fail"),
            option("to", OptionType::kText, "selector of agents, such as line=3; * = all"), std::move(waves)},
           {"deployment", "agents"},
-          {"model.register"}};
+          {"model.register", "model.gate"}};
 }
 
 StepKind finetune_lora() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 
 #include "platform/base/did_you_mean.h"
 #include "platform/engine/expression.h"
@@ -27,36 +28,45 @@ const StepDefinition* find_step(const Workflow& workflow, std::string_view name)
   return nullptr;
 }
 
-// Depth first; the first circle found is returned as its names in order, the first one again at the end.
-bool find_circle(const Workflow& workflow, const std::string& name, std::vector<std::string>& path,
-                 std::set<std::string>& done) {
-  if (const auto again = std::find(path.begin(), path.end(), name); again != path.end()) {
-    path.erase(path.begin(), again);
-    path.push_back(name);
-    return true;
+using Need = std::pair<std::string, std::string>;  // a step, and one that it needs
+
+// The shortest way along needs from one step to another, both ends included; empty = there is none.
+std::vector<std::string> shortest_way(const Workflow& workflow, const std::string& from, const std::string& to) {
+  std::map<std::string, std::string> reached_from{{from, from}};
+  std::vector<std::string> open{from};
+  for (std::size_t at = 0; at < open.size() && reached_from.count(to) == 0; ++at) {
+    const StepDefinition* step = find_step(workflow, open[at]);
+    if (step == nullptr) continue;
+    for (const std::string& need : step->needs) {
+      if (reached_from.emplace(need, step->name).second) open.push_back(need);
+    }
   }
-  const StepDefinition* step = find_step(workflow, name);
-  if (step == nullptr || done.count(name) != 0) return false;
-  path.push_back(name);
-  for (const std::string& need : step->needs) {
-    if (find_circle(workflow, need, path, done)) return true;
-  }
-  path.pop_back();
-  done.insert(name);
-  return false;
+  if (reached_from.count(to) == 0) return {};
+  std::vector<std::string> way{to};
+  while (way.back() != from) way.push_back(reached_from.at(way.back()));
+  std::reverse(way.begin(), way.end());
+  return way;
 }
 
+// Every need that lies on a circle is part of one that is named; each circle is named once, from its first step.
 void check_circles(WorkflowDraft& draft, const YamlNode& steps) {
-  std::set<std::string> done;
+  std::set<Need> named;
   for (const StepDefinition& step : draft.workflow.steps) {
-    std::vector<std::string> path;
-    if (!find_circle(draft.workflow, step.name, path, done)) continue;
-    std::string circle;
-    for (const std::string& name : path) circle += (circle.empty() ? "" : " -> ") + name;
-    const YamlNode* node = steps.find(path.front());
-    const YamlNode* needs = node == nullptr ? nullptr : node->find("needs");
-    draft.mistake(needs != nullptr ? *needs : steps, "the steps need each other in a circle: " + circle);
-    done.insert(path.begin(), path.end());
+    for (const std::string& need : step.needs) {
+      if (named.count({step.name, need}) != 0) continue;
+      const std::vector<std::string> way = shortest_way(draft.workflow, need, step.name);
+      if (way.empty()) continue;
+      std::string circle = step.name;
+      std::string before = step.name;
+      for (const std::string& each : way) {
+        circle += " -> " + each;
+        named.insert({before, each});
+        before = each;
+      }
+      const YamlNode* node = steps.find(step.name);
+      const YamlNode* needs = node == nullptr ? nullptr : node->find("needs");
+      draft.mistake(needs != nullptr ? *needs : steps, "the steps need each other in a circle: " + circle);
+    }
   }
 }
 
@@ -73,7 +83,8 @@ class ReferenceCheck {
     for (const Reference& reference : platform::find_references(node.scalar)) {
       const std::string trouble = judge(reference);
       if (trouble.empty()) continue;
-      const int offset = static_cast<int>(reference.begin) + (node.quoted ? 1 : 0);
+      const std::size_t before = platform::characters_in(std::string_view(node.scalar).substr(0, reference.begin));
+      const int offset = static_cast<int>(before) + (node.quoted ? 1 : 0);
       draft_.mistakes.push_back({draft_.file, node.line, node.column + offset, trouble});
     }
   }
@@ -116,19 +127,23 @@ class ReferenceCheck {
   std::vector<std::string> needed_;
 };
 
+// True if `step` needs, directly or not, a step of the first kind that needs one of the second, and so on.
+bool needs_chain(const WorkflowDraft& draft, const std::string& step, std::span<const std::string> chain) {
+  if (chain.empty()) return true;
+  for (const std::string& name : needed_by(draft.workflow, step)) {
+    const StepDefinition* other = find_step(draft.workflow, name);
+    if (other != nullptr && other->kind == chain[0] && needs_chain(draft, name, chain.subspan(1))) return true;
+  }
+  return false;
+}
+
 void check_after(WorkflowDraft& draft, const StepDefinition& step, const YamlNode& at) {
   const StepKind* kind = find_kind(draft.kinds, step.kind);
-  if (kind == nullptr || kind->after.empty()) return;
-  const std::vector<std::string> needed = needed_by(draft.workflow, step.name);
-  for (const std::string& wanted : kind->after) {
-    const bool there = std::any_of(needed.begin(), needed.end(), [&](const std::string& name) {
-      const StepDefinition* other = find_step(draft.workflow, name);
-      return other != nullptr && other->kind == wanted;
-    });
-    if (!there)
-      draft.mistake(at,
-                    "step '" + step.name + "' (" + step.kind + ") must need a " + wanted + " step, directly or not");
-  }
+  if (kind == nullptr || needs_chain(draft, step.name, kind->after)) return;
+  std::string wanted;
+  for (const std::string& each : kind->after)
+    wanted += (wanted.empty() ? " must need a " : " step that needs a ") + each;
+  draft.mistake(at, "step '" + step.name + "' (" + step.kind + ")" + wanted + " step, directly or not");
 }
 
 }  // namespace

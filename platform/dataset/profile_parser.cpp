@@ -280,7 +280,7 @@ Profile profile_from_yaml(std::string_view text, const std::string& file) {
   std::vector<Mistake> mistakes;
   const std::optional<YamlNode> node = parse_yaml(text, file, mistakes);
   std::optional<Profile> profile = node ? parse_profile(*node, file, mistakes) : std::nullopt;
-  if (!profile) throw_mistakes(mistakes);
+  if (!mistakes.empty()) throw_mistakes(mistakes);
   return *std::move(profile);
 }
 

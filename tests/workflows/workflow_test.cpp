@@ -118,6 +118,33 @@ TEST(Workflow, ACircleIsNamedOnceInItsOrder) {
   EXPECT_NE(mistakes[0].find("a -> c -> b -> a"), std::string::npos) << mistakes[0];
 }
 
+TEST(Workflow, AModelThatNoGateHasJudgedBeforeItsRegistrationIsNotRolledOut) {
+  std::string text = kGood;
+  text.replace(text.find("model.register, needs: [gate]"), 29, "model.register, needs: [tune]");
+  text.replace(text.find("approval, needs: [model]"), 24, "approval, needs: [model, gate]");
+  const auto mistakes = mistakes_in(text);
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_NE(
+      mistakes[0].find("step 'ship' (deploy.rollout) must need a model.register step that needs a model.gate step"),
+      std::string::npos)
+      << mistakes[0];
+}
+
+TEST(Workflow, EveryCircleIsNamedAlsoWhereTwoShareAStep) {
+  const auto mistakes = mistakes_in(
+      "name: x\nsteps:\n  a: {uses: approval, needs: [b, c]}\n  b: {uses: approval, needs: [a]}\n  c: {uses: approval, "
+      "needs: [a]}\n");
+  ASSERT_EQ(mistakes.size(), 2u);
+  EXPECT_NE(mistakes[0].find("a -> b -> a"), std::string::npos) << mistakes[0];
+  EXPECT_NE(mistakes[1].find("a -> c -> a"), std::string::npos) << mistakes[1];
+}
+
+TEST(Workflow, ADuplicateKeyHidesNoOtherMistake) {
+  const auto mistakes = mistakes_in("name: x\nname: y\nsteps:\n  a: {uses: aproval}\n");
+  ASSERT_EQ(mistakes.size(), 2u);
+  EXPECT_NE(mistakes[1].find("unknown step kind 'aproval'"), std::string::npos) << mistakes[1];
+}
+
 TEST(Workflow, OutputsThatAKindDoesNotGiveAreRefused) {
   std::string text = kGood;
   text.replace(text.find("steps.data.dataset"), 18, "steps.data.datset");

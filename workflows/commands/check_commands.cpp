@@ -17,25 +17,39 @@ json::object as_json(const platform::Mistake& mistake) {
   return {{"file", mistake.file}, {"line", mistake.line}, {"column", mistake.column}, {"message", mistake.message}};
 }
 
-// True if the file is whole.
-bool check(const std::string& file, bool as_lines_of_json) {
+struct Verdict {
+  std::optional<Workflow> workflow;
   std::vector<platform::Mistake> mistakes;
-  const auto workflow = parse_workflow(workflow_text(file), file, step_kinds(), mistakes);
-  if (as_lines_of_json) {
-    json::array all;
-    for (const platform::Mistake& mistake : mistakes) all.push_back(as_json(mistake));
-    std::printf("%s\n", json::serialize(
-                            json::object{{"file", file}, {"valid", workflow.has_value()}, {"mistakes", std::move(all)}})
-                            .c_str());
-    return workflow.has_value();
+  std::string unreadable;  // why there is nothing to check
+};
+
+Verdict judge(const std::string& file) {
+  Verdict verdict;
+  try {
+    verdict.workflow = parse_workflow(workflow_text(file), file, step_kinds(), verdict.mistakes);
+  } catch (const platform::Error& error) {
+    verdict.unreadable = error.what();
   }
-  for (const platform::Mistake& mistake : mistakes) std::fprintf(stderr, "%s\n", mistake.str().c_str());
-  if (workflow)
-    std::printf("%s: workflow %s, %zu steps, no mistakes\n", file.c_str(), workflow->name.c_str(),
-                workflow->steps.size());
+  return verdict;
+}
+
+void print_as_json(const std::string& file, const Verdict& verdict) {
+  json::array mistakes;
+  for (const platform::Mistake& mistake : verdict.mistakes) mistakes.push_back(as_json(mistake));
+  if (!verdict.unreadable.empty()) mistakes.push_back(json::object{{"file", file}, {"message", verdict.unreadable}});
+  const json::object line{{"file", file}, {"valid", verdict.workflow.has_value()}, {"mistakes", std::move(mistakes)}};
+  std::printf("%s\n", json::serialize(line).c_str());
+}
+
+void print_for_people(const std::string& file, const Verdict& verdict) {
+  if (!verdict.unreadable.empty()) return static_cast<void>(std::fprintf(stderr, "%s\n", verdict.unreadable.c_str()));
+  for (const platform::Mistake& mistake : verdict.mistakes) std::fprintf(stderr, "%s\n", mistake.str().c_str());
+  const std::size_t count = verdict.mistakes.size();
+  if (verdict.workflow)
+    std::printf("%s: workflow %s, %zu steps, no mistakes\n", file.c_str(), verdict.workflow->name.c_str(),
+                verdict.workflow->steps.size());
   else
-    std::fprintf(stderr, "%s: %zu mistake%s\n", file.c_str(), mistakes.size(), mistakes.size() == 1 ? "" : "s");
-  return workflow.has_value();
+    std::fprintf(stderr, "%s: %zu mistake%s\n", file.c_str(), count, count == 1 ? "" : "s");
 }
 
 json::object given_inputs(const platform::CommandLine& line) {
@@ -78,7 +92,11 @@ int validate_command(const std::vector<std::string>& arguments) {
   line.flag("json", "one line of JSON a file");
   if (!line.read(arguments)) return 0;
   bool whole = true;
-  for (const std::string& file : line.all("FILE")) whole = check(file, line.has("json")) && whole;
+  for (const std::string& file : line.all("FILE")) {
+    const Verdict verdict = judge(file);
+    line.has("json") ? print_as_json(file, verdict) : print_for_people(file, verdict);
+    whole = whole && verdict.workflow.has_value();
+  }
   return whole ? 0 : 2;
 }
 
