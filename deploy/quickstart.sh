@@ -9,8 +9,8 @@
 #   --data-folder DIR   where all is kept (/var/lib/anneal-quickstart for root, else ~/.local/share/anneal-quickstart)
 #   --port PORT         of the server (8470, or any free one if that is taken)
 #
-# Safe to repeat: what an earlier call left running is replaced; sources, records and models stay, and a table that is
-# there already is not taken in again.
+# Safe to repeat: what an earlier call left running is replaced; sources, records and models stay, and rows that are there
+# already count once.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=${ANNEAL_BIN:-$root/build/release/bin}
@@ -147,20 +147,13 @@ if [ -z "$table" ]; then
   done_stage
 else
   name=$(source_name "$table")
-  source=$name-$(sha256sum < "$table" | cut -c1-8)  # rows have no key: a changed table is another source
+  source=$name-$(sha256sum < "$table" | cut -c1-8)  # a changed table is another source: its old rows are not its rows
   next_stage "taking in $table as source $source"
   metric=accuracy rival=majority
   profile=$(anneal profile --data "$table" --target "$target" --name "$name")
   if grep -q '"task" *: *"regress"' <<< "$profile"; then metric=rmse rival=mean; fi
-  if [ -e "$data/taken-in/$source" ]; then
-    echo "It is there from an earlier call."
-  else
-    if anneal sources show "$source" > /dev/null 2>&1; then anneal sources delete "$source" --yes > /dev/null; fi  # cut off half-way
-    anneal sources create "$source" > /dev/null
-    anneal ingest "$source" "$table" --tolerate-rejected
-    mkdir -p "$data/taken-in"
-    touch "$data/taken-in/$source"
-  fi
+  anneal sources create "$source" --if-absent > /dev/null
+  anneal ingest "$source" "$table" --tolerate-rejected
   done_stage
   next_stage "adapting anneal-nano to $target ($metric, to beat: $rival)"
   run=$(start_run adapt-table --set "source=$source" --set "target=$target" --set "model=$name" --set "metric=$metric" --set "rival=$rival")

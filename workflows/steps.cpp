@@ -1,5 +1,6 @@
 #include "workflows/steps.h"
 
+#include "platform/base/digest.h"
 #include "workflows/step_schemas.h"
 #include "workflows/steps/approval_step.h"
 #include "workflows/steps/dataset_snapshot_step.h"
@@ -52,6 +53,12 @@ std::vector<std::string> runnable_kinds() {
   std::vector<std::string> names;
   for (const Row& row : kRows) names.emplace_back(row.kind);
   return names;
+}
+
+std::filesystem::path folder_for(const std::filesystem::path& work_folder, const platform::json::object& what) {
+  const std::filesystem::path folder = work_folder / platform::sha256_hex(platform::canonical_json(what)).substr(0, 16);
+  std::filesystem::create_directories(folder);
+  return folder;
 }
 
 platform::StepFactory step_factory(StepServices& services) {

@@ -2,6 +2,7 @@
 // installation lacks are known to the language but not taken by its workers.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,10 @@ struct StepServices {
 const std::vector<StepKind>& step_kinds();
 /// Names of the kinds that have code; what a worker takes.
 std::vector<std::string> runnable_kinds();
+/// A folder below the step's work folder, made and named by the digest of what the step works on. The work folder stays
+/// when a person lets a run go on from an earlier step, so that what another input left there is not taken for this
+/// one's.
+std::filesystem::path folder_for(const std::filesystem::path& work_folder, const platform::json::object& what);
 /// For a Worker. `services` must outlive it.
 platform::StepFactory step_factory(StepServices& services);
 

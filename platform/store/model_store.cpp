@@ -65,8 +65,9 @@ ModelVersion ModelStore::add_version(const ModelVersion& version) {
     lock_model(work, version.project, version.model);
     if (!version.run.empty()) {
       const pqxx::result known = work.exec_params(
-          "SELECT " + kColumns + " FROM model_versions WHERE project_id = $1 AND run_id = $2 AND step = $3",
-          version.project, version.run, version.step);
+          "SELECT " + kColumns +
+              " FROM model_versions WHERE project_id = $1 AND run_id = $2 AND step = $3 AND adapter_digest = $4",
+          version.project, version.run, version.step, version.adapter_digest);
       if (!known.empty()) return version_from(known[0]);
     }
     return version_from(work.exec_params1(

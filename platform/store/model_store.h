@@ -18,7 +18,7 @@ class ModelStore {
   explicit ModelStore(Database& database) : database_(database) {}
 
   /// Stores a version under the next number, making the model if there is none, and returns it with id, number and
-  /// time. The same step of the same run twice gives the version that was stored first.
+  /// time. The same step of the same run with the same adapter gives the version that was stored first.
   ModelVersion add_version(const ModelVersion& version);
   std::optional<ModelVersion> find_version(const std::string& project, const std::string& model, std::int64_t number);
   std::optional<ModelVersion> find_by_adapter(const std::string& project, const std::string& adapter_digest);

@@ -21,15 +21,24 @@ constexpr std::chrono::milliseconds kLook{200};
 
 double share_of(const std::string& percent) { return std::strtod(percent.c_str(), nullptr) / 100; }
 
-// Chosen before the deployment is made and kept in the work folder, so that the next try finds the deployment of this
-// one.
-platform::DeploymentId deployment_id(const std::filesystem::path& work_folder) {
-  const std::filesystem::path file = work_folder / "deployment";
-  if (std::filesystem::exists(file)) return platform::DeploymentId(platform::read_file(file, 64));
-  const auto id = platform::DeploymentId::make();
-  platform::write_file_atomically(file, id.str());
-  return id;
-}
+// The deployment of this step and model version, so that the next try finds the one of this try. Its id is chosen
+// before it is made. Once it has ended it is let go: a person who lets the run go on from here wants a new one.
+class KnownDeployment {
+ public:
+  KnownDeployment(const std::filesystem::path& work_folder, const std::string& version)
+      : file_(folder_for(work_folder, {{"version", version}}) / "deployment") {}
+
+  platform::DeploymentId id() const {
+    if (std::filesystem::exists(file_)) return platform::DeploymentId(platform::read_file(file_, 64));
+    const auto made = platform::DeploymentId::make();
+    platform::write_file_atomically(file_, made.str());
+    return made;
+  }
+  void let_go() const { std::filesystem::remove(file_); }
+
+ private:
+  const std::filesystem::path file_;
+};
 
 std::string failures_of(const std::vector<platform::DeploymentAgent>& agents) {
   std::string text;
@@ -51,7 +60,7 @@ void report(platform::StepContext& context, const std::vector<platform::Deployme
 platform::StepOutcome outcome_of(const Deployment& deployment, const std::vector<platform::DeploymentAgent>& agents) {
   platform::StepOutcome outcome;
   outcome.outputs = {{"deployment", deployment.id.str()}, {"agents", agents.size()}};
-  if (deployment.state == DeploymentState::kFinished) return outcome;
+  if (deployment.state == DeploymentState::kFinished && deployment.reason.empty()) return outcome;
   outcome.kind = platform::StepOutcome::Kind::kFailed;
   outcome.error = "the rollout of " + deployment.model + "/" + deployment.model_version + " is " +
                   std::string(to_string(deployment.state)) +
@@ -98,8 +107,9 @@ platform::StepOutcome DeployRolloutStep::execute(platform::StepContext& context)
   deploy::DeploymentRequest request = rollout_request(context.inputs(), version);
   request.project = context.run().project;
   request.created_by = context.run().started_by;
-  request.id = deployment_id(context.work_folder());
   deploy::fill_from_registry(request, version, *services_.registry, services_.data);
+  const KnownDeployment known(context.work_folder(), request.model + "/" + request.model_version);
+  request.id = known.id();
   Deployment deployment = services_.deployments->create(request);
   context.say("deployment " + deployment.id.str() + " of " + deployment.model + "/" + deployment.model_version +
               " to " + deployment.selector);
@@ -107,7 +117,10 @@ platform::StepOutcome DeployRolloutStep::execute(platform::StepContext& context)
     const auto agents = services_.deployment_store->agents_of(deployment.id);
     report(context, agents);
     const bool ended = deployment.state != DeploymentState::kRunning && deployment.state != DeploymentState::kPaused;
-    if (ended) return outcome_of(deployment, agents);
+    if (ended) {
+      known.let_go();
+      return outcome_of(deployment, agents);
+    }
     if (context.should_stop())
       throw Error(ErrorCode::kCancelled,
                   "stopped while waiting for the rollout; deployment " + deployment.id.str() + " goes on");

@@ -46,13 +46,14 @@ finetune::TrainRequest request_of(const platform::StepContext& context, const St
   const json::object* snapshot = context.outputs_of("dataset.snapshot");
   finetune::TrainRequest request;
   request.base_folder = platform::base_folder(services.data, platform::require_string(with, "base", "with"));
-  request.dataset = context.work_folder() / "dataset.jsonl";
+  const std::filesystem::path folder = folder_for(context.work_folder(), with);
+  request.dataset = folder / "dataset.jsonl";
   const std::string task =
       snapshot == nullptr ? "classify" : platform::string_or(*snapshot, "task", "classify", "dataset");
   request.task = finetune::task_from(platform::string_or(with, "task", task, "with"));
   request.config = finetune::train_config_from_json(trainer_settings(with));
-  request.work_folder = context.work_folder() / "training";
-  request.output_folder = context.work_folder() / "adapter";
+  request.work_folder = folder / "training";
+  request.output_folder = folder / "adapter";
   request.seed = static_cast<std::uint64_t>(platform::int_or(with, "seed", 1, "with"));
   request.threads = services.threads;
   const json::value* profile = snapshot == nullptr ? nullptr : platform::find(*snapshot, "profile");

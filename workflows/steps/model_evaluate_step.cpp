@@ -6,9 +6,10 @@ namespace workflows {
 
 namespace json = platform::json;
 
-finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, const ScoredAdapter& scored,
-                                       const StepServices& services) {
-  std::filesystem::create_directories(folder);
+Scores score_in(const std::filesystem::path& work_folder, const ScoredAdapter& scored, const StepServices& services) {
+  const json::object what{
+      {"adapter", scored.adapter}, {"base", scored.base}, {"dataset", scored.dataset}, {"split", scored.split}};
+  const std::filesystem::path folder = folder_for(work_folder, what);
   finetune::EvaluateRequest request;
   request.base_folder = platform::base_folder(services.data, scored.base);
   request.adapter_folder = folder / "adapter";
@@ -20,7 +21,7 @@ finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, cons
   if (!std::filesystem::exists(request.adapter_folder))
     services.blobs.get_folder(scored.adapter, request.adapter_folder);
   services.blobs.copy_to(scored.dataset, request.dataset);
-  return finetune::evaluate_adapter(request);
+  return {finetune::evaluate_adapter(request), request.predictions_file};
 }
 
 platform::StepOutcome ModelEvaluateStep::execute(platform::StepContext& context) {
@@ -32,7 +33,7 @@ platform::StepOutcome ModelEvaluateStep::execute(platform::StepContext& context)
   scored.base = platform::string_or(
       with, "base", training == nullptr ? "" : platform::string_or(*training, "base", "", "training"), "with");
   scored.split = platform::string_or(with, "split", "test", "with");
-  const finetune::EvaluationReport report = evaluate_in(context.work_folder(), scored, services_);
+  const auto [report, predictions] = score_in(context.work_folder(), scored, services_);
   for (const finetune::Score& score : report.scores) {
     char line[160];
     std::snprintf(line, sizeof line, "%s %.4f (%.4f to %.4f)", score.metric.c_str(), score.value, score.low,
@@ -45,7 +46,7 @@ platform::StepOutcome ModelEvaluateStep::execute(platform::StepContext& context)
                      {"dataset", scored.dataset},
                      {"split", scored.split},
                      {"examples", report.examples},
-                     {"predictions", services_.blobs.put_file(context.work_folder() / "predictions.jsonl")},
+                     {"predictions", services_.blobs.put_file(predictions)},
                      {"evaluation", finetune::to_json(report)}};
   return outcome;
 }

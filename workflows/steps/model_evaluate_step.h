@@ -23,9 +23,12 @@ struct ScoredAdapter {
   std::string split = "test";
   bool baselines = true;
 };
-/// Lays the blobs out below `folder` (again only where they are not there yet), scores, and leaves predictions.jsonl
-/// there.
-finetune::EvaluationReport evaluate_in(const std::filesystem::path& folder, const ScoredAdapter& scored,
-                                       const StepServices& services);
+struct Scores {
+  finetune::EvaluationReport report;
+  std::filesystem::path predictions;  // JSON lines, see gate_statistics.h
+};
+/// Lays the blobs out and scores in a folder below `work_folder` that is named by what is scored: a step that is run
+/// again for another adapter or dataset finds nothing of the earlier one.
+Scores score_in(const std::filesystem::path& work_folder, const ScoredAdapter& scored, const StepServices& services);
 
 }  // namespace workflows

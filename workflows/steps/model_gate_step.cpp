@@ -97,18 +97,20 @@ class Judge {
     if (!target)
       return add({{"check", "better_than"}, {"rival", "alias:" + alias}}, true,
                  "alias " + alias + " of " + model + " is empty, so there is nothing to beat");
+    if (target->adapter_digest == report_.adapter_digest)
+      return add({{"check", "better_than"}, {"rival", "alias:" + alias}}, true,
+                 "alias " + alias + " of " + model + " stands at this very adapter (" + target->str() + ")");
     const ScoredAdapter scored{target->adapter_blob, target->base,
                                platform::require_string(evaluated_, "dataset", "evaluation"),
                                platform::require_string(evaluated_, "split", "evaluation"), false};
-    const auto folder = context_.work_folder() / alias;
-    const finetune::EvaluationReport other = evaluate_in(folder, scored, services_);
+    const auto [other, predicted] = score_in(context_.work_folder(), scored, services_);
     const auto score = other.score(metric_);
     if (!score)
       throw Error(ErrorCode::kInvalidInput, "the model behind alias " + alias + " has no score '" + metric_ + "'",
                   "better_than");
     decide("alias:" + alias + " (" + target->str() + ")", score->value,
            compare_paired(metric_, finetune::higher_is_better(metric_), predictions(),
-                          read_predictions(platform::read_file(folder / "predictions.jsonl")), seed_));
+                          read_predictions(platform::read_file(predicted)), seed_));
   }
 
   void decide(const std::string& rival, double rival_value, const Comparison& comparison) {

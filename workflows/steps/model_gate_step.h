@@ -1,5 +1,6 @@
 // model.gate: judges an evaluation against limits, baselines and the models behind aliases, and stops the run with the
-// numbers where it is not good enough. Its report is what the registry asks for before `production` moves.
+// numbers where it is not good enough. An alias that stands at the very adapter that is judged is no rival: a run that
+// is repeated does not fail on its own success. Its report is what the registry asks for before `production` moves.
 #pragma once
 
 #include "finetune/train/training_job.h"

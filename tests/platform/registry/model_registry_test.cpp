@@ -85,6 +85,15 @@ TEST_F(ModelRegistryDb, TheSameStepOfTheSameRunIsOneVersion) {
   EXPECT_EQ(models_->find("default", "tool-failure")->versions, 1);
 }
 
+TEST_F(ModelRegistryDb, AStepThatWasRunAgainWithAnotherAdapterMakesAnotherVersion) {
+  EXPECT_EQ(registry_->register_version(version("run-1", true)).number, 1);
+  ModelVersion other = version("run-2", true);
+  other.run = "run-1";
+  const ModelVersion second = registry_->register_version(other);
+  EXPECT_EQ(second.number, 2);
+  EXPECT_EQ(second.adapter_digest, other.adapter_digest);
+}
+
 TEST_F(ModelRegistryDb, RegistrationsAtOnceGetOneNumberEach) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
