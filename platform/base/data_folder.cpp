@@ -36,6 +36,21 @@ DataFolder data_folder(const std::string& given) {
   return {std::filesystem::path(home) / ".local/share/anneal"};
 }
 
+void make_private(const DataFolder& data) {
+  namespace fs = std::filesystem;
+  std::error_code absent;
+  if ((fs::status(data.root, absent).permissions() & fs::perms::sticky_bit) != fs::perms::none && !absent)
+    throw Error(ErrorCode::kInvalidInput,
+                "everybody may write to " + data.root.string() + "; name a data folder of its own with --data-folder");
+  const fs::perms passing = fs::perms::group_exec | fs::perms::others_exec;
+  for (const auto& folder : {data.root, data.blobs(), data.logs(), data.root / "work"}) {
+    const bool fresh = fs::create_directories(folder);
+    const bool keeps = folder == data.root && !fresh;
+    fs::permissions(folder,
+                    fs::perms::owner_all | (keeps ? fs::status(folder).permissions() & passing : fs::perms::none));
+  }
+}
+
 std::filesystem::path base_folder(const DataFolder& data, const std::string& name) {
   if (name.find('/') != std::string::npos) {
     if (std::filesystem::exists(std::filesystem::path(name) / "config.json")) return name;

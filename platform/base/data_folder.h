@@ -1,4 +1,4 @@
-// Where one installation keeps its bytes. Plain paths; nothing is created by asking.
+// Where one installation keeps its bytes. Plain paths; only make_private creates anything.
 #pragma once
 
 #include <filesystem>
@@ -26,6 +26,10 @@ struct DataFolder {
 
 /// `given` if not empty, else $ANNEAL_DATA, else /var/lib/anneal for root and ~/.local/share/anneal for others.
 DataFolder data_folder(const std::string& given = {});
+/// Makes the folder with its parts for blobs, logs and work, and keeps everybody but the owner from looking into them.
+/// Others may still pass through it where they could: the private database may run as another user. Throws
+/// kInvalidInput for a folder that is everybody's, such as /tmp.
+void make_private(const DataFolder& data);
 /// The folder of the base `name`: root/bases/name, else the one shipped with the program (next to the binary under
 /// share/anneal/bases, or $ANNEAL_SOURCE/finetune/bases, or the source tree the binary was built from). A path that
 /// contains a '/' stands for itself. Throws kNotFound listing the bases there are.

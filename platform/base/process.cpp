@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +53,8 @@ Image make_image(const std::vector<std::string>& arguments, const ProcessOptions
   if (options.group && (::setgroups(0, nullptr) != 0 || ::setgid(*options.group) != 0)) fail();
   if (options.user && ::setuid(*options.user) != 0) fail();
   if (options.working_folder && ::chdir(options.working_folder->c_str()) != 0) fail();
+  // Ctrl-C at a terminal goes to the whole group of its foreground: the parent alone decides when the child stops.
+  if (options.die_with_parent) ::setpgid(0, 0);
   // After setuid, which clears it. SIGTERM lets the child finish its books.
   if (options.die_with_parent) {
     ::prctl(PR_SET_PDEATHSIG, options.stop_signal);
@@ -90,8 +93,9 @@ int code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 +
 Process::Process(const std::vector<std::string>& arguments, ProcessOptions options) : options_(std::move(options)) {
   FileDescriptor log;
   if (options_.log_file) {
-    log = FileDescriptor(::open(options_.log_file->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    log = FileDescriptor(::open(options_.log_file->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     if (!log) throw_errno("opening " + options_.log_file->string(), errno);
+    ::fchmod(log.get(), 0600);  // one that an older program left
   }
   pid_ = spawn(arguments, options_, log.get());
 }

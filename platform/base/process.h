@@ -1,5 +1,6 @@
 // Child processes: started with arguments (never through a shell), waited for with a deadline, and not left behind:
-// the child gets SIGTERM when its parent dies, and the destructor stops it.
+// the child gets its stop signal when its parent dies, and the destructor stops it. A Ctrl-C at the terminal reaches
+// the parent only.
 #pragma once
 
 #include <sys/types.h>
@@ -17,7 +18,7 @@ namespace platform {
 struct ProcessOptions {
   std::map<std::string, std::string> environment;  // added to the parent's
   std::optional<std::filesystem::path> working_folder;
-  std::optional<std::filesystem::path> log_file;  // stdout and stderr are appended to it; else inherited
+  std::optional<std::filesystem::path> log_file;  // mode 0600; stdout and stderr are appended to it; else inherited
   std::optional<uid_t> user;                      // drop to this user and group before exec (needs root)
   std::optional<gid_t> group;
   int stop_signal = 15;                         // what stop() and the destructor send first

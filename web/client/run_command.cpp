@@ -42,7 +42,7 @@ bool has_server(const platform::CommandLine& line) {
 class OwnServer {
  public:
   explicit OwnServer(const platform::CommandLine& line) : data_(platform::data_folder(line.text("data-folder"))) {
-    std::filesystem::create_directories(data_.logs());
+    platform::make_private(data_);
     std::filesystem::remove(data_.address());  // of a server that was killed
     std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(),
                                      "serve",

@@ -1,42 +1,42 @@
-#include <pthread.h>
+#include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 
 #include "platform/base/command_line.h"
+#include "platform/base/file.h"
 #include "web/api/routes.h"
 #include "web/server/commands.h"
+#include "web/server/stop_signals.h"
 #include "web/server/worker_keeper.h"
 
 namespace web {
 
 namespace {
 
-/// SIGTERM and SIGINT are blocked here, before any thread starts, and waited for in wait().
-class StopSignals {
- public:
-  StopSignals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGTERM);
-    sigaddset(&set_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set_, &before_);
-  }
-  ~StopSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  void wait() const {
-    int number = 0;
-    sigwait(&set_, &number);
-  }
+platform::CommandLine options_of_serve() {
+  platform::CommandLine line("anneal serve", "Runs the server until SIGTERM or Ctrl-C; a second one does not wait.",
+                             {"anneal serve", "anneal serve --data-folder /srv/anneal --port 8470",
+                              "anneal serve --files-from /srv/measurements --files-from /srv/exports"});
+  line.option("data-folder", "DIR", "where everything is kept, for its owner's eyes only; default $ANNEAL_DATA");
+  line.option("address", "IP", "address to listen on", {.fallback = "127.0.0.1"});
+  line.option("port", "PORT", "port to listen on; 0 = any free one", {.fallback = "8470"});
+  line.option("database", "DSN", "PostgreSQL to use; default a private one in the data folder");
+  line.option("files-from", "DIR",
+              "folder whose files sources and runs may read; may stand several times; default the data folder's inbox",
+              {.repeated = true});
+  line.option("worker-threads", "N", "compute threads of the worker; default one a core");
+  line.flag("no-worker", "start no worker; others run `anneal worker`");
+  return line;
+}
 
- private:
-  sigset_t set_{}, before_{};
-};
-
-// The server's own program, whatever its file is called now.
-std::vector<std::string> worker_command_line(const platform::CommandLine& line, const platform::DataFolder& data) {
-  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--data-folder",
-                                   data.root.string()};
-  if (line.has("worker-threads")) command.insert(command.end(), {"--threads", line.text("worker-threads")});
-  return command;
+platform::ServerOptions listen_options(const platform::CommandLine& line) {
+  const std::int64_t port = line.integer("port");
+  if (port < 0 || port > 65535)
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "no port: " + line.text("port"), "port");
+  platform::ServerOptions options;
+  options.address = line.text("address");
+  options.port = static_cast<std::uint16_t>(port);
+  return options;
 }
 
 // What people may have the server read.
@@ -52,56 +52,63 @@ std::vector<std::filesystem::path> folders_of(const platform::CommandLine& line,
   return folders;
 }
 
-}  // namespace
+// The server's own program, whatever its file is called now.
+std::vector<std::string> worker_command_line(const platform::CommandLine& line, const platform::DataFolder& data) {
+  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--data-folder",
+                                   data.root.string()};
+  if (line.has("worker-threads")) command.insert(command.end(), {"--threads", line.text("worker-threads")});
+  return command;
+}
 
-int serve_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal serve", "Runs the server until SIGTERM or Ctrl-C.",
-                             {"anneal serve", "anneal serve --data-folder /srv/anneal --port 8470"});
-  line.option("data-folder", "DIR", "where everything is kept; default $ANNEAL_DATA");
-  line.option("address", "IP", "address to listen on", {.fallback = "127.0.0.1"});
-  line.option("port", "PORT", "port to listen on; 0 = any free one", {.fallback = "8470"});
-  line.option("database", "DSN", "PostgreSQL to use; default a private one in the data folder");
-  line.option("files-from", "DIR",
-              "folder whose files sources and runs may read; may stand several times; default the data folder's inbox",
-              {.repeated = true});
-  line.option("worker-threads", "N", "compute threads of the worker; default one a core");
-  line.flag("no-worker", "start no worker; others run `anneal worker`");
-  if (!line.read(arguments)) return 0;
-  const std::int64_t port = line.integer("port");
-  if (port < 0 || port > 65535)
-    throw platform::Error(platform::ErrorCode::kInvalidInput, "no port: " + line.text("port"), "port");
+// The token itself is for the eyes at a terminal: anything else that takes this output keeps it, where others may read.
+void tell_where(const platform::Server& server, const platform::DataFolder& data,
+                const std::optional<std::string>& new_token) {
+  std::printf("Anneal serves at %s\n", server.address().c_str());
+  if (new_token && ::isatty(STDOUT_FILENO) != 0)
+    std::printf("Admin token (shown once, kept in %s): %s\n", data.token().c_str(), new_token->c_str());
+  else
+    std::printf("The admin token is in %s\n", data.token().c_str());
+  std::fflush(stdout);
+}
 
-  const platform::Log log;
-  const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
-  std::filesystem::create_directories(data.root);
-  Services services({data, line.text("database"), folders_of(line, data)},
-                    log);  // before the mask: PostgreSQL must not inherit it
-  const StopSignals stop;
-  platform::ServerOptions options;
-  options.address = line.text("address");
-  options.port = static_cast<std::uint16_t>(port);
+void serve_until_stopped(const platform::CommandLine& line, const platform::DataFolder& data, Services& services,
+                         const StopSignals& stop, std::optional<SecondSignal>& second) {
+  const platform::Log& log = services.log();
   platform::Server server(
-      options, all_routes(services),
+      listen_options(line), all_routes(services),
       [&services](const platform::Request& request, std::string_view permission) {
         return services.authorize(request, permission);
       },
       services.metrics(), log);
   platform::write_file_atomically(data.address(), server.address() + "\n");
-  std::printf("Anneal serves at %s\n", server.address().c_str());
-  if (services.new_token())
-    std::printf("Admin token (shown once, kept in %s): %s\n", data.token().c_str(), services.new_token()->c_str());
-  std::fflush(stdout);
+  tell_where(server, data, services.new_token());
   std::optional<WorkerKeeper> worker;
-  if (!line.has("no-worker")) {
-    std::filesystem::create_directories(data.logs());
+  if (!line.has("no-worker"))
     worker.emplace(
         WorkerKeeperOptions{worker_command_line(line, data), line.text("database"), data.logs() / "worker.log"}, log);
-  }
   stop.wait();
-  log.info("stopping");
+  log.info("stopping; another Ctrl-C does not wait for the step and the requests under way");
+  second.emplace(stop, [address = data.address()] {
+    std::error_code ignored;
+    std::filesystem::remove(address, ignored);
+  });
   server.stop();
   worker.reset();  // before the database: it hands its step back
   std::filesystem::remove(data.address());
+}
+
+}  // namespace
+
+int serve_command(const std::vector<std::string>& arguments) {
+  platform::CommandLine line = options_of_serve();
+  if (!line.read(arguments)) return 0;
+  listen_options(line);  // a mistake is told before anything starts
+  const StopSignals stop;
+  std::optional<SecondSignal> second;  // also while the services stop
+  const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
+  platform::make_private(data);
+  Services services({data, line.text("database"), folders_of(line, data)}, platform::Log());
+  serve_until_stopped(line, data, services, stop, second);
   return 0;
 }
 

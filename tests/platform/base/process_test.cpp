@@ -1,8 +1,10 @@
 #include "platform/base/process.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 
 #include "platform/base/error.h"
 #include "platform/base/file.h"
@@ -45,6 +47,23 @@ TEST(Process, WritesItsLogAndSeesItsEnvironment) {
   Process process({"sh", "-c", "echo $WORD"}, options);
   EXPECT_EQ(process.wait(), 0);
   EXPECT_EQ(read_file(folder.path() / "log"), "hello\n");
+}
+
+TEST(Process, KeepsItsLogFromTheEyesOfOthersAlsoAnOlderOne) {
+  const TemporaryFolder folder;
+  const auto mode = [&] { return static_cast<unsigned>(std::filesystem::status(folder.path() / "log").permissions()); };
+  ProcessOptions options;
+  options.log_file = folder.path() / "log";
+  Process({"true"}, options).wait();
+  EXPECT_EQ(mode(), 0600u);
+  std::filesystem::permissions(folder.path() / "log", std::filesystem::perms(0644));
+  Process({"true"}, options).wait();
+  EXPECT_EQ(mode(), 0600u);
+}
+
+TEST(Process, IsNotInItsParentsGroupSoThatCtrlCReachesTheParentAlone) {
+  const CommandOutput output = run_command({"sh", "-c", "cut -d' ' -f5 /proc/self/stat"});
+  EXPECT_NE(std::atoi(output.text.c_str()), static_cast<int>(::getpgrp())) << output.text;
 }
 
 }  // namespace
