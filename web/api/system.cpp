@@ -1,6 +1,7 @@
 #include "web/api/routes.h"
 
 #include "deploy/model_release.h"
+#include "web/api/audited.h"
 #include "web/api/datasets.h"
 #include "web/api/deployments.h"
 #include "web/api/models.h"
@@ -52,7 +53,7 @@ platform::RouteTable all_routes(Services& services) {
   add_user_routes(routes, {services.authenticator(), services.audit()});
   add_workflow_routes(routes, {services.runs()});
   add_system_routes(routes, services);
-  return routes;
+  return audited(routes, services.audit());
 }
 
 }  // namespace web

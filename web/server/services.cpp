@@ -29,6 +29,9 @@ Services::Services(ServicesOptions options, platform::Log log)
       deployment_store_(database_),
       deployments_(deployment_store_, blobs_, deploy::SigningKeys::open(options_.data.keys()), clock_, log_,
                    deploy::move_production(registry_, log_)),
+      references_(database_),
+      artifacts_(references_, deployment_store_, blobs_),
+      projects_(database_),
       tokens_(database_),
       audit_(database_),
       authenticator_(tokens_, audit_, clock_, log_),
@@ -36,7 +39,8 @@ Services::Services(ServicesOptions options, platform::Log log)
       supervisor_(sink_, log_) {
   database_.migrate();
   new_token_ = authenticator_.ensure_admin(options_.data);
-  start_running_sources({sources_, records_, supervisor_, options_.data, files_}, "default", log_);
+  for (const std::string& project : projects_.names())
+    start_running_sources({sources_, records_, supervisor_, options_.data, files_}, project, log_);
   rollout_keeper_.emplace(
       "moving rollouts on", kRolloutLook, [this] { deployments_.advance_all(); }, log_);
   if (!cluster_) return;

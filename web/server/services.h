@@ -14,6 +14,7 @@
 #include "platform/http/server.h"
 #include "platform/registry/model_registry.h"
 #include "platform/security/authenticator.h"
+#include "platform/store/artifact_references.h"
 #include "platform/store/audit_store.h"
 #include "platform/store/blob_store.h"
 #include "platform/store/database.h"
@@ -21,10 +22,12 @@
 #include "platform/store/deployment_store.h"
 #include "platform/store/model_store.h"
 #include "platform/store/private_cluster.h"
+#include "platform/store/project_store.h"
 #include "platform/store/record_store.h"
 #include "platform/store/run_store.h"
 #include "platform/store/source_store.h"
 #include "platform/store/token_store.h"
+#include "web/api/artifact_access.h"
 #include "web/api/file_access.h"
 #include "web/api/sources.h"
 
@@ -50,6 +53,7 @@ class Services {
   platform::Metrics& metrics() { return metrics_; }
   platform::Database& database() { return database_; }
   platform::BlobStore& blobs() { return blobs_; }
+  const ArtifactAccess& artifacts() const { return artifacts_; }
   platform::SourceStore& sources() { return sources_; }
   platform::RecordStore& records() { return records_; }
   platform::DatasetStore& datasets() { return datasets_; }
@@ -85,6 +89,9 @@ class Services {
   platform::ModelRegistry registry_;
   platform::DeploymentStore deployment_store_;
   deploy::Deployments deployments_;
+  platform::ArtifactReferences references_;
+  ArtifactAccess artifacts_;
+  platform::ProjectStore projects_;
   platform::TokenStore tokens_;
   platform::AuditStore audit_;
   platform::Authenticator authenticator_;
