@@ -1,5 +1,7 @@
 #include "platform/security/authenticator.h"
 
+#include <utility>
+
 #include "platform/base/file.h"
 #include "platform/security/token.h"
 #include "platform/store/name_rule.h"
@@ -30,6 +32,20 @@ void keep_private(const std::filesystem::path& path, const Log& log) {
   std::filesystem::permissions(path, perms::owner_read | perms::owner_write);
 }
 
+AuditLine line_of(const std::string& project, const std::string& actor, const std::string& action, std::string subject,
+                  json::object details = {}) {
+  return {0, project, {}, actor, action, std::move(subject), std::move(details), {}};
+}
+
+// The path as the database can hold it, whatever bytes a stranger sent.
+std::string printable(std::string_view path) {
+  constexpr std::size_t kLongest = 200;
+  std::string out;
+  for (const char c : path.substr(0, kLongest))
+    out += c > ' ' && c < 0x7f ? std::string(1, c) : percent_encode({&c, 1});
+  return out;
+}
+
 Identity identity_of(const TokenRecord& token) { return {token.name, token.role, token.project}; }
 
 }  // namespace
@@ -55,8 +71,8 @@ std::optional<std::string> Authenticator::ensure_admin(const DataFolder& data) {
   admin.hash = hash;
   admin.name = kAdminName;
   admin.role = to_string(Role::kAdmin);
-  tokens_.replace(admin);
-  audit_.append({0, admin.project, {}, "server", "token.create", "token/" + admin.name, {{"role", admin.role}}, {}});
+  const json::object details{{"role", admin.role}};
+  tokens_.replace(admin, line_of(admin.project, "server", "token.create", "token/" + admin.name, details));
   return first ? std::optional(token) : std::nullopt;
 }
 
@@ -105,36 +121,31 @@ Identity Authenticator::authorize(std::string_view token, std::string_view permi
 }
 
 void Authenticator::note_refusal(const Identity& identity, std::string_view permission, std::string_view path) {
-  log_.warning("a request was refused",
-               {{"who", identity.name}, {"role", identity.role}, {"permission", permission}, {"path", path}});
-  audit_.append({0,
-                 identity.project,
-                 {},
-                 identity.name,
-                 "request.refused",
-                 std::string(path),
-                 {{"permission", permission}, {"role", identity.role}},
-                 {}});
+  log_.warning(
+      "a request was refused",
+      {{"who", identity.name}, {"role", identity.role}, {"permission", permission}, {"path", printable(path)}});
+  audit_.append(line_of(identity.project, identity.name, "request.refused", printable(path),
+                        {{"permission", permission}, {"role", identity.role}}));
 }
 
 void Authenticator::note_unknown(std::string_view permission, std::string_view path) {
   const Time now = clock_.now();
+  std::optional<Time> before;
   {
     // Anybody can send such requests, so they must not fill the log.
     const std::lock_guard lock(mutex_);
     if (unknown_noted_at_ && now - *unknown_noted_at_ < kUnknownNotedEvery) return;
-    unknown_noted_at_ = now;
+    before = std::exchange(unknown_noted_at_, now);
   }
   log_.warning("a request without a valid token was refused; more of them within a minute are not noted",
-               {{"permission", permission}, {"path", path}});
-  audit_.append({0,
-                 "default",
-                 {},
-                 "unknown",
-                 "request.refused",
-                 std::string(path.substr(0, 200)),
-                 {{"permission", permission}},
-                 {}});
+               {{"permission", permission}, {"path", printable(path)}});
+  try {
+    audit_.append(line_of("default", "unknown", "request.refused", printable(path), {{"permission", permission}}));
+  } catch (const Error&) {  // not noted, so the next one is
+    const std::lock_guard lock(mutex_);
+    unknown_noted_at_ = before;
+    throw;
+  }
 }
 
 std::string Authenticator::create(const std::string& project, const std::string& name, Role role,
@@ -150,15 +161,14 @@ std::string Authenticator::create(const std::string& project, const std::string&
   record.name = name;
   record.role = to_string(role);
   record.expires_at = expires_at;
-  tokens_.create(record);
   json::object details{{"role", record.role}};
   if (expires_at) details["expires_at"] = format_time(*expires_at);
-  audit_.append({0, project, {}, actor, "token.create", "token/" + name, std::move(details), {}});
+  tokens_.create(record, line_of(project, actor, "token.create", "token/" + name, std::move(details)));
   return token;
 }
 
 void Authenticator::revoke(const std::string& project, const std::string& name, const std::string& actor) {
-  if (!tokens_.revoke(project, name)) {
+  if (!tokens_.revoke(project, name, line_of(project, actor, "token.revoke", "token/" + name))) {
     throw Error(ErrorCode::kNotFound, "there is no live token named '" + name + "'; GET /api/v1/tokens lists them",
                 "name");
   }
@@ -169,7 +179,6 @@ void Authenticator::revoke(const std::string& project, const std::string& name, 
       return known.second.token.project == project && known.second.token.name == name;
     });
   }
-  audit_.append({0, project, {}, actor, "token.revoke", "token/" + name, {}, {}});
 }
 
 }  // namespace platform

@@ -1,6 +1,7 @@
 #include "platform/store/audit_store.h"
 
 #include "platform/base/digest.h"
+#include "platform/store/audit_chain.h"
 #include "platform/store/time_column.h"
 
 namespace platform {
@@ -34,22 +35,24 @@ AuditLine line_from(const pqxx::row& row) {
 
 }  // namespace
 
-AuditLine AuditStore::append(AuditLine line) {
-  return transact(database_, [&](pqxx::work& work) {
-    work.exec_params("SELECT pg_advisory_xact_lock($1)", kAuditLock);
-    const pqxx::result last = work.exec("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1");
-    const std::int64_t id = last.empty() ? 1 : last[0][0].as<std::int64_t>() + 1;
-    const std::string previous = last.empty() ? "" : last[0][1].c_str();
-    const pqxx::row written = work.exec_params1(
-        "INSERT INTO audit (id, project_id, at, actor, action, subject, details, hash) VALUES ($1, $2, "
-        "clock_timestamp(), $3, $4, $5, $6::jsonb, '') RETURNING " +
-            kColumns,
-        id, line.project, line.actor, line.action, line.subject, canonical_json(line.details));
-    AuditLine done = line_from(written);
-    done.hash = hash_of(previous, written);
-    work.exec_params("UPDATE audit SET hash = $2 WHERE id = $1", id, done.hash);
-    return done;
-  });
+AuditLine append_audit(pqxx::work& work, const AuditLine& line) {
+  work.exec_params("SELECT pg_advisory_xact_lock($1)", kAuditLock);
+  const pqxx::result last = work.exec("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1");
+  const std::int64_t id = last.empty() ? 1 : last[0][0].as<std::int64_t>() + 1;
+  const std::string previous = last.empty() ? "" : last[0][1].c_str();
+  const pqxx::row written = work.exec_params1(
+      "INSERT INTO audit (id, project_id, at, actor, action, subject, details, hash) VALUES ($1, $2, "
+      "clock_timestamp(), $3, $4, $5, $6::jsonb, '') RETURNING " +
+          kColumns,
+      id, line.project, line.actor, line.action, line.subject, canonical_json(line.details));
+  AuditLine done = line_from(written);
+  done.hash = hash_of(previous, written);
+  work.exec_params("UPDATE audit SET hash = $2 WHERE id = $1", id, done.hash);
+  return done;
+}
+
+AuditLine AuditStore::append(const AuditLine& line) {
+  return transact(database_, [&](pqxx::work& work) { return append_audit(work, line); });
 }
 
 std::vector<AuditLine> AuditStore::list(const std::string& project, std::int64_t before, int limit) {

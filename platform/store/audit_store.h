@@ -36,7 +36,7 @@ class AuditStore {
   explicit AuditStore(Database& database) : database_(database) {}
 
   /// Appends one line; appenders queue for a lock in the database.
-  AuditLine append(AuditLine line);
+  AuditLine append(const AuditLine& line);
   /// Newest first, ids below `before` (0 = from the newest).
   std::vector<AuditLine> list(const std::string& project, std::int64_t before = 0, int limit = 100);
   /// Reads the whole chain, of all projects, in portions.

@@ -1,5 +1,6 @@
 #include "platform/store/token_store.h"
 
+#include "platform/store/audit_chain.h"
 #include "platform/store/time_column.h"
 
 namespace platform {
@@ -19,7 +20,7 @@ std::optional<std::string> text_of(const std::optional<Time>& time) {
 
 }  // namespace
 
-void TokenStore::create(const TokenRecord& token) {
+void TokenStore::create(const TokenRecord& token, const std::optional<AuditLine>& line) {
   transact(database_, [&](pqxx::work& work) {
     if (!work.exec_params("SELECT 1 FROM tokens WHERE project_id = $1 AND name = $2", token.project, token.name)
              .empty()) {
@@ -30,16 +31,18 @@ void TokenStore::create(const TokenRecord& token) {
     work.exec_params(
         "INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz)",
         token.hash, token.project, token.name, token.role, text_of(token.expires_at));
+    if (line) append_audit(work, *line);
   });
 }
 
-void TokenStore::replace(const TokenRecord& token) {
+void TokenStore::replace(const TokenRecord& token, const std::optional<AuditLine>& line) {
   transact(database_, [&](pqxx::work& work) {
     work.exec_params(
         "INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz) "
         "ON CONFLICT (project_id, name) DO UPDATE SET hash = excluded.hash, role = excluded.role, created_at = now(), "
         "expires_at = excluded.expires_at, revoked_at = NULL",
         token.hash, token.project, token.name, token.role, text_of(token.expires_at));
+    if (line) append_audit(work, *line);
   });
 }
 
@@ -61,12 +64,13 @@ std::vector<TokenRecord> TokenStore::list(const std::string& project) {
   });
 }
 
-bool TokenStore::revoke(const std::string& project, const std::string& name) {
+bool TokenStore::revoke(const std::string& project, const std::string& name, const std::optional<AuditLine>& line) {
   return transact(database_, [&](pqxx::work& work) {
-    return work.exec_params(
-                   "UPDATE tokens SET revoked_at = now() WHERE project_id = $1 AND name = $2 AND revoked_at IS NULL",
-                   project, name)
-               .affected_rows() > 0;
+    const pqxx::result revoked = work.exec_params(
+        "UPDATE tokens SET revoked_at = now() WHERE project_id = $1 AND name = $2 AND revoked_at IS NULL", project,
+        name);
+    if (revoked.affected_rows() > 0 && line) append_audit(work, *line);
+    return revoked.affected_rows() > 0;
   });
 }
 

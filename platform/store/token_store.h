@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "platform/base/clock.h"
+#include "platform/store/audit_store.h"
 #include "platform/store/database.h"
 
 namespace platform {
@@ -20,20 +21,21 @@ struct TokenRecord {
   std::optional<Time> revoked_at;
 };
 
+/// A change and its line in the audit log, if one is given, are one transaction.
 class TokenStore {
  public:
   explicit TokenStore(Database& database) : database_(database) {}
 
   /// Throws kConflict if the name is taken.
-  void create(const TokenRecord& token);
+  void create(const TokenRecord& token, const std::optional<AuditLine>& line = std::nullopt);
   /// Puts the token in the place of the one that has this name, alive again.
-  void replace(const TokenRecord& token);
+  void replace(const TokenRecord& token, const std::optional<AuditLine>& line = std::nullopt);
   /// Also revoked and expired ones; the caller judges.
   std::optional<TokenRecord> find(const std::string& hash);
   /// By name, revoked ones too.
   std::vector<TokenRecord> list(const std::string& project);
   /// False if there is none of that name that is not revoked already.
-  bool revoke(const std::string& project, const std::string& name);
+  bool revoke(const std::string& project, const std::string& name, const std::optional<AuditLine>& line = std::nullopt);
 
  private:
   Database& database_;

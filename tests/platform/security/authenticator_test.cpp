@@ -6,6 +6,7 @@
 
 #include "platform/base/file.h"
 #include "platform/security/token.h"
+#include "platform/store/transaction.h"
 #include "tests/support/temp_database.h"
 
 namespace platform {
@@ -125,6 +126,33 @@ TEST_F(AuthenticatorDb, RefusalsAreInTheAuditLogAndStrangersDoNotFillIt) {
   }
   EXPECT_EQ(strangers, 2);
   EXPECT_EQ(audit_->list("default").size(), 4u);
+}
+
+TEST_F(AuthenticatorDb, APathOfAnyBytesIsInTheAuditLog) {
+  const std::string viewer = create("screen", Role::kViewer);
+  const std::string path = std::string("/a\xff\n") + '\0' + std::string(500, 'x');
+  EXPECT_EQ(code_of([&] { door_->authorize("wrong", "models.read", path); }), ErrorCode::kUnauthenticated);
+  EXPECT_EQ(code_of([&] { door_->authorize(viewer, "models.write", path); }), ErrorCode::kForbidden);
+  const auto lines = audit_->list("default");
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_TRUE(lines.at(i).subject.starts_with("/a%FF%0A%00xxx")) << lines.at(i).subject;
+}
+
+TEST_F(AuthenticatorDb, AStrangerIsNotedOnceTheAuditLogTakesTheLineAgain) {
+  transact(database(), [](pqxx::work& work) { work.exec0("ALTER TABLE audit RENAME TO away"); });
+  EXPECT_EQ(refusal("wrong", "models.read"), ErrorCode::kInternal);
+  transact(database(), [](pqxx::work& work) { work.exec0("ALTER TABLE away RENAME TO audit"); });
+  EXPECT_EQ(refusal("wrong", "models.read"), ErrorCode::kUnauthenticated);
+  EXPECT_EQ(audit_->list("default").size(), 1u);
+}
+
+TEST_F(AuthenticatorDb, NoTokenIsMadeOrRevokedWithoutItsLineInTheAuditLog) {
+  const std::string kept = create("kept", Role::kViewer);
+  transact(database(), [](pqxx::work& work) { work.exec0("ALTER TABLE audit RENAME TO away"); });
+  EXPECT_EQ(code_of([&] { create("new", Role::kViewer); }), ErrorCode::kInternal);
+  EXPECT_EQ(code_of([&] { door_->revoke("default", "kept", "kim"); }), ErrorCode::kInternal);
+  EXPECT_EQ(door_->list("default").size(), 1u);
+  EXPECT_TRUE(another()->identify(kept));
 }
 
 TEST_F(AuthenticatorDb, ARevocationCountsAtOnceHereAndSoonElsewhere) {
