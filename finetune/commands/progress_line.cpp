@@ -50,4 +50,34 @@ void ProgressLine::on_step(const TrainProgress& progress) {
 
 bool ProgressLine::should_stop() { return stop_requested != 0; }
 
+StageLine::StageLine() : terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+void StageLine::begin(std::string_view stage) {
+  done();
+  stage_ = stage;
+  begin_ = std::chrono::steady_clock::now();
+  if (terminal_) std::fprintf(stderr, "%s ...", stage_.c_str());
+}
+
+void StageLine::done() {
+  if (stage_.empty()) return;
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  if (terminal_) {
+    std::fprintf(stderr, " %.1f s\n", seconds);
+  } else {
+    const platform::json::object line{{"stage", stage_}, {"seconds", std::round(seconds * 1000) / 1000}};
+    std::fprintf(stderr, "%s\n", platform::json::serialize(line).c_str());
+  }
+  stage_.clear();
+}
+
+void StageLine::say(std::string_view result) {
+  done();
+  if (terminal_) {
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(result.size()), result.data());
+  } else {
+    std::fprintf(stderr, "%s\n", platform::json::serialize(platform::json::object{{"result", result}}).c_str());
+  }
+}
+
 }  // namespace finetune

@@ -1,6 +1,10 @@
-// Shows training progress: one line that rewrites itself on a terminal, JSON lines otherwise; and turns SIGTERM and
-// SIGINT into "save and stop". One object at a time, in main's thread.
+// What the commands say while they work. ProgressLine shows a training: one line that rewrites itself on a terminal,
+// JSON lines otherwise; and turns SIGTERM and SIGINT into "save and stop". One object at a time, in main's thread.
 #pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
 
 #include "finetune/train/training_job.h"
 
@@ -16,6 +20,23 @@ class ProgressLine final : public TrainObserver {
  private:
   bool terminal_;
   bool open_line_ = false;
+};
+
+/// What a command does just now and how long it took: a line on a terminal, a JSON line otherwise; on standard error,
+/// so that standard output holds the answer alone.
+class StageLine {
+ public:
+  StageLine();
+  /// Ends the stage before, if there is one.
+  void begin(std::string_view stage);
+  void done();
+  /// Ends the stage and says what came of it.
+  void say(std::string_view result);
+
+ private:
+  bool terminal_;
+  std::string stage_;  // empty = none
+  std::chrono::steady_clock::time_point begin_;
 };
 
 }  // namespace finetune

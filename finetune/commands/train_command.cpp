@@ -2,15 +2,11 @@
 
 #include <cstdio>
 
-#include "finetune/adapter/manifest.h"
 #include "finetune/commands/commands.h"
 #include "finetune/commands/progress_line.h"
 #include "finetune/generate/predictor.h"
-#include "finetune/model/base.h"
-#include "finetune/model/lora.h"
 #include "finetune/train/training_job.h"
 #include "platform/base/command_line.h"
-#include "platform/base/file.h"
 #include "platform/base/yaml.h"
 
 namespace finetune {
@@ -96,7 +92,10 @@ int evaluate_command(const Arguments& arguments) {
   request.split = line.text("split");
   request.predictions_file = line.text("predictions");
   request.threads = static_cast<int>(line.integer("threads"));
+  StageLine stages;
+  stages.begin("scoring the part " + request.split + " of " + request.dataset.string());
   const EvaluationReport report = evaluate_adapter(request);
+  stages.say(std::to_string(report.examples) + " examples scored");
   if (line.has("json")) {
     std::printf("%s\n", platform::pretty_json(to_json(report)).c_str());
     return 0;
@@ -122,7 +121,10 @@ int generate_command(const Arguments& arguments) {
   if (!line.read(arguments)) return 0;
   std::optional<std::filesystem::path> adapter;
   if (line.has("adapter")) adapter = line.text("adapter");
+  StageLine stages;
+  stages.begin("reading and checking the model");
   Predictor predictor(line.text("base"), adapter, static_cast<int>(line.integer("threads")));
+  stages.done();
   GenerateOptions options;
   options.max_tokens = line.integer("max-tokens");
   options.temperature = static_cast<float>(line.number("temperature"));
@@ -133,41 +135,11 @@ int generate_command(const Arguments& arguments) {
     std::fflush(stdout);
     return true;
   };
-  if (line.has("chat")) {
-    predictor.chat({{"user", line.text("prompt")}}, options, print);
-  } else {
-    predictor.complete(line.text("prompt"), options, print);
-  }
+  const Generation generation = line.has("chat") ? predictor.chat({{"user", line.text("prompt")}}, options, print)
+                                                 : predictor.complete(line.text("prompt"), options, print);
   std::fputc('\n', stdout);
-  return 0;
-}
-
-int merge_command(const Arguments& arguments) {
-  platform::CommandLine line("anneal merge", "Writes the base with a text adapter's LoRA added to its weights.",
-                             {"anneal merge --base base --adapter adapter --out merged"});
-  line.option("base", "DIR", "base model folder", {.required = true});
-  line.option("adapter", "DIR", "adapter folder", {.required = true});
-  line.option("out", "DIR", "folder of the merged model", {.required = true});
-  if (!line.read(arguments)) return 0;
-  const std::filesystem::path base_folder = line.text("base"), out = line.text("out");
-  const Manifest manifest = read_manifest(line.text("adapter"));
-  Base base = Base::load(base_folder);
-  if (manifest.base_digest != base.digest) {
-    throw platform::Error(platform::ErrorCode::kConflict,
-                          "the adapter was trained on another base: " + manifest.base_digest);
-  }
-  if (manifest.files.contains("sensor.safetensors")) {
-    throw platform::Error(
-        platform::ErrorCode::kInvalidInput,
-        "this adapter has a sensor encoder or a head, which a plain model cannot hold; serve it as an adapter");
-  }
-  Lora::load(line.text("adapter"), base.config).merge_into(base.weights);
-  save_model(out, base.config, base.weights, kernels::DataType::kBFloat16);
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-    if (std::filesystem::exists(base_folder / name))
-      platform::write_file_atomically(out / name, platform::read_file(base_folder / name));
-  }
-  std::printf("wrote %s\n", out.c_str());
+  std::fflush(stdout);
+  stages.say(std::to_string(generation.completion_tokens) + " tokens written, ended by " + generation.finish_reason);
   return 0;
 }
 

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <map>
 
-#include "kernels/core/context.h"
-
 namespace finetune {
 namespace {
 
@@ -122,8 +120,7 @@ void Lora::save(const std::filesystem::path& folder) const {
   write_peft_adapter(folder, config_, modules);
 }
 
-void Lora::merge_into(ModelWeights& weights) const {
-  kernels::Context context = kernels::Context::cpu();
+void Lora::merge_into(kernels::Context& context, ModelWeights& weights) const {
   for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
     for (const LinearKind kind : kLinearKinds) {
       const LoraPair* pair = find(layer, kind);

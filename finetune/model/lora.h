@@ -11,6 +11,7 @@
 
 #include "finetune/formats/peft.h"
 #include "finetune/model/weights.h"
+#include "kernels/core/context.h"
 #include "kernels/core/random.h"
 #include "kernels/core/tensor.h"
 
@@ -42,7 +43,7 @@ class Lora {
   void make_trainable();
   void save(const std::filesystem::path& folder) const;
   /// Adds s B A to the model's weights, rounded once to their own type.
-  void merge_into(ModelWeights& weights) const;
+  void merge_into(kernels::Context& context, ModelWeights& weights) const;
 
  private:
   using Layer = std::array<std::optional<LoraPair>, kLinearCount>;

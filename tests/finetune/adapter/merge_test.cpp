@@ -1,0 +1,150 @@
+#include "finetune/adapter/merge.h"
+
+#include <gtest/gtest.h>
+
+#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/commands/commands.h"
+#include "finetune/formats/safetensors.h"
+#include "finetune/train/training_job.h"
+#include "platform/base/digest.h"
+#include "tests/support/tiny_base.h"
+
+namespace finetune {
+namespace {
+
+constexpr const char* kAdapted = "model.layers.1.self_attn.q_proj.weight";
+constexpr const char* kUntouched = "model.embed_tokens.weight";
+
+// A tiny base with more in its folder than the engine reads, and an adapter of one kind of layer.
+class Merging : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    support::write_tiny_base(path("base"));
+    add_to_base();
+    std::string lines;
+    for (int i = 0; i < 12; ++i) {
+      platform::Example example;
+      example.id = "m" + std::to_string(i);
+      example.prompt = i % 2 == 0 ? "spindle load" : "bearing";
+      example.completion = i % 2 == 0 ? " high" : " cold";
+      lines += platform::canonical_json(platform::to_json(example)) + "\n";
+    }
+    platform::write_file_atomically(path("data.jsonl"), lines);
+  }
+  std::filesystem::path path(const std::string& name) const { return folder_.path() / name; }
+
+  void add_to_base() const {
+    platform::json::value config = platform::read_json_file(path("base") / "config.json");
+    config.as_object()["bos_token_id"] = 1;
+    config.as_object()["pad_token_id"] = 0;
+    platform::write_json_file(path("base") / "config.json", config);
+    for (const char* name : {"generation_config.json", "chat_template.jinja", "special_tokens_map.json"})
+      platform::write_file_atomically(path("base") / name, std::string("{} ") + name);
+  }
+  void store_base_as(kernels::DataType type) const {
+    const ModelConfig config = read_model_config(path("base"));
+    save_model(path("base"), config, load_weights(path("base"), config, WeightPrecision::kFloat32), type);
+    add_to_base();
+  }
+  void train() const {
+    TrainRequest request;
+    request.base_folder = path("base");
+    request.dataset = path("data.jsonl");
+    request.task = Task::kLanguageModel;
+    request.config.max_steps = 80;
+    request.config.learning_rate = 1e-2;
+    request.config.target_modules = {"q_proj"};
+    request.output_folder = path("adapter");
+    request.threads = 1;
+    TrainObserver observer;
+    train_adapter(request, observer);
+    remove_checkpoint(request);
+  }
+  int merge_to(const std::string& out) const {
+    return merge_command({"--base", path("base"), "--adapter", path("adapter"), "--out", path(out), "--threads", "1"});
+  }
+  std::vector<float> answers(const std::string& base, const std::optional<std::filesystem::path>& adapter) const {
+    kernels::Context context = kernels::Context::cpu(1);
+    LoadedAdapter loaded = load_adapter(context, path(base), adapter);
+    platform::Example example;
+    example.prompt = "spindle load";
+    example.completion = " high";
+    const EncodedExample encoded = encode_example(loaded.rules(), example, true);
+    return outputs_of(context, *loaded.model, {encoded}, 100).front();
+  }
+  platform::TemporaryFolder folder_;
+};
+
+TEST_F(Merging, TheMergedModelAnswersAsTheBaseWithItsAdapter) {
+  store_base_as(kernels::DataType::kFloat32);
+  train();
+  ASSERT_EQ(merge_to("merged"), 0);
+  const std::vector<float> plain = answers("base", {}), adapted = answers("base", path("adapter"));
+  const std::vector<float> merged = answers("merged", {});
+  ASSERT_EQ(merged.size(), adapted.size());
+  for (std::size_t i = 0; i < merged.size(); ++i) EXPECT_NEAR(merged[i], adapted[i], 1e-3f);
+  EXPECT_GT(std::abs(plain[0] - adapted[0]), 0.05f) << "the adapter does nothing, so that nothing was shown";
+}
+
+TEST_F(Merging, EveryTensorKeepsItsTypeAndThoseWithoutAnAdapterTheirBytes) {
+  for (const auto type : {kernels::DataType::kFloat32, kernels::DataType::kBFloat16}) {
+    const std::string out = "merged " + std::string(kernels::name_of(type));
+    store_base_as(type);
+    train();
+    ASSERT_EQ(merge_to(out), 0);
+    const SafetensorsFile before(path("base") / "model.safetensors"), after(path(out) / "model.safetensors");
+    ASSERT_EQ(after.names(), before.names());
+    for (const std::string& name : before.names()) EXPECT_EQ(after.info(name).dtype, before.info(name).dtype) << name;
+    const auto bytes = [](const kernels::Tensor& tensor) {
+      return std::string(static_cast<const char*>(tensor.raw_data()), tensor.size_bytes());
+    };
+    EXPECT_EQ(bytes(after.read(kUntouched)), bytes(before.read(kUntouched)));
+    EXPECT_NE(bytes(after.read(kAdapted)), bytes(before.read(kAdapted)));
+  }
+}
+
+TEST_F(Merging, TheProductIsAddedOnceAndScaled) {
+  train();
+  kernels::Context context = kernels::Context::cpu(1);
+  Base base = Base::load(path("base"));
+  const Lora lora = Lora::load(path("adapter"), base.config);
+  const LoraPair& pair = *lora.find(1, LinearKind::kQuery);
+  const kernels::Tensor& value = base.weights.layers[1].linears[index_of(LinearKind::kQuery)].value;
+  const std::int64_t row = 3, column = 5, rank = pair.a.value.size(0);
+  double expected = static_cast<double>(value.data<float>()[row * value.size(1) + column]);
+  for (std::int64_t r = 0; r < rank; ++r) {
+    expected += static_cast<double>(pair.scaling) * static_cast<double>(pair.b.value.data<float>()[row * rank + r]) *
+                static_cast<double>(pair.a.value.data<float>()[r * value.size(1) + column]);
+  }
+  lora.merge_into(context, base.weights);
+  EXPECT_NEAR(static_cast<double>(value.data<float>()[row * value.size(1) + column]), expected, 1e-5);
+}
+
+TEST_F(Merging, BringsEveryFileOfTheModelAlongAsItIs) {
+  train();
+  ASSERT_EQ(merge_to("merged"), 0);
+  for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json",
+                           "chat_template.jinja", "special_tokens_map.json"})
+    EXPECT_EQ(platform::read_file(path("merged") / name), platform::read_file(path("base") / name)) << name;
+  EXPECT_FALSE(std::filesystem::exists(path("merged") / "words.txt"));
+}
+
+TEST_F(Merging, WritesNothingOverTheBaseAndNothingForAnotherTokenizer) {
+  train();
+  const std::string before = platform::digest_of_file(path("base") / "model.safetensors");
+  EXPECT_THROW(merge_to("base"), platform::Error);
+  EXPECT_THROW(merge_to("base/"), platform::Error);
+  EXPECT_EQ(platform::digest_of_file(path("base") / "model.safetensors"), before);
+  platform::write_file_atomically(path("base") / "tokenizer_config.json",
+                                  platform::read_file(path("base") / "tokenizer_config.json") + "\n");
+  try {
+    merge_to("merged");
+    FAIL() << "was merged with another tokenizer";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kConflict);
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("merged")));
+}
+
+}  // namespace
+}  // namespace finetune
