@@ -1,10 +1,13 @@
 // Tables as text: rows of cells with any delimiter, quoted cells that hold delimiters, quotes and newlines, CR LF or
 // LF, a byte order mark, or columns separated by runs of blanks. The parser never fails: a row that is wrong carries
-// its error and the next row goes on. Pure; any thread.
+// its error and the next row goes on. A quote that is not closed costs the line it stands on: that is one that the
+// text, 1 MiB of further lines or a closing quote with more text behind it ends. The time is linear: where unclosed
+// quotes were looked for too often, a quote has to close on its own line. Pure; any thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +25,7 @@ struct CsvRow {
   std::int64_t line = 0;  // of the row's first line, from 1
   std::size_t begin = 0;  // byte offsets in the text; end is past the newline
   std::size_t end = 0;
-  std::string error;  // e.g. a quote that never closes
+  std::string error;  // e.g. a quote that never closes; then there are no cells
 };
 
 class CsvParser {
@@ -38,8 +41,11 @@ class CsvParser {
   std::int64_t line() const { return line_; }
 
  private:
-  bool quoted_cell(std::size_t& at, std::string& cell, CsvRow& row, std::int64_t& lines) const;
-  bool read_row(CsvRow& row, std::size_t& at, std::int64_t& lines) const;
+  enum class Reading { kDone, kMore, kBroken };  // kMore: the text ends inside
+  struct Place;
+  Reading quoted_cell(Place& place, std::string& cell) const;
+  Reading read_row(Place& place, CsvRow& row) const;
+  void pass_line(Place& place) const;
   bool end_of_line(std::size_t at) const;
 
   std::string_view text_;
@@ -47,13 +53,17 @@ class CsvParser {
   bool whole_;
   std::size_t at_ = 0;
   std::int64_t line_ = 1;
+  std::size_t spent_ = 0;  // bytes read in vain by rows whose quote is not closed
 };
 
 /// The delimiter (, ; tab | blank) under which the sample's rows agree best on their number of cells.
 CsvDialect detect_dialect(std::string_view sample);
+/// Whether numbers are written 12,5 rather than 12.5; nullopt if none of the first `rows` rows tells.
+std::optional<bool> decimal_comma_of(std::string_view sample, const CsvDialect& dialect, std::size_t rows = 100);
 /// Numbers of the sample are written 12,5 rather than 12.5.
 bool detect_decimal_comma(std::string_view sample, const CsvDialect& dialect);
-/// True if the row looks like names: no cell is empty, a number or said twice.
+/// True if the row looks like names: no cell is a number or said twice, and at most one is empty beside others (the
+/// unnamed index that pandas writes).
 bool looks_like_header(const std::vector<std::string>& cells);
 
 }  // namespace connectors

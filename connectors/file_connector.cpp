@@ -1,13 +1,10 @@
 #include "connectors/file_connector.h"
 
-#include <sys/stat.h>
-#include <zlib.h>
-
 #include <algorithm>
-#include <cstring>
-#include <filesystem>
+#include <optional>
 
-#include "connectors/csv.h"
+#include "connectors/file_state.h"
+#include "connectors/text_file.h"
 #include "platform/base/digest.h"
 #include "platform/dataset/split.h"
 
@@ -23,95 +20,27 @@ constexpr std::size_t kChunk = 4 << 20;
 constexpr std::size_t kLongestRow = 64 << 20;
 constexpr std::size_t kHead = 1024;
 
-// Plain and gzip files alike; offsets count uncompressed bytes.
-class TextFile {
- public:
-  explicit TextFile(const std::filesystem::path& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-    if (file_ == nullptr)
-      throw Error(ErrorCode::kUnavailable, "the file cannot be read: " + path.string() + ": " + std::strerror(errno) +
-                                               "; check the path and its rights");
-  }
-  ~TextFile() { gzclose(file_); }
-  TextFile(const TextFile&) = delete;
-  TextFile& operator=(const TextFile&) = delete;
+platform::Time now() { return platform::SystemClock().now(); }
 
-  bool compressed() {
-    char byte = 0;
-    gzread(file_, &byte, 1);
-    gzrewind(file_);
-    return gzdirect(file_) == 0;
-  }
-
-  std::string read(std::int64_t offset, std::size_t size) {
-    if (gzseek(file_, offset, SEEK_SET) < 0) return {};
-    std::string bytes(size, '\0');
-    std::size_t have = 0;
-    while (have < size) {
-      const int got =
-          gzread(file_, bytes.data() + have, static_cast<unsigned>(std::min<std::size_t>(size - have, 1 << 20)));
-      if (got < 0) {
-        int code = 0;
-        throw Error(ErrorCode::kCorrupt,
-                    "the file is damaged: " + path_.string() + ": " + gzerror(file_, &code) + "; copy it again");
-      }
-      if (got == 0) break;
-      have += static_cast<std::size_t>(got);
-    }
-    bytes.resize(have);
-    return bytes;
-  }
-
- private:
-  std::filesystem::path path_;
-  gzFile file_;
+// One file while it is read.
+struct Reading {
+  Reading(const std::filesystem::path& path, std::string file, FileState from, bool is_settled)
+      : text(path), id(std::move(file)), state(std::move(from)), settled(is_settled) {}
+  TextFile text;
+  std::string id;
+  FileState state;
+  bool settled;        // nobody writes to it any more: a last row needs no newline
+  bool begun = false;  // it is known to be the file of the state
+  bool done = false;
+  std::size_t want = kChunk;
 };
 
-// Where reading of one file stands; kept in the cursor.
-struct FileState {
-  std::int64_t offset = 0;
-  std::int64_t line = 1;        // of the next row
-  std::int64_t row = 0;         // rows given out
-  std::int64_t generation = 0;  // how often the file was replaced
-  std::int64_t head_size = 0;
-  std::string head;      // hash of the first head_size bytes
-  bool settled = false;  // columns, delimiter and comma are known
-  std::vector<std::string> columns;
-  std::string delimiter = ",";
-  bool decimal_comma = false;
-
-  static FileState from_json(const json::value& value) {
-    const json::object& object = platform::as_object(value, "cursor");
-    FileState state;
-    state.offset = platform::int_or(object, "offset", 0, "cursor");
-    state.line = platform::int_or(object, "line", 1, "cursor");
-    state.row = platform::int_or(object, "row", 0, "cursor");
-    state.generation = platform::int_or(object, "generation", 0, "cursor");
-    state.head_size = platform::int_or(object, "head_size", 0, "cursor");
-    state.head = platform::string_or(object, "head", "", "cursor");
-    if (const json::value* columns = platform::find(object, "columns"))
-      state.columns = platform::strings_from(*columns, "cursor.columns");
-    state.settled = platform::bool_or(object, "settled", false, "cursor");
-    state.delimiter = platform::string_or(object, "delimiter", ",", "cursor");
-    state.decimal_comma = platform::bool_or(object, "decimal_comma", false, "cursor");
-    return state;
-  }
-  json::value to_json() const {
-    return json::object{{"offset", offset},
-                        {"line", line},
-                        {"row", row},
-                        {"generation", generation},
-                        {"head_size", head_size},
-                        {"head", head},
-                        {"settled", settled},
-                        {"columns", platform::to_json(columns)},
-                        {"delimiter", delimiter},
-                        {"decimal_comma", decimal_comma}};
-  }
+// How a file was found and left the last time; while both stay there is nothing to read.
+struct LastLook {
+  FileLook look;
+  std::int64_t offset = 0, generation = 0;
+  std::optional<Error> trouble;
 };
-
-bool has_key_template(const SourceConfig& config, const InputFormat& input) {
-  return !input.key.empty() || !config.profile.key.empty();
-}
 
 class FileConnector final : public Connector {
  public:
@@ -120,6 +49,7 @@ class FileConnector final : public Connector {
     path_ = platform::require_string(config.settings, "path", "settings");
     pattern_ = platform::string_or(config.settings, "pattern", "*", "settings");
     settle_seconds_ = platform::number_or(config.settings, "settle_seconds", 5, "settings");
+    if (input_.format == "json") input_.format = "ndjson";
   }
 
   CheckResult check() override {
@@ -129,41 +59,42 @@ class FileConnector final : public Connector {
     const auto files = list();
     if (files.empty()) return {false, "no file in " + path_.string() + " matches " + pattern_};
     for (const auto& file : files) {
-      if (gzFile opened = gzopen(file.c_str(), "rb"))
-        gzclose(opened);
-      else
-        return {false, "the file cannot be read: " + file.string() + "; check its rights"};
+      try {  // a file that cannot be read is an answer, not a failure of the check
+        TextFile{file};
+      } catch (const Error& refusal) {
+        return {false, refusal.what()};
+      }
     }
     return {true, std::to_string(files.size()) + " file(s) at " + path_.string()};
   }
 
   std::vector<Stream> discover() override {
     std::vector<Stream> streams;
-    for (const auto& file : list()) {
-      const std::string sample = TextFile(file).read(0, 64 << 10);
-      const ParsedRecords parsed =
-          parse_records(sample.substr(0, sample.rfind('\n') + 1), "", input_, config_.profile, config_.name);
-      Stream stream{file.filename().string(), {}};
-      if (!parsed.records.empty()) {
-        for (const auto& pair : parsed.records[0].fields) stream.fields.emplace_back(pair.key());
-      }
-      streams.push_back(std::move(stream));
-    }
+    for (const auto& file : list()) streams.push_back({file_id(file), fields_of(file)});
     return streams;
   }
 
   void read(const json::value& cursor, const BatchSink& sink) override {
+    states_.clear();  // the cursor alone says what is stored
     if (cursor.is_object()) {
       for (const auto& pair : cursor.get_object()) states_[pair.key()] = FileState::from_json(pair.value());
-    } else {
-      states_.clear();
     }
     const auto files = list();
     if (files.empty())
       throw Error(ErrorCode::kUnavailable, "there is nothing to read at " + path_.string() + "; check settings.path");
+    std::optional<Error> trouble;
+    std::size_t troubled = 0;
     for (const auto& file : files) {
-      if (!read_file(file, sink)) return;
+      std::optional<Error> own;
+      if (!read_file(file, sink, own)) return;
+      if (!own) continue;
+      ++troubled;
+      if (!trouble) trouble = std::move(own);
     }
+    if (!trouble) return;
+    if (troubled == 1) throw *trouble;
+    throw Error(trouble->code(), std::string(trouble->what()) + " (and " + std::to_string(troubled - 1) +
+                                     " other files are in trouble)");
   }
 
  private:
@@ -182,63 +113,109 @@ class FileConnector final : public Connector {
     return files;
   }
 
+  std::vector<std::string> fields_of(const std::filesystem::path& file) const {
+    std::vector<std::string> fields;
+    try {  // a file that cannot be read must not hide the others
+      const std::string sample = TextFile(file).read(0, 64 << 10);
+      const ParsedRecords parsed =
+          parse_records(sample.substr(0, sample.rfind('\n') + 1), "", input_, config_.profile, config_.name);
+      if (parsed.records.empty()) return fields;
+      for (const auto& pair : parsed.records[0].fields) fields.emplace_back(pair.key());
+    } catch (const Error&) {
+      fields.clear();
+    }
+    return fields;
+  }
+
   json::value cursor() const {
     json::object out;
     for (const auto& [name, state] : states_) out[name] = state.to_json();
     return out;
   }
 
-  // A file that became shorter or begins otherwise than before is another file under the old name.
-  std::optional<Gap> replaced(TextFile& text, FileState& state) const {
-    if (state.head_size == 0) return std::nullopt;
-    const std::string head = text.read(0, static_cast<std::size_t>(state.head_size));
-    const bool same =
-        platform::sha256_hex(head) == state.head && (state.offset == 0 || text.read(state.offset - 1, 1).size() == 1);
-    if (same) return std::nullopt;
-    const std::string reason = "the file was cut short or replaced after byte " + std::to_string(state.offset) +
-                               "; what came after it before is lost";
-    const std::int64_t generation = state.generation + 1;
-    state = {};
-    state.generation = generation;
-    return Gap{{}, std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()), reason};
-  }
-
-  bool settled_down(const std::filesystem::path& file) const {
-    struct stat status {};
-    if (stat(file.c_str(), &status) != 0) return false;
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<double>(now.tv_sec - status.st_mtim.tv_sec) +
-               1e-9 * static_cast<double>(now.tv_nsec - status.st_mtim.tv_nsec) >=
-           settle_seconds_;
-  }
-
-  // False if the sink wants no more.
-  bool read_file(const std::filesystem::path& file, const BatchSink& sink) {
-    TextFile text(file);
-    const bool compressed = text.compressed();
-    FileState& state = states_[file.filename().string()];
-    RecordBatch batch;
-    if (std::optional<Gap> gap = replaced(text, state)) batch.gaps.push_back(*std::move(gap));
-    for (std::size_t want = kChunk;;) {
-      const std::string bytes = text.read(state.offset, want);
-      const bool at_end = bytes.size() < want;
-      const std::int64_t before = state.offset;
-      take(bytes, at_end && (compressed || settled_down(file)), state, batch);
-      const bool moved = state.offset != before;
-      if (!moved && !at_end && want < kLongestRow) {
-        want *= 2;
-        continue;
-      }
-      want = kChunk;
-      if (moved) remember_head(text, state);
-      if (moved || !batch.gaps.empty()) {
-        batch.cursor = cursor();
-        if (!sink(std::move(batch))) return false;
-        batch = {};
-      }
-      if (at_end || !moved) return true;
+  // False if the sink wants no more. What is wrong with the file goes into `trouble`; what the sink throws passes.
+  bool read_file(const std::filesystem::path& file, const BatchSink& sink, std::optional<Error>& trouble) {
+    const std::string id = file_id(file);
+    const auto known = states_.find(id);
+    FileState state = known == states_.end() ? FileState{} : known->second;
+    const FileLook look = look_at(file, settle_seconds_);
+    LastLook& last = looks_[id];
+    if (last.look == look && last.offset == state.offset && last.generation == state.generation) {
+      trouble = last.trouble;
+      return true;
     }
+    last.look = {};
+    std::optional<Reading> reading;
+    for (;;) {
+      std::optional<RecordBatch> batch;
+      try {  // one file that is damaged or unreadable must not keep the others from being read
+        if (!reading) reading.emplace(file, id, state, look.settled);
+        batch = next(*reading);
+      } catch (const Error& error) {
+        trouble = error;
+      }
+      if (!batch) break;
+      states_[id] = state = reading->state;
+      batch->cursor = cursor();
+      if (!sink(*std::move(batch))) return false;
+    }
+    last = {look, state.offset, state.generation, trouble};
+    return true;
+  }
+
+  // The next batch of the file; nullopt if there is none for now.
+  std::optional<RecordBatch> next(Reading& reading) const {
+    FileState& state = reading.state;
+    RecordBatch batch;
+    if (!reading.begun && !begin(reading, batch)) return std::nullopt;
+    while (!reading.done) {
+      const std::string bytes = reading.text.read(state.offset, reading.want);
+      const bool at_end = bytes.size() < reading.want, sound = reading.text.trouble().empty();
+      const std::int64_t before = state.offset;
+      const bool passing_over = state.passing_over;
+      take(bytes, at_end && reading.settled && sound, reading, batch);
+      if (state.offset == before && !at_end) {
+        if (reading.want < kLongestRow) {
+          reading.want *= 2;
+          continue;
+        }
+        give_up_row(bytes, state, batch);
+      }
+      reading.want = kChunk;
+      reading.done = at_end && passing_over == state.passing_over;  // rows may stand behind the one passed over
+      const bool complete = at_end && sound && state.offset - before == static_cast<std::int64_t>(bytes.size());
+      const bool told = state.complete != complete && state.offset > 0;
+      state.complete = complete;
+      if (state.offset != before) remember_head(reading.text, state);
+      if (state.offset != before || told || !batch.gaps.empty()) return batch;
+    }
+    if (reading.settled && !reading.text.trouble().empty()) throw Error(ErrorCode::kCorrupt, reading.text.trouble());
+    return std::nullopt;
+  }
+
+  // A file that became shorter or begins otherwise than before is another file under the old name. False if that cannot
+  // be told yet, as a compressed file is still being written.
+  bool begin(Reading& reading, RecordBatch& batch) const {
+    FileState& state = reading.state;
+    reading.begun = true;
+    if (state.head_size == 0) return true;
+    const std::string head = reading.text.read(0, static_cast<std::size_t>(state.head_size));
+    if (platform::sha256_hex(head) == state.head &&
+        (state.offset == 0 || reading.text.read(state.offset - 1, 1).size() == 1))
+      return true;
+    if (!reading.text.trouble().empty()) {
+      if (reading.settled) throw Error(ErrorCode::kCorrupt, reading.text.trouble());
+      return false;
+    }
+    if (!state.complete) {
+      batch.gaps.push_back({state.last_time == platform::Time{} ? now() : state.last_time, now(),
+                            "the file " + reading.id + " was cut short or replaced after byte " +
+                                std::to_string(state.offset) + "; what came after it before is lost"});
+    }
+    FileState fresh;
+    fresh.generation = state.generation + 1;
+    state = std::move(fresh);
+    return true;
   }
 
   static void remember_head(TextFile& text, FileState& state) {
@@ -247,99 +224,67 @@ class FileConnector final : public Connector {
     state.head = platform::sha256_hex(text.read(0, static_cast<std::size_t>(state.head_size)));
   }
 
-  std::string format_of(std::string_view bytes) const {
-    if (!input_.format.empty()) return input_.format == "json" ? "ndjson" : input_.format;
-    const std::size_t first = bytes.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-    return first != std::string_view::npos && bytes[first] == '{' ? "ndjson" : "csv";
-  }
-
   // Takes the complete rows at the beginning of `bytes`; `whole`: the last row needs no newline.
-  void take(const std::string& bytes, bool whole, FileState& state, RecordBatch& batch) {
+  void take(std::string_view bytes, bool whole, Reading& reading, RecordBatch& batch) const {
+    FileState& state = reading.state;
     if (bytes.empty()) return;
-    if (!state.settled && !settle(bytes, whole, state)) return;
-    InputFormat input = input_;
-    input.format = state.columns.empty() && state.delimiter == "{" ? "ndjson"
-                   : input_.format == "lines"                      ? "lines"
-                                                                   : "csv";
-    std::size_t begin = 0, end = 0;
-    std::int64_t lines = 0;
-    if (input.format == "csv") {
-      input.columns = state.columns;
-      input.header = false;
-      input.delimiter = state.delimiter[0];
-      input.decimal_comma = state.decimal_comma;
-      begin = header_bytes(bytes, whole, state, lines);
-      CsvParser parser(std::string_view(bytes).substr(begin), {state.delimiter[0], '"'}, whole);
-      for (CsvRow row; parser.next(row);) continue;
-      end = begin + parser.consumed();
-    } else {
-      const std::size_t newline = bytes.rfind('\n');
-      end = whole ? bytes.size() : newline == std::string::npos ? 0 : newline + 1;
+    if (state.passing_over) return pass_over(bytes, state);
+    TextPart part;
+    part.first = state.offset == 0 || state.format.empty();
+    if (state.format.empty() && !settle(bytes, whole, reading)) return;
+    if (state.format == "csv" && !state.shape.decimal_comma)
+      state.shape.decimal_comma = decimal_comma_of(bytes, state.shape.dialect, bytes.size());
+    part.format = state.format == "csv" || input_.format != "lines" ? state.format : "lines";
+    part.shape = &state.shape;
+    part.whole = whole;
+    part.rows_before = state.row;
+    part.lines_before = state.line - 1;
+    part.place = {platform::sha256_hex(reading.id).substr(0, 12) + ":" + std::to_string(state.generation), true};
+    ParsedRecords parsed = parse_part(bytes, part, input_, config_.profile, config_.name);
+    state.offset += static_cast<std::int64_t>(parsed.consumed);
+    state.line += parsed.lines;
+    state.row += parsed.rows;
+    if (parsed.rows > 0) state.last_time = now();
+    for (const platform::Observation& row : parsed.records) {
+      if (row.event_time != platform::Time{}) state.last_time = row.event_time;
     }
-    if (end == 0) return;
-    input.first_row = input_.first_row + state.row;
-    add_rows(std::string_view(bytes).substr(begin, end - begin), input, state, state.line + lines - 1, batch);
-    state.line +=
-        static_cast<std::int64_t>(std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
-    state.offset += static_cast<std::int64_t>(end);
+    std::move(parsed.records.begin(), parsed.records.end(), std::back_inserter(batch.records));
+    std::move(parsed.errors.begin(), parsed.errors.end(), std::back_inserter(batch.errors));
   }
 
-  void add_rows(std::string_view bytes, const InputFormat& input, FileState& state, std::int64_t lines_before,
-                RecordBatch& batch) {
-    ParsedRecords parsed = parse_records(bytes, "", input, config_.profile, config_.name);
-    const std::int64_t rows = static_cast<std::int64_t>(parsed.records.size() + parsed.errors.size());
-    std::int64_t at = 0;
-    for (platform::Observation& row : parsed.records) {
-      // Without a template the place in the file is part of the key: equal rows are different observations, and the
-      // same place read again after a crash is the same record.
-      ++at;
-      if (!has_key_template(config_, input_))
-        row.key = row.key.substr(0, 16) + "@" + std::to_string(state.generation) + ":" + std::to_string(state.row + at);
-      batch.records.push_back(std::move(row));
+  // Decides format and shape by the first bytes; false while there is no complete row of data.
+  bool settle(std::string_view bytes, bool whole, Reading& reading) const {
+    const std::size_t first = bytes.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+    if (first == std::string_view::npos) return false;
+    const std::size_t second = bytes.find_first_not_of(" \t\r\n", first + 1);
+    if (bytes[first] == '[' && second != std::string_view::npos && bytes[second] == '{' && input_.format != "csv" &&
+        input_.format != "lines")
+      throw Error(ErrorCode::kInvalidInput,
+                  "the file " + reading.id +
+                      " is a JSON array; a file is read one record a line: write it with jq -c '.[]', or post it");
+    std::string format = input_.format;
+    if (format.empty()) format = bytes[first] == '{' ? "ndjson" : "csv";
+    if (format == "csv") {
+      std::optional<TableShape> shape = table_shape(bytes, input_, whole);
+      if (!shape) return false;
+      reading.state.shape = *std::move(shape);
     }
-    for (RecordError& error : parsed.errors) {
-      error.line += lines_before;
-      batch.errors.push_back(std::move(error));
-    }
-    state.row += rows;
-  }
-
-  // Decides delimiter, comma and columns by the first bytes; false if the first row is not complete.
-  bool settle(const std::string& bytes, bool whole, FileState& state) {
-    const std::string format = format_of(bytes);
-    state.settled = true;
-    if (format != "csv") {
-      state.delimiter = "{";
-      return true;
-    }
-    const std::string_view sample = std::string_view(bytes).substr(0, 64 << 10);
-    CsvDialect dialect = detect_dialect(sample);
-    if (input_.delimiter) dialect.delimiter = *input_.delimiter;
-    CsvParser parser(bytes, dialect, whole);
-    CsvRow row;
-    state.settled = parser.next(row);
-    if (!state.settled) return false;
-    state.delimiter = std::string(1, dialect.delimiter);
-    state.decimal_comma = input_.decimal_comma.value_or(detect_decimal_comma(sample, dialect));
-    state.columns = input_.columns;
-    if (!state.columns.empty()) return true;
-    if (input_.header.value_or(looks_like_header(row.cells))) {
-      state.columns = row.cells;
-    } else {
-      for (std::size_t i = 1; i <= row.cells.size(); ++i) state.columns.push_back("c" + std::to_string(i));
-    }
+    reading.state.format = std::move(format);
     return true;
   }
 
-  // Bytes of the header at the beginning of the file, 0 elsewhere.
-  static std::size_t header_bytes(const std::string& bytes, bool whole, const FileState& state, std::int64_t& lines) {
-    if (state.offset != 0) return 0;
-    CsvParser parser(bytes, {state.delimiter[0], '"'}, whole);
-    CsvRow row;
-    if (!parser.next(row) || row.cells != state.columns) return 0;
-    lines = static_cast<std::int64_t>(
-        std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(row.end), '\n'));
-    return row.end;
+  static void give_up_row(std::string_view bytes, FileState& state, RecordBatch& batch) {
+    batch.errors.push_back({state.line, "", "invalid_row", "the row is longer than 64 MiB; it is passed over"});
+    ++state.row;
+    state.passing_over = true;
+    pass_over(bytes, state);
+  }
+
+  static void pass_over(std::string_view bytes, FileState& state) {
+    const std::size_t newline = bytes.find('\n');
+    state.passing_over = newline == std::string_view::npos;
+    if (!state.passing_over) ++state.line;
+    state.offset += static_cast<std::int64_t>(state.passing_over ? bytes.size() : newline + 1);
   }
 
   SourceConfig config_;
@@ -348,6 +293,7 @@ class FileConnector final : public Connector {
   std::string pattern_;
   double settle_seconds_ = 5;
   std::map<std::string, FileState> states_;
+  std::map<std::string, LastLook> looks_;
 };
 
 }  // namespace

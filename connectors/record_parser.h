@@ -4,15 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "connectors/csv.h"
-#include "connectors/input_format.h"
-#include "platform/dataset/observation.h"
-#include "platform/dataset/profile.h"
+#include "connectors/record_maker.h"
+#include "connectors/table_shape.h"
 
 namespace connectors {
 
@@ -20,14 +17,17 @@ namespace connectors {
 struct RecordError {
   std::int64_t line = 0;  // in the body, from 1
   std::string path;       // "[3].event_time", "column 4"
-  std::string code;       // invalid_json, invalid_record, invalid_row, invalid_text, invalid_time
+  std::string code;       // invalid_json, invalid_record, invalid_row, invalid_text, invalid_time, too_many_errors
   std::string message;
 };
 platform::json::value to_json(const RecordError& error);
 
 struct ParsedRecords {
   std::vector<platform::Observation> records;
-  std::vector<RecordError> errors;
+  std::vector<RecordError> errors;  // at most 10,001: the last one then says how many more there are
+  std::int64_t rows = 0;            // records and errors, all of them
+  std::size_t consumed = 0;         // bytes; less than all only for a part that is not whole
+  std::int64_t lines = 0;           // newlines in them
 };
 
 /// `content_type`: media type or "" (then the input's format, else the first bytes decide). `profile` gives the key
@@ -35,30 +35,18 @@ struct ParsedRecords {
 ParsedRecords parse_records(std::string_view body, std::string_view content_type, const InputFormat& input,
                             const platform::Profile& profile, const std::string& source);
 
-/// Makes records of objects and rows one by one; remembers how often equal content came, so that equal rows of one body
-/// get different keys and the same body again gets the same ones.
-class RecordMaker {
- public:
-  RecordMaker(const InputFormat& input, const platform::Profile& profile, std::string source);
-
-  /// A flat object of fields, or {fields, key, event_time, text, signals, quality}. Throws kInvalidInput.
-  platform::Observation from_object(platform::json::object object, std::int64_t row_number);
-  /// Throws kInvalidInput if the numbers of cells and columns differ.
-  platform::Observation from_cells(const std::vector<std::string>& columns, const std::vector<std::string>& cells,
-                                   bool decimal_comma, std::int64_t row_number);
-
- private:
-  platform::Observation finish(platform::Observation row, std::int64_t row_number);
-  std::string content_key(const platform::json::object& fields);
-  void read_time(platform::Observation& row) const;
-
-  const InputFormat& input_;
-  const platform::Profile& profile_;
-  std::string source_;
-  std::map<std::string, int> seen_;
+/// A piece of a longer text that is read bit by bit.
+struct TextPart {
+  std::string format;                 // csv, lines or ndjson
+  const TableShape* shape = nullptr;  // of a csv
+  bool whole = false;                 // the text ends here: its last record needs no newline
+  bool first = false;                 // the text begins here: a byte order mark is passed over, and a header
+  std::int64_t rows_before = 0;
+  std::int64_t lines_before = 0;
+  Place place;
 };
-
-/// A cell as the value it looks like: whole number, number, else text. "007" and "+5" stay text.
-platform::json::value typed_cell(std::string_view cell, bool decimal_comma);
+/// Takes the complete records at the beginning of `text`; the rest is not consumed.
+ParsedRecords parse_part(std::string_view text, const TextPart& part, const InputFormat& input,
+                         const platform::Profile& profile, const std::string& source);
 
 }  // namespace connectors

@@ -63,6 +63,41 @@ struct PollSettings {
   }
 };
 
+// The number, if it is a whole one.
+std::optional<std::int64_t> whole_number(const json::value* value) {
+  if (value == nullptr || !value->is_int64()) return std::nullopt;
+  return value->get_int64();
+}
+
+// Where reading stands; the cursor.
+struct PollState {
+  json::value after;                     // the next page or the API's own cursor; null = the first page
+  std::int64_t rows = 0;                 // records before that page
+  std::int64_t taken = 0;                // of that page, if it was not full when it was read
+  std::optional<std::int64_t> sequence;  // the last one known before that page
+  platform::Time last_time{};            // of the record before that page, else when it was read
+
+  static PollState from_json(const json::value& value) {
+    PollState state;
+    if (!value.is_object()) return state;
+    const json::object& object = value.get_object();
+    if (const json::value* after = object.if_contains("after")) state.after = *after;
+    state.rows = platform::int_or(object, "rows", 0, "cursor");
+    state.taken = platform::int_or(object, "taken", 0, "cursor");
+    state.sequence = whole_number(object.if_contains("sequence"));
+    const std::string time = platform::string_or(object, "last_time", "", "cursor");
+    if (!time.empty()) state.last_time = platform::parse_time(time);
+    return state;
+  }
+  json::value to_json() const {
+    json::object object{{"rows", rows}, {"taken", taken}};
+    if (!after.is_null()) object["after"] = after;
+    if (sequence) object["sequence"] = *sequence;
+    if (last_time != platform::Time{}) object["last_time"] = platform::format_time(last_time);
+    return object;
+  }
+};
+
 class RestPollConnector final : public Connector {
  public:
   RestPollConnector(const SourceConfig& config, JsonGetter get)
@@ -73,7 +108,7 @@ class RestPollConnector final : public Connector {
 
   CheckResult check() override {
     try {  // a source that is away is an answer, not a failure of the check
-      const json::value answer = get_(target_for(nullptr));
+      const json::value answer = get_(target_for({}));
       const std::size_t count = items_of(answer).size();
       return {true, "the API answers; its first page has " + std::to_string(count) + " records"};
     } catch (const Error& error) {
@@ -82,7 +117,7 @@ class RestPollConnector final : public Connector {
   }
 
   std::vector<Stream> discover() override {
-    const json::value answer = get_(target_for(nullptr));
+    const json::value answer = get_(target_for({}));
     Stream stream{settings_.target, {}};
     const json::array& items = items_of(answer);
     if (!items.empty() && items[0].is_object()) {
@@ -94,17 +129,24 @@ class RestPollConnector final : public Connector {
   }
 
   void read(const json::value& cursor, const BatchSink& sink) override {
-    json::value at = cursor;
+    PollState state = PollState::from_json(cursor);
     for (std::int64_t page = 0; page < settings_.limit_pages; ++page) {
-      const json::value answer = get_(target_for(&at));
+      const json::value answer = get_(target_for(state.after));
       const json::array& items = items_of(answer);
       if (items.empty()) return;
-      RecordBatch batch = batch_of(items, at);
-      batch.cursor = next_cursor(answer, items, at);
-      const bool stuck = batch.cursor == at ||
-                         (settings_.page_size > 0 && static_cast<std::int64_t>(items.size()) < settings_.page_size);
-      at = batch.cursor;
-      if (!sink(std::move(batch)) || stuck) return;
+      PollState next = state;
+      RecordBatch batch = batch_of(items, next);
+      next.after = after_of(answer, items, state.after);
+      const bool moved = next.after != state.after;
+      if (moved) {
+        next.rows += static_cast<std::int64_t>(items.size());
+        next.taken = 0;
+        state = std::move(next);
+      } else {  // the page is asked for again: what was known before it still holds then
+        state.taken = std::max(state.taken, static_cast<std::int64_t>(items.size()));
+      }
+      batch.cursor = state.to_json();
+      if (!sink(std::move(batch)) || !moved) return;
     }
   }
 
@@ -118,37 +160,30 @@ class RestPollConnector final : public Connector {
     return items->get_array();
   }
 
-  std::string target_for(const json::value* cursor) const {
-    const json::value* after =
-        cursor != nullptr && cursor->is_object() ? cursor->get_object().if_contains("after") : nullptr;
+  std::string target_for(const json::value& after) const {
     std::string name = settings_.cursor_param, value;
     if (!settings_.page_param.empty()) {
       name = settings_.page_param;
-      value = std::to_string(after == nullptr ? settings_.first_page : after->to_number<std::int64_t>());
-    } else if (after != nullptr) {
-      value = platform::text_of(*after);
+      value = std::to_string(page_of(after));
+    } else if (!after.is_null()) {
+      value = platform::text_of(after);
     }
     if (value.empty()) return settings_.target;
     return settings_.target + (settings_.target.find('?') == std::string::npos ? "?" : "&") + name + "=" +
            platform::percent_encode(value);
   }
 
-  json::value next_cursor(const json::value& answer, const json::array& items, const json::value& before) const {
-    json::object next = before.is_object() ? before.get_object() : json::object{};
-    if (!settings_.page_param.empty()) return next_page(items, std::move(next));
+  std::int64_t page_of(const json::value& after) const { return whole_number(&after).value_or(settings_.first_page); }
+
+  // Where to go on; a page that is not full yet is asked for again next time.
+  json::value after_of(const json::value& answer, const json::array& items, const json::value& before) const {
+    if (!settings_.page_param.empty()) {
+      const bool full = static_cast<std::int64_t>(items.size()) >= settings_.page_size;
+      return full ? json::value(page_of(before) + 1) : before;
+    }
     const json::value* value = settings_.cursor_next.empty() ? nullptr : at_path(answer, settings_.cursor_next);
     if (value == nullptr && !settings_.cursor_field.empty()) value = field_of(items.back(), settings_.cursor_field);
-    if (value != nullptr) next["after"] = *value;
-    remember_sequence(items, next);
-    return next;
-  }
-
-  // A page that is not full yet is asked for again next time.
-  json::value next_page(const json::array& items, json::object next) const {
-    const std::int64_t page = next.contains("after") ? next["after"].to_number<std::int64_t>() : settings_.first_page;
-    next["after"] = static_cast<std::int64_t>(items.size()) >= settings_.page_size ? page + 1 : page;
-    remember_sequence(items, next);
-    return next;
+    return value == nullptr ? before : *value;
   }
 
   static const json::value* field_of(const json::value& item, std::string_view name) {
@@ -157,45 +192,42 @@ class RestPollConnector final : public Connector {
     return fields == nullptr ? nullptr : at_path(*fields, name);
   }
 
-  void remember_sequence(const json::array& items, json::object& next) const {
-    if (settings_.sequence.empty()) return;
-    if (const json::value* value = field_of(items.back(), settings_.sequence); value != nullptr && value->is_number())
-      next["sequence"] = *value;
-  }
-
-  RecordBatch batch_of(const json::array& items, const json::value& cursor) const {
+  // Makes the page's records; `state` moves on to what is known behind the page, all but after, rows and taken.
+  RecordBatch batch_of(const json::array& items, PollState& state) const {
     RecordBatch batch;
-    RecordMaker maker(input_, config_.profile, config_.name);
-    const json::value* known = cursor.is_object() ? cursor.get_object().if_contains("sequence") : nullptr;
-    std::optional<std::int64_t> last;
-    if (known != nullptr) last = known->to_number<std::int64_t>();
-    platform::Time last_time{};
+    Place place{{}, true};
+    if (!settings_.page_param.empty()) place = {"page " + std::to_string(page_of(state.after)), false};
+    RecordMaker maker(input_, config_.profile, config_.name, place);
+    const platform::Time read_at = platform::SystemClock().now();
     for (std::size_t i = 0; i < items.size(); ++i) {
       const std::string path = "[" + std::to_string(i) + "]";
-      if (!items[i].is_object()) {
-        batch.errors.push_back({1, path, "invalid_record", "a record must be a JSON object"});
-        continue;
-      }
-      const json::value* number = settings_.sequence.empty() ? nullptr : field_of(items[i], settings_.sequence);
-      std::optional<std::int64_t> sequence;
-      if (number != nullptr && number->is_int64()) sequence = number->get_int64();
+      const auto number = static_cast<std::int64_t>(i);
+      platform::Time time = state.last_time == platform::Time{} ? read_at : state.last_time;
       try {  // one bad record must not cost the others
-        batch.records.push_back(maker.from_object(items[i].get_object(), static_cast<std::int64_t>(i + 1)));
+        batch.records.push_back(maker.from_object(platform::as_object(items[i], path), state.rows + number));
+        time = batch.records.back().event_time;
+        if (time == platform::Time{}) time = read_at;
       } catch (const Error& error) {
         batch.errors.push_back({1, path, "invalid_record", error.what()});
-        if (sequence) last = sequence;
-        continue;
       }
-      const platform::Time time = batch.records.back().event_time;
-      if (sequence && last && *sequence > *last + 1) {
-        batch.gaps.push_back({last_time, time,
-                              "the records " + std::to_string(*last + 1) + " to " + std::to_string(*sequence - 1) +
-                                  " are gone from the source"});
-      }
-      if (sequence) last = sequence;
-      last_time = time;
+      note_sequence(items[i], time, number >= state.taken, state, batch);
+      state.last_time = time;
     }
     return batch;
+  }
+
+  // Where the numbers jump, a gap; `fresh`: the item was not seen before, so the gap was not told.
+  void note_sequence(const json::value& item, platform::Time time, bool fresh, PollState& state,
+                     RecordBatch& batch) const {
+    if (settings_.sequence.empty()) return;
+    const std::optional<std::int64_t> sequence = whole_number(field_of(item, settings_.sequence));
+    if (!sequence) return;
+    if (fresh && state.sequence && *sequence > *state.sequence + 1) {
+      batch.gaps.push_back({state.last_time == platform::Time{} ? time : std::min(state.last_time, time), time,
+                            "the records " + std::to_string(*state.sequence + 1) + " to " +
+                                std::to_string(*sequence - 1) + " are gone from the source"});
+    }
+    state.sequence = sequence;
   }
 
   SourceConfig config_;

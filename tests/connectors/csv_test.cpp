@@ -36,6 +36,60 @@ TEST(CsvParser, SaysThatAQuoteNeverCloses) {
   EXPECT_FALSE(parser.next(row));
 }
 
+TEST(CsvParser, GoesOnBehindTheLineOfAQuoteThatIsNeverClosed) {
+  for (const std::string tail : {"", "9,\"z\"\n", "9,\"z\n"}) {
+    SCOPED_TRACE(tail);
+    const std::string text = "1,a\n2,\"b\n3,c\n4,d\n" + tail;
+    CsvParser parser(text, {});
+    std::vector<std::int64_t> good, bad;
+    for (CsvRow row; parser.next(row);) (row.error.empty() ? good : bad).push_back(row.line);
+    EXPECT_EQ(bad.size(), tail == "9,\"z\n" ? 2u : 1u);
+    EXPECT_EQ(bad[0], 2);
+    EXPECT_EQ(good.size(), tail == "9,\"z\"\n" ? 4u : 3u);
+  }
+}
+
+TEST(CsvParser, DecidesInAGrowingFileThatAQuoteIsNeverClosedAfterAMebibyteOfFurtherLines) {
+  std::string text = "1,\"a\n";
+  while (text.size() < (std::size_t{1} << 20) + 100) text += "2,b\n";
+  CsvParser early(std::string_view(text).substr(0, 1000), {}, false), late(text, {}, false);
+  CsvRow row;
+  EXPECT_FALSE(early.next(row));
+  ASSERT_TRUE(late.next(row));
+  EXPECT_FALSE(row.error.empty());
+  ASSERT_TRUE(late.next(row));
+  EXPECT_EQ(row.cells, (std::vector<std::string>{"2", "b"}));
+}
+
+TEST(CsvParser, ReadsTextThatIsMadeToBeReadAgainAndAgainInLinearTime) {
+  for (const std::string line : {"x\",\"y\n", "\"\"\",\"x\n", "\"\n", ",\"a\"\"\n", "\"a\",\"\n"}) {
+    std::string text;
+    while (text.size() < std::size_t{8} << 20) text += line;
+    CsvParser parser(text, {});
+    std::int64_t rows = 0;
+    for (CsvRow row; parser.next(row);) ++rows;
+    EXPECT_GT(rows, 0) << line;
+    EXPECT_EQ(parser.consumed(), text.size());
+  }
+}
+
+TEST(CsvParser, RefusesARowWithMoreCellsThanATableHas) {
+  const std::string text = std::string(200'000, ',') + "\n1,2\n";
+  CsvParser wide(text, {});
+  CsvRow row;
+  ASSERT_TRUE(wide.next(row));
+  EXPECT_NE(row.error.find("100000 cells"), std::string::npos);
+  ASSERT_TRUE(wide.next(row));
+  EXPECT_EQ(row.cells.size(), 2u);
+}
+
+TEST(CsvParser, TakesOneNamelessColumnAsPartOfAHeader) {
+  EXPECT_TRUE(looks_like_header({"", "a", "b"}));
+  EXPECT_FALSE(looks_like_header({"", "", "b"}));
+  EXPECT_FALSE(looks_like_header({""}));
+  EXPECT_FALSE(looks_like_header({"a", "1"}));
+}
+
 TEST(CsvParser, LeavesAnUnfinishedRowForTheNextReading) {
   CsvParser parser("a,b\nc,\"d\ne", {}, false);
   CsvRow row;

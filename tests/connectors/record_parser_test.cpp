@@ -31,6 +31,47 @@ TEST(RecordParser, KeepsNineHundredNinetyNineOfAThousandWhenOneIsMalformed) {
   EXPECT_EQ(parse(array + "]", "application/json").errors[0].path, "[417]");
 }
 
+TEST(RecordParser, KeepsNineHundredNinetyNineOfATableWithAQuoteThatIsNeverClosed) {
+  std::string body = "n,name\n";
+  for (int i = 0; i < 1000; ++i) body += std::to_string(i) + (i == 417 ? ",\"part\n" : ",part\n");
+  const ParsedRecords parsed = parse(body, "text/csv");
+  EXPECT_EQ(parsed.records.size(), 999u);
+  ASSERT_EQ(parsed.errors.size(), 1u);
+  EXPECT_EQ(parsed.errors[0].line, 419);
+}
+
+TEST(RecordParser, TakesOneByteOrderMarkAwayByEveryDoor) {
+  for (const auto& [body, type] : {std::pair<std::string, std::string>{"[{\"a\": 1}]", "application/json"},
+                                   {"{\"a\": 1}", "application/json"},
+                                   {"{\"a\": 1}\n", "application/x-ndjson"},
+                                   {"[{\"a\": 1}]", ""},
+                                   {"a\n1\n", "text/csv"}}) {
+    const ParsedRecords parsed = parse("\xEF\xBB\xBF" + body, type);
+    ASSERT_EQ(parsed.records.size(), 1u) << body << type;
+    EXPECT_TRUE(parsed.errors.empty());
+    EXPECT_EQ(parsed.records[0].fields.at("a"), json::value(1));
+  }
+}
+
+TEST(RecordParser, TellsTenThousandErrorsAndThenHowManyMoreThereAre) {
+  std::string body;
+  for (int i = 0; i < 10'500; ++i) body += "x\n";
+  const ParsedRecords parsed = parse(body, "application/x-ndjson");
+  ASSERT_EQ(parsed.errors.size(), 10'001u);
+  EXPECT_EQ(parsed.errors.back().code, "too_many_errors");
+  EXPECT_EQ(parsed.errors.back().line, 10'001);
+  EXPECT_EQ(parsed.errors.back().message.substr(0, 4), "500 ");
+  EXPECT_EQ(parsed.rows, 10'500);
+}
+
+TEST(RecordParser, NamesColumnsWithoutANameAndThoseSaidTwice) {
+  InputFormat input;
+  input.header = true;
+  const ParsedRecords parsed = parse(",a,a\n0,1,2\n", "text/csv", input);
+  ASSERT_EQ(parsed.records.size(), 1u);
+  EXPECT_EQ(parsed.records[0].fields, (json::object{{"column_1", 0}, {"a", 1}, {"a_2", 2}}));
+}
+
 TEST(RecordParser, ReadsTypesHeaderAndDecimalCommaOfATable) {
   const ParsedRecords parsed = parse("name;value;code\nA;1,5;007\nB;-2;9\n", "text/csv");
   ASSERT_EQ(parsed.records.size(), 2u);

@@ -1,0 +1,57 @@
+#include "connectors/table_shape.h"
+
+#include <algorithm>
+#include <set>
+
+namespace connectors {
+namespace {
+
+constexpr std::size_t kSample = 64 << 10;
+
+std::vector<std::string> trimmed(std::vector<std::string> cells) {
+  for (std::string& cell : cells) {
+    const std::size_t begin = std::min(cell.find_first_not_of(" \t"), cell.size());
+    cell = cell.substr(begin, cell.find_last_not_of(" \t") + 1 - begin);
+  }
+  return cells;
+}
+
+}  // namespace
+
+bool is_header(const std::vector<std::string>& cells, const InputFormat& input) {
+  if (input.header) return *input.header;
+  const std::vector<std::string> names = trimmed(cells);
+  return input.columns.empty() ? looks_like_header(names) : names == trimmed(input.columns);
+}
+
+std::vector<std::string> column_names(const std::vector<std::string>& cells, const InputFormat& input, bool header) {
+  if (!input.columns.empty()) return input.columns;
+  std::vector<std::string> names = trimmed(cells);
+  std::set<std::string> taken;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!header) names[i] = "c" + std::to_string(i + 1);
+    if (names[i].empty()) names[i] = "column_" + std::to_string(i + 1);
+    const std::string name = names[i];
+    for (int again = 2; !taken.insert(names[i]).second; ++again) names[i] = name + "_" + std::to_string(again);
+  }
+  return names;
+}
+
+std::optional<TableShape> table_shape(std::string_view text, const InputFormat& input, bool whole) {
+  const std::string_view sample = text.substr(0, kSample);
+  TableShape shape;
+  shape.dialect = detect_dialect(sample);
+  if (input.delimiter) shape.dialect.delimiter = *input.delimiter;
+  CsvParser parser(text, shape.dialect, whole);
+  CsvRow first, second;
+  do {
+    if (!parser.next(first)) return std::nullopt;
+  } while (!first.error.empty());
+  shape.header = is_header(first.cells, input);
+  if (shape.header && !parser.next(second)) return std::nullopt;
+  shape.columns = column_names(first.cells, input, shape.header);
+  shape.decimal_comma = input.decimal_comma ? input.decimal_comma : decimal_comma_of(sample, shape.dialect);
+  return shape;
+}
+
+}  // namespace connectors

@@ -1,0 +1,43 @@
+// The text of a file, plain or gzip; offsets count uncompressed bytes. A gzip file that is still being copied gives the
+// bytes that are there and says so. One thread.
+#pragma once
+
+#include <zlib.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "platform/base/error.h"
+
+namespace connectors {
+
+class TextFile {
+ public:
+  /// Throws kUnavailable if the file cannot be opened.
+  explicit TextFile(const std::filesystem::path& path);
+  ~TextFile();
+  TextFile(const TextFile&) = delete;
+  TextFile& operator=(const TextFile&) = delete;
+
+  /// Fewer bytes than `size` where the text ends, or breaks off: see trouble().
+  std::string read(std::int64_t offset, std::size_t size);
+  /// Why a read() ended before the file's own end (it is cut off or damaged); empty if none did.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  std::filesystem::path path_;
+  gzFile file_;
+  std::string trouble_;
+};
+
+/// A file as it looks from outside; where nothing of it changed there is nothing new to read.
+struct FileLook {
+  std::int64_t size = -1, inode = 0, changed_seconds = 0, changed_nanoseconds = 0;
+  bool settled = false;  // unchanged for long enough
+  bool operator==(const FileLook&) const = default;
+};
+/// size -1 if the file is gone.
+FileLook look_at(const std::filesystem::path& path, double settle_seconds);
+
+}  // namespace connectors
