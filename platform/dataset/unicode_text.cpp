@@ -39,6 +39,24 @@ std::string normalized_text(std::string_view text) {
   return std::string(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(size));
 }
 
+std::size_t word_length(std::string_view text, std::string_view others) {
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  std::size_t length = 0;
+  for (std::size_t at = 0; at < text.size(); ++length) {
+    utf8proc_int32_t point = 0;
+    const utf8proc_ssize_t step = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &point);
+    if (step <= 0) return 0;
+    const utf8proc_category_t category = utf8proc_category(point);
+    const bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+    const bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_MC && at > 0;
+    const bool other = point < 0x80 && others.find(static_cast<char>(point)) != std::string_view::npos;
+    if (!(letter || mark || other || category == UTF8PROC_CATEGORY_ND) || utf8proc_get_property(point)->ignorable != 0)
+      return 0;
+    at += static_cast<std::size_t>(step);
+  }
+  return length;
+}
+
 void normalize_strings(json::value& value) {
   if (value.is_string()) {
     if (!ascii(std::string_view(value.get_string()))) value = normalized_text(std::string_view(value.get_string()));
