@@ -228,7 +228,7 @@ class Pretrainer {
     auto checkpoint = load_checkpoint(request_.output_folder / kCheckpointName, key_);
     if (!checkpoint) return;
     step_ = platform::require_int(checkpoint->state, "step", "checkpoint");
-    curve_ = platform::as_array(checkpoint->state.at("curve"), "curve");
+    curve_ = platform::as_array(platform::require(checkpoint->state, "curve", "checkpoint"), "curve");
     optimizer_->restore(checkpoint->tensors, platform::require_int(checkpoint->state, "updates", "checkpoint"),
                         platform::require_int(checkpoint->state, "skipped", "checkpoint"));
     weights_.refresh();

@@ -239,17 +239,23 @@ void Trainer::resume() {
   if (!checkpoint) return;
   const auto whole = [&](std::string_view key) { return platform::require_int(checkpoint->state, key, "checkpoint"); };
   optimizer_.restore(checkpoint->tensors, whole("updates"), whole("skipped"));
+  const auto take = [&](const std::string& name, const Tensor& like) {
+    const auto found = checkpoint->tensors.find(name);
+    if (found == checkpoint->tensors.end() || found->second.shape() != like.shape())
+      throw Error(ErrorCode::kCorrupt, "the checkpoint does not hold " + name + "; remove it and start again");
+    return std::move(found->second);
+  };
   for (std::size_t i = 0; i < average_.size(); ++i)
-    average_[i] = std::move(checkpoint->tensors.at("average." + optimizer_.weights()[i].weight->name));
+    average_[i] = take("average." + optimizer_.weights()[i].weight->name, average_[i]);
   step_ = whole("step");
   validated_step_ = whole("validated");
   best_step_ = whole("best_step");
   passes_without_gain_ = whole("without_gain");
   stopped_early_ = platform::require_bool(checkpoint->state, "stopped", "checkpoint");
-  if (const auto* best = platform::find(checkpoint->state, "best_score")) {
-    best_score_ = best->to_number<double>();
+  if (platform::find(checkpoint->state, "best_score") != nullptr) {
+    best_score_ = platform::require_number(checkpoint->state, "best_score", "checkpoint");
     for (const TrainedWeight& trained : optimizer_.weights()) {
-      best_.push_back(std::move(checkpoint->tensors.at("best." + trained.weight->name)));
+      best_.push_back(take("best." + trained.weight->name, trained.weight->value));
     }
   }
 }
