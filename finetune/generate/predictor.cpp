@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "finetune/adapter/loaded_adapter.h"
+#include "finetune/adapter/probe.h"
 #include "finetune/generate/generator.h"
 #include "finetune/text/chat_format.h"
 
@@ -87,6 +88,13 @@ Generation Predictor::complete(std::string_view prompt, const GenerateOptions& o
   if (const auto begin = tokenizer.bos_id()) encoded.ids.insert(encoded.ids.begin(), *begin);
   if (encoded.ids.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "the prompt is empty", "prompt");
   return state_->generate(encoded, options, on_piece);
+}
+
+void Predictor::check_probe() {
+  LoadedAdapter& loaded = state_->loaded;
+  if (loaded.adapter_digest.empty()) return;
+  const std::lock_guard lock(state_->computing);
+  verify_probe(state_->context, *loaded.model, loaded.rules(), loaded.manifest.probe, kProbeTolerance32);
 }
 
 std::string Predictor::task() const { return std::string(to_string(state_->loaded.parts->task)); }

@@ -65,6 +65,10 @@ class Predictor {
   /// Continues a text.
   Generation complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece = {});
 
+  /// Runs the probe once more, on the model as it stands in memory. Throws kConflict if it does not reproduce; a bare
+  /// base has none.
+  void check_probe();
+
   /// "lm", "classify" or "regress"; "lm" for a bare base.
   std::string task() const;
   /// "sha256:..." of anneal.json; empty for a bare base.
