@@ -37,7 +37,8 @@ class Authenticator {
   /// For the server: public permissions ("") give an empty identity; otherwise throws kUnauthenticated or kForbidden.
   Identity authorize(std::string_view token, std::string_view permission, std::string_view path);
 
-  /// A new token for `name`, shown this once. Throws kConflict if the name is taken, kInvalidInput if it is none or if
+  /// A new token for `name`, shown this once; it takes the place of one of the same role that is revoked or has
+  /// expired. Throws kConflict if the name is taken otherwise, kInvalidInput if it is none or if
   /// `expires_at` has passed.
   std::string create(const std::string& project, const std::string& name, Role role, std::optional<Time> expires_at,
                      const std::string& actor);

@@ -9,6 +9,11 @@ namespace {
 const std::string kColumns = "hash, project_id, name, role, " + utc_text("created_at") + ", " + utc_text("expires_at") +
                              ", " + utc_text("revoked_at");
 
+constexpr const char* kPut =
+    "INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz) "
+    "ON CONFLICT (project_id, name) DO UPDATE SET hash = excluded.hash, role = excluded.role, created_at = now(), "
+    "expires_at = excluded.expires_at, revoked_at = NULL";
+
 TokenRecord token_from(const pqxx::row& row) {
   return {row[0].c_str(),          row[1].c_str(),         row[2].c_str(), row[3].c_str(), parse_time(row[4].c_str()),
           time_or_nothing(row[5]), time_or_nothing(row[6])};
@@ -21,27 +26,25 @@ std::optional<std::string> text_of(const std::optional<Time>& time) {
 }  // namespace
 
 void TokenStore::create(const TokenRecord& token, const std::optional<AuditLine>& line) {
-  transact(database_, [&](pqxx::work& work) {
-    if (!work.exec_params("SELECT 1 FROM tokens WHERE project_id = $1 AND name = $2", token.project, token.name)
-             .empty()) {
-      throw Error(ErrorCode::kConflict,
-                  "there is a token named '" + token.name + "' already, perhaps a revoked one; choose another name",
-                  "name");
-    }
-    work.exec_params(
-        "INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz)",
-        token.hash, token.project, token.name, token.role, text_of(token.expires_at));
-    if (line) append_audit(work, *line);
+  const bool made = transact(database_, [&](pqxx::work& work) {
+    const pqxx::result put =
+        work.exec_params(std::string(kPut) +
+                             " WHERE tokens.role = excluded.role AND (tokens.revoked_at IS NOT NULL OR "
+                             "tokens.expires_at <= now())",
+                         token.hash, token.project, token.name, token.role, text_of(token.expires_at));
+    if (put.affected_rows() > 0 && line) append_audit(work, *line);
+    return put.affected_rows() > 0;
   });
+  if (!made)
+    throw Error(ErrorCode::kConflict,
+                "there is a token named '" + token.name +
+                    "' already, a live one or one of another role; revoke it first, or choose another name",
+                "name");
 }
 
 void TokenStore::replace(const TokenRecord& token, const std::optional<AuditLine>& line) {
   transact(database_, [&](pqxx::work& work) {
-    work.exec_params(
-        "INSERT INTO tokens (hash, project_id, name, role, expires_at) VALUES ($1, $2, $3, $4, $5::timestamptz) "
-        "ON CONFLICT (project_id, name) DO UPDATE SET hash = excluded.hash, role = excluded.role, created_at = now(), "
-        "expires_at = excluded.expires_at, revoked_at = NULL",
-        token.hash, token.project, token.name, token.role, text_of(token.expires_at));
+    work.exec_params(kPut, token.hash, token.project, token.name, token.role, text_of(token.expires_at));
     if (line) append_audit(work, *line);
   });
 }

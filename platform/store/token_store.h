@@ -26,7 +26,8 @@ class TokenStore {
  public:
   explicit TokenStore(Database& database) : database_(database) {}
 
-  /// Throws kConflict if the name is taken.
+  /// A token of this name and role that is revoked or has expired is replaced. Throws kConflict if the name has a live
+  /// one, or one of another role: the audit log must not mix two of one name.
   void create(const TokenRecord& token, const std::optional<AuditLine>& line = std::nullopt);
   /// Puts the token in the place of the one that has this name, alive again.
   void replace(const TokenRecord& token, const std::optional<AuditLine>& line = std::nullopt);
