@@ -18,7 +18,6 @@ namespace {
 using platform::Error;
 using platform::ErrorCode;
 
-constexpr std::uint64_t kMetadataLimitBytes = std::uint64_t{4} << 20;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 
 // digest -> size of every different blob.
@@ -26,13 +25,6 @@ std::map<std::string, std::uint64_t> blobs_of(const Targets& targets) {
   std::map<std::string, std::uint64_t> blobs;
   for (const auto& [path, file] : targets.files) blobs[file.digest] = file.size;
   return blobs;
-}
-
-Targets unchecked_targets(const std::string& envelope) {
-  const auto document = platform::parse_json(envelope, "targets.json");
-  const std::string payload =
-      platform::require_string(platform::as_object(document, "targets.json"), "payload", "targets.json");
-  return targets_from_json(platform::parse_json(payload, "targets.json"));
 }
 
 void write_document(TarWriter& tar, std::string_view name, const std::string& text) {
@@ -94,7 +86,7 @@ void write_bundle(const std::filesystem::path& file, const BundleMetadata& metad
     write_document(tar, "root.json", metadata.root);
     write_document(tar, "timestamp.json", metadata.timestamp);
     write_document(tar, "targets.json", metadata.targets);
-    for (const auto& [digest, size] : blobs_of(unchecked_targets(metadata.targets)))
+    for (const auto& [digest, size] : blobs_of(targets_in(metadata.targets)))
       write_blob(tar, digest, size, blob_path(digest));
     tar.finish();
   } catch (...) {

@@ -100,7 +100,7 @@ TarWriter::TarWriter(const std::filesystem::path& file) : state_(std::make_uniqu
 
 TarWriter::~TarWriter() = default;
 
-void TarWriter::begin(std::string_view name, std::uint64_t size) {
+void TarWriter::begin(std::string_view name, std::uint64_t size, char type) {
   state_->pad();
   if (name.size() >= kMode)
     throw Error(ErrorCode::kInvalidInput, "name is too long for a bundle: " + std::string(name));
@@ -111,7 +111,7 @@ void TarWriter::begin(std::string_view name, std::uint64_t size) {
   put_octal(header, kGroup, 8, 0);
   put_size(header, size);
   put_octal(header, kTime, 12, 0);
-  header[kType] = '0';
+  header[kType] = type;
   std::memcpy(header.data() + kMagic, "ustar\00000", 8);
   put_octal(header, kChecksum, 7, checksum(header));
   header[kChecksum + 7] = ' ';

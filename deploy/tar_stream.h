@@ -17,8 +17,9 @@ class TarWriter {
   /// Truncates `file`. Throws as platform::write_all does.
   explicit TarWriter(const std::filesystem::path& file);
   ~TarWriter();
-  /// Announces an entry; exactly `size` bytes must follow through `write`.
-  void begin(std::string_view name, std::uint64_t size);
+  /// Announces an entry; exactly `size` bytes must follow through `write`. `type` is tar's: '0' for a regular file, the
+  /// only one that a reader takes.
+  void begin(std::string_view name, std::uint64_t size, char type = '0');
   void write(std::string_view bytes);
   /// Ends the archive and syncs the file.
   void finish();

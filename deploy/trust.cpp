@@ -19,7 +19,6 @@ using platform::ErrorCode;
 namespace json = platform::json;
 
 constexpr std::array kRoles{Role::kRoot, Role::kTargets, Role::kTimestamp};
-constexpr std::uint64_t kMetadataLimitBytes = std::uint64_t{4} << 20;
 
 void start_sodium() {
   if (sodium_init() < 0) throw Error(ErrorCode::kInternal, "libsodium does not start");
@@ -301,6 +300,12 @@ Targets targets_from_json(const json::value& value) {
   });
 }
 
+Targets targets_in(std::string_view envelope) {
+  constexpr std::string_view kWhat = "targets";
+  return as_corrupt(
+      kWhat, [&] { return targets_from_json(platform::parse_json(parse_envelope(envelope, kWhat).payload, kWhat)); });
+}
+
 std::string sign_targets(const SigningKeys& keys, const Targets& targets) {
   return keys.sign(Role::kTargets, to_json(targets));
 }
@@ -344,9 +349,10 @@ Timestamp read_timestamp(const json::object& payload) {
 }
 
 [[noreturn]] void older(std::string_view what, std::int64_t offered, std::int64_t seen) {
-  throw Error(ErrorCode::kConflict, std::string(what) + " version " + std::to_string(offered) +
-                                        " is older than version " + std::to_string(seen) +
-                                        " seen before; an earlier model comes back only under a new, higher number");
+  throw Error(ErrorCode::kConflict,
+              std::string(what) + " version " + std::to_string(offered) + " is older than version " +
+                  std::to_string(seen) + " seen before; an earlier model comes back only under a new, higher number",
+              std::string(what) + ".version");
 }
 
 }  // namespace

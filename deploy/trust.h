@@ -19,6 +19,9 @@
 
 namespace deploy {
 
+/// No document is larger.
+inline constexpr std::uint64_t kMetadataLimitBytes = std::uint64_t{4} << 20;
+
 enum class Role { kRoot, kTargets, kTimestamp };
 std::string_view to_string(Role role);  // "root", "targets", "timestamp"
 
@@ -63,6 +66,10 @@ platform::json::object to_json(const Targets& targets);
 /// Throws kCorrupt for a path that leaves the bundle, a malformed digest or an unknown key.
 Targets targets_from_json(const platform::json::value& value);
 
+/// The targets inside a signed envelope, unchecked: for documents that one has signed or checked oneself.
+/// Throws kCorrupt if it is no such envelope.
+Targets targets_in(std::string_view envelope);
+
 std::string sign_targets(const SigningKeys& keys, const Targets& targets);
 /// `version` must rise with every call of one server; `valid` is how long an agent may take this for the newest state.
 std::string sign_timestamp(const SigningKeys& keys, std::string_view signed_targets, std::int64_t targets_version,
@@ -82,8 +89,11 @@ struct CheckedMetadata {
   SeenMetadata seen;  // to be stored before anything is done with the targets
 };
 
+inline constexpr std::string_view kOlderTargets = "targets.version";
+
 /// Checks `timestamp` and `targets` against the root document `root`, what was seen, and the time.
-/// Throws kCorrupt (signature, format, mixture) or kConflict (older version, expired); the message says which.
+/// Throws kCorrupt (signature, format, mixture) or kConflict (older version, expired); the message says which. The
+/// error's path is kOlderTargets where the targets' version is lower than one seen.
 CheckedMetadata check_metadata(std::string_view root, std::string_view timestamp, std::string_view targets,
                                const SeenMetadata& seen, platform::Time now);
 /// The root that follows `root`: version exactly one higher and signed by the threshold of both documents' root keys.

@@ -5,6 +5,8 @@
 #include <fstream>
 
 #include "deploy/selector.h"
+#include "deploy/storable_text.h"
+#include "deploy/tar_stream.h"
 #include "platform/base/digest.h"
 #include "platform/base/error.h"
 #include "platform/base/file.h"
@@ -95,6 +97,81 @@ TEST(BundleFuzz, RefusesDamageAnywhere) {
   }
 }
 
+// A bundle whose metadata is right and whose entries are `write`'s.
+void write_hostile(const Plant& plant, const std::function<void(deploy::TarWriter&)>& write) {
+  const auto metadata = plant.metadata();
+  deploy::TarWriter tar(plant.file);
+  for (const auto& [name, text] : {std::pair<std::string, std::string>{"root.json", metadata.root},
+                                   {"timestamp.json", metadata.timestamp},
+                                   {"targets.json", metadata.targets}}) {
+    tar.begin(name, text.size());
+    tar.write(text);
+  }
+  write(tar);
+  tar.finish();
+}
+
+void entry(deploy::TarWriter& tar, const std::string& name, const std::string& bytes) {
+  tar.begin(name, bytes.size());
+  tar.write(bytes);
+}
+
+TEST(Bundle, RefusesEntriesThatItsTargetsDoNotName) {
+  for (const std::string& name :
+       {"blobs/" + std::string(64, 'a'), std::string("blobs/../../escaped"), std::string("/tmp/escaped"),
+        std::string("../escaped"), std::string("root.json"), std::string("blobs/"), std::string("blobs")}) {
+    Plant plant;
+    write_hostile(plant, [&](deploy::TarWriter& tar) { entry(tar, name, "evil"); });
+    EXPECT_THROW(plant.read(), Error) << name;
+    EXPECT_TRUE(std::filesystem::is_empty(plant.folder.path() / "destination")) << name;
+    EXPECT_FALSE(std::filesystem::exists(plant.folder.path() / "escaped")) << name;
+  }
+}
+
+TEST(Bundle, RefusesABlobOfAnotherSizeOrContentAndOneThatComesTwice) {
+  Plant plant;
+  const std::string name = "blobs/" + plant.targets.files["adapter/a"].digest.substr(7);
+  for (const std::string& bytes :
+       {std::string("adapter bytes and more"), std::string("short"), std::string("adapter byteZ")}) {
+    write_hostile(plant, [&](deploy::TarWriter& tar) { entry(tar, name, bytes); });
+    EXPECT_THROW(plant.read(), Error) << bytes;
+    EXPECT_FALSE(plant.destination.has(plant.targets.files["adapter/a"].digest)) << bytes;
+  }
+  write_hostile(plant, [&](deploy::TarWriter& tar) {
+    entry(tar, name, "adapter bytes");
+    entry(tar, name, "adapter bytes");
+  });
+  EXPECT_THROW(plant.read(), Error);
+}
+
+TEST(Bundle, RefusesWhatIsNoRegularFile) {
+  for (const char type : {'1', '2', '3', '5', '6', 'x', 'L'}) {
+    Plant plant;
+    write_hostile(plant, [&](deploy::TarWriter& tar) {
+      tar.begin("blobs/" + plant.targets.files["adapter/a"].digest.substr(7), 0, type);
+    });
+    try {
+      plant.read();
+      ADD_FAILURE() << type;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("no regular file"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(Bundle, RefusesTargetsWhosePathsLeaveTheFolder) {
+  for (const std::string path : {"../adapter/a", "adapter/../../a", "/adapter/a", "adapter//a", "adapter/./a",
+                                 "adapter/", "adapter\\..\\a", "other/a", "adapter/a\n"}) {
+    Plant plant;
+    plant.targets.files[path] = plant.targets.files["adapter/a"];
+    const auto metadata = plant.metadata();
+    EXPECT_THROW(deploy::check_metadata(plant.keys.root(), metadata.timestamp, metadata.targets, {},
+                                        platform::SystemClock().now()),
+                 Error)
+        << path;
+  }
+}
+
 TEST(Bundle, WritesNothingBeforeItsMetadataIsAccepted) {
   Plant plant;
   plant.write();
@@ -125,6 +202,34 @@ TEST(Selector, MatchesLabelsNamesAndAll) {
   EXPECT_FALSE(deploy::selects("name=edge-02", "edge-01", labels));
   for (const char* bad : {"", "line", "=3", "line=", ","})
     EXPECT_THROW(deploy::selects(bad, "edge-01", labels), Error) << bad;
+}
+
+TEST(Selector, ReadsLabelsAndNamesThePartAtFault) {
+  EXPECT_EQ(deploy::parse_labels(" line = 3 ,site=ulsan "), (deploy::Labels{{"line", "3"}, {"site", "ulsan"}}));
+  EXPECT_TRUE(deploy::parse_labels("  ").empty());
+  EXPECT_TRUE(deploy::selects("note=a=b", "edge-01", {{"note", "a=b"}}));
+  EXPECT_FALSE(deploy::selects("line=3,name=edge-02", "edge-01", {{"line", "3"}}));
+  try {
+    deploy::parse_labels("line=3,broken");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("\"broken\""), std::string::npos) << error.what();
+  }
+}
+
+TEST(StorableText, RefusesANulWhereverItStands) {
+  namespace json = platform::json;
+  const std::string nul("a\0b", 3);
+  json::object named;
+  named[nul] = 1;
+  EXPECT_NO_THROW(deploy::refuse_nul(json::parse(R"({"a":["b",{"c":"\\u0000"}]})"), "record"));
+  EXPECT_THROW(deploy::refuse_nul(named, "record"), Error);
+  try {
+    deploy::refuse_nul(json::object{{"rows", json::array{json::object{{"note", nul}}}}}, "record");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.path(), "record.rows.note");
+  }
 }
 
 }  // namespace
