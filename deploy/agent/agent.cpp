@@ -21,11 +21,11 @@ Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log l
       log_(log.with({{"agent", options_.name}})),
       folder_(options_.data),
       outbox_(folder_.queue()),
-      serving_(outbox_, metrics_, clock_, {options_.name, options_.threads, log_}),
+      serving_(outbox_, metrics_, clock_, {options_.name, options_.threads, !options_.server.empty(), log_}),
       peer_(options_.server.empty() ? kNoServer : options_.server, options_.token, options_.name, outbox_, stopping_,
             log_),
       updater_(folder_, peer_, serving_, clock_, {.log = log_, .name = options_.name, .labels = options_.labels}) {
-  if (options_.root) MetadataStore(folder_.trust()).pin(platform::read_file(*options_.root, std::uint64_t{4} << 20));
+  if (options_.root) MetadataStore(folder_.trust()).pin(platform::read_file(*options_.root, kMetadataLimitBytes));
   if (!MetadataStore(folder_.trust()).pinned())
     throw platform::Error(platform::ErrorCode::kInvalidInput,
                           "this agent trusts nobody yet; give it the server's keys/root.json once with --root FILE");
@@ -45,7 +45,18 @@ void Agent::install_bundle() {
     metadata = read;
     return MetadataStore(folder_.trust()).accept(read.timestamp, read.targets, clock_.now());
   });
-  updater_.offer({targets.deployment, metadata.timestamp, metadata.targets});
+  updater_.offer({targets.deployment, metadata.timestamp, metadata.targets, true});
+}
+
+void Agent::install_bundle_or_say_why_not() {
+  try {
+    install_bundle();
+  } catch (const std::exception& failure) {
+    log_.error("courier bundle refused", {{"file", options_.bundle->string()}, {"reason", failure.what()}});
+    if (!options_.server.empty())
+      peer_.notice("courier bundle " + options_.bundle->filename().string() + " refused: " + failure.what(),
+                   clock_.now());
+  }
 }
 
 void Agent::describe_if_changed() {
@@ -65,9 +76,8 @@ void Agent::speak() {
   try {
     describe_if_changed();
     peer_.deliver();
-    const PollAnswer answer = peer_.poll();
-    if (answer.deployment && updater_.state() == AgentState::kIdle)
-      updater_.offer(peer_.fetch_offer(*answer.deployment));
+    const auto offered = peer_.poll();
+    if (offered && updater_.state() == AgentState::kIdle) updater_.offer(peer_.fetch_offer(*offered));
     metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 1);
     if (std::exchange(silent_server_, false)) log_.info("the server answers again");
   } catch (const std::exception& failure) {
@@ -87,21 +97,25 @@ void Agent::wait() {
   wake_.wait_for(lock, options_.poll, [this] { return stopping_.load(); });
 }
 
+void Agent::pass() {
+  work();
+  speak();
+  work();
+  outbox_.sync();
+  metrics_.gauge("anneal_agent_queue_bytes", "Bytes that wait for the server",
+                 static_cast<double>(outbox_.backlog_bytes()));
+}
+
 void Agent::run() {
-  if (options_.bundle && updater_.state() == AgentState::kIdle) {
-    try {
-      install_bundle();
-    } catch (const std::exception& failure) {
-      log_.error("courier bundle refused", {{"file", options_.bundle->string()}, {"reason", failure.what()}});
-    }
-  }
+  bool bundle = options_.bundle && updater_.state() == AgentState::kIdle;
   while (!stopping_) {
-    work();
-    speak();
-    work();
-    outbox_.sync();
-    metrics_.gauge("anneal_agent_queue_bytes", "Bytes that wait for the server",
-                   static_cast<double>(outbox_.backlog_bytes()));
+    // Whatever goes wrong here, a full disk above all, the port goes on answering.
+    try {
+      if (std::exchange(bundle, false)) install_bundle_or_say_why_not();
+      pass();
+    } catch (const std::exception& failure) {
+      log_.error("this pass is cut short; the next one tries again", {{"reason", failure.what()}});
+    }
     wait();
   }
   http_->stop();

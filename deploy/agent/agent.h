@@ -26,7 +26,7 @@
 namespace deploy {
 
 struct AgentOptions {
-  std::string server;  // empty: no server, bundles come by file only
+  std::string server;  // empty: no server, bundles come by file only, and answers are not kept for one
   std::string token;
   std::string name;
   std::map<std::string, std::string> labels;
@@ -52,6 +52,8 @@ class Agent {
 
  private:
   void install_bundle();
+  void install_bundle_or_say_why_not();
+  void pass();
   void speak();
   void describe_if_changed();
   void work();

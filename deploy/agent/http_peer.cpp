@@ -1,10 +1,9 @@
 #include "deploy/agent/http_peer.h"
 
-#include <array>
-#include <cstdio>
 #include <utility>
 
 #include "platform/base/error.h"
+#include "platform/base/id.h"
 
 namespace deploy {
 namespace {
@@ -14,16 +13,7 @@ using platform::Error;
 using platform::ErrorCode;
 
 constexpr std::size_t kEntriesPerRequest = 500;
-
-// "HH:MM:SS"
-std::chrono::seconds sleep_of(const json::object& body) {
-  const json::object& config = platform::as_object(platform::require(body, "config", "agent"), "config");
-  const std::string text = platform::require_string(
-      platform::as_object(platform::require(config, "polling", "config"), "polling"), "sleep", "polling");
-  int hours = 0, minutes = 0, seconds = 0;
-  if (std::sscanf(text.c_str(), "%2d:%2d:%2d", &hours, &minutes, &seconds) != 3) return std::chrono::seconds(10);
-  return std::chrono::hours(hours) + std::chrono::minutes(minutes) + std::chrono::seconds(seconds);
-}
+constexpr std::uint64_t kBytesPerRequest = std::uint64_t{8} << 20;  // the server takes 64 MiB
 
 // Repeating the same bytes will not help: the server has read and refused them.
 bool refused_for_good(int status) {
@@ -56,20 +46,19 @@ void HttpPeer::describe(const std::map<std::string, std::string>& labels, const 
   client_.put(path("/configData"), json::serialize(body)).checked();
 }
 
-PollAnswer HttpPeer::poll() {
-  last_.reset();
+std::optional<std::string> HttpPeer::poll() {
+  known_ = false;
   const json::value document = client_.get(path("")).checked().json();
   const json::object& body = platform::as_object(document, "agent");
-  PollAnswer answer;
-  answer.sleep = sleep_of(body);
+  offered_.reset();
   if (const json::value* links = platform::find(body, "_links"))
     if (const json::value* base = platform::find(platform::as_object(*links, "_links"), "deploymentBase")) {
       const std::string href =
           platform::require_string(platform::as_object(*base, "deploymentBase"), "href", "deploymentBase");
-      answer.deployment = href.substr(href.rfind('/') + 1);
+      offered_ = href.substr(href.rfind('/') + 1);
     }
-  last_ = answer;
-  return answer;
+  known_ = true;
+  return offered_;
 }
 
 Offer HttpPeer::fetch_offer(const std::string& deployment) {
@@ -82,41 +71,50 @@ Offer HttpPeer::fetch_offer(const std::string& deployment) {
 }
 
 void HttpPeer::deliver() {
-  while (!stopping_ &&
-         outbox_.deliver(kEntriesPerRequest, [this](const std::vector<OutboxEntry>& entries) { send(entries); }) > 0) {
+  const auto take = [this](const std::vector<OutboxEntry>& entries) { send(entries); };
+  while (!stopping_ && outbox_.deliver(kEntriesPerRequest, kBytesPerRequest, take) > 0) {
   }
 }
 
-void HttpPeer::post(const std::string& target, const json::value& body, const std::string& key) {
+// False if the server has read and refused it.
+bool HttpPeer::post(const std::string& target, const json::value& body, const std::string& key) {
   const platform::HttpResponse response =
       client_.post(target, json::serialize(body), "application/json", {{"Idempotency-Key", key}});
   if (refused_for_good(response.status)) {
     log_.error("the server refuses what this agent reports",
                {{"target", target}, {"status", response.status}, {"answer", response.body.substr(0, 300)}});
-    return;
+    return false;
   }
   response.checked();
+  return true;
+}
+
+// Halves what is refused until the one entry at fault stands alone.
+void HttpPeer::send_records(std::span<const OutboxEntry> entries) {
+  if (entries.empty()) return;
+  json::array records;
+  for (const OutboxEntry& entry : entries)
+    records.push_back(json::object{{"key", entry.key}, {"kind", entry.kind}, {"body", entry.body}});
+  if (post(path("/records"), records, entries.front().key + "/" + std::to_string(entries.size()))) return;
+  if (entries.size() == 1) return outbox_.set_aside(entries.front());
+  const std::size_t half = entries.size() / 2;
+  send_records(entries.first(half));
+  send_records(entries.subspan(half));
 }
 
 void HttpPeer::send(const std::vector<OutboxEntry>& entries) {
-  json::array records;  // predictions and feedback between two reports go in one request
-  const auto flush = [&] {
-    if (records.empty()) return;
-    const std::string key =
-        records.front().as_object()["key"].as_string().c_str() + std::string("/") + std::to_string(records.size());
-    post(path("/records"), std::exchange(records, {}), key);
-  };
-  for (const OutboxEntry& entry : entries) {
-    if (entry.kind == "report") {
-      flush();
-      const std::string deployment =
-          platform::require_string(platform::as_object(entry.body, "report"), "deployment", "report");
-      post(path("/deploymentBase/" + platform::percent_encode(deployment) + "/feedback"), entry.body, entry.key);
-    } else {
-      records.push_back(json::object{{"key", entry.key}, {"kind", entry.kind}, {"body", entry.body}});
-    }
+  const std::span<const OutboxEntry> all(entries);
+  std::size_t begin = 0;  // what lies between two reports goes in one request
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].kind != "report") continue;
+    send_records(all.subspan(begin, i - begin));
+    begin = i + 1;
+    const std::string deployment =
+        platform::require_string(platform::as_object(all[i].body, "report"), "deployment", "report");
+    const std::string target = path("/deploymentBase/" + platform::percent_encode(deployment) + "/feedback");
+    if (!post(target, all[i].body, all[i].key)) outbox_.set_aside(all[i]);
   }
-  flush();
+  send_records(all.subspan(begin));
 }
 
 void HttpPeer::download(const std::string& digest, std::uint64_t size, const std::filesystem::path& partial) {
@@ -140,6 +138,11 @@ void HttpPeer::report(const UpdateReport& told) {
                  Durability::kSynced);
 }
 
-bool HttpPeer::still_wanted(const std::string& deployment) { return !last_ || last_->deployment == deployment; }
+void HttpPeer::notice(const std::string& text, platform::Time at) {
+  outbox_.append({platform::new_uuid(), "notice", json::object{{"text", text}, {"at", platform::format_time(at)}}},
+                 Durability::kSynced);
+}
+
+bool HttpPeer::still_wanted(const std::string& deployment) { return !known_ || offered_ == deployment; }
 
 }  // namespace deploy

@@ -4,22 +4,19 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "deploy/agent/outbox.h"
 #include "deploy/agent/updater.h"
+#include "platform/base/clock.h"
 #include "platform/base/log.h"
 #include "platform/http/client.h"
 
 namespace deploy {
-
-struct PollAnswer {
-  std::optional<std::string> deployment;  // there is work
-  std::chrono::seconds sleep{10};         // what the server asks for
-};
 
 class HttpPeer final : public UpdatePeer {
  public:
@@ -30,19 +27,23 @@ class HttpPeer final : public UpdatePeer {
   /// Tells the server who we are. Throws kUnavailable if it is away.
   void describe(const std::map<std::string, std::string>& labels, const std::string& model,
                 const std::string& model_version, const std::string& adapter_digest);
-  PollAnswer poll();
+  /// The deployment that is offered, if any. Throws as describe does.
+  std::optional<std::string> poll();
   Offer fetch_offer(const std::string& deployment);
   /// Sends what waits in the outbox; throws kUnavailable while the server is away. An entry that the server refuses for
-  /// good is logged and dropped, so that it does not hold up the others.
+  /// good is logged and set aside, and only that entry: what came in the same request is sent again without it.
   void deliver();
 
   void download(const std::string& digest, std::uint64_t size, const std::filesystem::path& partial) override;
   void report(const UpdateReport& report) override;
+  /// Queues something that belongs to no update, for the agent's entry on the server.
+  void notice(const std::string& text, platform::Time at);
   bool still_wanted(const std::string& deployment) override;
 
  private:
   void send(const std::vector<OutboxEntry>& entries);
-  void post(const std::string& target, const platform::json::value& body, const std::string& key);
+  void send_records(std::span<const OutboxEntry> entries);
+  bool post(const std::string& target, const platform::json::value& body, const std::string& key);
   std::string path(std::string_view rest) const;
 
   platform::HttpClient client_;
@@ -50,7 +51,8 @@ class HttpPeer final : public UpdatePeer {
   Outbox& outbox_;
   const std::atomic<bool>& stopping_;
   platform::Log log_;
-  std::optional<PollAnswer> last_;  // absent while the server is away
+  bool known_ = false;  // what the server offers; false while it is away
+  std::optional<std::string> offered_;
 };
 
 }  // namespace deploy

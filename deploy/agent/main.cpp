@@ -61,6 +61,15 @@ deploy::AgentOptions options_from(const platform::CommandLine& line) {
   return options;
 }
 
+// For scripts; a full disk is no reason not to answer.
+void note_address(const std::filesystem::path& file, const std::string& address) {
+  try {
+    platform::write_file_atomically(file, address + "\n");
+  } catch (const platform::Error& error) {
+    std::fprintf(stderr, "anneal-agent: %s\n", error.what());
+  }
+}
+
 int run(const std::vector<std::string>& arguments) {
   platform::CommandLine line = command_line();
   if (!line.read(arguments)) return 0;
@@ -72,7 +81,7 @@ int run(const std::vector<std::string>& arguments) {
   const platform::SystemClock clock;
   const deploy::AgentOptions options = options_from(line);
   deploy::Agent agent(options, clock, platform::Log());
-  platform::write_file_atomically(options.data / "agent-address", agent.address() + "\n");
+  note_address(options.data / "agent-address", agent.address());
   std::printf("%s\n", agent.address().c_str());
   std::fflush(stdout);
   std::thread speaker([&] { agent.run(); });

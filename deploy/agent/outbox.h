@@ -1,13 +1,16 @@
 // Outbox: what the server must hear, in order, kept on disk until it has heard it. Lines of JSON in
 // FOLDER/outbox-N.jsonl and a cursor file; an entry that was handed to `deliver` twice carries the same key, so the
-// receiver keeps it once. Thread-safe: many append, one delivers.
+// receiver keeps it once. The last part of the room is for reports and feedback, so that many predictions keep neither
+// out. Thread-safe: many append, one delivers.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "platform/base/file.h"
@@ -17,26 +20,34 @@ namespace deploy {
 
 struct OutboxEntry {
   std::string key;   // unique for ever
-  std::string kind;  // "prediction", "feedback", "report"
+  std::string kind;  // "prediction", "feedback", "report", "notice"
   platform::json::value body;
 };
 
 enum class Durability {
   kSynced,   // on disk when append returns: survives a power cut
-  kWritten,  // survives the end of the process; synced within a second by `sync`
+  kWritten,  // survives the end of the process; synced within about a second
 };
 
 class Outbox {
  public:
   /// Opens or makes the queue; a line that a power cut left half is cut off.
   explicit Outbox(std::filesystem::path folder, std::uint64_t limit_bytes = std::uint64_t{1} << 30);
+  ~Outbox();
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
 
-  /// Throws kDiskFull when the queue holds limit_bytes.
+  /// Throws kDiskFull when the room for this kind is used up: 7/8 of limit_bytes for predictions, 15/16 for feedback,
+  /// all of it for what the agent itself has to say.
   void append(const OutboxEntry& entry, Durability durability);
   void sync();
-  /// Hands the oldest entries (at most `most`) to `deliver`; they count as delivered when it returns and stay when it
-  /// throws. Returns how many there were.
-  std::size_t deliver(std::size_t most, const std::function<void(const std::vector<OutboxEntry>&)>& deliver);
+  /// Hands the oldest entries (at most `most`, of together at most `most_bytes`, but one in any case) to `deliver`;
+  /// they count as delivered when it returns and stay when it throws. A line that no longer can be read is skipped.
+  /// Returns how many lines there were.
+  std::size_t deliver(std::size_t most, std::uint64_t most_bytes,
+                      const std::function<void(const std::vector<OutboxEntry>&)>& deliver);
+  /// Keeps an entry that the server will never take in FOLDER/refused.jsonl, for a person; at most 16 MiB of them.
+  void set_aside(const OutboxEntry& entry);
   /// Bytes that wait.
   std::uint64_t backlog_bytes() const;
 
@@ -45,6 +56,8 @@ class Outbox {
   void open_newest();
   void save_cursor(std::int64_t number, std::uint64_t offset);
   void drop_if_delivered();
+  void sync_locked();
+  void keep_synced();
 
   std::filesystem::path folder_;
   std::uint64_t limit_bytes_;
@@ -54,6 +67,9 @@ class Outbox {
   std::uint64_t size_ = 0;    // of that file
   std::uint64_t offset_ = 0;  // delivered up to here
   bool dirty_ = false;
+  bool closing_ = false;
+  std::condition_variable wake_;
+  std::thread syncer_;
 };
 
 }  // namespace deploy

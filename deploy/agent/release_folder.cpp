@@ -37,8 +37,18 @@ fs::path ReleaseFolder::folder_of(std::int64_t version) const { return root_ / "
 std::optional<Release> ReleaseFolder::current() const {
   std::error_code absent;
   const fs::path target = fs::read_symlink(root_ / "current", absent);
-  if (absent) return std::nullopt;
-  return release(std::stoll(target.filename().string()));
+  const std::string name = target.filename().string();
+  if (absent || name.empty() || !is_number(name)) return std::nullopt;
+  return find(std::stoll(name));
+}
+
+std::optional<Release> ReleaseFolder::find(std::int64_t version) const {
+  if (!has(version)) return std::nullopt;
+  try {
+    return release(version);
+  } catch (const platform::Error&) {
+    return std::nullopt;  // a damaged release is as good as none, so that the next version can come
+  }
 }
 
 bool ReleaseFolder::has(std::int64_t version) const { return fs::exists(folder_of(version) / "targets.json"); }
@@ -89,13 +99,17 @@ void ReleaseFolder::switch_to_none() {
 
 void ReleaseFolder::prune(const std::set<std::int64_t>& kept) {
   std::set<std::string> digests;
-  for (const std::int64_t version : kept)
-    if (has(version))
-      for (const auto& [path, file] : release(version).targets.files) digests.insert(file.digest);
+  std::set<std::string> names;
+  for (const std::int64_t version : kept) {
+    const auto whole = find(version);
+    if (!whole) continue;
+    names.insert(std::to_string(version));
+    for (const auto& [path, file] : whole->targets.files) digests.insert(file.digest);
+  }
   for (const auto& entry : fs::directory_iterator(root_ / "releases")) {
     const std::string name = entry.path().filename().string();
+    if (names.contains(name)) continue;
     const bool number = is_number(name);
-    if (number && kept.contains(std::stoll(name))) continue;
     // Renamed first, so that a release is never half there under its own name.
     const fs::path doomed = number ? fs::path(entry.path().string() + ".old") : entry.path();
     if (number) fs::rename(entry.path(), doomed);

@@ -35,8 +35,10 @@ class ReleaseFolder {
   std::filesystem::path state_file() const { return root_ / "state.json"; }
   std::filesystem::path queue() const { return root_ / "queue"; }
 
-  /// What `current` names; nullopt before the first version.
+  /// What `current` names; nullopt before the first version, and where what it names cannot be read.
   std::optional<Release> current() const;
+  /// nullopt if this version is not here, or cannot be read.
+  std::optional<Release> find(std::int64_t version) const;
   /// Throws kNotFound if this version is not here.
   Release release(std::int64_t version) const;
   bool has(std::int64_t version) const;
@@ -48,7 +50,7 @@ class ReleaseFolder {
   void switch_to(std::int64_t version);
   /// Removes `current`: there was no version before.
   void switch_to_none();
-  /// Removes the other releases, and every blob that no kept release needs.
+  /// Removes the other releases, those that cannot be read, and every blob that no kept release needs.
   void prune(const std::set<std::int64_t>& kept);
 
  private:

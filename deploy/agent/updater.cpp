@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "deploy/selector.h"
+#include "deploy/trust.h"
 #include "platform/base/error.h"
 #include "platform/base/id.h"
 #include "platform/base/json.h"
@@ -20,6 +21,12 @@ constexpr std::int64_t kMostStarts = 3;  // of a first version that never gets t
 std::string code_of(const std::exception& failure) {
   const auto* error = dynamic_cast<const Error*>(&failure);
   return error != nullptr && error->code() == ErrorCode::kCorrupt ? "refused" : "failed";
+}
+
+// The server, what lies between, or this machine's disk: it may pass, and the bytes that are here stay.
+bool may_pass(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kCancelled || code == ErrorCode::kInternal ||
+         code == ErrorCode::kUnauthenticated || code == ErrorCode::kForbidden || code == ErrorCode::kDiskFull;
 }
 
 }  // namespace
@@ -41,29 +48,37 @@ void Updater::load() {
   if (const json::value* targets = platform::find(object, "targets")) record_.targets = targets_from_json(*targets);
   if (const json::value* since = platform::find(object, "probation_since"))
     record_.probation_since = platform::parse_time(since->as_string());
+  record_.courier = platform::bool_or(object, "courier", false, "state.json");
 }
 
-void Updater::save() {
-  json::object object{{"state", to_string(record_.state)}, {"attempt", record_.attempt}, {"previous", record_.previous},
-                      {"starts", record_.starts},          {"code", record_.code},       {"reason", record_.reason}};
-  if (record_.targets) object["targets"] = to_json(*record_.targets);
-  if (record_.probation_since) object["probation_since"] = platform::format_time(*record_.probation_since);
+void Updater::save(const Record& record) {
+  json::object object{{"state", to_string(record.state)}, {"attempt", record.attempt}, {"previous", record.previous},
+                      {"starts", record.starts},          {"code", record.code},       {"reason", record.reason},
+                      {"courier", record.courier}};
+  if (record.targets) object["targets"] = to_json(*record.targets);
+  if (record.probation_since) object["probation_since"] = platform::format_time(*record.probation_since);
   platform::write_json_file(folder_.state_file(), object);
 }
 
-void Updater::enter(AgentEvent event) {
-  record_.state = next_state(record_.state, event);
-  if (record_.state == AgentState::kIdle) record_ = Record{};
-  save();
+// The state counts once it is on disk.
+void Updater::enter(AgentEvent event, const std::string& code, const std::string& reason) {
+  Record next = record_;
+  next.state = next_state(record_.state, event);
+  if (!code.empty()) {
+    next.code = code;
+    next.reason = reason;
+  }
+  if (next.state == AgentState::kIdle) next = Record{};
+  save(next);
+  record_ = std::move(next);
+  waits_for_.clear();
   if (options_.on_state) options_.on_state(record_.state, "saved");
-  if (record_.state != AgentState::kIdle) tell("proceeding", "none");
+  if (record_.state != AgentState::kIdle) tell_progress();
 }
 
 void Updater::fail(AgentEvent event, const std::string& code, const std::string& reason) {
   options_.log.error("update failed", {{"state", to_string(record_.state)}, {"code", code}, {"reason", reason}});
-  record_.code = code;
-  record_.reason = reason;
-  enter(event);
+  enter(event, code, reason);
 }
 
 void Updater::tell(const std::string& execution, const std::string& finished) {
@@ -72,19 +87,58 @@ void Updater::tell(const std::string& execution, const std::string& finished) {
                 state, execution, finished, record_.code, record_.reason});
 }
 
-void Updater::restore_current() {
+// What happens on the way is for people to see; an update does not depend on it.
+void Updater::tell_progress() {
+  try {
+    tell("proceeding", "none");
+  } catch (const Error& error) {
+    options_.log.warning("the server will not hear of this state",
+                         {{"state", to_string(record_.state)}, {"reason", error.what()}});
+  }
+}
+
+void Updater::wait_for(const std::string& reason) {
+  if (!std::exchange(waits_for_, reason).empty()) return;
+  options_.log.warning("update waits", {{"state", to_string(record_.state)}, {"reason", reason}});
+  const std::string state(to_string(record_.state));
+  try {
+    peer_.report({platform::new_uuid(), record_.targets->deployment, record_.targets->version, state, "proceeding",
+                  "none", "", "waits: " + reason});
+  } catch (const Error& error) {
+    options_.log.warning("the server will not hear why", {{"reason", error.what()}});
+  }
+}
+
+// Why there is no model now; empty if there is one, or if there is none to load.
+std::string Updater::restore_current() {
   try {
     slot_.restore(folder_.current());
+    return {};
   } catch (const std::exception& failure) {
     // The program goes on without a model, so that the next update can still reach it.
     options_.log.error("the current version does not load", {{"reason", failure.what()}});
+    slot_.restore(std::nullopt);
+    return failure.what();
   }
 }
 
 void Updater::resume() {
   load();
-  const bool pending = record_.state != AgentState::kIdle;
-  if (pending) ++record_.starts;
+  if (record_.state == AgentState::kIdle) {
+    restore_current();
+    return;
+  }
+  ++record_.starts;
+  try {
+    settle();
+  } catch (const std::exception& failure) {
+    options_.log.error("the start cannot be stored; tried again", {{"reason", failure.what()}});
+    unsettled_ = true;
+    restore_current();
+  }
+}
+
+void Updater::settle() {
   const AgentState before = record_.state;
   const bool at_first = record_.previous == 0 && record_.starts <= kMostStarts;
   const AgentEvent event = at_first ? AgentEvent::kRestartedAtFirst : AgentEvent::kRestarted;
@@ -93,6 +147,7 @@ void Updater::resume() {
     fail(event, "interrupted", "the machine or the program stopped while " + std::string(to_string(before)));
   else
     enter(event);
+  unsettled_ = false;
   // Whoever asks after a start gets an answer: going back, or forward again, is not left for later.
   if (after == AgentState::kRollingBack || after == AgentState::kActivating)
     step();
@@ -100,10 +155,10 @@ void Updater::resume() {
     restore_current();
 }
 
-void Updater::refuse(const Offer& offer, const std::string& reason) {
-  options_.log.error("bundle refused", {{"deployment", offer.deployment}, {"reason", reason}});
+void Updater::refuse(const Offer& offer, const std::string& code, const std::string& reason) {
+  options_.log.error("bundle refused", {{"deployment", offer.deployment}, {"code", code}, {"reason", reason}});
   peer_.report({platform::new_uuid(), offer.deployment, 0, std::string(to_string(AgentState::kIdle)), "closed",
-                "failure", "refused", reason});
+                "failure", code, reason});
 }
 
 bool Updater::offer(const Offer& offer) {
@@ -119,8 +174,10 @@ bool Updater::offer(const Offer& offer) {
     record_.attempt = platform::new_uuid();
     record_.targets = std::move(targets);
     record_.previous = current ? current->targets.version : 0;
+    record_.courier = offer.courier;
   } catch (const Error& error) {
-    refuse(offer, error.what());
+    if (platform::retryable(error.code())) throw;
+    refuse(offer, error.path() == kOlderTargets ? "older" : "refused", error.what());
     return false;
   }
   if (record_.previous == record_.targets->version) {
@@ -140,21 +197,28 @@ bool Updater::abandonable() const {
 bool Updater::step() {
   if (record_.state == AgentState::kIdle) return false;
   try {
-    if (abandonable() && !peer_.still_wanted(record_.targets->deployment)) {
-      fail(AgentEvent::kWithdrawn, "withdrawn", "the server took the deployment back");
-      return true;
-    }
-    if (act() == Outcome::kWait) return false;
-    if (options_.on_state) options_.on_state(record_.state, "done");
-    enter(AgentEvent::kDone);
+    if (unsettled_) settle();
+    return record_.state != AgentState::kIdle && advance();
   } catch (const std::exception& failure) {
-    if (!abandonable()) {
-      options_.log.error("state will be tried again",
-                         {{"state", to_string(record_.state)}, {"reason", failure.what()}});
-      return false;
-    }
-    fail(AgentEvent::kFailed, code_of(failure), failure.what());
+    options_.log.error("state will be tried again", {{"state", to_string(record_.state)}, {"reason", failure.what()}});
+    return false;
   }
+}
+
+bool Updater::advance() {
+  if (abandonable() && !record_.courier && !peer_.still_wanted(record_.targets->deployment)) {
+    fail(AgentEvent::kWithdrawn, "withdrawn", "the server took the deployment back");
+    return true;
+  }
+  try {
+    if (act() == Outcome::kWait) return false;
+  } catch (const std::exception& failure) {
+    if (!abandonable()) throw;
+    fail(AgentEvent::kFailed, code_of(failure), failure.what());
+    return true;
+  }
+  if (options_.on_state) options_.on_state(record_.state, "done");
+  enter(AgentEvent::kDone);
   return true;
 }
 
@@ -176,15 +240,31 @@ Updater::Outcome Updater::download() {
   for (const auto& [path, file] : record_.targets->files) {
     if (folder_.blobs().has(file.digest)) continue;
     try {
-      peer_.download(file.digest, file.size, folder_.blobs().partial(file.digest));
+      fetch(file);
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::kUnavailable && error.code() != ErrorCode::kCancelled) throw;
-      options_.log.warning("download goes on later", {{"file", path}, {"reason", error.what()}});
+      if (!may_pass(error.code())) throw;
+      if (error.code() != ErrorCode::kCancelled) wait_for(path + ": " + error.what());
       return Outcome::kWait;
     }
-    folder_.blobs().admit(file.digest, file.size);
   }
   return Outcome::kDone;
+}
+
+// Bytes of an earlier try may be at fault where the whole is wrong: then once more, from the first byte.
+void Updater::fetch(const TargetFile& file) {
+  const std::filesystem::path partial = folder_.blobs().partial(file.digest);
+  const bool resumed = std::filesystem::exists(partial);
+  try {
+    if (resumed && std::filesystem::file_size(partial) > file.size)
+      throw Error(ErrorCode::kCorrupt, "more bytes are here than the targets say: " + partial.string());
+    peer_.download(file.digest, file.size, partial);
+    folder_.blobs().admit(file.digest, file.size);
+  } catch (const Error& error) {
+    if (!resumed || error.code() != ErrorCode::kCorrupt) throw;
+    std::filesystem::remove(partial);
+    peer_.download(file.digest, file.size, partial);
+    folder_.blobs().admit(file.digest, file.size);
+  }
 }
 
 Updater::Outcome Updater::verify() {
@@ -208,7 +288,7 @@ Updater::Outcome Updater::probation() {
   const platform::Time now = clock_.now();
   if (!record_.probation_since || now < *record_.probation_since) {  // also after the clock was set back
     record_.probation_since = now;
-    save();
+    save(record_);
   }
   slot_.check();
   return now - *record_.probation_since >= std::chrono::seconds(record_.targets->soak_seconds) ? Outcome::kDone
@@ -225,12 +305,15 @@ Updater::Outcome Updater::commit() {
 
 Updater::Outcome Updater::roll_back() {
   const std::optional<Release> current = folder_.current();
-  if (record_.previous == 0) {
-    if (current) folder_.switch_to_none();
-  } else if (!current || current->targets.version != record_.previous) {
+  const bool back = record_.previous != 0 && folder_.find(record_.previous);
+  if (!back)
+    folder_.switch_to_none();
+  else if (!current || current->targets.version != record_.previous)
     folder_.switch_to(record_.previous);
-  }
-  slot_.restore(folder_.current());
+  std::string trouble = restore_current();
+  if (record_.previous != 0 && !back) trouble = "its files cannot be read";
+  if (!trouble.empty() && record_.reason.find(trouble) == std::string::npos)
+    record_.reason += "; nothing answers now, since the version before it does not load: " + trouble;
   tell("closed", "failure");
   std::set<std::int64_t> kept = folder_.versions();
   kept.erase(record_.targets->version);

@@ -1,5 +1,6 @@
 // Updater: walks one update through the table of agent_states.h. Every state is on disk before it is acted on; `step`
-// performs one state and catches what goes wrong in it (one of the house's four places). One thread.
+// performs one state and catches what goes wrong in it (one of the house's four places). A disk that takes nothing
+// more stops an update where it is, to go on later; it never stops the program. One thread.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct Offer {
   std::string deployment;
   std::string timestamp;
   std::string targets;
+  bool courier = false;  // came by file: no server can withdraw it
 };
 
 /// What an update wants to tell the server; delivered later if the server is away.
@@ -32,7 +34,7 @@ struct UpdateReport {
   std::string state;      // name of an AgentState
   std::string execution;  // hawkBit words: "proceeding" or "closed"
   std::string finished;   // "success", "failure" or "none"
-  std::string code;       // of a failure: "refused", "failed", "interrupted", "withdrawn"
+  std::string code;       // of a failure: "refused", "older", "failed", "interrupted", "withdrawn"
   std::string detail;
 };
 
@@ -43,7 +45,7 @@ class UpdatePeer {
   /// Appends what is missing of the blob to `partial`. Throws kUnavailable if it cannot finish now; bytes already there
   /// stay. Throws kCorrupt if the server has more than `size` bytes under this name.
   virtual void download(const std::string& digest, std::uint64_t size, const std::filesystem::path& partial) = 0;
-  /// Queues a report durably; never waits for the server.
+  /// Queues a report durably; never waits for the server. Throws kDiskFull if there is no room for it.
   virtual void report(const UpdateReport& report) = 0;
   /// False once the server has withdrawn this deployment; true if it is not known (the server is away).
   virtual bool still_wanted(const std::string& deployment) = 0;
@@ -78,11 +80,12 @@ class Updater {
           UpdaterOptions options);
 
   /// After a start: does what the table says about the saved state and loads the current release, so that there is a
-  /// model to answer with when this returns. Call once.
+  /// model to answer with when this returns. Where the disk is full, that is made up for by `step`. Call once.
   void resume();
   AgentState state() const { return record_.state; }
-  /// Begins an update if idle. Documents that do not verify are reported as refused and change nothing; returns whether
-  /// an update began. The version that is already current is confirmed to the server.
+  /// Begins an update if idle. Documents that do not verify are reported as refused, and as "older" if this machine has
+  /// seen a newer bundle, and change nothing; returns whether an update began. The version that is already current is
+  /// confirmed to the server. Throws kDiskFull or kUnavailable if nothing can be stored now.
   bool offer(const Offer& offer);
   /// Does the work of the present state. Returns false if there was nothing to do now: idle, a download that must wait
   /// for the network, or a soak that is not over.
@@ -98,19 +101,25 @@ class Updater {
     std::string code;
     std::string reason;
     std::int64_t starts = 0;  // of the program since the update began
+    bool courier = false;
   };
   enum class Outcome { kDone, kWait };
 
   void load();
-  void save();
-  void enter(AgentEvent event);
+  void save(const Record& record);
+  void settle();
+  void enter(AgentEvent event, const std::string& code = {}, const std::string& reason = {});
   void fail(AgentEvent event, const std::string& code, const std::string& reason);
-  void refuse(const Offer& offer, const std::string& reason);
-  void restore_current();
+  void refuse(const Offer& offer, const std::string& code, const std::string& reason);
+  std::string restore_current();
   void tell(const std::string& execution, const std::string& finished);
+  void tell_progress();
+  void wait_for(const std::string& reason);
   bool abandonable() const;
+  bool advance();
   Outcome act();
   Outcome download();
+  void fetch(const TargetFile& file);
   Outcome verify();
   Outcome stage();
   Outcome activate();
@@ -125,6 +134,8 @@ class Updater {
   UpdaterOptions options_;
   MetadataStore trust_;
   Record record_;
+  bool unsettled_ = false;  // the start could not be stored yet
+  std::string waits_for_;   // told once
 };
 
 }  // namespace deploy

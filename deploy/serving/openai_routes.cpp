@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "deploy/serving/routes.h"
+#include "deploy/storable_text.h"
 #include "platform/base/error.h"
 #include "platform/base/id.h"
 
@@ -23,6 +24,7 @@ constexpr std::int64_t kMostTokens = 8192;
 struct Ask {
   bool chat = true;
   std::string id;
+  std::string prediction;  // the id without OpenAI's prefix
   std::int64_t created = 0;
   std::string model;
   std::vector<platform::Message> messages;  // chat
@@ -97,6 +99,7 @@ finetune::GenerateOptions options_of(const json::object& body) {
 
 Ask ask_from(const Request& request, const ServedModel& served, const platform::Clock& clock, bool chat) {
   const json::object body = request.json_object();
+  refuse_nul(body, "body");
   Ask ask;
   ask.chat = chat;
   ask.model = platform::string_or(body, "model", served.targets().model, "body");
@@ -113,19 +116,30 @@ Ask ask_from(const Request& request, const ServedModel& served, const platform::
   if (const json::value* stream_options = platform::find(body, "stream_options"))
     ask.include_usage = platform::bool_or(platform::as_object(*stream_options, "stream_options"), "include_usage",
                                           false, "stream_options");
-  ask.id = (chat ? "chatcmpl-" : "cmpl-") + platform::new_uuid();
+  ask.prediction = platform::new_uuid();
+  ask.id = (chat ? "chatcmpl-" : "cmpl-") + ask.prediction;
   ask.created = std::chrono::duration_cast<std::chrono::seconds>(clock.now().time_since_epoch()).count();
   return ask;
 }
 
-finetune::Generation generate(ServedModel& served, const Ask& ask, const finetune::OnPiece& on_piece = {}) {
-  try {
+// What was asked, as it is kept for the server.
+json::object asked_of(const Ask& ask) {
+  if (!ask.chat) return {{"prompt", ask.prompt}};
+  json::array messages;
+  for (const platform::Message& message : ask.messages)
+    messages.push_back(json::object{{"role", message.role}, {"content", message.content}});
+  return {{"messages", std::move(messages)}};
+}
+
+finetune::Generation generate(Serving& serving, ServedModel& served, const Ask& ask,
+                              const finetune::OnPiece& on_piece = {}) {
+  auto generation = judged(served, [&] {
     return ask.chat ? served.predictor.chat(ask.messages, ask.options, on_piece)
                     : served.predictor.complete(ask.prompt, ask.options, on_piece);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidInput && error.code() != ErrorCode::kConflict) ++served.faults;
-    throw;
-  }
+  });
+  serving.keep_answer(served, ask.prediction, asked_of(ask),
+                      {{"text", generation.text}, {"finish_reason", generation.finish_reason}});
+  return generation;
 }
 
 json::object usage_of(const finetune::Generation& generation) {
@@ -166,13 +180,13 @@ json::array piece_choice(const Ask& ask, json::object delta, json::value finish_
   return {std::move(choice)};
 }
 
-void stream(ServedModel& served, const Ask& ask, platform::EventSink& sink) {
+void stream(Serving& serving, ServedModel& served, const Ask& ask, platform::EventSink& sink) {
   const auto send = [&](json::array choices) {
     return sink.send("", json::serialize(frame(ask, served, std::move(choices), true)));
   };
   try {
     if (ask.chat && !send(piece_choice(ask, {{"role", "assistant"}, {"content", ""}}, nullptr))) return;
-    const auto generation = generate(served, ask, [&](std::string_view piece) {
+    const auto generation = generate(serving, served, ask, [&](std::string_view piece) {
       return send(piece_choice(ask, {{"content", piece}}, nullptr));
     });
     send(piece_choice(ask, {}, json::value(generation.finish_reason)));
@@ -192,8 +206,9 @@ Response complete(Serving& serving, const Request& request, bool chat) {
   const Ask ask = ask_from(request, *served, serving.clock(), chat);
   serving.metrics().count("anneal_agent_completions_total", "Generations asked for");
   if (ask.stream)
-    return platform::event_response([served, ask](platform::EventSink& sink) { stream(*served, ask, sink); });
-  const auto generation = generate(*served, ask);
+    return platform::event_response(
+        [&serving, served, ask](platform::EventSink& sink) { stream(serving, *served, ask, sink); });
+  const auto generation = generate(serving, *served, ask);
   json::object body = frame(ask, *served, whole_choice(ask, generation), false);
   body["usage"] = usage_of(generation);
   return platform::json_response(body);

@@ -1,8 +1,10 @@
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "deploy/serving/routes.h"
+#include "deploy/storable_text.h"
 #include "platform/base/error.h"
 #include "platform/base/id.h"
 #include "platform/dataset/render.h"
@@ -17,6 +19,7 @@ using platform::Request;
 using platform::Response;
 
 constexpr std::size_t kMostRecords = 4096;
+constexpr std::size_t kLongestKey = 200;
 constexpr std::size_t kBodyLimitBytes = std::size_t{32} << 20;
 
 json::object identity_of(const ServedModel& served) {
@@ -61,38 +64,17 @@ json::array records_of(const json::value& body, bool& single) {
   return {body};
 }
 
-// Keeps the answer for the server. A full queue never costs an answer.
-void log_prediction(Serving& serving, const ServedModel& served, const std::string& id, const json::value& record,
-                    const json::object& answer) {
-  json::object body = identity_of(served);
-  body["id"] = id;
-  body["at"] = platform::format_time(serving.clock().now());
-  body["fields"] = record;
-  body["answer"] = answer;
-  body["target"] = served.profile->target.field;
-  try {
-    serving.outbox().append({id, "prediction", std::move(body)}, Durability::kWritten);
-  } catch (const Error& error) {
-    serving.metrics().count("anneal_agent_predictions_unlogged_total", "Answers given but not kept for the server");
-    serving.options().log.warning("prediction is not kept", {{"reason", error.what()}});
-  }
-}
-
 std::vector<finetune::Prediction> compute(Serving& serving, ServedModel& served,
                                           const std::vector<platform::Example>& examples) {
   const auto begun = std::chrono::steady_clock::now();
-  try {
-    auto predictions = examples.size() == 1
-                           ? std::vector<finetune::Prediction>{served.predictor.predict(examples.front())}
-                           : served.predictor.predict_batch(examples);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
-    serving.metrics().observe("anneal_agent_predict_seconds", "Time of one predict call in the model", took.count());
-    serving.metrics().count("anneal_agent_predictions_total", "Records answered", static_cast<double>(examples.size()));
-    return predictions;
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidInput) ++served.faults;
-    throw;
-  }
+  auto predictions = judged(served, [&] {
+    return examples.size() == 1 ? std::vector<finetune::Prediction>{served.predictor.predict(examples.front())}
+                                : served.predictor.predict_batch(examples);
+  });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  serving.metrics().observe("anneal_agent_predict_seconds", "Time of one predict call in the model", took.count());
+  serving.metrics().count("anneal_agent_predictions_total", "Records answered", static_cast<double>(examples.size()));
+  return predictions;
 }
 
 Response predict(Serving& serving, const Request& request) {
@@ -104,15 +86,17 @@ Response predict(Serving& serving, const Request& request) {
   const json::array records = records_of(request.json_body(), single);
   std::vector<platform::Example> examples;
   std::vector<std::vector<platform::FieldProblem>> problems(records.size());
-  for (std::size_t i = 0; i < records.size(); ++i)
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    refuse_nul(records[i], single ? "record" : "records[" + std::to_string(i) + "]");
     examples.push_back(platform::render_request(*served->profile, records[i], &problems[i]));
+  }
   const auto predictions = examples.empty() ? std::vector<finetune::Prediction>{} : compute(serving, *served, examples);
 
   json::array answers;
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     const std::string id = platform::new_uuid();
     json::object answer = answer_of(predictions[i]);
-    log_prediction(serving, *served, id, records[i], answer);
+    serving.keep_answer(*served, id, records[i], answer);
     answer["id"] = id;
     if (!problems[i].empty()) answer["problems"] = problems_of(problems[i]);
     answers.push_back(std::move(answer));
@@ -126,13 +110,22 @@ Response predict(Serving& serving, const Request& request) {
   return platform::json_response(body);
 }
 
+// Completions have OpenAI's prefix before the same kind of id.
+std::string prediction_id(const std::string& text) {
+  std::string_view id = text;
+  for (const std::string_view prefix : {"chatcmpl-", "cmpl-"})
+    if (id.starts_with(prefix)) id.remove_prefix(prefix.size());
+  if (!platform::is_uuid(std::string(id)))
+    throw Error(ErrorCode::kInvalidInput,
+                "not a prediction's id: " + text + "; it stands in the answer of /v1/predict or of a completion", "id");
+  return std::string(id);
+}
+
 Response feedback(Serving& serving, const Request& request) {
   const json::object body = request.json_object();
   platform::refuse_unknown_keys(body, {"id", "label", "value", "text", "at"}, "body");
-  const std::string id = platform::require_string(body, "id", "body");
-  if (!platform::is_uuid(id))
-    throw Error(ErrorCode::kInvalidInput, "not a prediction's id: " + id + "; it stands in the answer of /v1/predict",
-                "id");
+  refuse_nul(body, "body");
+  const std::string id = prediction_id(platform::require_string(body, "id", "body"));
   json::object entry{{"prediction", id},
                      {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")}};
   platform::parse_time(entry["at"].as_string());
@@ -145,7 +138,12 @@ Response feedback(Serving& serving, const Request& request) {
   }
   if (outcomes != 1)
     throw Error(ErrorCode::kInvalidInput, "exactly one of label, value and text says what really happened", "label");
-  const std::string key = request.header("Idempotency-Key").value_or("feedback/" + id);
+  // The caller's key is unique where the caller stands; ours must be so over all agents.
+  const std::string given = request.header("Idempotency-Key").value_or("feedback");
+  if (given.size() > kLongestKey)
+    throw Error(ErrorCode::kInvalidInput, "the Idempotency-Key is longer than 200 characters; send a shorter one",
+                "Idempotency-Key");
+  const std::string key = serving.options().agent + "/" + id + "/" + given;
   serving.outbox().append({key, "feedback", std::move(entry)}, Durability::kSynced);
   serving.metrics().count("anneal_agent_feedback_total", "Feedback taken");
   return platform::json_response(json::object{{"id", id}, {"kept", true}}, 202);

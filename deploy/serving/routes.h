@@ -8,11 +8,13 @@
 namespace deploy {
 
 /// POST /v1/predict, POST /v1/feedback, GET /healthz, GET /readyz, GET /metrics.
-///   /v1/predict   {"record": R} or {"records": [R, ...]}; R is an object of raw fields, or for a windowed profile an
-///   array of them /v1/feedback  {"id": ID, "label" | "value" | "text": what really happened}; on disk when it answers
-///   202
+///   /v1/predict   {"record": R} or {"records": [R, ...]}; R is an object of raw fields, or an array of them for a
+///                 windowed profile
+///   /v1/feedback  {"id": ID, "label" | "value" | "text": what really happened}; ID as in the answer of /v1/predict or
+///                 of a completion; on disk when it answers 202; an Idempotency-Key tells several for one ID apart
 void add_predict_routes(platform::RouteTable& table, Serving& serving);
 /// GET /v1/models, POST /v1/chat/completions, POST /v1/completions, with `stream`. Temperature is 0 unless given.
+/// Answers are kept for the server as those of /v1/predict are.
 void add_openai_routes(platform::RouteTable& table, Serving& serving);
 
 }  // namespace deploy

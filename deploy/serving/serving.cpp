@@ -9,6 +9,11 @@ namespace deploy {
 using platform::Error;
 using platform::ErrorCode;
 
+bool is_models_fault(ErrorCode code) {
+  return code != ErrorCode::kInvalidInput && code != ErrorCode::kTooLarge && code != ErrorCode::kConflict &&
+         code != ErrorCode::kCancelled;
+}
+
 Serving::Serving(Outbox& outbox, platform::Metrics& metrics, const platform::Clock& clock, ServingOptions options)
     : outbox_(outbox), metrics_(metrics), clock_(clock), options_(std::move(options)) {}
 
@@ -55,6 +60,28 @@ void Serving::check() {
   if (const std::int64_t faults = served->faults.load(); faults > 0)
     throw Error(ErrorCode::kInternal,
                 "the new version failed " + std::to_string(faults) + " answers during its probation");
+  served->predictor.check_probe();
+  metrics_.count("anneal_agent_probes_total", "Times that a version on probation reproduced its probe");
+}
+
+void Serving::keep_answer(const ServedModel& served, const std::string& id, const platform::json::value& asked,
+                          platform::json::object answer) {
+  if (!options_.keep_answers) return;
+  const Targets& targets = served.targets();
+  platform::json::object body{{"id", id},
+                              {"at", platform::format_time(clock_.now())},
+                              {"model", targets.model},
+                              {"model_version", targets.model_version},
+                              {"adapter_digest", targets.adapter_digest},
+                              {"fields", asked},
+                              {"answer", std::move(answer)},
+                              {"target", served.profile ? served.profile->target.field : std::string()}};
+  try {
+    outbox_.append({id, "prediction", std::move(body)}, Durability::kWritten);
+  } catch (const Error& error) {
+    metrics_.count("anneal_agent_predictions_unlogged_total", "Answers given but not kept for the server");
+    options_.log.warning("prediction is not kept", {{"reason", error.what()}});
+  }
 }
 
 void Serving::restore(const std::optional<Release>& release) {

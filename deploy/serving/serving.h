@@ -13,6 +13,8 @@
 #include "deploy/agent/updater.h"
 #include "finetune/generate/predictor.h"
 #include "platform/base/clock.h"
+#include "platform/base/error.h"
+#include "platform/base/json.h"
 #include "platform/base/log.h"
 #include "platform/base/metrics.h"
 #include "platform/dataset/profile.h"
@@ -31,9 +33,27 @@ struct ServedModel {
 
 struct ServingOptions {
   std::string agent;
-  int threads = 0;  // of the predictor; 0 = all
+  int threads = 0;           // of the predictor; 0 = all
+  bool keep_answers = true;  // for a server; without one they would only fill the disk
   platform::Log log = platform::Log::silent();
 };
+
+/// True if the model is to blame, not what the caller sent.
+bool is_models_fault(platform::ErrorCode code);
+
+/// What `answer` gives; where it throws and the model is to blame, that counts in `served.faults`.
+template <class Answer>
+auto judged(ServedModel& served, Answer&& answer) {
+  try {
+    return answer();
+  } catch (const platform::Error& error) {
+    if (is_models_fault(error.code())) ++served.faults;
+    throw;
+  } catch (...) {
+    ++served.faults;
+    throw;
+  }
+}
 
 class Serving final : public ModelSlot {
  public:
@@ -41,7 +61,8 @@ class Serving final : public ModelSlot {
 
   void prepare(const Release& release) override;
   void activate() override;
-  /// Throws kInternal if the active model has failed to answer since it was activated.
+  /// Throws kInternal if the active model has failed to answer since it was activated, kConflict if its probe does not
+  /// reproduce now.
   void check() override;
   void restore(const std::optional<Release>& release) override;
 
@@ -49,6 +70,10 @@ class Serving final : public ModelSlot {
   std::shared_ptr<ServedModel> model() const;
   /// nullptr while there is none.
   std::shared_ptr<ServedModel> model_or_null() const;
+
+  /// Keeps an answer for the server, if there is one; a full queue never costs an answer. `asked` is what was sent.
+  void keep_answer(const ServedModel& served, const std::string& id, const platform::json::value& asked,
+                   platform::json::object answer);
 
   Outbox& outbox() { return outbox_; }
   platform::Metrics& metrics() { return metrics_; }

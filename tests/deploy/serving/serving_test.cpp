@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 #include "deploy/agent/agent.h"
 #include "deploy/serving/routes.h"
 #include "platform/base/error.h"
@@ -58,7 +60,7 @@ class Serving : public testing::Test {
   }
   std::vector<deploy::OutboxEntry> queued() {
     std::vector<deploy::OutboxEntry> all;
-    outbox_.deliver(1000, [&](const auto& entries) { all = entries; });
+    outbox_.deliver(1000, std::uint64_t{1} << 30, [&](const auto& entries) { all = entries; });
     return all;
   }
 
@@ -110,6 +112,77 @@ TEST_F(Serving, KeepsAnswersAndFeedbackForTheServer) {
   EXPECT_EQ(entries[0].body.as_object().at("target"), "state");
   EXPECT_EQ(entries[1].kind, "feedback");
   EXPECT_EQ(entries[1].body.as_object().at("outcome"), "cold");
+}
+
+TEST_F(Serving, TellsFeedbackOfTwoMachinesApartThatNumberItAlike) {
+  serve(1);
+  const auto answer = post("/v1/predict", json::object{{"torque", 9.5}});
+  const std::string id(answer.at("id").as_string());
+  const json::object told{{"id", id}, {"label", "cold"}};
+  EXPECT_EQ(client_->post("/v1/feedback", json::serialize(told), "application/json", {{"Idempotency-Key", "1"}}).status,
+            202);
+  EXPECT_EQ(client_
+                ->post("/v1/feedback", json::serialize(told), "application/json",
+                       {{"Idempotency-Key", std::string(201, 'k')}})
+                .status,
+            400);
+  EXPECT_EQ(queued().back().key, "edge-01/" + id + "/1");
+}
+
+TEST_F(Serving, KeepsCompletionsAndTakesFeedbackOnThem) {
+  serve(1);
+  const auto chat =
+      post("/v1/chat/completions", json::parse(R"({"messages":[{"role":"user","content":"spindle"}],"max_tokens":4})"));
+  const auto whole = post("/v1/completions", json::parse(R"({"prompt":"spindle","max_tokens":4})"));
+  client_->post("/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}],"max_tokens":2,"stream":true})");
+  post("/v1/feedback", json::object{{"id", chat.at("id")}, {"text", "it was the bearing"}}, 202);
+  const auto entries = queued();
+  ASSERT_EQ(entries.size(), 4u);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(entries[static_cast<std::size_t>(i)].kind, "prediction");
+  EXPECT_EQ("chatcmpl-" + entries[0].key, std::string(chat.at("id").as_string()));
+  EXPECT_EQ("cmpl-" + entries[1].key, std::string(whole.at("id").as_string()));
+  const auto& kept = entries[0].body.as_object();
+  EXPECT_EQ(kept.at("fields").as_object().at("messages").as_array().size(), 1u);
+  EXPECT_EQ(kept.at("answer").as_object().at("text"),
+            chat.at("choices").as_array()[0].as_object().at("message").as_object().at("content"));
+  EXPECT_EQ(entries[3].body.as_object().at("prediction"), json::string(entries[0].key));
+}
+
+TEST_F(Serving, KeepsNothingForAServerThatThereIsNot) {
+  deploy::Serving alone(outbox_, metrics_, clock_, {.agent = "edge-01", .threads = 1, .keep_answers = false});
+  alone.prepare(stage(1));
+  alone.activate();
+  alone.keep_answer(*alone.model(), "id", json::object{}, {});
+  EXPECT_EQ(outbox_.backlog_bytes(), 0u);
+}
+
+TEST_F(Serving, RefusesTextThatNoDatabaseKeeps) {
+  serve(1);
+  const char* predict = R"({"record":{"torque":1,"note":"a\u0000b"}})";
+  const auto refused = client_->post("/v1/predict", predict);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_NE(refused.body.find("record.note"), std::string::npos) << refused.body;
+  const char* chat = R"({"messages":[{"role":"user","content":"\u0000"}]})";
+  EXPECT_EQ(client_->post("/v1/chat/completions", chat).status, 400);
+  EXPECT_TRUE(queued().empty());
+}
+
+TEST_F(Serving, BlamesTheModelForItsOwnFaultsOnly) {
+  serve(1);
+  serving_.check();
+  const std::string endless(200'000, 'x');
+  EXPECT_GE(client_->post("/v1/completions", json::serialize(json::object{{"prompt", endless}})).status, 400);
+  EXPECT_NO_THROW(serving_.check());
+  EXPECT_THROW(deploy::judged(*serving_.model(), []() -> int { throw std::runtime_error("out of memory"); }),
+               std::runtime_error);
+  EXPECT_THROW(serving_.check(), Error);
+}
+
+TEST_F(Serving, RunsTheProbeAtEachLookDuringProbation) {
+  serve(1);
+  serving_.check();
+  serving_.check();
+  EXPECT_NE(metrics_.text().find("anneal_agent_probes_total 2"), std::string::npos) << metrics_.text();
 }
 
 TEST_F(Serving, RefusesARequestThatIsNone) {
