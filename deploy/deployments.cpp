@@ -1,6 +1,7 @@
 #include "deploy/deployments.h"
 
-#include <cmath>
+#include <exception>
+#include <map>
 #include <utility>
 
 #include "deploy/rollout.h"
@@ -19,6 +20,8 @@ using platform::DeploymentAgent;
 using platform::DeploymentState;
 using platform::Error;
 using platform::ErrorCode;
+
+constexpr const char* kRollout = "rollout";  // the actor of what happens by itself
 
 // Files of a folder in the blob store, below `prefix`.
 void add_files(Targets& targets, const std::string& prefix, const std::string& manifest) {
@@ -129,29 +132,51 @@ void Deployments::store_deployment(const Deployment& deployment) {
 }
 
 void Deployments::advance(const platform::DeploymentId& id) {
-  constexpr const char* kActor = "rollout";
-  for (;;) {
-    const auto deployment = store_.find_by_id(id);
-    if (!deployment) throw Error(ErrorCode::kNotFound, "no such deployment: " + id.str());
-    const RolloutAction action = next_action(*deployment, store_.agents_of(id));
-    switch (action.kind) {
-      case RolloutAction::Kind::kWait: return;
-      case RolloutAction::Kind::kOffer: store_.offer(id, action.agents); return;
-      case RolloutAction::Kind::kPause:
-        store_.move(id, DeploymentState::kRunning, DeploymentState::kPaused, kActor, action.reason);
-        return;
-      case RolloutAction::Kind::kRollBack: roll_back(*deployment, kActor, action.reason); return;
-      case RolloutAction::Kind::kFinish:
-        // Before the state: a process that dies between the two does it again, which changes nothing.
-        if (on_finished_) on_finished_(*deployment);
-        store_.move(id, DeploymentState::kRunning, DeploymentState::kFinished, kActor, "");
-        return;
-    }
+  const auto deployment = store_.find_by_id(id);
+  if (!deployment) throw Error(ErrorCode::kNotFound, "no such deployment: " + id.str());
+  const RolloutAction action = next_action(*deployment, store_.agents_of(id));
+  switch (action.kind) {
+    case RolloutAction::Kind::kWait: return;
+    case RolloutAction::Kind::kOffer: return store_.offer(id, action.agents);
+    case RolloutAction::Kind::kPause:
+      store_.move(id, DeploymentState::kRunning, DeploymentState::kPaused, kRollout, action.reason);
+      return;
+    case RolloutAction::Kind::kRollBack: return go_back(*deployment, action.reason);
+    case RolloutAction::Kind::kSupersede:
+      store_.move(id, DeploymentState::kRunning, DeploymentState::kSuperseded, kRollout, action.reason);
+      return;
+    case RolloutAction::Kind::kFinish: return finish(*deployment);
   }
 }
 
+void Deployments::finish(const Deployment& deployment) {
+  // The call comes before the state: a process that dies between the two does it again, which changes nothing.
+  const std::string reason = on_finished_ && deployment.moves_production ? on_finished_(deployment) : std::string();
+  store_.move(deployment.id, DeploymentState::kRunning, DeploymentState::kFinished, kRollout, reason);
+}
+
+void Deployments::go_back(const Deployment& deployment, const std::string& reason) {
+  const auto backs = ways_back(deployment, kRollout);
+  if (backs.empty()) {
+    store_.move(deployment.id, DeploymentState::kRunning, DeploymentState::kPaused, kRollout,
+                reason + "; there is no earlier version to go back to: resume it, or deploy another version");
+    return;
+  }
+  if (!store_.roll_back(deployment.id, kRollout, reason, backs)) return;  // somebody else was faster
+  for (const auto& back : backs) advance(back.deployment.id);
+}
+
 void Deployments::advance_all() {
-  for (const Deployment& deployment : store_.running()) advance(deployment.id);
+  std::exception_ptr failure;
+  for (const Deployment& deployment : store_.unsettled()) {
+    try {
+      advance(deployment.id);
+    } catch (const Error& error) {
+      log_.error("rollout does not move on", {{"deployment", deployment.id.str()}, {"reason", error.what()}});
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 void Deployments::pause(const Deployment& deployment, const std::string& actor, const std::string& reason) {
@@ -165,39 +190,68 @@ void Deployments::resume(const Deployment& deployment, const std::string& actor)
     throw Error(ErrorCode::kConflict,
                 "deployment is not paused: " + deployment.id.str() + " is " + std::string(to_string(deployment.state)));
   store_.forgive_failures(deployment.id);  // a person has decided to go on
+  for (const platform::Agent& agent : store_.agents(deployment.project))
+    if (selects(deployment.selector, agent.name, agent.labels)) join(deployment, agent);
   advance(deployment.id);
 }
 
 std::optional<Deployment> Deployments::roll_back(const Deployment& deployment, const std::string& actor,
                                                  const std::string& reason) {
-  bool moved = false;
-  for (const auto from : {DeploymentState::kRunning, DeploymentState::kPaused, DeploymentState::kFinished})
-    moved = moved || store_.move(deployment.id, from, DeploymentState::kRolledBack, actor, reason);
-  if (!moved)
+  const auto backs = ways_back(deployment, actor);
+  if (!store_.roll_back(deployment.id, actor, reason, backs))
     throw Error(ErrorCode::kConflict, "deployment cannot be rolled back: " + deployment.id.str() + " is " +
                                           std::string(to_string(deployment.state)));
-  const auto before = store_.previous(deployment);
-  if (!before) return std::nullopt;
-  // An earlier model comes back under a new, higher number: agents refuse lower ones.
-  Deployment back = *before;
+  for (const auto& back : backs) advance(back.deployment.id);
+  if (backs.empty()) return std::nullopt;
+  return store_.find_by_id(backs.back().deployment.id);
+}
+
+// Rising by number; the last one is for the newest of the earlier versions and for the agents that had none.
+std::vector<platform::NewDeployment> Deployments::ways_back(const Deployment& deployment, const std::string& actor) {
+  std::map<std::int64_t, platform::NewDeployment> by_number;  // of the earlier deployment
+  std::vector<DeploymentAgent> without;
+  for (const auto& [name, id] : store_.earlier(deployment)) {
+    DeploymentAgent agent;
+    agent.agent = name;
+    if (!id) {
+      without.push_back(agent);
+      continue;
+    }
+    const Deployment earlier = *store_.find_by_id(*id);
+    auto& back = by_number.try_emplace(earlier.number, platform::NewDeployment{earlier, {}}).first->second;
+    back.agents.push_back(agent);
+  }
+  std::vector<platform::NewDeployment> backs;
+  for (auto& [number, back] : by_number) {
+    back.deployment = way_back(deployment, back.deployment, actor);
+    backs.push_back(std::move(back));
+  }
+  if (backs.empty()) return backs;
+  backs.back().agents.insert(backs.back().agents.end(), without.begin(), without.end());
+  backs.back().deployment.moves_production = deployment.state == DeploymentState::kFinished;
+  return backs;
+}
+
+// An earlier model comes back under a new, higher number: agents refuse lower ones.
+Deployment Deployments::way_back(const Deployment& deployment, const Deployment& earlier, const std::string& actor) {
+  Deployment back = earlier;
   back.id = platform::DeploymentId::make();
   back.number = store_.next_number();
+  back.selector = deployment.selector;
   back.state = DeploymentState::kRunning;
   back.reason.clear();
   back.waves = {1.0};
   back.automatic_rollback = false;
+  back.moves_production = false;
   back.created_by = actor;
   back.created_at = clock_.now();
   back.undoes = deployment.id;
-  const json::value envelope = platform::parse_json(before->targets, "targets");
-  Targets targets = targets_from_json(
-      platform::parse_json(platform::require_string(envelope.as_object(), "payload", "targets"), "targets"));
+  Targets targets = targets_in(earlier.targets);
   targets.version = back.number;
   targets.deployment = back.id.str();
+  targets.selector = back.selector;
   back.targets = sign_targets(keys_, targets);
-  store_deployment(back);
-  advance(back.id);
-  return store_.find_by_id(back.id);
+  return back;
 }
 
 void Deployments::report(const Deployment& deployment, const std::string& agent, const std::string& key,
@@ -206,22 +260,27 @@ void Deployments::report(const Deployment& deployment, const std::string& agent,
   const auto apply = [&](DeploymentAgent& row) {
     row.progress = progress_after(row.progress, execution, finished, code, row.attempts);
     row.state = state;
-    row.reason = finished == "failure" ? detail : row.reason;
+    row.reason = detail;
   };
   if (!store_.report(deployment.id, agent, key, apply)) return;
   if (finished == "failure")
-    log_.warning("agent failed",
+    log_.warning("agent did not get through",
                  {{"deployment", deployment.id.str()}, {"agent", agent}, {"code", code}, {"detail", detail}});
   if (execution == "closed") advance(deployment.id);
 }
 
+bool Deployments::join(const Deployment& deployment, const platform::Agent& agent) {
+  DeploymentAgent row;
+  row.agent = agent.name;
+  row.wave = static_cast<std::int64_t>(deployment.waves.size()) - 1;
+  return store_.add_agent(deployment.id, row);
+}
+
 void Deployments::agent_appeared(const platform::Agent& agent) {
-  for (const Deployment& deployment : store_.open_or_finished(agent.project)) {
+  for (const Deployment& deployment : store_.joinable(agent.project)) {
     if (!selects(deployment.selector, agent.name, agent.labels)) continue;
-    DeploymentAgent row;
-    row.agent = agent.name;
-    row.wave = static_cast<std::int64_t>(deployment.waves.size()) - 1;
-    if (store_.add_agent(deployment.id, row)) advance(deployment.id);
+    if (join(deployment, agent)) advance(deployment.id);
+    return;
   }
 }
 

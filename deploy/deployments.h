@@ -19,6 +19,7 @@
 namespace platform {
 class BlobStore;
 class DeploymentStore;
+struct NewDeployment;
 }  // namespace platform
 
 namespace deploy {
@@ -43,9 +44,10 @@ struct DeploymentRequest {
   void validate() const;
 };
 
-/// Called when a deployment's last wave is through, once, or again after a crash: the place to move the alias
-/// `production`.
-using OnFinished = std::function<void(const platform::Deployment&)>;
+/// Called when a deployment that moves production has its last wave through, once, or again after a crash: the place to
+/// move the alias `production`. What it gives back becomes the finished deployment's reason: what could not be done;
+/// empty = nothing.
+using OnFinished = std::function<std::string(const platform::Deployment&)>;
 
 class Deployments {
  public:
@@ -56,20 +58,23 @@ class Deployments {
   platform::Deployment create(const DeploymentRequest& request);
   /// Applies rollout.h to one deployment until there is nothing to do; safe to repeat at any time.
   void advance(const platform::DeploymentId& id);
-  /// advance for every running deployment.
+  /// advance for every deployment that is not settled. One that fails does not hold up the others; the last failure is
+  /// thrown at the end.
   void advance_all();
   /// Throws kConflict if the deployment is not in a state that allows it.
   void pause(const platform::Deployment& deployment, const std::string& actor, const std::string& reason);
   void resume(const platform::Deployment& deployment, const std::string& actor);
-  /// Stops offering and brings the version before it back to the same agents by a new bundle with a higher number.
-  /// Returns that new deployment, or nullopt where there is no version before it.
+  /// Stops offering and brings back to each agent what it had before, by a new bundle with a higher number for each
+  /// version that some of them had; agents without one get the newest of those. All or nothing. Returns the newest of
+  /// the new deployments, or nullopt where no agent had a version before.
   std::optional<platform::Deployment> roll_back(const platform::Deployment& deployment, const std::string& actor,
                                                 const std::string& reason);
   /// What an agent reported about its update; applies it and advances.
   void report(const platform::Deployment& deployment, const std::string& agent, const std::string& key,
               const std::string& state, const std::string& execution, const std::string& finished,
               const std::string& code, const std::string& detail);
-  /// A registered agent: adds it to the newest deployment of each model and selector that it matches, in the last wave.
+  /// A registered agent: adds it to the newest running or finished deployment that selects it, in the last wave, unless
+  /// it has had a newer one (after its labels changed: then it waits for the next deployment).
   void agent_appeared(const platform::Agent& agent);
 
   /// The documents for an agent or a courier file; the timestamp is fresh and valid for `valid`.
@@ -81,6 +86,12 @@ class Deployments {
 
  private:
   void store_deployment(const platform::Deployment& deployment);
+  std::vector<platform::NewDeployment> ways_back(const platform::Deployment& deployment, const std::string& actor);
+  platform::Deployment way_back(const platform::Deployment& deployment, const platform::Deployment& earlier,
+                                const std::string& actor);
+  void finish(const platform::Deployment& deployment);
+  void go_back(const platform::Deployment& deployment, const std::string& reason);
+  bool join(const platform::Deployment& deployment, const platform::Agent& agent);
 
   platform::DeploymentStore& store_;
   platform::BlobStore& blobs_;

@@ -17,8 +17,8 @@ void fill_from_registry(DeploymentRequest& request, const std::string& version, 
                         const platform::DataFolder& data);
 
 /// Moves `production` to the version of a finished deployment. Where the registry refuses, the alias stays, and log and
-/// deployment say why: the plant runs what was rolled out, and somebody has to look. Where the registry cannot be asked,
-/// that is thrown, and the rollout finishes later.
+/// deployment say why: the plant runs what was rolled out, and somebody has to look. Where the registry cannot be
+/// asked, that is thrown, and the rollout finishes later.
 OnFinished move_production(platform::ModelRegistry& registry, platform::Log log);
 
 }  // namespace deploy

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "platform/base/digest.h"
 
@@ -14,13 +15,13 @@ using platform::AgentProgress;
 using Kind = RolloutAction::Kind;
 
 struct WaveCount {
-  std::int64_t size = 0, waiting = 0, offered = 0, failed = 0;
+  std::int64_t size = 0, waiting = 0, offered = 0, failed = 0;  // size without those that are superseded
 };
 
 WaveCount count(const std::vector<platform::DeploymentAgent>& agents, std::int64_t wave) {
   WaveCount counted;
   for (const auto& agent : agents) {
-    if (agent.wave != wave) continue;
+    if (agent.wave != wave || agent.progress == AgentProgress::kSuperseded) continue;
     ++counted.size;
     counted.waiting += agent.progress == AgentProgress::kWaiting;
     counted.offered += agent.progress == AgentProgress::kOffered;
@@ -37,6 +38,15 @@ std::string failure_reason(const std::vector<platform::DeploymentAgent>& agents,
     if (agent.wave == wave && agent.progress == AgentProgress::kFailed)
       return reason + "; " + agent.agent + ": " + agent.reason;
   return reason;
+}
+
+// Of one wave, or of all.
+RolloutAction offer_waiting(const std::vector<platform::DeploymentAgent>& agents, std::optional<std::int64_t> wave) {
+  RolloutAction offer{Kind::kOffer, wave.value_or(0), {}, {}};
+  for (const auto& agent : agents)
+    if ((!wave || agent.wave == *wave) && agent.progress == AgentProgress::kWaiting)
+      offer.agents.push_back(agent.agent);
+  return offer.agents.empty() ? RolloutAction{} : offer;
 }
 
 }  // namespace
@@ -64,25 +74,24 @@ std::vector<std::int64_t> assign_waves(const std::string& deployment, const std:
 
 RolloutAction next_action(const platform::Deployment& deployment,
                           const std::vector<platform::DeploymentAgent>& agents) {
+  if (deployment.state == platform::DeploymentState::kFinished) return offer_waiting(agents, std::nullopt);
   if (deployment.state != platform::DeploymentState::kRunning || agents.empty()) return {};
   std::int64_t last = 0;
   for (const auto& agent : agents) last = std::max(last, agent.wave);
   for (std::int64_t wave = 0; wave <= last; ++wave) {
     const WaveCount counted = count(agents, wave);
-    if (counted.size == 0) continue;
     if (static_cast<double>(counted.failed) > deployment.failure_threshold * static_cast<double>(counted.size))
       return {deployment.automatic_rollback ? Kind::kRollBack : Kind::kPause,
               wave,
               {},
               failure_reason(agents, wave, counted)};
-    if (counted.waiting > 0) {
-      RolloutAction offer{Kind::kOffer, wave, {}, {}};
-      for (const auto& agent : agents)
-        if (agent.wave == wave && agent.progress == AgentProgress::kWaiting) offer.agents.push_back(agent.agent);
-      return offer;
-    }
+    if (counted.waiting > 0) return offer_waiting(agents, wave);
     if (counted.offered > 0) return {Kind::kWait, wave, {}, {}};
   }
+  for (const auto& agent : agents)
+    if (agent.progress == AgentProgress::kSuperseded)
+      return {
+          Kind::kSupersede, last, {}, "newer bundles reached the agents that it waited for, such as " + agent.agent};
   return {Kind::kFinish, last, {}, {}};
 }
 
@@ -90,7 +99,9 @@ platform::AgentProgress progress_after(platform::AgentProgress before, const std
                                        const std::string& finished, const std::string& code, std::int64_t attempts) {
   if (before == AgentProgress::kCommitted || execution != "closed") return before;
   if (finished == "success") return AgentProgress::kCommitted;
-  if (finished != "failure") return before;
+  if (finished != "failure" || before == AgentProgress::kSuperseded) return before;
+  if (code == "older") return AgentProgress::kSuperseded;
+  if (code == "withdrawn") return AgentProgress::kWaiting;
   return code == "interrupted" && attempts < kMostAttempts ? AgentProgress::kWaiting : AgentProgress::kFailed;
 }
 

@@ -19,11 +19,12 @@ std::vector<std::int64_t> assign_waves(const std::string& deployment, const std:
 
 struct RolloutAction {
   enum class Kind {
-    kWait,      // nothing to do until an agent reports
-    kOffer,     // offer the bundle to `agents`
-    kFinish,    // every agent has committed (or failed within the threshold)
-    kPause,     // too many failures; a person decides
-    kRollBack,  // too many failures; go back by itself
+    kWait,       // nothing to do until an agent reports
+    kOffer,      // offer the bundle to `agents`
+    kFinish,     // every agent has committed (or failed within the threshold)
+    kPause,      // too many failures; a person decides
+    kRollBack,   // too many failures; go back by itself
+    kSupersede,  // newer deployments took agents, and there is nobody left to wait for
   };
   Kind kind = Kind::kWait;
   std::int64_t wave = 0;
@@ -31,12 +32,14 @@ struct RolloutAction {
   std::string reason;
 };
 
-/// What to do now for a deployment in state kRunning; kWait for any other state and for a deployment without agents.
-/// A failed share of a wave above `failure_threshold` stops the rollout (0: the first failure does).
+/// What to do now for a running deployment; a finished one is only offered to agents that came late, and for any other
+/// state, or without agents, it is kWait. A failed share of a wave above `failure_threshold` stops the rollout (0: the
+/// first failure does). Agents that a newer deployment took do not count.
 RolloutAction next_action(const platform::Deployment& deployment, const std::vector<platform::DeploymentAgent>& agents);
 
 /// What a report of an agent makes of its progress. `attempts` counts offers so far; an interruption (power cut) is
-/// offered again up to three times, everything else that failed is failed.
+/// offered again up to three times, a withdrawal always; an agent that has seen a newer bundle ("older") is superseded;
+/// everything else that failed is failed.
 platform::AgentProgress progress_after(platform::AgentProgress before, const std::string& execution,
                                        const std::string& finished, const std::string& code, std::int64_t attempts);
 

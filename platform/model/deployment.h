@@ -20,15 +20,16 @@ enum class DeploymentState {
   kPaused,      // by a person, or by too many failures
   kFinished,    // the last wave is through
   kRolledBack,  // another deployment brings the previous version back
-  kSuperseded,  // a newer deployment of the same model and selector took over
+  kSuperseded,  // a newer deployment took over: the same model and selector, or the last agents that it waited for
 };
 
 /// Where one agent stands in one deployment.
 enum class AgentProgress {
-  kWaiting,    // its wave has not begun
-  kOffered,    // the bundle is offered or being installed
-  kCommitted,  // probe and soak passed; it answers with this version
-  kFailed,     // it went back to its previous version and said why
+  kWaiting,     // its wave has not begun
+  kOffered,     // the bundle is offered or being installed
+  kCommitted,   // probe and soak passed; it answers with this version
+  kFailed,      // it went back to its previous version and said why
+  kSuperseded,  // a newer deployment took the agent before it was through with this one
 };
 
 constexpr std::string_view to_string(DeploymentState state) {
@@ -36,7 +37,7 @@ constexpr std::string_view to_string(DeploymentState state) {
   return kNames[static_cast<std::size_t>(state)];
 }
 constexpr std::string_view to_string(AgentProgress progress) {
-  constexpr std::string_view kNames[] = {"waiting", "offered", "committed", "failed"};
+  constexpr std::string_view kNames[] = {"waiting", "offered", "committed", "failed", "superseded"};
   return kNames[static_cast<std::size_t>(progress)];
 }
 /// Throw kInvalidInput for an unknown name.
@@ -47,8 +48,8 @@ inline DeploymentState deployment_state_from(std::string_view name) {
   throw Error(ErrorCode::kInvalidInput, "unknown deployment state: " + std::string(name));
 }
 inline AgentProgress agent_progress_from(std::string_view name) {
-  for (const auto progress :
-       {AgentProgress::kWaiting, AgentProgress::kOffered, AgentProgress::kCommitted, AgentProgress::kFailed})
+  for (const auto progress : {AgentProgress::kWaiting, AgentProgress::kOffered, AgentProgress::kCommitted,
+                              AgentProgress::kFailed, AgentProgress::kSuperseded})
     if (to_string(progress) == name) return progress;
   throw Error(ErrorCode::kInvalidInput, "unknown agent progress: " + std::string(name));
 }
@@ -72,6 +73,7 @@ struct Deployment {
   std::string created_by;
   Time created_at{};
   std::optional<DeploymentId> undoes;  // set on the deployment that rolls that one back
+  bool moves_production = true;        // when it finishes; false once it has
 };
 
 struct DeploymentAgent {
@@ -79,7 +81,7 @@ struct DeploymentAgent {
   std::int64_t wave = 0;
   AgentProgress progress = AgentProgress::kWaiting;
   std::string state;   // last state the agent reported: "downloading", "probation", ...
-  std::string reason;  // of a failure
+  std::string reason;  // of a failure, or what it waits for
   std::int64_t attempts = 0;
   Time updated_at{};
 };
@@ -95,6 +97,8 @@ struct Agent {
   std::string adapter_digest;
   Time registered_at{};
   Time last_seen{};
+  std::string notice;  // the last thing it had to say beside its updates, e.g. a courier bundle that it refused
+  std::optional<Time> notice_at;
 };
 
 struct DeploymentEvent {
@@ -116,6 +120,15 @@ struct PredictionRecord {
   std::string fields;  // JSON object as the caller sent it
   std::string answer;  // JSON object as the agent answered
   std::string target;  // name of the field that the model predicts; empty for text
+};
+
+/// What really happened after an answer that the server has not heard of.
+struct UnmatchedFeedback {
+  std::string project = "default";
+  std::string prediction;  // UUID
+  std::string key;
+  std::string agent;
+  std::string body;  // JSON object as the agent sent it
 };
 
 }  // namespace platform

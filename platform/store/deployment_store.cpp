@@ -1,6 +1,7 @@
 #include "platform/store/deployment_store.h"
 
 #include "platform/base/json.h"
+#include "platform/store/rows.h"
 #include "platform/store/transaction.h"
 
 namespace platform {
@@ -13,16 +14,9 @@ constexpr const char* kDeployment =
     "SELECT d.id, d.project_id, d.number, d.model, d.model_version, d.adapter_digest, d.base_digest, d.selector, "
     "d.waves, d.soak_seconds, d.failure_threshold, "
     "d.automatic_rollback, d.state, d.reason, d.targets, d.created_by, " ANNEAL_TIME(
-        "d.created_at") " AS created, d.undoes FROM deployments d ";
-constexpr const char* kAgent =
-    "SELECT project_id, name, labels, program_version, model, model_version, adapter_digest, " ANNEAL_TIME(
-        "registered_at") " AS registered, " ANNEAL_TIME("last_seen") " AS seen FROM agents ";
+        "d.created_at") " AS created, d.undoes, d.moves_production FROM deployments d ";
 constexpr const char* kMember = "SELECT agent, wave, progress, state, reason, attempts, " ANNEAL_TIME(
     "updated_at") " AS updated FROM deployment_agents ";
-
-std::string text(const pqxx::row& row, const char* column) {
-  return row[column].is_null() ? std::string() : std::string(row[column].c_str());
-}
 
 Deployment deployment_from(const pqxx::row& row) {
   Deployment deployment;
@@ -46,6 +40,7 @@ Deployment deployment_from(const pqxx::row& row) {
   deployment.created_by = text(row, "created_by");
   deployment.created_at = parse_time(text(row, "created"));
   if (!row["undoes"].is_null()) deployment.undoes = DeploymentId(text(row, "undoes"));
+  deployment.moves_production = row["moves_production"].as<bool>();
   return deployment;
 }
 
@@ -61,35 +56,6 @@ DeploymentAgent member_from(const pqxx::row& row) {
   return member;
 }
 
-Agent agent_from(const pqxx::row& row) {
-  Agent agent;
-  agent.project = text(row, "project_id");
-  agent.name = text(row, "name");
-  const json::value labels = parse_json(text(row, "labels"), "labels");
-  for (const auto& label : labels.as_object())
-    agent.labels[std::string(label.key())] = std::string(label.value().as_string());
-  agent.program_version = text(row, "program_version");
-  agent.model = text(row, "model");
-  agent.model_version = text(row, "model_version");
-  agent.adapter_digest = text(row, "adapter_digest");
-  agent.registered_at = parse_time(text(row, "registered"));
-  agent.last_seen = parse_time(text(row, "seen"));
-  return agent;
-}
-
-template <class From>
-auto all(const pqxx::result& rows, From&& from) {
-  std::vector<decltype(from(rows[0]))> list;
-  for (const auto& row : rows) list.push_back(from(row));
-  return list;
-}
-
-template <class From>
-auto first(const pqxx::result& rows, From&& from) -> std::optional<decltype(from(rows[0]))> {
-  if (rows.empty()) return std::nullopt;
-  return from(rows[0]);
-}
-
 void add_event(pqxx::work& work, const std::string& id, const std::string& actor, const std::string& what,
                const std::string& detail) {
   work.exec_params("INSERT INTO deployment_events (deployment_id, actor, what, detail) VALUES ($1, $2, $3, $4)", id,
@@ -98,8 +64,10 @@ void add_event(pqxx::work& work, const std::string& id, const std::string& actor
 
 bool add_member(pqxx::work& work, const std::string& id, const DeploymentAgent& agent) {
   return work.exec_params(
-                 "INSERT INTO deployment_agents (deployment_id, agent, wave) VALUES ($1, $2, $3) ON CONFLICT DO "
-                 "NOTHING",
+                 "INSERT INTO deployment_agents (deployment_id, agent, wave) SELECT d.id, $2, $3 FROM deployments d "
+                 "WHERE d.id = $1 AND NOT EXISTS (SELECT 1 FROM deployment_agents m JOIN deployments newer "
+                 "ON newer.id = m.deployment_id WHERE m.agent = $2 AND newer.project_id = d.project_id "
+                 "AND newer.number > d.number) ON CONFLICT DO NOTHING",
                  id, agent.agent, agent.wave)
              .affected_rows() > 0;
 }
@@ -111,14 +79,64 @@ void insert_deployment(pqxx::work& work, const Deployment& deployment) {
   work.exec_params(
       "INSERT INTO deployments (id, project_id, number, model, model_version, adapter_digest, base_digest, selector, "
       "waves, soak_seconds, failure_threshold, "
-      "automatic_rollback, state, reason, targets, created_by, created_at, undoes) "
+      "automatic_rollback, state, reason, targets, created_by, created_at, undoes, moves_production) "
       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15, $16, $17::timestamptz, "
-      "nullif($18, '')::uuid)",
+      "nullif($18, '')::uuid, $19)",
       deployment.id.str(), deployment.project, deployment.number, deployment.model, deployment.model_version,
       deployment.adapter_digest, deployment.base_digest, deployment.selector, canonical_json(waves),
       static_cast<std::int64_t>(deployment.soak.count()), deployment.failure_threshold, deployment.automatic_rollback,
       std::string(to_string(deployment.state)), deployment.reason, deployment.targets, deployment.created_by,
-      format_time(deployment.created_at), undoes);
+      format_time(deployment.created_at), undoes, deployment.moves_production);
+}
+
+void add_events(pqxx::work& work, const pqxx::result& deployments, const std::string& actor, const std::string& what,
+                const std::string& detail) {
+  for (const auto& row : deployments) add_event(work, text(row, "id"), actor, what, detail);
+}
+
+// Older rollouts of the same model and selector end, but not those that undo the same deployment for other agents.
+void supersede_older(pqxx::work& work, const Deployment& deployment) {
+  const std::string undoes = deployment.undoes ? deployment.undoes->str() : std::string();
+  add_events(work,
+             work.exec_params("UPDATE deployments SET state = 'superseded', reason = $1 WHERE project_id = $2 AND "
+                              "model = $3 AND selector = $4 AND number < $5 AND state IN ('running', 'paused') AND "
+                              "($6 = '' OR undoes IS DISTINCT FROM nullif($6, '')::uuid) RETURNING id",
+                              "deployment " + std::to_string(deployment.number) + " took over", deployment.project,
+                              deployment.model, deployment.selector, deployment.number, undoes),
+             deployment.created_by, "superseded", deployment.id.str());
+}
+
+// The agents leave what they have not finished of older rollouts.
+void take_agents(pqxx::work& work, const Deployment& deployment, const std::vector<DeploymentAgent>& agents) {
+  for (const DeploymentAgent& agent : agents)
+    if (add_member(work, deployment.id.str(), agent))
+      work.exec_params(
+          "UPDATE deployment_agents m SET progress = 'superseded', updated_at = now() FROM deployments d WHERE d.id = "
+          "m.deployment_id AND d.project_id = $1 AND m.agent = $2 AND d.number < $3 AND (m.progress IN ('waiting', "
+          "'offered') OR (m.progress = 'failed' AND d.state IN ('running', 'paused')))",
+          deployment.project, agent.agent, deployment.number);
+}
+
+void supersede_emptied(pqxx::work& work, const Deployment& deployment) {
+  add_events(
+      work,
+      work.exec_params(
+          "UPDATE deployments d SET state = 'superseded', reason = $1 WHERE d.project_id = $2 AND d.number < $3 AND "
+          "d.state IN ('running', 'paused') AND EXISTS (SELECT 1 FROM deployment_agents m WHERE m.deployment_id = d.id "
+          "AND m.progress = 'superseded') AND NOT EXISTS (SELECT 1 FROM deployment_agents m WHERE m.deployment_id = "
+          "d.id AND (m.progress IN ('waiting', 'offered') OR (m.progress = 'failed' AND d.state = 'paused'))) "
+          "RETURNING d.id",
+          "deployment " + std::to_string(deployment.number) + " took its last agents", deployment.project,
+          deployment.number),
+      deployment.created_by, "superseded", deployment.id.str());
+}
+
+void create_in(pqxx::work& work, const Deployment& deployment, const std::vector<DeploymentAgent>& agents) {
+  supersede_older(work, deployment);
+  insert_deployment(work, deployment);
+  take_agents(work, deployment, agents);
+  supersede_emptied(work, deployment);
+  add_event(work, deployment.id.str(), deployment.created_by, "created", std::to_string(agents.size()) + " agents");
 }
 
 }  // namespace
@@ -136,25 +154,20 @@ std::int64_t DeploymentStore::next_timestamp_version() {
 }
 
 void DeploymentStore::create(const Deployment& deployment, const std::vector<DeploymentAgent>& agents) {
-  transact(database_, [&](pqxx::work& work) {
-    const auto older = work.exec_params(
-        "UPDATE deployments SET state = 'superseded', reason = $1 WHERE project_id = $2 AND model = $3 AND selector = "
-        "$4 AND number < $5 "
-        "AND state IN ('running', 'paused') RETURNING id",
-        "deployment " + std::to_string(deployment.number) + " took over", deployment.project, deployment.model,
-        deployment.selector, deployment.number);
-    for (const auto& row : older)
-      add_event(work, text(row, "id"), deployment.created_by, "superseded", deployment.id.str());
-    insert_deployment(work, deployment);
-    for (const DeploymentAgent& agent : agents) {
-      work.exec_params(
-          "DELETE FROM deployment_agents m USING deployments d WHERE d.id = m.deployment_id AND d.project_id = $1 AND "
-          "m.agent = $2 "
-          "AND m.progress IN ('waiting', 'offered') AND d.number < $3",
-          deployment.project, agent.agent, deployment.number);
-      add_member(work, deployment.id.str(), agent);
-    }
-    add_event(work, deployment.id.str(), deployment.created_by, "created", std::to_string(agents.size()) + " agents");
+  transact(database_, [&](pqxx::work& work) { create_in(work, deployment, agents); });
+}
+
+bool DeploymentStore::roll_back(const DeploymentId& id, const std::string& actor, const std::string& reason,
+                                const std::vector<NewDeployment>& backs) {
+  return transact(database_, [&](pqxx::work& work) {
+    const auto moved = work.exec_params(
+        "UPDATE deployments SET state = 'rolled_back', reason = $1 WHERE id = $2 AND state IN ('running', 'paused', "
+        "'finished')",
+        reason, id.str());
+    if (moved.affected_rows() == 0) return false;
+    add_event(work, id.str(), actor, "rolled_back", reason);
+    for (const NewDeployment& back : backs) create_in(work, back.deployment, back.agents);
+    return true;
   });
 }
 
@@ -182,32 +195,43 @@ std::vector<Deployment> DeploymentStore::list(const std::string& project, std::i
   });
 }
 
-std::vector<Deployment> DeploymentStore::running() {
+std::vector<Deployment> DeploymentStore::unsettled() {
   return transact(database_, [](pqxx::work& work) {
-    return all(work.exec(std::string(kDeployment) + "WHERE d.state = 'running' ORDER BY d.number"), deployment_from);
+    return all(work.exec(std::string(kDeployment) +
+                         "WHERE d.state = 'running' OR (d.state = 'finished' AND EXISTS (SELECT 1 FROM "
+                         "deployment_agents m WHERE m.deployment_id = d.id AND m.progress = 'waiting')) ORDER BY "
+                         "d.number"),
+               deployment_from);
   });
 }
 
-std::vector<Deployment> DeploymentStore::open_or_finished(const std::string& project) {
+std::vector<Deployment> DeploymentStore::joinable(const std::string& project) {
   return transact(database_, [&](pqxx::work& work) {
     return all(work.exec_params(std::string(kDeployment) +
-                                    "WHERE d.id IN (SELECT DISTINCT ON (model, selector) id FROM deployments WHERE "
-                                    "project_id = $1 AND state IN ('running', 'finished') "
-                                    "ORDER BY model, selector, number DESC) ORDER BY d.number",
+                                    "WHERE d.id IN (SELECT DISTINCT ON (selector) id FROM deployments WHERE project_id "
+                                    "= $1 AND state IN ('running', 'finished') ORDER BY selector, number DESC) ORDER "
+                                    "BY d.number DESC",
                                 project),
                deployment_from);
   });
 }
 
-std::optional<Deployment> DeploymentStore::previous(const Deployment& deployment) {
+std::vector<EarlierDeployment> DeploymentStore::earlier(const Deployment& deployment) {
   return transact(database_, [&](pqxx::work& work) {
-    return first(
-        work.exec_params(std::string(kDeployment) + "WHERE d.project_id = $1 AND d.model = $2 AND d.selector = $3 AND "
-                                                    "d.number < $4 AND d.state = 'finished' "
-                                                    "AND d.adapter_digest <> $5 ORDER BY d.number DESC LIMIT 1",
-                         deployment.project, deployment.model, deployment.selector, deployment.number,
-                         deployment.adapter_digest),
-        deployment_from);
+    return all(
+        work.exec_params(
+            "SELECT m.agent, (SELECT d.id FROM deployment_agents had JOIN deployments d ON d.id = had.deployment_id "
+            "WHERE had.agent = m.agent AND had.progress = 'committed' AND d.project_id = $2 AND d.number < $3 AND "
+            "d.adapter_digest <> $4 AND d.state <> 'rolled_back' ORDER BY d.number DESC LIMIT 1) AS earlier "
+            "FROM deployment_agents m WHERE m.deployment_id = $1 AND m.progress <> 'superseded' AND NOT EXISTS "
+            "(SELECT 1 FROM deployment_agents has JOIN deployments d ON d.id = has.deployment_id WHERE has.agent = "
+            "m.agent AND d.project_id = $2 AND d.number > $3) ORDER BY m.agent",
+            deployment.id.str(), deployment.project, deployment.number, deployment.adapter_digest),
+        [](const pqxx::row& row) {
+          EarlierDeployment found{text(row, "agent"), std::nullopt};
+          if (!row["earlier"].is_null()) found.earlier = DeploymentId(text(row, "earlier"));
+          return found;
+        });
   });
 }
 
@@ -234,8 +258,10 @@ std::vector<DeploymentEvent> DeploymentStore::history(const DeploymentId& id) {
 bool DeploymentStore::move(const DeploymentId& id, DeploymentState from, DeploymentState to, const std::string& actor,
                            const std::string& reason) {
   return transact(database_, [&](pqxx::work& work) {
-    const auto moved = work.exec_params("UPDATE deployments SET state = $1, reason = $2 WHERE id = $3 AND state = $4",
-                                        std::string(to_string(to)), reason, id.str(), std::string(to_string(from)));
+    const auto moved = work.exec_params(
+        "UPDATE deployments SET state = $1, reason = $2, moves_production = "
+        "moves_production AND $1 <> 'finished' WHERE id = $3 AND state = $4",
+        std::string(to_string(to)), reason, id.str(), std::string(to_string(from)));
     if (moved.affected_rows() == 0) return false;
     add_event(work, id.str(), actor, std::string(to_string(to)), reason);
     return true;
@@ -266,7 +292,6 @@ void DeploymentStore::forgive_failures(const DeploymentId& id) {
 bool DeploymentStore::add_agent(const DeploymentId& id, const DeploymentAgent& agent) {
   return transact(database_, [&](pqxx::work& work) {
     if (!add_member(work, id.str(), agent)) return false;
-    work.exec_params("UPDATE deployments SET state = 'running' WHERE id = $1 AND state = 'finished'", id.str());
     add_event(work, id.str(), "agent:" + agent.agent, "joined", "");
     return true;
   });
@@ -295,86 +320,15 @@ bool DeploymentStore::report(const DeploymentId& id, const std::string& agent, c
   });
 }
 
-void DeploymentStore::register_agent(const Agent& agent) {
-  json::object labels;
-  for (const auto& [key, value] : agent.labels) labels[key] = value;
-  transact(database_, [&](pqxx::work& work) {
-    work.exec_params(
-        "INSERT INTO agents (project_id, name, labels, program_version, model, model_version, adapter_digest) VALUES "
-        "($1, $2, $3::jsonb, $4, $5, $6, $7) "
-        "ON CONFLICT (project_id, name) DO UPDATE SET labels = $3::jsonb, program_version = $4, model = $5, "
-        "model_version = $6, adapter_digest = $7, last_seen = now()",
-        agent.project, agent.name, canonical_json(labels), agent.program_version, agent.model, agent.model_version,
-        agent.adapter_digest);
-  });
-}
-
-void DeploymentStore::seen(const std::string& project, const std::string& name) {
-  transact(database_, [&](pqxx::work& work) {
-    work.exec_params("UPDATE agents SET last_seen = now() WHERE project_id = $1 AND name = $2", project, name);
-  });
-}
-
-std::optional<Agent> DeploymentStore::find_agent(const std::string& project, const std::string& name) {
-  return transact(database_, [&](pqxx::work& work) {
-    return first(work.exec_params(std::string(kAgent) + "WHERE project_id = $1 AND name = $2", project, name),
-                 agent_from);
-  });
-}
-
-std::vector<Agent> DeploymentStore::agents(const std::string& project) {
-  return transact(database_, [&](pqxx::work& work) {
-    return all(work.exec_params(std::string(kAgent) + "WHERE project_id = $1 ORDER BY name", project), agent_from);
-  });
-}
-
 std::optional<Deployment> DeploymentStore::offered_to(const std::string& project, const std::string& agent) {
   return transact(database_, [&](pqxx::work& work) {
-    return first(
-        work.exec_params(std::string(kDeployment) + "JOIN deployment_agents m ON m.deployment_id = d.id WHERE "
-                                                    "d.project_id = $1 AND m.agent = $2 AND m.progress = 'offered' "
-                                                    "AND d.state = 'running' ORDER BY d.number DESC LIMIT 1",
-                         project, agent),
-        deployment_from);
-  });
-}
-
-std::int64_t DeploymentStore::add_predictions(const std::vector<PredictionRecord>& predictions) {
-  return transact(database_, [&](pqxx::work& work) {
-    std::int64_t fresh = 0;
-    for (const PredictionRecord& prediction : predictions)
-      fresh += static_cast<std::int64_t>(
-          work.exec_params(
-                  "INSERT INTO predictions (project_id, id, agent, model, model_version, adapter_digest, at, fields, "
-                  "answer, target) "
-                  "VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, $8::jsonb, $9::jsonb, $10) ON CONFLICT DO NOTHING",
-                  prediction.project, prediction.id, prediction.agent, prediction.model, prediction.model_version,
-                  prediction.adapter_digest, format_time(prediction.at), prediction.fields, prediction.answer,
-                  prediction.target)
-              .affected_rows());
-    return fresh;
-  });
-}
-
-std::optional<PredictionRecord> DeploymentStore::find_prediction(const std::string& project, const std::string& id) {
-  if (!is_uuid(id)) return std::nullopt;
-  return transact(database_, [&](pqxx::work& work) {
-    return first(work.exec_params("SELECT project_id, id, agent, model, model_version, adapter_digest, " ANNEAL_TIME(
-                                      "at") " AS at, fields, answer, target "
-                                            "FROM predictions WHERE project_id = $1 AND id = $2",
-                                  project, id),
-                 [](const pqxx::row& row) {
-                   return PredictionRecord{text(row, "id"),
-                                           text(row, "project_id"),
-                                           text(row, "agent"),
-                                           text(row, "model"),
-                                           text(row, "model_version"),
-                                           text(row, "adapter_digest"),
-                                           parse_time(text(row, "at")),
-                                           text(row, "fields"),
-                                           text(row, "answer"),
-                                           text(row, "target")};
-                 });
+    return first(work.exec_params(std::string(kDeployment) +
+                                      "JOIN deployment_agents m ON m.deployment_id = d.id WHERE "
+                                      "d.project_id = $1 AND m.agent = $2 AND m.progress = 'offered' "
+                                      "AND d.state IN ('running', 'paused', 'finished') ORDER BY d.number DESC "
+                                      "LIMIT 1",
+                                  project, agent),
+                 deployment_from);
   });
 }
 

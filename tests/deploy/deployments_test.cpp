@@ -21,7 +21,10 @@ class DeploymentsDb : public tests::TempDatabase {
     blobs_ = std::make_unique<platform::BlobStore>(folder_.path() / "blobs");
     deployments_ = std::make_unique<deploy::Deployments>(
         *store_, *blobs_, deploy::SigningKeys::open(folder_.path() / "keys"), clock_, platform::Log::silent(),
-        [this](const platform::Deployment& done) { finished_.push_back(done.model_version); });
+        [this](const platform::Deployment& done) {
+          finished_.push_back(done.model_version);
+          return objection_;
+        });
     std::filesystem::create_directories(folder_.path() / "base");
     platform::write_file_atomically(folder_.path() / "base" / "config.json", "{}");
   }
@@ -33,17 +36,18 @@ class DeploymentsDb : public tests::TempDatabase {
     deployments_->agent_appeared(agent);
   }
   platform::Deployment deploy_version(const std::string& version, std::vector<double> waves = {1.0},
-                                      bool automatic = true) {
+                                      bool automatic = true, const std::string& model = "tool-failure",
+                                      const std::string& selector = "line=3") {
     const auto adapter = folder_.path() / ("adapter-" + version);
     std::filesystem::create_directories(adapter);
     platform::write_file_atomically(adapter / "anneal.json",
                                     "{\"base\":\"" + platform::digest_of("base") + "\",\"version\":" + version + "}");
     deploy::DeploymentRequest request;
-    request.model = "tool-failure";
+    request.model = model;
     request.model_version = version;
     request.adapter = blobs_->put_folder(adapter);
     request.base_folder = folder_.path() / "base";
-    request.selector = "line=3";
+    request.selector = selector;
     request.waves = std::move(waves);
     request.soak = 1s;
     request.automatic_rollback = automatic;
@@ -69,6 +73,7 @@ class DeploymentsDb : public tests::TempDatabase {
   std::unique_ptr<platform::BlobStore> blobs_;
   std::unique_ptr<deploy::Deployments> deployments_;
   std::vector<std::string> finished_;
+  std::string objection_;
   int reports_ = 0;
 };
 
@@ -124,6 +129,15 @@ TEST_F(DeploymentsDb, OffersAgainAfterAPowerCut) {
   EXPECT_EQ(now(one).state, DeploymentState::kRunning);
 }
 
+TEST_F(DeploymentsDb, SaysOnAFinishedRolloutWhatCouldNotFollowIt) {
+  add_agent("a", "3");
+  objection_ = "production stays";
+  const auto one = deploy_version("1");
+  report(one, "a", "success");
+  EXPECT_EQ(now(one).state, DeploymentState::kFinished);
+  EXPECT_EQ(now(one).reason, "production stays");
+}
+
 TEST_F(DeploymentsDb, CountsAReportOnce) {
   add_agent("a", "3");
   const auto one = deploy_version("1", {1.0}, false);
@@ -140,6 +154,150 @@ TEST_F(DeploymentsDb, SupersedesAnOlderRolloutAndTakesInALateAgent) {
   EXPECT_EQ(now(two).state, DeploymentState::kFinished);
   add_agent("late", "3");
   EXPECT_EQ(store_->offered_to("default", "late")->id, two.id);
+}
+
+TEST_F(DeploymentsDb, GivesALateAgentOnlyTheNewestDeploymentThatSelectsIt) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1");
+  report(one, "a", "success");
+  const auto two = deploy_version("2", {1.0}, true, "quality");
+  report(two, "a", "success");
+  const auto narrow = deploy_version("3", {1.0}, true, "quality", "name=a");
+  report(narrow, "a", "success");
+  finished_.clear();
+  add_agent("late", "3");
+  EXPECT_EQ(store_->offered_to("default", "late")->id, two.id);
+  EXPECT_EQ(store_->agents_of(one.id).size(), 1u);
+  EXPECT_EQ(store_->agents_of(narrow.id).size(), 1u);
+  add_agent("a", "3");  // it describes itself anew at each start
+  EXPECT_FALSE(store_->offered_to("default", "a"));
+  EXPECT_EQ(now(one).state, DeploymentState::kFinished);
+}
+
+TEST_F(DeploymentsDb, NeverGivesAnAgentANumberBelowOneThatItHasHad) {
+  add_agent("old-line", "4");
+  const auto four = deploy_version("1", {1.0}, true, "tool-failure", "line=4");
+  report(four, "old-line", "success");
+  add_agent("a", "3");
+  report(deploy_version("2"), "a", "success");
+  add_agent("a", "4");  // moved to another line
+  EXPECT_FALSE(store_->offered_to("default", "a"));
+  EXPECT_EQ(store_->agents_of(four.id).size(), 1u);
+}
+
+TEST_F(DeploymentsDb, TakesAnAgentThatHasSeenANewerBundleForServedElsewhereNotForFailed) {
+  for (const char* name : {"a", "b"}) add_agent(name, "3");
+  const auto one = deploy_version("1");
+  report(one, "a", "success");
+  report(one, "b", "failure", "older");
+  EXPECT_EQ(in(one, AgentProgress::kSuperseded), std::vector<std::string>{"b"});
+  EXPECT_EQ(now(one).state, DeploymentState::kSuperseded);
+  EXPECT_EQ(store_->list("default", 0, 10).size(), 1u);  // nothing was rolled back
+}
+
+TEST_F(DeploymentsDb, LeavesProductionAloneWhenALateAgentCatchesUp) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1");
+  report(one, "a", "success");
+  ASSERT_EQ(finished_, std::vector<std::string>{"1"});
+  add_agent("late", "3");
+  EXPECT_EQ(now(one).state, DeploymentState::kFinished);
+  EXPECT_EQ(store_->offered_to("default", "late")->id, one.id);
+  report(one, "late", "failure", "interrupted");
+  EXPECT_EQ(store_->offered_to("default", "late")->id, one.id);
+  report(one, "late", "success");
+  EXPECT_EQ(finished_, std::vector<std::string>{"1"});
+  add_agent("later", "3");
+  report(one, "later", "failure", "failed");  // one late machine takes nothing from the others
+  EXPECT_EQ(now(one).state, DeploymentState::kFinished);
+}
+
+TEST_F(DeploymentsDb, RollsBackWholeOrNotAtAll) {
+  add_agent("a", "3");
+  report(deploy_version("1"), "a", "success");
+  const auto two = deploy_version("2");
+  report(two, "a", "success");
+  auto twin = now(two);  // its number is taken: the new deployment cannot be stored
+  EXPECT_THROW(store_->roll_back(two.id, "kim", "why", {{twin, {}}}), Error);
+  EXPECT_EQ(now(two).state, DeploymentState::kFinished);
+  const auto back = deployments_->roll_back(now(two), "kim", "why");
+  ASSERT_TRUE(back);
+  EXPECT_EQ(now(two).state, DeploymentState::kRolledBack);
+  EXPECT_EQ(store_->offered_to("default", "a")->id, back->id);
+  EXPECT_THROW(deployments_->roll_back(now(two), "kim", "again"), Error);
+}
+
+TEST_F(DeploymentsDb, GoesOnAfterAPauseInTheMiddleOfAnInstallation) {
+  for (const char* name : {"a", "b"}) add_agent(name, "3");
+  const auto one = deploy_version("1", {0.5, 1.0});
+  const std::string first = in(one, AgentProgress::kOffered).front();
+  deployments_->pause(now(one), "kim", "night shift");
+  EXPECT_EQ(store_->offered_to("default", first)->id, one.id);  // what began may end
+  report(one, first, "failure", "withdrawn");                   // an agent that had given up before
+  EXPECT_EQ(in(one, AgentProgress::kFailed).size(), 0u);
+  deployments_->resume(now(one), "kim");
+  EXPECT_EQ(now(one).state, DeploymentState::kRunning);
+  EXPECT_EQ(in(one, AgentProgress::kOffered), std::vector<std::string>{first});
+}
+
+TEST_F(DeploymentsDb, TakesInAtTheResumeWhoAppearedDuringThePause) {
+  add_agent("a", "3");
+  report(deploy_version("1"), "a", "success");
+  const auto two = deploy_version("2", {1.0}, false);
+  deployments_->pause(now(two), "kim", "night shift");
+  add_agent("late", "3");
+  deployments_->resume(now(two), "kim");
+  EXPECT_EQ(store_->offered_to("default", "late")->id, two.id);
+}
+
+TEST_F(DeploymentsDb, EndsARolloutWhoseLastAgentsANewerOneTook) {
+  for (const char* name : {"a", "b"}) add_agent(name, "3");
+  const auto one = deploy_version("1");
+  report(one, "a", "success");
+  const auto two = deploy_version("2", {1.0}, true, "quality", "name=b");
+  EXPECT_EQ(now(one).state, DeploymentState::kSuperseded);
+  EXPECT_NE(now(one).reason.find("took its last agents"), std::string::npos) << now(one).reason;
+  EXPECT_EQ(in(one, AgentProgress::kSuperseded), std::vector<std::string>{"b"});
+  EXPECT_TRUE(finished_.empty());
+  EXPECT_EQ(store_->offered_to("default", "b")->id, two.id);
+}
+
+TEST_F(DeploymentsDb, FindsTheVersionToGoBackToForEachAgent) {
+  for (const char* name : {"a", "b", "c"}) add_agent(name, "3");
+  report(deploy_version("1", {1.0}, true, "tool-failure", "name=a"), "a", "success");
+  report(deploy_version("2", {1.0}, true, "quality", "name=b"), "b", "success");
+  finished_.clear();
+  const auto bad = deploy_version("3", {1.0}, true, "tool-failure", "*");
+  report(bad, "c", "failure", "failed");
+  EXPECT_EQ(now(bad).state, DeploymentState::kRolledBack);
+  const auto for_a = *store_->offered_to("default", "a"), for_b = *store_->offered_to("default", "b");
+  EXPECT_EQ(for_a.model_version, "1");
+  EXPECT_EQ(for_b.model_version, "2");
+  EXPECT_EQ(store_->offered_to("default", "c")->id, for_b.id);  // had none: the newest of the others
+  EXPECT_EQ(for_a.undoes, bad.id);
+  report(for_a, "a", "success");
+  report(for_b, "b", "success");
+  report(for_b, "c", "success");
+  EXPECT_EQ(now(for_a).state, DeploymentState::kFinished);
+  EXPECT_TRUE(finished_.empty());  // the bad one never moved production, so nothing is moved back
+}
+
+TEST_F(DeploymentsDb, MovesProductionBackWithTheFleet) {
+  add_agent("a", "3");
+  report(deploy_version("1"), "a", "success");
+  const auto two = deploy_version("2");
+  report(two, "a", "success");
+  const auto back = deployments_->roll_back(now(two), "kim", "why");
+  report(*back, "a", "success");
+  EXPECT_EQ(finished_, (std::vector<std::string>{"1", "2", "1"}));
+}
+
+TEST_F(DeploymentsDb, PausesAndSaysSoWhereThereIsNothingToGoBackTo) {
+  add_agent("a", "3");
+  const auto one = deploy_version("1");
+  report(one, "a", "failure", "failed");
+  EXPECT_EQ(now(one).state, DeploymentState::kPaused);
+  EXPECT_NE(now(one).reason.find("no earlier version"), std::string::npos) << now(one).reason;
 }
 
 TEST_F(DeploymentsDb, TravelsAsOneFile) {

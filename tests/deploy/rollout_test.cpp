@@ -13,6 +13,7 @@ constexpr auto kWaiting = AgentProgress::kWaiting;
 constexpr auto kOffered = AgentProgress::kOffered;
 constexpr auto kCommitted = AgentProgress::kCommitted;
 constexpr auto kFailed = AgentProgress::kFailed;
+constexpr auto kSuperseded = AgentProgress::kSuperseded;
 
 struct Case {
   std::string name;
@@ -58,6 +59,18 @@ TEST(Rollout, DecidesByWhatAgentsDidAndNeverBySilence) {
        Kind::kOffer,
        1},
       {"all committed", {{0, kCommitted}, {1, kCommitted}}, 0, true, Kind::kFinish, 0},
+      {"agents that others took do not count",
+       {{0, kSuperseded}, {0, kCommitted}, {1, kWaiting}},
+       0,
+       true,
+       Kind::kOffer,
+       1},
+      {"nobody is left to wait for, and others took some",
+       {{0, kCommitted}, {1, kSuperseded}},
+       0,
+       true,
+       Kind::kSupersede,
+       0},
       {"an empty first wave is skipped", {{1, kWaiting}}, 0, true, Kind::kOffer, 1},
   };
   for (const Case& row : cases) {
@@ -80,6 +93,19 @@ TEST(Rollout, DecidesByWhatAgentsDidAndNeverBySilence) {
   }
 }
 
+TEST(Rollout, OffersAFinishedDeploymentToLatecomersAndNothingElse) {
+  platform::Deployment finished;
+  finished.state = platform::DeploymentState::kFinished;
+  platform::DeploymentAgent done, late, failed;
+  done.progress = kCommitted;
+  failed.progress = kFailed;
+  late.agent = "late";
+  EXPECT_EQ(deploy::next_action(finished, {done, failed}).kind, Kind::kWait);
+  const RolloutAction action = deploy::next_action(finished, {done, failed, late});
+  EXPECT_EQ(action.kind, Kind::kOffer);
+  EXPECT_EQ(action.agents, std::vector<std::string>{"late"});
+}
+
 TEST(Rollout, PutsEveryAgentIntoAStableWave) {
   std::vector<std::string> agents;
   for (int i = 0; i < 25; ++i) agents.push_back("edge-" + std::to_string(i));
@@ -100,6 +126,10 @@ TEST(Rollout, OffersAgainAfterAPowerCutButNotAfterAFailure) {
   EXPECT_EQ(deploy::progress_after(kOffered, "closed", "failure", "refused", 1), kFailed);
   EXPECT_EQ(deploy::progress_after(kOffered, "closed", "failure", "interrupted", 1), kWaiting);
   EXPECT_EQ(deploy::progress_after(kOffered, "closed", "failure", "interrupted", 3), kFailed);
+  EXPECT_EQ(deploy::progress_after(kOffered, "closed", "failure", "withdrawn", 9), kWaiting);
+  EXPECT_EQ(deploy::progress_after(kOffered, "closed", "failure", "older", 1), kSuperseded);
+  EXPECT_EQ(deploy::progress_after(kSuperseded, "closed", "failure", "withdrawn", 1), kSuperseded);
+  EXPECT_EQ(deploy::progress_after(kSuperseded, "closed", "success", "", 1), kCommitted);
   EXPECT_EQ(deploy::progress_after(kCommitted, "closed", "failure", "refused", 1), kCommitted);
 }
 

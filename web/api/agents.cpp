@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "deploy/storable_text.h"
 #include "platform/base/error.h"
 #include "web/api/deployments.h"
 #include "web/api/project_of.h"
@@ -27,7 +28,9 @@ json::object to_json(const Agent& agent) {
           {"model_version", agent.model_version},
           {"adapter_digest", agent.adapter_digest},
           {"registered_at", platform::format_time(agent.registered_at)},
-          {"last_seen", platform::format_time(agent.last_seen)}};
+          {"last_seen", platform::format_time(agent.last_seen)},
+          {"notice", agent.notice},
+          {"notice_at", agent.notice_at ? json::value(platform::format_time(*agent.notice_at)) : json::value()}};
 }
 
 namespace {
@@ -43,10 +46,11 @@ std::string hours_minutes_seconds(std::chrono::seconds sleep) {
 
 // Feedback joined with the answer that it is about, as a record that a dataset can learn from: what was asked, and
 // under the target's name what really happened.
-platform::Observation joined(const std::string& key, const json::object& feedback,
-                             const platform::PredictionRecord& prediction) {
+platform::Observation joined(const platform::UnmatchedFeedback& given, const platform::PredictionRecord& prediction) {
+  const json::value document = platform::parse_json(given.body, "feedback");
+  const json::object& feedback = platform::as_object(document, "feedback");
   platform::Observation record;
-  record.key = key;
+  record.key = given.key;
   record.event_time = platform::parse_time(platform::require_string(feedback, "at", "feedback"));
   const json::value fields = platform::parse_json(prediction.fields, "prediction");
   if (fields.is_object())
@@ -79,6 +83,18 @@ platform::PredictionRecord prediction_from(const json::object& body, const std::
   prediction.answer = platform::canonical_json(platform::require(body, "answer", "prediction"));
   prediction.target = platform::string_or(body, "target", "", "prediction");
   return prediction;
+}
+
+platform::UnmatchedFeedback feedback_from(const std::string& key, const json::object& body, const std::string& project,
+                                          const std::string& agent) {
+  const std::string prediction = platform::require_string(body, "prediction", "feedback");
+  if (!platform::is_uuid(prediction))
+    throw Error(ErrorCode::kInvalidInput, "not a prediction's id: " + prediction, "prediction");
+  platform::parse_time(platform::require_string(body, "at", "feedback"));
+  platform::require(body, "outcome", "feedback");
+  // Two machines may number their feedback alike.
+  const std::string own = agent + "/" + prediction + "/";
+  return {project, prediction, key.starts_with(own) ? key : own + key, agent, platform::canonical_json(body)};
 }
 
 class AgentRoutes {
@@ -129,9 +145,7 @@ class AgentRoutes {
     const auto offered = services_.store.offered_to(project_of(request), name_of(request));
     if (!offered || offered->id.str() != request.param("id")) return gone(request);
     const deploy::BundleMetadata metadata = services_.deployments.metadata(*offered, services_.timestamp_valid);
-    const json::value envelope = platform::parse_json(metadata.targets, "targets");
-    const deploy::Targets targets = deploy::targets_from_json(
-        platform::parse_json(platform::require_string(envelope.as_object(), "payload", "targets"), "targets"));
+    const deploy::Targets targets = deploy::targets_in(metadata.targets);
     json::array artifacts;
     for (const auto& [path, file] : targets.files)
       artifacts.push_back(json::object{
@@ -172,22 +186,28 @@ class AgentRoutes {
     const std::string project = project_of(request), agent = name_of(request);
     const json::value body = request.json_body();
     std::vector<platform::PredictionRecord> predictions;
-    std::vector<std::pair<std::string, const json::object*>> feedback;
+    std::vector<platform::UnmatchedFeedback> feedback;
     for (const json::value& entry : platform::as_array(body, "body")) {
       const json::object& object = platform::as_object(entry, "body");
       const json::object& content = platform::as_object(platform::require(object, "body", "body"), "body");
       const std::string kind = platform::require_string(object, "kind", "body");
+      deploy::refuse_nul(entry, "body");
       if (kind == "prediction")
         predictions.push_back(prediction_from(content, project, agent));
       else if (kind == "feedback")
-        feedback.emplace_back(platform::require_string(object, "key", "body"), &content);
+        feedback.push_back(feedback_from(platform::require_string(object, "key", "body"), content, project, agent));
+      else if (kind == "notice")
+        take_notice(content, project, agent);
       else
         throw Error(ErrorCode::kInvalidInput, "unknown kind of entry: " + kind, "kind");
     }
     const std::int64_t fresh = services_.store.add_predictions(predictions);
-    std::int64_t unknown = 0, taken = 0;
-    for (const auto& [key, content] : feedback) (take(project, key, *content) ? taken : unknown) += 1;
-    return platform::json_response(json::object{{"predictions", fresh}, {"feedback", taken}, {"unknown", unknown}});
+    std::int64_t unmatched = 0;
+    for (const auto& outcome : feedback) unmatched += take_or_keep(outcome) ? 0 : 1;
+    match_kept(project, predictions);
+    return platform::json_response(json::object{{"predictions", fresh},
+                                                {"feedback", feedback.size() - static_cast<std::size_t>(unmatched)},
+                                                {"unmatched", unmatched}});
   }
 
  private:
@@ -212,16 +232,36 @@ class AgentRoutes {
         410);
   }
 
-  // False if the answer that it is about never came; the record's key makes a second delivery harmless.
-  bool take(const std::string& project, const std::string& key, const json::object& feedback) const {
-    const auto prediction =
-        services_.store.find_prediction(project, platform::require_string(feedback, "prediction", "feedback"));
+  void take_notice(const json::object& content, const std::string& project, const std::string& agent) const {
+    services_.store.notice(project, agent, platform::require_string(content, "text", "notice"),
+                           platform::parse_time(platform::require_string(content, "at", "notice")));
+  }
+
+  // False if the answer that it is about is not known, yet or ever: then it is kept.
+  bool take_or_keep(const platform::UnmatchedFeedback& feedback) const {
+    if (take(feedback)) return true;
+    services_.store.keep_unmatched(feedback);
+    return false;
+  }
+
+  // Feedback may come before its prediction: by way of another agent, or after the agent was away.
+  void match_kept(const std::string& project, const std::vector<platform::PredictionRecord>& predictions) const {
+    std::vector<std::string> ids;
+    for (const auto& prediction : predictions) ids.push_back(prediction.id);
+    if (ids.empty()) return;
+    for (const auto& kept : services_.store.unmatched(project, ids))
+      if (take(kept)) services_.store.drop_unmatched(kept);
+  }
+
+  // False if the prediction is not there; the record's key makes a second delivery harmless.
+  bool take(const platform::UnmatchedFeedback& feedback) const {
+    const auto prediction = services_.store.find_prediction(feedback.project, feedback.prediction);
     if (!prediction) return false;
     platform::IngestRequest ingest;
-    ingest.project = project;
+    ingest.project = feedback.project;
     ingest.source = "feedback-" + prediction->model;
-    ingest.records.push_back(joined(key, feedback, *prediction));
-    make_source(project, ingest.source);
+    ingest.records.push_back(joined(feedback, *prediction));
+    make_source(ingest.project, ingest.source);
     services_.records.ingest(std::move(ingest));
     return true;
   }

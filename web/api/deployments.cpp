@@ -41,6 +41,8 @@ json::object to_json(const Deployment& deployment) {
 
 namespace {
 
+constexpr std::int64_t kMostBundleDays = 30;  // a bundle that was lost or left lying must run out
+
 class DeploymentRoutes {
  public:
   explicit DeploymentRoutes(DeploymentServices services) : services_(std::move(services)) {}
@@ -102,10 +104,22 @@ class DeploymentRoutes {
     return platform::json_response(body);
   }
 
-  // The file lives as long as the answer is being sent.
+  // A fresh signature under what was decided before: not for what was taken back. The file lives as long as the answer
+  // is being sent.
   Response bundle(const Request& request) const {
     const Deployment deployment = require(request);
-    const std::chrono::hours valid(24 * request.query_int("valid_days", 90, 1, 3650));
+    if (deployment.state != platform::DeploymentState::kRunning &&
+        deployment.state != platform::DeploymentState::kFinished)
+      throw Error(ErrorCode::kConflict, "deployment " + std::to_string(deployment.number) + " is " +
+                                            std::string(platform::to_string(deployment.state)) +
+                                            "; only a running or finished one is exported");
+    const json::object body = request.body.empty() ? json::object() : request.json_object();
+    platform::refuse_unknown_keys(body, {"valid_days"}, "");
+    const std::int64_t days = platform::int_or(body, "valid_days", kMostBundleDays, "");
+    if (days < 1 || days > kMostBundleDays)
+      throw Error(ErrorCode::kInvalidInput, "valid_days lies between 1 and 30, not " + std::to_string(days),
+                  "valid_days");
+    const std::chrono::hours valid(24 * days);
     auto folder = std::make_shared<platform::TemporaryFolder>();
     const auto file = folder->path() / "bundle.anneal";
     services_.deployments.export_bundle(deployment, valid, file);
@@ -176,8 +190,8 @@ void add_deployment_routes(platform::RouteTable& table, DeploymentServices servi
              bind(&DeploymentRoutes::resume)});
   table.add({Method::kPost, one + "/rollback", "Brings the version before it back", "deployments.write",
              bind(&DeploymentRoutes::roll_back)});
-  table.add({Method::kGet, one + "/bundle", "Downloads the bundle as one file for plants without a network",
-             "deployments.read", bind(&DeploymentRoutes::bundle)});
+  table.add({Method::kPost, one + "/bundle", "Signs the bundle as one file for plants without a network",
+             "deployments.write", bind(&DeploymentRoutes::bundle)});
 }
 
 }  // namespace web

@@ -36,7 +36,8 @@ int show(ServerConnection& server, const CommandLine& line) {
         .add("adapter", cell(agent, "adapter_digest"));
     details.add("labels", cell(agent, "labels"))
         .add("registered", short_time(cell(agent, "registered_at")))
-        .add("last seen", age(cell(agent, "last_seen")));
+        .add("last seen", age(cell(agent, "last_seen")))
+        .add("notice", cell(agent, "notice"));
     details.print();
     return 0;
   }

@@ -173,12 +173,13 @@ void declare_follow(CommandLine& line) {
 void declare_export(CommandLine& line) {
   id_only(line);
   line.option("out", "FILE", "where to write it", {.required = true});
-  line.option("valid-days", "N", "how long agents take it", {.fallback = "90"});
+  line.option("valid-days", "N", "how long agents take it, at most 30", {.fallback = "30"});
 }
 
 int export_bundle(ServerConnection& server, const CommandLine& line) {
-  const std::string path = path_of(server, line) + "/bundle?valid_days=" + std::to_string(line.integer("valid-days"));
-  const platform::HttpResponse answer = server.send(platform::Method::kGet, path, {}, {});
+  const std::string wanted = json::serialize(json::object{{"valid_days", line.integer("valid-days")}});
+  const platform::HttpResponse answer =
+      server.send(platform::Method::kPost, path_of(server, line) + "/bundle", wanted, "application/json");
   platform::write_file_atomically(line.text("out"), answer.checked().body);
   if (server.json_wanted())
     print_json(json::object{{"file", line.text("out")}, {"size_bytes", answer.body.size()}});
@@ -222,7 +223,7 @@ ClientCommand deploy_actions() {
             id_and_reason,
             back},
            {"export",
-            "Writes the bundle as one file for plants without a network",
+            "Signs the bundle and writes it as one file for plants without a network",
             {"anneal deploy export 12 --out tool-failure.anneal"},
             declare_export,
             export_bundle}}};
