@@ -276,12 +276,16 @@ void SafetensorsFile::read_header(std::uint64_t file_size) {
       metadata_.emplace(name, std::string(note.get_string()));
     }
   }
+  place_tensors(std::move(entries), 8 + header_bytes, file_size);
+}
+
+void SafetensorsFile::place_tensors(std::vector<std::pair<std::string, TensorInfo>> entries, std::uint64_t data_begin,
+                                    std::uint64_t file_size) {
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return std::pair(a.second.offset_bytes, a.second.size_bytes) <
            std::pair(b.second.offset_bytes, b.second.size_bytes);
   });
   std::uint64_t at = 0;
-  const std::uint64_t data_begin = 8 + header_bytes;
   for (auto& [name, info] : entries) {
     if (info.offset_bytes < at) corrupt(path_, "tensor " + in_quotes(name) + " overlaps the one before it");
     if (info.offset_bytes > at)

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/core/tensor.h"
@@ -48,6 +49,9 @@ class SafetensorsFile {
 
  private:
   void read_header(std::uint64_t file_size);
+  /// Without a hole, an overlap or a byte too many.
+  void place_tensors(std::vector<std::pair<std::string, TensorInfo>> entries, std::uint64_t data_begin,
+                     std::uint64_t file_size);
 
   std::filesystem::path path_;
   platform::FileDescriptor file_;

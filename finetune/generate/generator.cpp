@@ -19,6 +19,15 @@ std::int32_t next_token(kernels::Context& context, const Base& base, const Tenso
   return kernels::sample_token(context, logits.view({base.config.vocab_size}), options, random);
 }
 
+// Tokens that prompt and answer may have together.
+std::int64_t room_of(const Base& base, std::int64_t prompt_tokens, std::int64_t answer_tokens) {
+  const std::int64_t left = base.config.max_positions - prompt_tokens;
+  if (left > 0) return prompt_tokens + std::min(left, answer_tokens);
+  throw platform::Error(platform::ErrorCode::kTooLarge, "the prompt has " + std::to_string(prompt_tokens) +
+                                                            " tokens, the model takes " +
+                                                            std::to_string(base.config.max_positions) + "; shorten it");
+}
+
 // Final hidden states of the tokens that come next; the prompt's own slots only with the prompt.
 const Tensor& continued(kernels::Context& context, AdaptedModel& model, const EncodedExample& prompt,
                         const std::vector<std::int32_t>& ids, KeyValueCache& cache) {
@@ -75,12 +84,7 @@ Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, 
   Generation result;
   result.prompt_tokens = static_cast<std::int64_t>(prompt.ids.size());
   result.finish_reason = "length";
-  const std::int64_t room = std::min(base.config.max_positions, result.prompt_tokens + options.max_tokens);
-  if (result.prompt_tokens >= base.config.max_positions) {
-    throw platform::Error(platform::ErrorCode::kTooLarge,
-                          "the prompt has " + std::to_string(result.prompt_tokens) + " tokens, the model takes " +
-                              std::to_string(base.config.max_positions) + "; shorten it");
-  }
+  const std::int64_t room = room_of(base, result.prompt_tokens, options.max_tokens);
   KeyValueCache cache(base.config, room);
   kernels::Random random(options.seed);
   const kernels::SampleOptions sampling{
