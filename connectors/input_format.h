@@ -18,8 +18,8 @@ namespace connectors {
 struct InputFormat {
   std::string format;                 // csv, lines, json, ndjson; empty = by content type or content
   std::optional<char> delimiter;      // absent = detected
-  std::optional<bool> header;         // absent = detected; with columns: only a first row equal to them is a header
-  std::vector<std::string> columns;   // names in order; empty = from the header, else c1, c2, ...
+  std::optional<bool> header;         // first row: names or not, whatever it holds; absent = see is_header()
+  std::vector<std::string> columns;   // names in order, over those of a header; empty = see column_names()
   std::string split_last;             // lines: the line is cut at the last one of these
   std::optional<bool> decimal_comma;  // absent = detected
   std::string row_number;             // a field of this name gets the row's number, from 1

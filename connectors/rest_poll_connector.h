@@ -1,12 +1,16 @@
 // rest_poll: a JSON API of an MES, an ERP or a simulated plant, read page by page.
 // Settings:
-//   url: http://host:port          target: /records?line=3
-//   items: data.items              path of the array in the answer; empty = the answer is the array
+//   url: http://host:port
+//   target: /records?line=3
+//   items: data.items      path of the array in the answer; empty = the answer is the array
 //   cursor: {param: after, next: meta.next, field: sequence}   next: path in the answer; else the last item's field
-//   page: {param: page, first: 1, size: 100}  instead of cursor; a page that is not full yet is read again (records
-//   carry keys) sequence: sequence             a whole number that rises by one; where it jumps a gap is recorded auth:
-//   {bearer: SECRET} or {header: X-Api-Key, secret: SECRET}   names of secrets, never secrets limit_pages: 100 pages in
-//   one reading       input: see input_format.h
+//   page: {param: page, first: 1, size: 100}   instead of cursor; a page that is not full yet is read again
+//   sequence: sequence     a whole number that rises by one; where it jumps, a gap from the time of the record before
+//                          to that of the record after (without event times: when they were read) is recorded once
+//   auth: {bearer: SECRET} or {header: X-Api-Key, secret: SECRET}   names of secrets, never secrets
+//   limit_pages: 100       in one reading
+//   input                  see input_format.h; row numbers count on over pages and readings
+// A key without a template holds the content and the page's number, with `cursor` the record's place in the stream.
 #pragma once
 
 #include "connectors/connector.h"
