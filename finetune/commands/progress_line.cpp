@@ -9,6 +9,8 @@
 namespace finetune {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // A signal handler can reach nothing but a global.
 volatile std::sig_atomic_t stop_requested = 0;
 void request_stop(int) { stop_requested = 1; }
@@ -55,15 +57,21 @@ StageLine::StageLine() : terminal_(::isatty(STDERR_FILENO) != 0) {}
 void StageLine::begin(std::string_view stage) {
   done();
   stage_ = stage;
-  begin_ = std::chrono::steady_clock::now();
+  begin_ = shown_ = Clock::now();
   if (terminal_) std::fprintf(stderr, "%s ...", stage_.c_str());
+}
+
+void StageLine::tick() {
+  if (!terminal_ || stage_.empty() || Clock::now() - shown_ < std::chrono::seconds(1)) return;
+  shown_ = Clock::now();
+  std::fprintf(stderr, "\r%s ... %.0f s", stage_.c_str(), std::chrono::duration<double>(shown_ - begin_).count());
 }
 
 void StageLine::done() {
   if (stage_.empty()) return;
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   if (terminal_) {
-    std::fprintf(stderr, " %.1f s\n", seconds);
+    std::fprintf(stderr, "\r%s ... %.1f s\n", stage_.c_str(), seconds);
   } else {
     const platform::json::object line{{"stage", stage_}, {"seconds", std::round(seconds * 1000) / 1000}};
     std::fprintf(stderr, "%s\n", platform::json::serialize(line).c_str());

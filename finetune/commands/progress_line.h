@@ -29,6 +29,8 @@ class StageLine {
   StageLine();
   /// Ends the stage before, if there is one.
   void begin(std::string_view stage);
+  /// Shows, on a terminal, how long it has taken so far; to be called often.
+  void tick();
   void done();
   /// Ends the stage and says what came of it.
   void say(std::string_view result);
@@ -36,7 +38,7 @@ class StageLine {
  private:
   bool terminal_;
   std::string stage_;  // empty = none
-  std::chrono::steady_clock::time_point begin_;
+  std::chrono::steady_clock::time_point begin_, shown_;
 };
 
 }  // namespace finetune

@@ -22,7 +22,7 @@ std::int32_t next_token(kernels::Context& context, const Base& base, const Tenso
 // Tokens that prompt and answer may have together.
 std::int64_t room_of(const Base& base, std::int64_t prompt_tokens, std::int64_t answer_tokens) {
   const std::int64_t left = base.config.max_positions - prompt_tokens;
-  if (left > 0) return prompt_tokens + std::min(left, answer_tokens);
+  if (left > 0) return prompt_tokens + std::clamp<std::int64_t>(answer_tokens, 0, left);
   throw platform::Error(platform::ErrorCode::kTooLarge, "the prompt has " + std::to_string(prompt_tokens) +
                                                             " tokens, the model takes " +
                                                             std::to_string(base.config.max_positions) + "; shorten it");
@@ -81,9 +81,7 @@ class StopFilter {
 
 Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, const EncodedExample& prompt,
                     const GenerateOptions& options, const OnPiece& on_piece, FairMutex& computing) {
-  Generation result;
-  result.prompt_tokens = static_cast<std::int64_t>(prompt.ids.size());
-  result.finish_reason = "length";
+  Generation result{.finish_reason = "length", .prompt_tokens = static_cast<std::int64_t>(prompt.ids.size())};
   const std::int64_t room = room_of(base, result.prompt_tokens, options.max_tokens);
   KeyValueCache cache(base.config, room);
   kernels::Random random(options.seed);

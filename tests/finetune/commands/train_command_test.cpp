@@ -67,6 +67,28 @@ TEST_F(TrainCommand, ReplacesAnAdapterAndDeletesOnlyItsOwnCheckpoint) {
   EXPECT_FALSE(std::filesystem::exists(path("work") / "checkpoint.safetensors"));
 }
 
+TEST_F(TrainCommand, ScoringAndWritingSayWhatTheyDoBesideTheirAnswer) {
+  ASSERT_EQ(train_to(path("adapter")), 0);
+  const auto said = [&](int (*command)(const Arguments&), const Arguments& arguments) {
+    testing::internal::CaptureStderr();
+    testing::internal::CaptureStdout();
+    const int code = command(arguments);
+    const std::string answer = testing::internal::GetCapturedStdout();
+    EXPECT_FALSE(answer.empty());
+    EXPECT_EQ(answer.find("stage"), std::string::npos) << answer;
+    EXPECT_EQ(code, 0);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_NE(said(evaluate_command, {"--base", path("base"), "--adapter", path("adapter"), "--data", path("data.jsonl"),
+                                    "--split", "train", "--threads", "1"})
+                .find("20 examples scored"),
+            std::string::npos);
+  EXPECT_NE(
+      said(generate_command, {"--base", path("base"), "--prompt", "spindle", "--max-tokens", "3", "--threads", "1"})
+          .find("tokens written"),
+      std::string::npos);
+}
+
 TEST_F(TrainCommand, RefusesAWorkFolderInsideTheOutput) {
   EXPECT_THROW(train_to(path("adapter"), {"--work", path("adapter") / "work"}), platform::Error);
   EXPECT_FALSE(std::filesystem::exists(path("adapter")));
