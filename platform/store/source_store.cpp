@@ -1,5 +1,6 @@
 #include "platform/store/source_store.h"
 
+#include "platform/store/name_rule.h"
 #include "platform/store/transaction.h"
 
 namespace platform {
@@ -24,19 +25,10 @@ Source source_from(const pqxx::row& row) {
   return source;
 }
 
-void check_name(const std::string& name) {
-  const bool good =
-      !name.empty() && name.size() <= 100 &&
-      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string::npos;
-  if (!good)
-    throw Error(ErrorCode::kInvalidInput,
-                "not a source name: '" + name.substr(0, 100) + "'; use letters, digits, '-', '_' and '.'", "name");
-}
-
 }  // namespace
 
 void SourceStore::create(const Source& source) {
-  check_name(source.name);
+  check_name(source.name, "source", "name");
   transact(database_, [&](pqxx::work& work) {
     work.exec_params(
         "INSERT INTO sources (project_id, name, connector, settings, profile, schedule, owner, location, state) VALUES "

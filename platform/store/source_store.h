@@ -15,8 +15,7 @@ class SourceStore {
  public:
   explicit SourceStore(Database& database) : database_(database) {}
 
-  /// Throws kConflict if the name is taken and kInvalidInput if it is no name (letters, digits, '-', '_', '.'; at most
-  /// 100).
+  /// Throws kConflict if the name is taken and kInvalidInput if it is no name (see name_rule.h).
   void create(const Source& source);
   std::optional<Source> find(const std::string& project, const std::string& name);
   /// By name, at most `limit`, names behind `after`.
