@@ -110,14 +110,8 @@ wait_for 30 "the agent" test -s "$data/agent/agent-address"
 agent=$(cat "$data/agent/agent-address")
 done_stage
 
-source_name() {  # FILE: its name in ASCII letters, digits and '-', with a hash where other letters had to go
-  local stem ascii
-  stem=$(basename "${1%.*}")
-  ascii=$(printf %s "$stem" | LC_ALL=C tr -c 'A-Za-z0-9' '-' | sed 's/--*/-/g; s/^-//; s/-$//' | tr 'A-Z' 'a-z' | cut -c1-40)
-  if [ -z "$ascii" ] || printf %s "$stem" | LC_ALL=C grep -q '[^ -~]'; then
-    ascii=${ascii:-table}-$(printf %s "$stem" | sha256sum | cut -c1-8)
-  fi
-  echo "$ascii"
+table_name() {  # FILE: letters and digits of its name, joined by '-'
+  basename "${1%.*}" | LC_ALL=C.UTF-8 sed 's/[^[:alnum:]]\{1,\}/-/g; s/^-//; s/-$//; s/^\(.\{60\}\).*/\1/' | tr 'A-Z' 'a-z'
 }
 start_run() {  # WORKFLOW OPTIONS...: its id
   anneal runs start "$@" --json | sed -n 's/^ *"id" *: *"\([0-9a-f-]*\)".*/\1/p' | head -1
@@ -146,8 +140,12 @@ if [ -z "$table" ]; then
   anneal predict "$data/machine.json" --agent "$agent" --show failure
   done_stage
 else
-  name=$(source_name "$table")
-  source=$name-$(sha256sum < "$table" | cut -c1-8)  # a changed table is another source: its old rows are not its rows
+  name=$(table_name "$table")
+  edition=$(sha256sum < "$table" | cut -c1-8)  # a changed table is another source: its old rows are not its rows
+  if [ -z "$name" ] || ! anneal sources create "$name-$edition" --if-absent > /dev/null 2>&1; then  # no name for a source
+    name=table-$(basename "$table" | sha256sum | cut -c1-8)
+  fi
+  source=$name-$edition
   next_stage "taking in $table as source $source"
   metric=accuracy rival=majority
   profile=$(anneal profile --data "$table" --target "$target" --name "$name")

@@ -153,6 +153,11 @@ std::vector<PredictedExample> read_predictions(std::string_view lines) {
   return rows;
 }
 
+bool comparable(std::string_view metric) {
+  return metric == "accuracy" || metric == "macro_f1" || metric == "average_precision" || metric == "rmse" ||
+         metric == "mae";
+}
+
 std::optional<double> metric_of(std::string_view metric, Rows rows, Chosen chosen, const std::string& positive) {
   if (chosen.empty()) return std::nullopt;
   if (metric == "accuracy") return accuracy(rows, chosen);
@@ -164,15 +169,15 @@ std::optional<double> metric_of(std::string_view metric, Rows rows, Chosen chose
   return std::nullopt;
 }
 
-Comparison compare_with_score(std::string_view metric, bool higher_is_better, Rows rows, double score,
-                              std::uint64_t seed) {
-  const std::string positive = rarer_class(rows);
-  const double direction = higher_is_better ? 1 : -1;
-  return bootstrap(rows.size(), seed,
-                   [&](Chosen chosen) { return direction * (require_metric(metric, rows, chosen, positive) - score); });
+Comparison compare_with_score(const Yardstick& by, Rows rows, double score) {
+  const std::string positive = by.positive.empty() ? rarer_class(rows) : by.positive;
+  const double direction = by.higher_is_better ? 1 : -1;
+  return bootstrap(rows.size(), by.seed, [&](Chosen chosen) {
+    return direction * (require_metric(by.metric, rows, chosen, positive) - score);
+  });
 }
 
-Comparison compare_paired(std::string_view metric, bool higher_is_better, Rows first, Rows second, std::uint64_t seed) {
+Comparison compare_paired(const Yardstick& by, Rows first, Rows second) {
   std::map<std::string_view, const PredictedExample*> by_id;
   for (const PredictedExample& row : second) by_id[row.id] = &row;
   std::vector<PredictedExample> other;
@@ -185,11 +190,11 @@ Comparison compare_paired(std::string_view metric, bool higher_is_better, Rows f
     }
     other.push_back(*found->second);
   }
-  const std::string positive = rarer_class(first);
-  const double direction = higher_is_better ? 1 : -1;
-  return bootstrap(first.size(), seed, [&](Chosen chosen) {
+  const std::string positive = by.positive.empty() ? rarer_class(first) : by.positive;
+  const double direction = by.higher_is_better ? 1 : -1;
+  return bootstrap(first.size(), by.seed, [&](Chosen chosen) {
     return direction *
-           (require_metric(metric, first, chosen, positive) - require_metric(metric, other, chosen, positive));
+           (require_metric(by.metric, first, chosen, positive) - require_metric(by.metric, other, chosen, positive));
   });
 }
 

@@ -29,17 +29,26 @@ std::vector<PredictedExample> read_predictions(std::string_view lines);
 std::optional<double> metric_of(std::string_view metric, std::span<const PredictedExample> rows,
                                 std::span<const std::size_t> chosen, const std::string& positive = {});
 
+/// Whether models can be compared by a metric over resamples: it can be had from predictions.
+bool comparable(std::string_view metric);
+
 struct Comparison {
   double share = 0;       // of resamples in which the first is better; ties count half
   double difference = 0;  // first minus second over all rows, in the metric's own direction: above 0 = better
 };
 constexpr int kResamples = 2000;
 
+/// How two models are compared. Throughout `positive` is as in metric_of.
+struct Yardstick {
+  std::string metric;
+  bool higher_is_better = true;
+  std::string positive;
+  std::uint64_t seed = 1;
+};
 /// Against a fixed score, such as a baseline's.
-Comparison compare_with_score(std::string_view metric, bool higher_is_better, std::span<const PredictedExample> rows,
-                              double score, std::uint64_t seed);
+Comparison compare_with_score(const Yardstick& by, std::span<const PredictedExample> rows, double score);
 /// Paired: both models answered the same examples. Throws kInvalidInput if the ids differ.
-Comparison compare_paired(std::string_view metric, bool higher_is_better, std::span<const PredictedExample> first,
-                          std::span<const PredictedExample> second, std::uint64_t seed);
+Comparison compare_paired(const Yardstick& by, std::span<const PredictedExample> first,
+                          std::span<const PredictedExample> second);
 
 }  // namespace workflows

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "platform/base/did_you_mean.h"
+#include "workflows/option_checks.h"
 
 namespace workflows {
 namespace {
@@ -41,6 +42,18 @@ const std::vector<std::string>& input_types() {
   return kTypes;
 }
 
+json::object inputs_from(const std::vector<std::string>& pairs, const std::string& option) {
+  json::object inputs;
+  for (const std::string& pair : pairs) {
+    const std::size_t equals = pair.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw platform::Error(platform::ErrorCode::kInvalidInput, option + " takes KEY=VALUE, not '" + pair + "'",
+                            option);
+    inputs[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  return inputs;
+}
+
 std::string input_trouble(const WorkflowInput& input, const json::value& value) {
   StepOption rule;
   rule.name = input.name;
@@ -62,6 +75,14 @@ bool type_may_fit(std::string_view input_type, OptionType option) {
   return false;
 }
 
+json::object default_inputs(const Workflow& workflow) {
+  json::object inputs;
+  for (const WorkflowInput& input : workflow.inputs) {
+    if (input.fallback) inputs[input.name] = typed(input, *input.fallback);
+  }
+  return inputs;
+}
+
 json::object settle_inputs(const Workflow& workflow, const json::object& given) {
   std::string troubles;
   const auto add = [&](const std::string& text) { troubles += (troubles.empty() ? "" : "\n") + text; };
@@ -81,6 +102,9 @@ json::object settle_inputs(const Workflow& workflow, const json::object& given) 
   for (const auto& [key, value] : given) {
     if (std::find(names.begin(), names.end(), key) == names.end())
       add("unknown input '" + std::string(key) + "'" + platform::did_you_mean(key, names));
+  }
+  if (troubles.empty()) {
+    for (const std::string& line : option_troubles(workflow, settled)) add(line);
   }
   if (!troubles.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, troubles, "inputs");
   return settled;

@@ -49,9 +49,13 @@ std::string item_trouble(const TimeField& field, std::string_view item) {
     if (!step || *step < 1) return "'" + std::string(item) + "' has no step of 1 or more after '/'";
   }
   if (range == "*") return {};
-  for (std::string_view end : cut(range, '-')) {
+  const std::vector<std::string_view> ends = cut(range, '-');
+  for (std::string_view end : ends) {
     if (std::string trouble = number_trouble(field, end); !trouble.empty()) return trouble;
   }
+  if (ends.size() > 2) return "'" + std::string(range) + "' is no range; write first-last";
+  if (ends.size() == 2 && *whole(ends[0]) > *whole(ends[1]))
+    return "the range '" + std::string(range) + "' of " + std::string(field.name) + " ends before it begins";
   return {};
 }
 

@@ -29,6 +29,9 @@ struct StepOption {
   std::optional<double> minimum = {}, maximum = {};
   /// Further check of a value without expressions: throws platform::Error; null = none.
   std::function<void(const platform::json::value&)> check = {};
+  std::vector<std::string> keys = {};  // mapping: all that it may have, also beside expressions; empty = anything
+  /// What may be wrong with a value, but only the machine that runs the step can tell; null = nothing.
+  std::function<std::string(const platform::json::value&)> doubt = {};
 };
 
 struct StepKind {

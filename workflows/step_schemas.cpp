@@ -5,6 +5,7 @@
 
 #include "platform/base/did_you_mean.h"
 #include "platform/dataset/split.h"
+#include "workflows/gate_statistics.h"
 
 namespace workflows {
 namespace {
@@ -83,6 +84,11 @@ void check_data(const json::object& with) {
                   key);
     first = key;
   }
+  if (first.empty())
+    throw Error(ErrorCode::kInvalidInput, "there is nothing to read; give source, sources or files", "source");
+  if (!with.contains("profile") && !with.contains("target"))
+    throw Error(ErrorCode::kInvalidInput, "nothing says what to predict; give a profile, or the target column",
+                "profile");
   if (with.contains("profile") && with.contains("target"))
     throw Error(ErrorCode::kInvalidInput, "'profile' and 'target' exclude each other; a profile names its target",
                 "target");
@@ -92,6 +98,14 @@ void check_gate(const json::object& with) {
   const bool anything = with.contains("at_least") || with.contains("at_most") || with.contains("better_than");
   if (!anything && with.contains("metric"))
     throw Error(ErrorCode::kInvalidInput, "the gate asks for nothing; give at_least, at_most or better_than", "metric");
+  const json::value* metric = with.if_contains("metric");
+  if (metric == nullptr || !metric->is_string() || !with.contains("better_than")) return;
+  const std::string name(metric->get_string());
+  if (name.find("${{") == std::string::npos && !comparable(name))
+    throw Error(ErrorCode::kInvalidInput,
+                "'better_than' cannot compare by " + name +
+                    "; use accuracy, macro_f1, average_precision, rmse or mae, or at_least and at_most alone",
+                "better_than");
 }
 
 StepKind approval() {
@@ -107,6 +121,17 @@ StepKind approval() {
 StepKind dataset_snapshot() {
   StepOption split = option("split", OptionType::kMapping, "split rule; the profile's if absent");
   split.check = check_split;
+  split.keys = {"by",
+                "field",
+                "fold",
+                "folds",
+                "gap",
+                "key",
+                "sources",
+                "test",
+                "test_buckets",
+                "validation",
+                "validation_buckets"};
   StepKind kind{
       "dataset.snapshot",
       "Makes an immutable dataset of the records of sources, or of the rows of files.",
@@ -169,7 +194,7 @@ StepKind finetune_lora() {
            number("warmup_fraction", 0, 1, "share of steps with rising rate"),
            number("weight_average", 0, 0.9999, "memory of the averaged weights; 0 = the last step's"),
            number("weight_decay", 0, 10, "AdamW weight decay")},
-          {"adapter", "base", "base_digest", "digest", "steps", "validation"},
+          {"adapter", "base", "base_digest", "best_step", "digest", "steps", "validation"},
           {"dataset.snapshot"}};
 }
 
@@ -199,7 +224,7 @@ StepKind model_gate() {
                             {"accuracy", "average_precision", "macro_f1", "mae", "qwk", "rmse", "loss", "perplexity"}},
                  option("model", OptionType::kText, "registered model whose aliases are meant"),
                  whole("seed", 0, 9007199254740992.0, "of the bootstrap")},
-                {"gate", "metric", "passed", "value"},
+                {"gate", "metric", "passed", "report", "value"},
                 {"model.evaluate"}};
   kind.check = check_gate;
   return kind;

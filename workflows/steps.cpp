@@ -1,5 +1,9 @@
 #include "workflows/steps.h"
 
+#include <algorithm>
+
+#include "connectors/profiles.h"
+#include "platform/base/did_you_mean.h"
 #include "platform/base/digest.h"
 #include "workflows/step_schemas.h"
 #include "workflows/steps/approval_step.h"
@@ -34,6 +38,17 @@ constexpr Row kRows[] = {
 };
 // clang-format on
 
+// A name that is neither ready nor in this machine's data folder; the worker's may have it.
+std::string profile_doubt(const platform::json::value& value) {
+  if (!value.is_string()) return {};
+  const std::string name(value.get_string());
+  if (name.find('/') != std::string::npos || name.ends_with(".yaml")) return {};
+  const std::vector<std::string> known = connectors::profile_names(platform::data_folder());
+  if (std::find(known.begin(), known.end(), name) != known.end()) return {};
+  return "there is no ready profile '" + name + "'" + platform::did_you_mean(name, known) +
+         "; the worker's data folder must have it as profiles/" + name + ".yaml";
+}
+
 }  // namespace
 
 const std::vector<StepKind>& step_kinds() {
@@ -42,6 +57,9 @@ const std::vector<StepKind>& step_kinds() {
     for (StepKind& kind : kinds) {
       for (const Row& row : kRows) {
         if (row.kind == kind.name) kind.make = row.make;
+      }
+      for (StepOption& option : kind.options) {
+        if (kind.name == "dataset.snapshot" && option.name == "profile") option.doubt = profile_doubt;
       }
     }
     return kinds;

@@ -10,6 +10,7 @@
 #include "platform/engine/expression.h"
 #include "workflows/duration.h"
 #include "workflows/input_rules.h"
+#include "workflows/option_checks.h"
 #include "workflows/schedule.h"
 #include "workflows/workflow_checks.h"
 
@@ -61,6 +62,10 @@ class WorkflowReader {
     mistakes_.push_back({file_, at.line, at.column, std::move(message)});
   }
 
+  void warn(const YamlNode& at, std::string message) {
+    workflow_.warnings.push_back({file_, at.line, at.column, std::move(message)});
+  }
+
   void read_inputs(const YamlNode& node) {
     if (node.kind != YamlNode::Kind::kMapping)
       return mistake(node, "'inputs' must be a mapping of names to {type, default, ...}");
@@ -104,7 +109,14 @@ class WorkflowReader {
       if (!trouble.empty()) mistake(*schedule, trouble);
     }
     if (const YamlNode* records = fields.node("records")) read_records(*records);
-    fields.node("manual");  // runs can always be started by hand; the key only says so
+    for (const char* key : {"schedule", "records"}) {
+      if (const YamlNode* at = node.key_node(key))
+        warn(*at, "'" + std::string(key) +
+                      "' is checked, but nothing starts runs by it yet; start them by hand, by REST or by cron");
+    }
+    // Runs can always be started by hand; the key only says so.
+    if (fields.node("manual") != nullptr && !fields.boolean("manual", true))
+      mistake(*node.find("manual"), "'manual' can only be true: a run can always be started by hand");
     fields.refuse_others();
   }
 
@@ -180,6 +192,8 @@ class WorkflowReader {
       if (*target < 0) mistake(*node.find(key), "'" + std::string(key) + "' must be 0 or more");
     }
     fields.refuse_others();
+    warn(node,
+         "'resources' is checked, but has no effect yet: a worker takes one step at a time, with all of its machine");
   }
 
   void read_retry(const YamlNode& node, StepDefinition& step) {
@@ -201,29 +215,40 @@ class WorkflowReader {
     if (with != nullptr && with->kind == YamlNode::Kind::kMapping) step.with = platform::to_json(*with).as_object();
     if (kind == nullptr) return;
     std::vector<std::string> known;
+    std::set<std::string> told;  // options whose mistake is named already
     for (const StepOption& option : kind->options) {
       known.push_back(option.name);
       const YamlNode* node = with == nullptr ? nullptr : with->find(option.name);
       if (node == nullptr && option.required)
         mistake(with != nullptr ? *with : step_node, where + " needs the option '" + option.name + "': " + option.help);
+      const std::size_t before = mistakes_.size();
       if (node != nullptr) check_option(*node, option);
+      if (mistakes_.size() != before) told.insert(option.name);
     }
+    check_together(with != nullptr ? *with : step_node, *kind, step.with, told);
     if (with == nullptr) return;
     for (const auto& [key, value] : with->entries) {
       if (std::find(known.begin(), known.end(), key.scalar) == known.end()) {
         mistake(key, "unknown option '" + key.scalar + "' of " + step.kind + platform::did_you_mean(key.scalar, known));
       }
     }
-    check_together(*with, *kind, known);
   }
 
   // A value with an expression is judged when the run knows it; an expression over an input is judged by the input's
-  // type.
+  // type, and by its default in check_together.
   void check_option(const YamlNode& node, const StepOption& option) {
     if (!has_expression(node)) {
-      const std::string trouble = option_trouble(option, platform::to_json(node));
+      const json::value value = platform::to_json(node);
+      const std::string trouble = option_trouble(option, value);
       if (!trouble.empty()) mistake(node, trouble);
+      const std::string doubt = trouble.empty() && option.doubt ? option.doubt(value) : std::string();
+      if (!doubt.empty()) warn(node, doubt);
       return;
+    }
+    for (const auto& [key, value] : node.entries) {
+      if (!option.keys.empty() && std::find(option.keys.begin(), option.keys.end(), key.scalar) == option.keys.end())
+        mistake(key, "unknown key '" + key.scalar + "' in '" + option.name + "'" +
+                         platform::did_you_mean(key.scalar, option.keys));
     }
     const auto references = platform::find_references(node.scalar);
     if (references.size() != 1 || references[0].kind != platform::Reference::Kind::kInput ||
@@ -236,18 +261,12 @@ class WorkflowReader {
     }
   }
 
-  void check_together(const YamlNode& with, const StepKind& kind, const std::vector<std::string>& known) {
-    if (!kind.check || with.kind != YamlNode::Kind::kMapping) return;
-    json::object given;
-    for (const auto& [key, value] : with.entries) {
-      if (std::find(known.begin(), known.end(), key.scalar) != known.end())
-        given[key.scalar] = platform::to_json(value);
-    }
-    try {
-      kind.check(given);
-    } catch (const platform::Error& error) {
-      const YamlNode* at = with.find(error.path());
-      mistake(at != nullptr ? *at : with, error.what());
+  void check_together(const YamlNode& node, const StepKind& kind, const json::object& with,
+                      const std::set<std::string>& told) {
+    for (const OptionTrouble& trouble : option_troubles(kind, with, default_inputs(workflow_))) {
+      if (told.count(trouble.option) != 0) continue;
+      const YamlNode* at = node.find(trouble.option);
+      mistake(at != nullptr ? *at : node, trouble.message);
     }
   }
 

@@ -45,6 +45,7 @@ struct Workflow {
   std::optional<RecordsTrigger> records;
   std::vector<platform::StepDefinition> steps;  // in file order
   std::map<std::string, Resources> resources;   // by step
+  std::vector<platform::Mistake> warnings;      // what is no mistake but does not do what it seems to
   std::string text;
   std::string content_hash;  // "sha256:..." of `text`
 };
@@ -57,7 +58,7 @@ Workflow workflow_from_text(std::string_view text, const std::string& file, cons
 Workflow read_workflow_file(const std::filesystem::path& path, const std::vector<StepKind>& kinds);
 
 /// The inputs of a run: what is given, else the defaults. Texts are read as the input's type ("16" for an integer).
-/// Throws kInvalidInput naming every missing, unknown or unfit input.
+/// Throws kInvalidInput naming every missing, unknown or unfit input, or else every option that an input makes unfit.
 platform::json::object settle_inputs(const Workflow& workflow, const platform::json::object& given);
 
 /// Names of steps, each after those that it needs; file order where free.

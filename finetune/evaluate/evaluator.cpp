@@ -45,9 +45,16 @@ std::optional<Score> find_score(const std::vector<Score>& scores, std::string_vi
   return std::nullopt;
 }
 
-// The rarer class of the training part; of the scored part where there is no training part.
-std::size_t positive_class(const std::vector<std::string>& labels,
+// The profile's `target.positive`; else the rarer class of the training part, or of the scored part where there is no
+// training part.
+std::size_t positive_class(const json::value& profile, const std::vector<std::string>& labels,
                            const std::vector<const platform::Example*>& examples) {
+  const json::value* target = profile.is_object() ? profile.get_object().if_contains("target") : nullptr;
+  const json::value* named =
+      target != nullptr && target->is_object() ? target->get_object().if_contains("positive") : nullptr;
+  for (std::size_t i = 0; named != nullptr && i < labels.size(); ++i) {
+    if (json::value(labels[i]) == *named) return i;
+  }
   std::vector<std::size_t> counts(std::max<std::size_t>(1, labels.size()), 0);
   for (const platform::Example* example : examples) {
     const auto found = std::find(labels.begin(), labels.end(), example->label.value_or(""));
@@ -60,6 +67,8 @@ std::vector<Score> all_scores(Task task, const std::vector<std::string>& labels,
                               std::size_t positive, const EvaluateRequest& request) {
   std::vector<Score> scores;
   for (const std::string& metric : metrics_of(task, labels)) {
+    if (request.should_stop && request.should_stop())
+      throw Error(ErrorCode::kCancelled, "the evaluation was asked to stop");
     scores.push_back(score_with_interval(metric, outcomes, labels, positive, request.confidence, request.seed));
   }
   return scores;
@@ -110,6 +119,7 @@ json::value to_json(const EvaluationReport& report) {
                       {"split", report.split},
                       {"task", report.task},
                       {"examples", report.examples},
+                      {"positive", report.positive},
                       {"scores", to_json(report.scores)},
                       {"baselines", baselines}};
 }
@@ -123,6 +133,7 @@ EvaluationReport evaluation_report_from_json(const json::value& value) {
   report.split = platform::string_or(object, "split", "", "evaluation");
   report.task = platform::string_or(object, "task", "", "evaluation");
   report.examples = platform::int_or(object, "examples", 0, "evaluation");
+  report.positive = platform::string_or(object, "positive", "", "evaluation");
   report.scores = scores_from(platform::require(object, "scores", "evaluation"));
   for (const auto& pair : platform::as_object(platform::require(object, "baselines", "evaluation"), "baselines")) {
     report.baselines.emplace_back(std::string(pair.key()), scores_from(pair.value()));
@@ -145,11 +156,11 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
     throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"", "split");
   std::vector<EncodedExample> encoded;
   for (const platform::Example* example : scored) encoded.push_back(encode_example(loaded.rules(), *example, true));
-  const std::vector<Outcome> outcomes =
-      outcomes_of(loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens));
+  const std::vector<Outcome> outcomes = outcomes_of(
+      loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens, request.should_stop));
   const Task task = loaded.parts->task;
   const std::vector<std::string>& labels = loaded.parts->labels;
-  const std::size_t positive = positive_class(labels, train.empty() ? scored : train);
+  const std::size_t positive = positive_class(loaded.manifest.profile, labels, train.empty() ? scored : train);
   EvaluationReport report;
   report.adapter_digest = loaded.adapter_digest;
   report.base_digest = loaded.base->digest;
@@ -157,6 +168,7 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
   report.split = request.split;
   report.task = std::string(to_string(task));
   report.examples = static_cast<std::int64_t>(scored.size());
+  if (task == Task::kClassify && !labels.empty()) report.positive = labels[positive];
   report.scores = all_scores(task, labels, outcomes, positive, request);
   if (request.baselines) {
     for (const auto& [name, predicted] : baseline_outcomes(task, labels, train, scored, request.seed)) {

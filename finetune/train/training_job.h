@@ -83,6 +83,7 @@ struct EvaluateRequest {
   double confidence = 0.95;
   std::uint64_t seed = 1;  // of the bootstrap
   int threads = 0;
+  std::function<bool()> should_stop;  // asked between batches and metrics; true: leave with Error kCancelled
 };
 
 /// One score with its bootstrap interval.
@@ -100,6 +101,7 @@ struct EvaluationReport {
   std::string split;
   std::string task;
   std::int64_t examples = 0;
+  std::string positive;  // classify: the class of average_precision; the profile's, else the rarer one in training
   std::vector<Score> scores;
   /// Baseline name (majority, mean, linear) -> its scores on the same examples.
   std::vector<std::pair<std::string, std::vector<Score>>> baselines;
@@ -115,7 +117,8 @@ EvaluationReport evaluation_report_from_json(const platform::json::value& value)
 /// True for accuracy, macro_f1, average_precision and qwk; false for errors and losses.
 bool higher_is_better(std::string_view metric);
 
-/// Scores an adapter on one part of a dataset. Throws as Predictor's constructor does.
+/// Scores an adapter on one part of a dataset. Throws as Predictor's constructor does, and kCancelled when asked to
+/// stop.
 EvaluationReport evaluate_adapter(const EvaluateRequest& request);
 
 }  // namespace finetune

@@ -4,6 +4,7 @@
 // besides.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -21,10 +22,12 @@ struct StepOutcome {
     kSucceeded,
     kFailed,        // `error` says why; another try would not help
     kAsksApproval,  // a person decides; `outputs` are kept for the step's success
+    kWaits,         // for the world outside: the same try goes on after `wait`, and no worker is held meanwhile
   };
   Kind kind = Kind::kSucceeded;
   json::object outputs;
   std::string error;
+  std::chrono::milliseconds wait{0};  // kWaits
 };
 
 /// What a running step sees of the world. Implemented by the worker, and by tests.
@@ -48,6 +51,8 @@ class StepContext {
   /// True after a cancel request, a lost lease, the step's timeout or when the worker is asked to end: save what
   /// is worth saving and throw kCancelled.
   virtual bool should_stop() const = 0;
+  /// Whether the worker takes kWaits. Where it does not, a step that waits keeps its worker and looks itself.
+  virtual bool may_wait() const { return false; }
 
   /// "run/step": equal for every attempt, different for everything else.
   std::string idempotency_key() const { return run().id.str() + "/" + step().definition.name; }

@@ -84,12 +84,6 @@ TEST(ClientSettings, PairsBecomeNestedValuesOfTheirType) {
   EXPECT_THROW(settings_from({"a=1", "a.b=2"}, "--set"), platform::Error);
 }
 
-TEST(ClientSettings, InputsOfAWorkflowStayAsTheyWereTyped) {
-  EXPECT_EQ(inputs_from({"release=1.10", "rank=16", "path=a=b"}, "--set"),
-            (json::object{{"release", "1.10"}, {"rank", "16"}, {"path", "a=b"}}));
-  EXPECT_THROW(inputs_from({"rank"}, "--set"), platform::Error);
-}
-
 TEST(ClientSettings, TimesAndSharesAreReadStrictly) {
   EXPECT_EQ(seconds_from("1h30m", "--soak"), 5400s);
   EXPECT_EQ(seconds_from("90", "--soak"), 90s);

@@ -32,4 +32,17 @@ TEST(Validate, GoesOnBehindAFileThatIsNotThere) {
   EXPECT_NE(validate({missing, "--json"}).out.find("\"valid\":false"), std::string::npos);
 }
 
+TEST(Validate, AProfileThatIsNotReadyIsAWarningOnly) {
+  const platform::TemporaryFolder folder;
+  const std::string file = (folder.path() / "flow.yaml").string();
+  platform::write_file_atomically(
+      file, "name: x\nsteps: {a: {uses: dataset.snapshot, with: {source: s, profile: machine-failur}}}\n");
+  const Said said = validate({file});
+  EXPECT_EQ(said.code, 0);
+  EXPECT_NE(
+      said.error.find(":2:64: warning: there is no ready profile 'machine-failur' (did you mean 'machine-failure'?)"),
+      std::string::npos)
+      << said.error;
+}
+
 }  // namespace

@@ -15,6 +15,8 @@ std::vector<std::size_t> all(std::size_t n) {
   return indices;
 }
 
+const Yardstick kAccuracy{"accuracy"};
+
 const char* kLines = R"({"id":"1","truth":"a","prediction":"a","probabilities":{"a":0.9,"b":0.1}}
 {"id":"2","truth":"a","prediction":"b","probabilities":{"a":0.4,"b":0.6}}
 {"id":"3","truth":"b","prediction":"b","probabilities":{"a":0.3,"b":0.7}}
@@ -29,6 +31,14 @@ TEST(GateStatistics, MetricsOfAHandCountedTable) {
   EXPECT_NEAR(*metric_of("macro_f1", rows, all(4)), (0.8 + 2.0 / 3) / 2, 1e-12);
   EXPECT_DOUBLE_EQ(*metric_of("average_precision", rows, all(4)), 1.0);
   EXPECT_FALSE(metric_of("qwk", rows, all(4)));
+}
+
+TEST(GateStatistics, ThePositiveClassThatIsNamedCountsNotTheRarerOne) {
+  const auto rows = read_predictions(kLines);
+  const Comparison rarer = compare_with_score({"average_precision"}, rows, 0.9);
+  const Comparison named = compare_with_score({"average_precision", true, "a"}, rows, 0.9);
+  EXPECT_NEAR(rarer.difference, 0.1, 1e-12) << "b, the rarer one, is ranked without a flaw";
+  EXPECT_NEAR(named.difference, *metric_of("average_precision", rows, all(4), "a") - 0.9, 1e-12);
 }
 
 TEST(GateStatistics, ErrorsOfNumbers) {
@@ -50,24 +60,23 @@ std::vector<PredictedExample> model(std::size_t n, std::size_t wrong_every) {
 
 TEST(GateStatistics, AClearlyBetterModelWinsNearlyEveryResample) {
   const auto good = model(400, 20), poor = model(400, 4);
-  const Comparison comparison = compare_paired("accuracy", true, good, poor, 1);
+  const Comparison comparison = compare_paired(kAccuracy, good, poor);
   EXPECT_GT(comparison.share, 0.99);
   EXPECT_NEAR(comparison.difference, 0.20, 1e-9);
-  EXPECT_LT(compare_paired("accuracy", true, poor, good, 1).share, 0.01);
-  EXPECT_EQ(compare_paired("accuracy", true, good, poor, 1).share, comparison.share)
-      << "the same seed gives the same share";
+  EXPECT_LT(compare_paired(kAccuracy, poor, good).share, 0.01);
+  EXPECT_EQ(compare_paired(kAccuracy, good, poor).share, comparison.share) << "the same seed gives the same share";
 }
 
 TEST(GateStatistics, EqualModelsAreAToss) {
   const auto one = model(300, 5);
-  EXPECT_DOUBLE_EQ(compare_paired("macro_f1", true, one, one, 7).share, 0.5);
-  EXPECT_GT(compare_with_score("accuracy", true, one, 0.5, 7).share, 0.99);
+  EXPECT_DOUBLE_EQ(compare_paired({"macro_f1", true, "", 7}, one, one).share, 0.5);
+  EXPECT_GT(compare_with_score({"accuracy", true, "", 7}, one, 0.5).share, 0.99);
 }
 
 TEST(GateStatistics, ModelsScoredOnDifferentExamplesAreNotCompared) {
   auto one = model(10, 5), other = model(10, 5);
   other[3].id = "x";
-  EXPECT_THROW(compare_paired("accuracy", true, one, other, 1), platform::Error);
+  EXPECT_THROW(compare_paired(kAccuracy, one, other), platform::Error);
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ class StepAlone final : public platform::StepContext {
   void report_metric(const std::string&, std::int64_t, double) override {}
   void report_progress(json::object) override {}
   bool should_stop() const override { return stop; }
+  bool may_wait() const override { return true; }
 
   std::vector<std::string> said;
   bool stop = false;
@@ -103,6 +104,22 @@ class StepsFixture : public TempDatabase {
            more;
   }
 
+  /// A step of a run whose earlier steps succeeded with these outputs: {kind, outputs}, each needing the one before.
+  StepAlone alone(const std::string& kind, json::object with,
+                  const std::vector<std::pair<std::string, json::object>>& before = {}) {
+    platform::Run run;
+    run.id = platform::RunId::make();
+    run.workflow = "bearing";
+    run.started_by = "kim";
+    for (const auto& [each, outputs] : before) add_step(run, each, {}, outputs);
+    add_step(run, kind, std::move(with), {});
+    run.steps.back().state = platform::StepState::kRunning;
+    return StepAlone(run, kind, data_.work(run.id.str(), kind));
+  }
+  platform::StepOutcome execute(StepAlone& context) {
+    return workflows::step_factory(*services_)(context.step().definition.kind)->execute(context);
+  }
+
   platform::RunId start(const std::string& text) {
     const workflows::Workflow workflow = workflows::workflow_from_text(text, "flow.yaml", workflows::step_kinds());
     return platform::start_run(*runs_, workflows::new_run(workflow, {}, "default", "kim")).id;
@@ -148,6 +165,16 @@ class StepsFixture : public TempDatabase {
     std::atomic<bool> stop_{false};
     std::thread thread_;
   };
+
+  static void add_step(platform::Run& run, const std::string& kind, json::object with, const json::object& outputs) {
+    platform::RunStep step;
+    step.definition.name = step.definition.kind = kind;
+    step.definition.with = std::move(with);
+    if (!run.steps.empty()) step.definition.needs = {run.steps.back().definition.name};
+    step.state = platform::StepState::kSucceeded;
+    step.outputs = outputs;
+    run.steps.push_back(std::move(step));
+  }
 
   platform::TemporaryFolder folder_;
   platform::DataFolder data_{folder_.path() / "data"};

@@ -1,4 +1,5 @@
 #include "tests/workflows/steps_fixture.h"
+#include "workflows/steps/deploy_rollout_step.h"
 
 namespace {
 
@@ -77,6 +78,106 @@ TEST_F(StepsDb, AVersionWithoutAPassingGateIsNotOffered) {
     EXPECT_EQ(error.code(), platform::ErrorCode::kConflict);
     EXPECT_NE(std::string(error.what()).find("no gate report"), std::string::npos) << error.what();
   }
+}
+
+TEST_F(StepsDb, ARolloutToNobodyIsRefusedWithTheLabelsThereAre) {
+  add_agent("edge-4", "4");
+  const platform::RunId id = start(flow(kToTheLine));
+  work_off();
+  EXPECT_EQ(run(id).state, RunState::kFailed);
+  EXPECT_NE(run(id).error.find("no agent matches 'line=3'; there are edge-4: line=4."), std::string::npos)
+      << run(id).error;
+}
+
+TEST_F(StepsDb, ARolloutHandsItselfBackBetweenTwoLooks) {
+  add_agent("edge-3", "3");
+  const platform::RunId id =
+      start(flow("  gate: {uses: model.gate, needs: [score], with: {metric: accuracy, at_least: 0}}\n"
+                 "  model: {uses: model.register, needs: [gate], with: {name: bearing}}\n"));
+  work_off();
+  ASSERT_EQ(run(id).state, RunState::kSucceeded) << run(id).error;
+  auto context = alone("deploy.rollout", {{"model", "bearing/1"}, {"to", "line=3"}, {"waves", "100%"}, {"soak", "0s"}});
+  const platform::StepOutcome first = execute(context);
+  EXPECT_EQ(first.kind, platform::StepOutcome::Kind::kWaits);
+  EXPECT_GT(first.wait.count(), 0);
+  const auto offer = deployment_store_->offered_to("default", "edge-3");
+  ASSERT_TRUE(offer);
+  EXPECT_EQ(execute(context).kind, platform::StepOutcome::Kind::kWaits);
+  EXPECT_EQ(deployment_store_->list("default", 0, 10).size(), 1u) << "a second look makes no second deployment";
+  deployments_->report(*offer, "edge-3", "1", "idle", "closed", "success", "", "");
+  const platform::StepOutcome last = execute(context);
+  EXPECT_EQ(last.kind, platform::StepOutcome::Kind::kSucceeded) << last.error;
+  EXPECT_EQ(last.outputs.at("deployment"), json::value(offer->id.str()));
+  EXPECT_EQ(production(), "bearing/1");
+}
+
+TEST_F(StepsDb, AGateAgainstProductionScoresTheVersionThereAndPassesOnTheVeryAdapter) {
+  const std::string gated =
+      "  gate: {uses: model.gate, needs: [score], with: {metric: accuracy, at_least: 0}}\n"
+      "  model: {uses: model.register, needs: [gate], with: {name: bearing}}\n";
+  const platform::RunId first = start(flow(gated));
+  work_off();
+  write_table(20);
+  const platform::RunId second = start(flow(gated));
+  work_off();
+  ASSERT_EQ(run(second).state, RunState::kSucceeded) << run(second).error;
+  registry_->set_alias("default", "bearing", "production", 1, "kim", "the test");
+
+  const json::object asked{{"metric", "accuracy"}, {"better_than", "alias:production"}, {"model", "bearing"}};
+  auto own = alone("model.gate", asked, {{"model.evaluate", outputs(first, "score")}});
+  EXPECT_EQ(execute(own).kind, platform::StepOutcome::Kind::kSucceeded);
+  ASSERT_FALSE(own.said.empty());
+  EXPECT_NE(own.said.back().find("this very adapter"), std::string::npos) << own.said.back();
+
+  auto other = alone("model.gate", asked, {{"model.evaluate", outputs(second, "score")}});
+  execute(other);
+  ASSERT_FALSE(other.said.empty());
+  EXPECT_NE(other.said.back().find("alias:production (bearing/1)"), std::string::npos) << other.said.back();
+  registry_->set_alias("default", "bearing", "production", 2, "kim", "the test");
+  execute(other);
+  EXPECT_NE(other.said.back().find("stands at this very adapter (bearing/2)"), std::string::npos) << other.said.back();
+}
+
+TEST_F(StepsDb, AnEvaluationThatRunsTwiceGivesTheSameAndStopsWhenAsked) {
+  const platform::RunId id = start(flow());
+  work_off();
+  const json::object asked{{"adapter", outputs(id, "tune").at("adapter")},
+                           {"dataset", outputs(id, "data").at("dataset")}};
+  auto context = alone("model.evaluate", asked, {{"finetune.lora", outputs(id, "tune")}});
+  const platform::StepOutcome first = execute(context), second = execute(context);
+  EXPECT_EQ(first.outputs, second.outputs);
+  EXPECT_EQ(first.outputs.at("predictions"), outputs(id, "score").at("predictions"));
+  context.stop = true;
+  try {
+    execute(context);
+    FAIL() << "it went on";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kCancelled) << error.what();
+  }
+}
+
+TEST_F(StepsDb, ADatasetWithoutAProfileIsCalledAfterItsTable) {
+  auto context = alone("dataset.snapshot", {{"files", table().string()}, {"target", "state"}});
+  EXPECT_EQ(execute(context).outputs.at("name"), "table");
+}
+
+TEST(RolloutRequest, TakesVersionSelectorWavesAndSoak) {
+  std::string version;
+  const deploy::DeploymentRequest request = workflows::rollout_request({{"model", "tool-failure/3"},
+                                                                        {"to", "line=3"},
+                                                                        {"waves", json::array{"10%", "50%", "100%"}},
+                                                                        {"soak", "10m"},
+                                                                        {"threshold", 0.2},
+                                                                        {"rollback", "manual"}},
+                                                                       version);
+  EXPECT_EQ(request.model, "tool-failure");
+  EXPECT_EQ(version, "3");
+  EXPECT_EQ(request.waves, (std::vector<double>{0.1, 0.5, 1.0}));
+  EXPECT_EQ(request.soak, std::chrono::minutes(10));
+  EXPECT_EQ(request.failure_threshold, 0.2);
+  EXPECT_FALSE(request.automatic_rollback);
+  EXPECT_THROW(workflows::rollout_request({{"model", "tool-failure"}}, version), platform::Error);
+  EXPECT_THROW(workflows::rollout_request({{"model", "a/1"}, {"waves", json::array{"50%"}}}, version), platform::Error);
 }
 
 }  // namespace

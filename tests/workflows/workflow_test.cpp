@@ -8,6 +8,7 @@
 #include "platform/base/file.h"
 #include "workflows/definitions.h"
 #include "workflows/duration.h"
+#include "workflows/input_rules.h"
 #include "workflows/schedule.h"
 #include "workflows/step_schemas.h"
 
@@ -187,6 +188,12 @@ TEST(Workflow, InputsTakeDefaultsAndTextsBecomeTheirType) {
   EXPECT_THROW(settle_inputs(workflow, {{"rnk", 8}}), platform::Error);
 }
 
+TEST(Workflow, InputsStayAsTheyWereTyped) {
+  EXPECT_EQ(inputs_from({"release=1.10", "rank=16", "path=a=b"}, "--set"),
+            (json::object{{"release", "1.10"}, {"rank", "16"}, {"path", "a=b"}}));
+  for (const char* bad : {"rank", "=16"}) EXPECT_THROW(inputs_from({bad}, "--set"), platform::Error) << bad;
+}
+
 TEST(Workflow, TheTrainingStepTakesEverySettingOfTheTrainer) {
   const StepKind* kind = find_kind(step_schemas(), "finetune.lora");
   ASSERT_NE(kind, nullptr);
@@ -197,13 +204,61 @@ TEST(Workflow, TheTrainingStepTakesEverySettingOfTheTrainer) {
   }
 }
 
+TEST(Workflow, AnInputThatMakesAnOptionUnfitIsToldByItsDefaultAndByItsValue) {
+  const std::string head = "name: x\ninputs:\n  rank: {type: integer, default: ";
+  const std::string rest =
+      "}\nsteps:\n  data: {uses: dataset.snapshot, with: {source: a, target: b}}\n  tune: {uses: finetune.lora, needs: "
+      "[data], with: {base: nano, dataset: \"${{ steps.data.dataset }}\", r: \"${{ inputs.rank }}\"}}\n";
+  const auto mistakes = mistakes_in(head + "99999" + rest);
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_EQ(mistakes[0], "f:6:106: 'r' must be at most 1024, not '99999' (from input rank)");
+  const Workflow workflow = workflow_from_text(head + "16" + rest, "f", step_schemas());
+  EXPECT_NO_THROW(settle_inputs(workflow, {{"rank", 8}}));
+  try {
+    settle_inputs(workflow, {{"rank", 2000}});
+    FAIL() << "a rank of 2000 was taken";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(std::string(error.what()), "step 'tune': 'r' must be at most 1024, not '2000' (from input rank)");
+  }
+}
+
+TEST(Workflow, WhatWouldFailOnlyAfterTrainingIsRefusedBefore) {
+  const std::string data =
+      "name: x\ninputs:\n  how: {type: string, default: hash}\nsteps:\n  data: {uses: dataset.snapshot";
+  EXPECT_EQ(mistakes_in(data + "}\n"),
+            std::vector<std::string>{"f:5:9: there is nothing to read; give source, sources or files"});
+  EXPECT_EQ(mistakes_in(data + ", with: {source: a}}\n"),
+            std::vector<std::string>{"f:5:40: nothing says what to predict; give a profile, or the target column"});
+  EXPECT_EQ(mistakes_in(data + ", with: {source: a, target: b, split: {by: \"${{ inputs.how }}\", nonsense: 3}}}\n")[0],
+            "f:5:96: unknown key 'nonsense' in 'split'");
+  std::string text = kGood;
+  text.replace(text.find("metric: macro_f1"), 16, "metric: qwk");
+  const auto mistakes = mistakes_in(text);
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_NE(mistakes[0].find("'better_than' cannot compare by qwk"), std::string::npos) << mistakes[0];
+}
+
+TEST(Workflow, KeysThatDoNothingYetAreWarnedOfAndStartNothing) {
+  const Workflow workflow = workflow_from_text(kGood, "good.yaml", step_schemas());
+  std::string lines;
+  for (const platform::Mistake& warning : workflow.warnings) lines += warning.str() + "\n";
+  EXPECT_EQ(workflow.warnings.size(), 3u) << lines;
+  for (const char* wanted : {"good.yaml:6:3: 'schedule' is checked, but", "good.yaml:7:3: 'records' is checked, but",
+                             "'resources' is checked, but"})
+    EXPECT_NE(lines.find(wanted), std::string::npos) << lines;
+  EXPECT_EQ(mistakes_in("name: x\non: {manual: maybe}\nsteps:\n  a: {uses: approval}\n").size(), 1u);
+  EXPECT_EQ(mistakes_in("name: x\non: {manual: false}\nsteps:\n  a: {uses: approval}\n").size(), 1u);
+  EXPECT_EQ(mistakes_in("name: x\non: {manual: true}\nsteps:\n  a: {uses: approval}\n").size(), 0u);
+}
+
 TEST(Workflow, DurationsAndSchedulesAreReadStrictly) {
   EXPECT_EQ(duration_from("10m"), std::chrono::seconds(600));
   EXPECT_EQ(duration_from("7"), std::chrono::seconds(7));
   for (const char* bad : {"", "m", "10x", "-5s", "1.5h", "99999999999d"}) EXPECT_FALSE(duration_from(bad)) << bad;
   for (const char* good : {"0 2 * * *", "*/15 8-18 * * 1-5", "0,30 * 1 1,7 0"})
     EXPECT_EQ(schedule_trouble(good), "") << good;
-  for (const char* bad : {"", "* * * *", "60 * * * *", "a * * * *", "*/0 * * * *", "* * 0 * *"})
+  for (const char* bad :
+       {"", "* * * *", "60 * * * *", "a * * * *", "*/0 * * * *", "* * 0 * *", "0 2 30-1 2 *", "0 1-2-3 * * *"})
     EXPECT_NE(schedule_trouble(bad), "") << bad;
 }
 

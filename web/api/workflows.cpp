@@ -134,6 +134,7 @@ class WorkflowRoutes {
     std::vector<platform::Mistake> mistakes;
     const auto workflow = workflows::parse_workflow(text_of(request), "workflow", workflows::step_kinds(), mistakes);
     json::object body{{"valid", workflow.has_value()}, {"mistakes", to_json(mistakes)}};
+    body["warnings"] = to_json(workflow ? workflow->warnings : std::vector<platform::Mistake>{});
     if (workflow) body["workflow"] = web::to_json(*workflow);
     return platform::json_response(body);
   }

@@ -1,7 +1,11 @@
 // `anneal run`: one workflow from a file, start to end. Where no server runs on the data folder it starts one for as
-// long as the run takes, so that there is one way of running steps and not two.
+// long as the run takes, so that there is one way of running steps and not two. A step of such a run that waits for a
+// person is asked about on the terminal.
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
+#include <iostream>
 #include <optional>
 #include <thread>
 
@@ -10,9 +14,9 @@
 #include "web/client/commands.h"
 #include "web/client/run_view.h"
 #include "web/client/server_connection.h"
-#include "web/client/settings.h"
 #include "web/client/table.h"
 #include "workflows/definitions.h"
+#include "workflows/input_rules.h"
 #include "workflows/steps.h"
 
 namespace web {
@@ -60,6 +64,8 @@ class OwnServer {
     wait_until_ready();
   }
 
+  const platform::DataFolder& data() const { return data_; }
+
  private:
   void wait_until_ready() {
     const auto deadline = std::chrono::steady_clock::now() + kStartLimit;
@@ -78,21 +84,69 @@ class OwnServer {
   std::optional<platform::Process> process_;
 };
 
-int start_and_follow(const platform::CommandLine& line, const std::string& text, bool detach) {
+/// The first step that waits for a person; nullptr if there is none.
+const json::object* step_that_asks(const json::object& run) {
+  for (const json::value& step : platform::as_array(platform::require(run, "steps", "run"), "steps")) {
+    if (cell(step.as_object(), "state") == "waiting_approval") return &step.as_object();
+  }
+  return nullptr;
+}
+
+/// Asks on the terminal until there is an answer. "approve", "reject", or nullopt at the end of the input.
+std::optional<std::string> ask_for_decision(const json::object& step) {
+  const json::value* with = platform::find(step, "with");
+  const std::string comment = with != nullptr && with->is_object() ? cell(with->get_object(), "comment") : "";
+  std::string answer;
+  for (;;) {
+    std::fprintf(stderr, "step '%s' waits for a person%s%s. Go on? [y/n] ", cell(step, "name").c_str(),
+                 comment.empty() ? "" : ": ", comment.c_str());
+    if (!std::getline(std::cin, answer)) return std::nullopt;
+    if (answer == "y" || answer == "yes") return "approve";
+    if (answer == "n" || answer == "no") return "reject";
+  }
+}
+
+/// Follows the run; where it waits for a person and somebody sits at the terminal, the answer carries it on.
+json::object follow_and_ask(ServerConnection& server, const std::string& id, bool may_ask) {
+  for (;;) {
+    const json::object last = follow_run(server, id);
+    const json::object* asks = step_that_asks(last);
+    if (asks == nullptr || !may_ask) return last;
+    const auto decision = ask_for_decision(*asks);
+    if (!decision) return last;
+    server.post("/runs/" + id + "/steps/" + cell(*asks, "name") + "/" + *decision, {{"comment", ""}});
+  }
+}
+
+/// What a run that still waits asks of its reader. Where the server goes with this command nobody could ever answer.
+int tell_who_decides(const json::object& run, const std::optional<OwnServer>& own) {
+  const std::string decide = "anneal runs approve " + cell(run, "id") + " " + cell(*step_that_asks(run), "name");
+  if (!own) {
+    std::fprintf(stderr, "\nThe run waits for a person: %s\n", decide.c_str());
+    return 0;
+  }
+  const std::string folder = own->data().root.string();
+  std::fprintf(
+      stderr,
+      "\nThe run is not over: it waits for a person, and its server stops with this command. It is kept. Start a "
+      "server that stays, then decide:\n  anneal serve --data-folder %s\n  %s --data-folder %s\n",
+      folder.c_str(), decide.c_str(), folder.c_str());
+  return 1;
+}
+
+int start_and_follow(const platform::CommandLine& line, const std::string& text, const std::optional<OwnServer>& own) {
   ServerConnection server(line);
-  const json::object run = server.post("/runs", {{"text", text}, {"inputs", inputs_from(line.all("set"), "--set")}});
-  if (detach) return std::printf("%s\n", cell(run, "id").c_str()), 0;
+  const json::object run =
+      server.post("/runs", {{"text", text}, {"inputs", workflows::inputs_from(line.all("set"), "--set")}});
+  const std::string id = cell(run, "id");
+  if (line.has("detach")) return std::printf("%s\n", id.c_str()), 0;
   if (!server.json_wanted())
-    std::printf("run %s of %s on %s\n", cell(run, "id").c_str(), cell(run, "workflow").c_str(),
-                server.address().c_str());
+    std::printf("run %s of %s on %s\n", id.c_str(), cell(run, "workflow").c_str(), server.address().c_str());
   std::fflush(stdout);
-  const json::object last = follow_run(server, cell(run, "id"));
-  if (server.json_wanted())
-    print_json(last);
-  else
-    print_scores(last);
-  if (!server.json_wanted() && cell(last, "state") == "running")
-    std::printf("\nThe run waits for a person: anneal runs approve %s STEP\n", cell(run, "id").c_str());
+  const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
+  const json::object last = follow_and_ask(server, id, own && terminal);
+  server.json_wanted() ? print_json(last) : print_scores(last);
+  if (step_that_asks(last) != nullptr) return tell_who_decides(last, own);
   return exit_code_of(last);
 }
 
@@ -115,14 +169,14 @@ int run_command(const std::vector<std::string>& arguments) {
   if (!line.read(arguments)) return 0;
   const std::string text = workflows::workflow_text(line.text("FILE"));
   const workflows::Workflow workflow = workflows::workflow_from_text(text, line.text("FILE"), workflows::step_kinds());
-  workflows::settle_inputs(workflow,
-                           inputs_from(line.all("set"), "--set"));  // mistakes are told before anything starts
+  workflows::settle_inputs(
+      workflow, workflows::inputs_from(line.all("set"), "--set"));  // mistakes are told before anything starts
   const bool running = has_server(line);
   if (!running && line.has("detach"))
     throw Error(ErrorCode::kInvalidInput, "--detach needs a server that goes on; start one with anneal serve");
   std::optional<OwnServer> own;
   if (!running) own.emplace(line);
-  return start_and_follow(line, text, line.has("detach"));
+  return start_and_follow(line, text, own);
 }
 
 }  // namespace web

@@ -5,8 +5,8 @@
 #include "web/client/action_tables.h"
 #include "web/client/run_view.h"
 #include "web/client/server_connection.h"
-#include "web/client/settings.h"
 #include "web/client/table.h"
+#include "workflows/input_rules.h"
 
 namespace web {
 
@@ -43,8 +43,8 @@ int list(ServerConnection& server, const CommandLine& line) {
 }
 
 int start(ServerConnection& server, const CommandLine& line) {
-  const json::object run =
-      server.post("/runs", {{"workflow", line.text("WORKFLOW")}, {"inputs", inputs_from(line.all("set"), "--set")}});
+  const json::object run = server.post(
+      "/runs", {{"workflow", line.text("WORKFLOW")}, {"inputs", workflows::inputs_from(line.all("set"), "--set")}});
   if (!line.has("follow")) return show_answer(server, run);
   const json::object last = follow_run(server, cell(run, "id"));
   show_answer(server, last);

@@ -48,15 +48,6 @@ json::object settings_from(const std::vector<std::string>& pairs, const std::str
   return settings;
 }
 
-json::object inputs_from(const std::vector<std::string>& pairs, const std::string& option) {
-  json::object inputs;
-  for (const std::string& pair : pairs) {
-    const auto [key, text] = key_and_value(pair, option);
-    inputs[key] = text;
-  }
-  return inputs;
-}
-
 std::chrono::seconds seconds_from(const std::string& text, const std::string& option) {
   std::chrono::seconds total{0};
   const char* at = text.data();

@@ -14,9 +14,6 @@ namespace web {
 /// (number, true, false, null, array, object, quoted text) is taken as such, anything else as text. Throws
 /// kInvalidInput naming the option.
 platform::json::object settings_from(const std::vector<std::string>& pairs, const std::string& option);
-/// "rank=16" -> {"rank": "16"}: inputs of a workflow stay texts, since only the workflow knows their types. Throws
-/// likewise.
-platform::json::object inputs_from(const std::vector<std::string>& pairs, const std::string& option);
 /// Throws kInvalidInput if there is no '=' or nothing before it.
 std::pair<std::string, std::string> key_and_value(const std::string& pair, const std::string& option);
 /// "10m", "1h30m", "90", "45s", "2d". Throws kInvalidInput naming the option.

@@ -4,6 +4,7 @@
 #include "platform/base/command_line.h"
 #include "workflows/commands/commands.h"
 #include "workflows/definitions.h"
+#include "workflows/input_rules.h"
 #include "workflows/steps.h"
 #include "workflows/workflow.h"
 
@@ -37,30 +38,33 @@ void print_as_json(const std::string& file, const Verdict& verdict) {
   json::array mistakes;
   for (const platform::Mistake& mistake : verdict.mistakes) mistakes.push_back(as_json(mistake));
   if (!verdict.unreadable.empty()) mistakes.push_back(json::object{{"file", file}, {"message", verdict.unreadable}});
-  const json::object line{{"file", file}, {"valid", verdict.workflow.has_value()}, {"mistakes", std::move(mistakes)}};
+  json::array warnings;
+  if (verdict.workflow) {
+    for (const platform::Mistake& warning : verdict.workflow->warnings) warnings.push_back(as_json(warning));
+  }
+  const json::object line{{"file", file},
+                          {"valid", verdict.workflow.has_value()},
+                          {"mistakes", std::move(mistakes)},
+                          {"warnings", std::move(warnings)}};
   std::printf("%s\n", json::serialize(line).c_str());
+}
+
+void print_warnings(const Workflow& workflow) {
+  for (const platform::Mistake& warning : workflow.warnings)
+    std::fprintf(stderr, "%s:%d:%d: warning: %s\n", warning.file.c_str(), warning.line, warning.column,
+                 warning.message.c_str());
 }
 
 void print_for_people(const std::string& file, const Verdict& verdict) {
   if (!verdict.unreadable.empty()) return static_cast<void>(std::fprintf(stderr, "%s\n", verdict.unreadable.c_str()));
   for (const platform::Mistake& mistake : verdict.mistakes) std::fprintf(stderr, "%s\n", mistake.str().c_str());
   const std::size_t count = verdict.mistakes.size();
+  if (verdict.workflow) print_warnings(*verdict.workflow);
   if (verdict.workflow)
     std::printf("%s: workflow %s, %zu steps, no mistakes\n", file.c_str(), verdict.workflow->name.c_str(),
                 verdict.workflow->steps.size());
   else
     std::fprintf(stderr, "%s: %zu mistake%s\n", file.c_str(), count, count == 1 ? "" : "s");
-}
-
-json::object given_inputs(const platform::CommandLine& line) {
-  json::object given;
-  for (const std::string& pair : line.all("set")) {
-    const std::size_t equals = pair.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      throw platform::Error(platform::ErrorCode::kInvalidInput, "--set takes KEY=VALUE, not '" + pair + "'", "--set");
-    given[pair.substr(0, equals)] = pair.substr(equals + 1);
-  }
-  return given;
 }
 
 void print_inputs(const Workflow& workflow, const json::object& inputs) {
@@ -108,7 +112,8 @@ int plan_command(const std::vector<std::string>& arguments) {
   if (!line.read(arguments)) return 0;
   const std::string file = line.text("FILE");
   const Workflow workflow = workflow_from_text(workflow_text(file), file, step_kinds());
-  const json::object inputs = settle_inputs(workflow, given_inputs(line));
+  const json::object inputs = settle_inputs(workflow, inputs_from(line.all("set"), "--set"));
+  print_warnings(workflow);
   std::printf("%s: %s\n", workflow.name.c_str(), workflow.description.c_str());
   print_inputs(workflow, inputs);
   std::puts("steps, in this order");

@@ -1,10 +1,14 @@
 #include "workflows/steps/dataset_snapshot_step.h"
 
+#include <cctype>
+#include <set>
+
 #include "connectors/profiles.h"
 #include "connectors/record_parser.h"
 #include "platform/base/file.h"
 #include "platform/dataset/snapshot.h"
 #include "platform/store/dataset_store.h"
+#include "platform/store/name_rule.h"
 #include "platform/store/record_store.h"
 
 namespace workflows {
@@ -43,6 +47,25 @@ json::object lineage_of(const std::vector<Observation>& rows, const platform::St
     lineage["to"] = platform::format_time(to);
   }
   return lineage;
+}
+
+// A table that comes without a profile gives its dataset the name of where it was read: sources, or files. What may not
+// stand in a name becomes '-'; where nothing is left, the workflow names it.
+std::string name_of_table(const std::vector<Observation>& rows, const std::string& workflow) {
+  std::set<std::string> sources;
+  for (const Observation& row : rows) sources.insert(row.source);
+  std::string name;
+  for (const std::string& source : sources) name += (name.empty() ? "" : "-") + source;
+  for (char& c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 && std::isalnum(byte) == 0 && c != '-' && c != '_') c = '-';
+  }
+  try {
+    platform::check_name(name, "dataset");
+    return name;
+  } catch (const Error&) {
+    return workflow;
+  }
 }
 
 }  // namespace
@@ -109,7 +132,7 @@ platform::StepOutcome DatasetSnapshotStep::execute(platform::StepContext& contex
     throw Error(ErrorCode::kInvalidInput, "dataset.snapshot needs a profile, or the target column", "profile");
   const std::vector<Observation> rows = read(context, profile.value_or(platform::Profile{}));
   if (!profile)
-    profile = connectors::profile_from_table(rows, target, context.run().workflow,
+    profile = connectors::profile_from_table(rows, target, name_of_table(rows, context.run().workflow),
                                              platform::string_or(with, "group", "", "with"));
   std::optional<platform::SplitRule> split;
   if (const json::value* rule = platform::find(with, "split")) split = platform::split_rule_from_json(*rule);

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "deploy/model_release.h"
+#include "deploy/selector.h"
 #include "platform/base/file.h"
 #include "platform/store/deployment_store.h"
 #include "workflows/duration.h"
@@ -17,7 +18,8 @@ using platform::DeploymentState;
 using platform::Error;
 using platform::ErrorCode;
 
-constexpr std::chrono::milliseconds kLook{200};
+constexpr std::chrono::milliseconds kLook{200};       // where the worker is held
+constexpr std::chrono::milliseconds kNextLook{5000};  // where it is not
 
 double share_of(const std::string& percent) { return std::strtod(percent.c_str(), nullptr) / 100; }
 
@@ -28,8 +30,9 @@ class KnownDeployment {
   KnownDeployment(const std::filesystem::path& work_folder, const std::string& version)
       : file_(folder_for(work_folder, {{"version", version}}) / "deployment") {}
 
+  bool made() const { return std::filesystem::exists(file_); }
   platform::DeploymentId id() const {
-    if (std::filesystem::exists(file_)) return platform::DeploymentId(platform::read_file(file_, 64));
+    if (made()) return platform::DeploymentId(platform::read_file(file_, 64));
     const auto made = platform::DeploymentId::make();
     platform::write_file_atomically(file_, made.str());
     return made;
@@ -48,13 +51,44 @@ std::string failures_of(const std::vector<platform::DeploymentAgent>& agents) {
   return text;
 }
 
-void report(platform::StepContext& context, const std::vector<platform::DeploymentAgent>& agents) {
+void report(platform::StepContext& context, const Deployment& deployment,
+            const std::vector<platform::DeploymentAgent>& agents) {
   std::int64_t committed = 0, failed = 0;
   for (const platform::DeploymentAgent& agent : agents) {
     committed += agent.progress == platform::AgentProgress::kCommitted ? 1 : 0;
     failed += agent.progress == platform::AgentProgress::kFailed ? 1 : 0;
   }
-  context.report_progress({{"agents", agents.size()}, {"committed", committed}, {"failed", failed}});
+  context.report_progress({{"deployment", deployment.id.str()},
+                           {"state", to_string(deployment.state)},
+                           {"reason", deployment.reason},
+                           {"agents", agents.size()},
+                           {"committed", committed},
+                           {"failed", failed}});
+}
+
+// A rollout to nobody would wait for ever.
+void require_agents(const std::string& selector, const std::vector<platform::Agent>& agents) {
+  constexpr std::size_t kNamed = 10;
+  std::string named;
+  for (std::size_t i = 0; i < agents.size(); ++i) {
+    if (deploy::selects(selector, agents[i].name, agents[i].labels)) return;
+    if (i >= kNamed) continue;
+    named += (named.empty() ? "" : "; ") + agents[i].name + ":";
+    for (const auto& [key, value] : agents[i].labels) named += " " + key + "=" + value;
+  }
+  if (agents.size() > kNamed) named += "; and " + std::to_string(agents.size() - kNamed) + " more";
+  throw Error(ErrorCode::kInvalidInput,
+              "no agent matches '" + selector + "'; " +
+                  (agents.empty() ? "none has registered: start anneal-agent beside the machine"
+                                  : "there are " + named + ". Change 'to', or the labels of an agent"),
+              "to");
+}
+
+platform::StepOutcome until_the_next_look() {
+  platform::StepOutcome waits;
+  waits.kind = platform::StepOutcome::Kind::kWaits;
+  waits.wait = kNextLook;
+  return waits;
 }
 
 platform::StepOutcome outcome_of(const Deployment& deployment, const std::vector<platform::DeploymentAgent>& agents) {
@@ -109,27 +143,43 @@ platform::StepOutcome DeployRolloutStep::execute(platform::StepContext& context)
   request.created_by = context.run().started_by;
   deploy::fill_from_registry(request, version, *services_.registry, services_.data);
   const KnownDeployment known(context.work_folder(), request.model + "/" + request.model_version);
+  if (!known.made()) {
+    require_agents(request.selector, services_.deployment_store->agents(request.project));
+    context.say("rolls out " + request.model + "/" + request.model_version + " to " + request.selector);
+  }
   request.id = known.id();
   Deployment deployment = services_.deployments->create(request);
-  context.say("deployment " + deployment.id.str() + " of " + deployment.model + "/" + deployment.model_version +
-              " to " + deployment.selector);
   for (;;) {
-    const auto agents = services_.deployment_store->agents_of(deployment.id);
-    report(context, agents);
-    const bool ended = deployment.state != DeploymentState::kRunning && deployment.state != DeploymentState::kPaused;
-    if (ended) {
+    if (const auto ended = look(context, deployment)) {
       known.let_go();
-      return outcome_of(deployment, agents);
+      return *ended;
     }
     if (context.should_stop())
       throw Error(ErrorCode::kCancelled,
                   "stopped while waiting for the rollout; deployment " + deployment.id.str() + " goes on");
+    if (context.may_wait()) return until_the_next_look();
     std::this_thread::sleep_for(kLook);
     services_.deployments->advance(deployment.id);
     const auto found = services_.deployment_store->find_by_id(deployment.id);
     if (!found) throw Error(ErrorCode::kNotFound, "deployment " + deployment.id.str() + " is gone");
     deployment = *found;
   }
+}
+
+std::optional<platform::StepOutcome> DeployRolloutStep::look(platform::StepContext& context,
+                                                             const Deployment& deployment) const {
+  const auto agents = services_.deployment_store->agents_of(deployment.id);
+  report(context, deployment, agents);
+  if (deployment.state != DeploymentState::kRunning && deployment.state != DeploymentState::kPaused)
+    return outcome_of(deployment, agents);
+  const auto timeout = context.step().definition.timeout;
+  if (timeout.count() == 0 || platform::SystemClock().now() - deployment.created_at < timeout) return std::nullopt;
+  platform::StepOutcome late;
+  late.kind = platform::StepOutcome::Kind::kFailed;
+  late.error = "the rollout took longer than the step's timeout of " + std::to_string(timeout.count()) +
+               " s; deployment " + deployment.id.str() + " is " + std::string(to_string(deployment.state)) +
+               " and goes on without this run: pause it or roll it back";
+  return late;
 }
 
 }  // namespace workflows

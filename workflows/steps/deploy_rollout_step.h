@@ -1,12 +1,17 @@
 // deploy.rollout: wishes a model version on the agents of a selector and waits until the last wave is through. The
 // rollout itself is the server's and the agents' work (deploy/deployments.h), which also moves `production` at its end;
-// a worker that is lost meanwhile loses nothing, the next one finds the same deployment.
+// a worker that is lost meanwhile loses nothing, the next one finds the same deployment. A selector that matches nobody
+// is refused. Where the worker takes it, the step hands itself back between two looks, as one that waits for a person
+// does.
 #pragma once
 
 #include "workflows/steps.h"
 
 namespace deploy {
 struct DeploymentRequest;
+}
+namespace platform {
+struct Deployment;
 }
 
 namespace workflows {
@@ -17,6 +22,10 @@ class DeployRolloutStep final : public platform::Step {
   platform::StepOutcome execute(platform::StepContext& context) override;
 
  private:
+  /// What became of the rollout; nullopt = it goes on.
+  std::optional<platform::StepOutcome> look(platform::StepContext& context,
+                                            const platform::Deployment& deployment) const;
+
   StepServices& services_;
 };
 

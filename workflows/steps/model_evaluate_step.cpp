@@ -6,10 +6,10 @@ namespace workflows {
 
 namespace json = platform::json;
 
-Scores score_in(const std::filesystem::path& work_folder, const ScoredAdapter& scored, const StepServices& services) {
+Scores score_in(const platform::StepContext& context, const ScoredAdapter& scored, const StepServices& services) {
   const json::object what{
       {"adapter", scored.adapter}, {"base", scored.base}, {"dataset", scored.dataset}, {"split", scored.split}};
-  const std::filesystem::path folder = folder_for(work_folder, what);
+  const std::filesystem::path folder = folder_for(context.work_folder(), what);
   finetune::EvaluateRequest request;
   request.base_folder = platform::base_folder(services.data, scored.base);
   request.adapter_folder = folder / "adapter";
@@ -18,6 +18,7 @@ Scores score_in(const std::filesystem::path& work_folder, const ScoredAdapter& s
   request.predictions_file = folder / "predictions.jsonl";
   request.baselines = scored.baselines;
   request.threads = services.threads;
+  request.should_stop = [&context] { return context.should_stop(); };
   if (!std::filesystem::exists(request.adapter_folder))
     services.blobs.get_folder(scored.adapter, request.adapter_folder);
   services.blobs.copy_to(scored.dataset, request.dataset);
@@ -33,7 +34,7 @@ platform::StepOutcome ModelEvaluateStep::execute(platform::StepContext& context)
   scored.base = platform::string_or(
       with, "base", training == nullptr ? "" : platform::string_or(*training, "base", "", "training"), "with");
   scored.split = platform::string_or(with, "split", "test", "with");
-  const auto [report, predictions] = score_in(context.work_folder(), scored, services_);
+  const auto [report, predictions] = score_in(context, scored, services_);
   for (const finetune::Score& score : report.scores) {
     char line[160];
     std::snprintf(line, sizeof line, "%s %.4f (%.4f to %.4f)", score.metric.c_str(), score.value, score.low,

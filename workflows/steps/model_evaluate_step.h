@@ -27,8 +27,8 @@ struct Scores {
   finetune::EvaluationReport report;
   std::filesystem::path predictions;  // JSON lines, see gate_statistics.h
 };
-/// Lays the blobs out and scores in a folder below `work_folder` that is named by what is scored: a step that is run
-/// again for another adapter or dataset finds nothing of the earlier one.
-Scores score_in(const std::filesystem::path& work_folder, const ScoredAdapter& scored, const StepServices& services);
+/// Lays the blobs out and scores in a folder below the step's work folder that is named by what is scored: a step that
+/// is run again for another adapter or dataset finds nothing of the earlier one. Stops as the step is asked to.
+Scores score_in(const platform::StepContext& context, const ScoredAdapter& scored, const StepServices& services);
 
 }  // namespace workflows

@@ -76,6 +76,8 @@ class Judge {
         metric_ + " is " + shown(value_) + ", asked for " + (least ? "at least " : "at most ") + shown(bound));
   }
 
+  Yardstick yardstick() const { return {metric_, finetune::higher_is_better(metric_), report_.positive, seed_}; }
+
   std::vector<PredictedExample> predictions() const {
     return read_predictions(services_.blobs.get(platform::require_string(evaluated_, "predictions", "evaluation")));
   }
@@ -85,8 +87,7 @@ class Judge {
     if (!baseline)
       throw Error(ErrorCode::kInvalidInput,
                   "the evaluation has no baseline '" + name + "' with the score '" + metric_ + "'", "better_than");
-    decide(name, baseline->value,
-           compare_with_score(metric_, finetune::higher_is_better(metric_), predictions(), baseline->value, seed_));
+    decide(name, baseline->value, compare_with_score(yardstick(), predictions(), baseline->value));
   }
 
   void against_alias(const std::string& alias) {
@@ -103,14 +104,13 @@ class Judge {
     const ScoredAdapter scored{target->adapter_blob, target->base,
                                platform::require_string(evaluated_, "dataset", "evaluation"),
                                platform::require_string(evaluated_, "split", "evaluation"), false};
-    const auto [other, predicted] = score_in(context_.work_folder(), scored, services_);
+    const auto [other, predicted] = score_in(context_, scored, services_);
     const auto score = other.score(metric_);
     if (!score)
       throw Error(ErrorCode::kInvalidInput, "the model behind alias " + alias + " has no score '" + metric_ + "'",
                   "better_than");
     decide("alias:" + alias + " (" + target->str() + ")", score->value,
-           compare_paired(metric_, finetune::higher_is_better(metric_), predictions(),
-                          read_predictions(platform::read_file(predicted)), seed_));
+           compare_paired(yardstick(), predictions(), read_predictions(platform::read_file(predicted))));
   }
 
   void decide(const std::string& rival, double rival_value, const Comparison& comparison) {
