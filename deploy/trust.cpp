@@ -199,16 +199,6 @@ std::string open_seed(const std::filesystem::path& file) {
   return seed;
 }
 
-void check_path(const std::string& path) {
-  const bool known = path.starts_with("adapter/") || path.starts_with("base/");
-  const std::filesystem::path parsed(path);
-  bool safe = known && path.size() < 512 && !path.ends_with('/') && path.find("//") == std::string::npos &&
-              path.find('\\') == std::string::npos;
-  for (const auto& part : parsed) safe = safe && part != ".." && part != ".";
-  for (const char byte : path) safe = safe && static_cast<unsigned char>(byte) >= 0x20;
-  if (!safe) corrupt("targets", "a file's path leaves the bundle: \"" + path + "\"");
-}
-
 platform::Time parse_seen_time(const json::object& object) {
   return platform::parse_time(platform::require_string(object, "latest_time", "seen.json"));
 }
@@ -250,55 +240,6 @@ std::string SigningKeys::sign(Role role, const json::object& payload) const {
 }
 
 std::string SigningKeys::public_key(Role role) const { return KeyPair(seeds_.at(role)).public_hex(); }
-
-json::object to_json(const Targets& targets) {
-  json::object files;
-  for (const auto& [path, file] : targets.files)
-    files[path] = json::object{{"digest", file.digest}, {"size", file.size}};
-  return {{"type", "targets"},
-          {"version", targets.version},
-          {"deployment", targets.deployment},
-          {"model", targets.model},
-          {"model_version", targets.model_version},
-          {"adapter_digest", targets.adapter_digest},
-          {"base_digest", targets.base_digest},
-          {"selector", targets.selector},
-          {"soak_seconds", targets.soak_seconds},
-          {"files", std::move(files)}};
-}
-
-Targets targets_from_json(const json::value& value) {
-  constexpr std::string_view kWhat = "targets";
-  return as_corrupt(kWhat, [&] {
-    const json::object& object = platform::as_object(value, kWhat);
-    platform::refuse_unknown_keys(object,
-                                  {"type", "version", "deployment", "model", "model_version", "adapter_digest",
-                                   "base_digest", "selector", "soak_seconds", "files"},
-                                  kWhat);
-    Targets targets;
-    targets.version = platform::require_int(object, "version", kWhat);
-    targets.deployment = platform::require_string(object, "deployment", kWhat);
-    targets.model = platform::require_string(object, "model", kWhat);
-    targets.model_version = platform::require_string(object, "model_version", kWhat);
-    targets.adapter_digest = platform::require_string(object, "adapter_digest", kWhat);
-    targets.base_digest = platform::require_string(object, "base_digest", kWhat);
-    targets.selector = platform::require_string(object, "selector", kWhat);
-    targets.soak_seconds = platform::require_int(object, "soak_seconds", kWhat);
-    if (targets.version < 1 || targets.soak_seconds < 0) corrupt(kWhat, "version or soak_seconds is out of range");
-    for (const auto& entry : platform::as_object(platform::require(object, "files", kWhat), kWhat)) {
-      const std::string path(entry.key());
-      check_path(path);
-      const json::object& file = platform::as_object(entry.value(), kWhat);
-      platform::refuse_unknown_keys(file, {"digest", "size"}, kWhat);
-      const std::int64_t size = platform::require_int(file, "size", kWhat);
-      TargetFile target{platform::require_string(file, "digest", kWhat), static_cast<std::uint64_t>(size)};
-      platform::check_digest(target.digest);
-      if (size < 0) corrupt(kWhat, "a file's size is negative");
-      targets.files.emplace(path, std::move(target));
-    }
-    return targets;
-  });
-}
 
 Targets targets_in(std::string_view envelope) {
   constexpr std::string_view kWhat = "targets";

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "deploy/targets.h"
 #include "platform/base/clock.h"
 #include "platform/base/json.h"
 
@@ -42,29 +43,6 @@ class SigningKeys {
   std::map<Role, std::string> seeds_;  // 32 bytes each
   std::string root_;
 };
-
-struct TargetFile {
-  std::string digest;  // "sha256:..."
-  std::uint64_t size = 0;
-  bool operator==(const TargetFile&) const = default;
-};
-
-/// One bundle: the files of an adapter (below "adapter/") and of its base (below "base/"), and whom it is for.
-struct Targets {
-  std::int64_t version = 0;  // rises with every bundle that a server signs
-  std::string deployment;    // id on the server
-  std::string model;
-  std::string model_version;
-  std::string adapter_digest;
-  std::string base_digest;
-  std::string selector;  // "line=3"; an agent whose labels do not match refuses the bundle
-  std::int64_t soak_seconds = 0;
-  std::map<std::string, TargetFile> files;  // relative path -> content
-};
-
-platform::json::object to_json(const Targets& targets);
-/// Throws kCorrupt for a path that leaves the bundle, a malformed digest or an unknown key.
-Targets targets_from_json(const platform::json::value& value);
 
 /// The targets inside a signed envelope, unchecked: for documents that one has signed or checked oneself.
 /// Throws kCorrupt if it is no such envelope.
