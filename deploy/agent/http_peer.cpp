@@ -72,7 +72,13 @@ Offer HttpPeer::fetch_offer(const std::string& deployment) {
 
 void HttpPeer::deliver() {
   const auto take = [this](const std::vector<OutboxEntry>& entries) { send(entries); };
-  while (!stopping_ && outbox_.deliver(kEntriesPerRequest, kBytesPerRequest, take) > 0) {
+  try {
+    while (!stopping_ && outbox_.deliver(kEntriesPerRequest, kBytesPerRequest, take) > 0) {
+    }
+  } catch (const Error& error) {
+    // A server that fails on what waits may still have work for this agent, such as the way out.
+    if (error.code() != ErrorCode::kInternal) throw;
+    log_.error("the server fails on what waits; it is kept", {{"reason", error.what()}});
   }
 }
 

@@ -30,7 +30,8 @@ class HttpPeer final : public UpdatePeer {
   /// The deployment that is offered, if any. Throws as describe does.
   std::optional<std::string> poll();
   Offer fetch_offer(const std::string& deployment);
-  /// Sends what waits in the outbox; throws kUnavailable while the server is away. An entry that the server refuses for
+  /// Sends what waits in the outbox; throws kUnavailable while the server is away, and returns early where the server
+  /// fails on it, so that it can still be polled. An entry that the server refuses for
   /// good is logged and set aside, and only that entry: what came in the same request is sent again without it.
   void deliver();
 

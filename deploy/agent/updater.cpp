@@ -176,7 +176,7 @@ bool Updater::offer(const Offer& offer) {
     record_.previous = current ? current->targets.version : 0;
     record_.courier = offer.courier;
   } catch (const Error& error) {
-    if (platform::retryable(error.code())) throw;
+    if (offer.courier || platform::retryable(error.code())) throw;
     refuse(offer, error.path() == kOlderTargets ? "older" : "refused", error.what());
     return false;
   }

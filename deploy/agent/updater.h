@@ -85,7 +85,8 @@ class Updater {
   AgentState state() const { return record_.state; }
   /// Begins an update if idle. Documents that do not verify are reported as refused, and as "older" if this machine has
   /// seen a newer bundle, and change nothing; returns whether an update began. The version that is already current is
-  /// confirmed to the server. Throws kDiskFull or kUnavailable if nothing can be stored now.
+  /// confirmed to the server. Throws kDiskFull or kUnavailable if nothing can be stored now, and why a courier bundle
+  /// is refused: no server waits for its report.
   bool offer(const Offer& offer);
   /// Does the work of the present state. Returns false if there was nothing to do now: idle, a download that must wait
   /// for the network, or a soak that is not over.

@@ -197,8 +197,10 @@ TEST(Updater, RefusesABundleForAnotherLine) {
   targets.deployment = "d-1";
   targets.selector = "line=4";
   const std::string text = deploy::sign_targets(machine.keys, targets);
-  EXPECT_FALSE(program->updater.offer(
-      {"d-1", deploy::sign_timestamp(machine.keys, text, 1, 1, machine.clock.now(), 60s), text}));
+  deploy::Offer offer{"d-1", deploy::sign_timestamp(machine.keys, text, 1, 1, machine.clock.now(), 60s), text};
+  EXPECT_FALSE(program->updater.offer(offer));
+  offer.courier = true;
+  EXPECT_THROW(program->updater.offer(offer), platform::Error);
   EXPECT_EQ(told(machine.world), "failure:refused");
 }
 
