@@ -41,7 +41,7 @@ const std::map<std::string, std::string> kMay{
     {"GET /api/v1/deployments", kReaders},
     {"POST /api/v1/deployments", kEngineers},
     {"GET /api/v1/deployments/{id}", kReaders},
-    {"GET /api/v1/deployments/{id}/bundle", kReaders},
+    {"POST /api/v1/deployments/{id}/bundle", kEngineers},
     {"POST /api/v1/deployments/{id}/pause", kEngineers},
     {"POST /api/v1/deployments/{id}/resume", kEngineers},
     {"POST /api/v1/deployments/{id}/rollback", kEngineers},

@@ -28,7 +28,7 @@ struct DeploymentServices {
   platform::SourceStore& sources;
   platform::RecordStore& records;
   ResolveModelVersion resolve;
-  std::chrono::seconds poll{10};  // what agents are told to wait between two questions
+  std::chrono::seconds poll{10};  // what DDI clients are told to wait; anneal-agent keeps to its own --poll-seconds
   std::chrono::seconds timestamp_valid{std::chrono::hours(1)};
 };
 
