@@ -190,6 +190,21 @@ TEST_F(FileConnector, NamesAGzipFileThatStaysCutOffAndGoesOnWithTheOtherFiles) {
   EXPECT_EQ(numbers, (std::multiset<std::int64_t>{1, 2, 3}));
 }
 
+TEST_F(FileConnector, DoesNotOpenAFileThatDidNotChangeSinceItWasReadTheLastTime) {
+  settle_seconds = 0;
+  write("n,x\n1,a\n");
+  const auto connector = make();
+  EXPECT_EQ(trouble_of(*connector), "");
+  const auto changed = std::filesystem::last_write_time(file);
+  write("n,y\n2,b\n", false);
+  std::filesystem::last_write_time(file, changed);
+  EXPECT_EQ(trouble_of(*connector), "");
+  EXPECT_EQ(numbers.size(), 1u);
+  std::filesystem::last_write_time(file, changed + std::chrono::seconds(1));
+  EXPECT_EQ(trouble_of(*connector), "");
+  EXPECT_EQ(numbers.size(), 2u);
+}
+
 TEST_F(FileConnector, GivesEqualRowsOfTwoFilesOfAFolderDifferentKeys) {
   put(folder.path() / "a.csv", "n,x\n1,2\n");
   put(folder.path() / "b.csv", "n,x\n1,2\n");
