@@ -93,6 +93,11 @@ int evaluate_command(const Arguments& arguments) {
   request.predictions_file = line.text("predictions");
   request.threads = static_cast<int>(line.integer("threads"));
   StageLine stages;
+  ProgressLine signals;
+  request.should_stop = [&] {
+    stages.tick();
+    return signals.should_stop();
+  };
   stages.begin("scoring the part " + request.split + " of " + request.dataset.string());
   const EvaluationReport report = evaluate_adapter(request);
   stages.say(std::to_string(report.examples) + " examples scored");

@@ -45,22 +45,14 @@ std::optional<Score> find_score(const std::vector<Score>& scores, std::string_vi
   return std::nullopt;
 }
 
-// The profile's `target.positive`; else the rarer class of the training part, or of the scored part where there is no
-// training part.
-std::size_t positive_class(const json::value& profile, const std::vector<std::string>& labels,
-                           const std::vector<const platform::Example*>& examples) {
-  const json::value* target = profile.is_object() ? profile.get_object().if_contains("target") : nullptr;
-  const json::value* named =
-      target != nullptr && target->is_object() ? target->get_object().if_contains("positive") : nullptr;
-  for (std::size_t i = 0; named != nullptr && i < labels.size(); ++i) {
-    if (json::value(labels[i]) == *named) return i;
-  }
-  std::vector<std::size_t> counts(std::max<std::size_t>(1, labels.size()), 0);
+std::vector<std::int32_t> truths_of(const std::vector<std::string>& labels,
+                                    const std::vector<const platform::Example*>& examples) {
+  std::vector<std::int32_t> truths;
   for (const platform::Example* example : examples) {
     const auto found = std::find(labels.begin(), labels.end(), example->label.value_or(""));
-    if (found != labels.end()) ++counts[static_cast<std::size_t>(found - labels.begin())];
+    truths.push_back(found == labels.end() ? -1 : static_cast<std::int32_t>(found - labels.begin()));
   }
-  return static_cast<std::size_t>(std::min_element(counts.begin(), counts.end()) - counts.begin());
+  return truths;
 }
 
 std::vector<Score> all_scores(Task task, const std::vector<std::string>& labels, const std::vector<Outcome>& outcomes,
@@ -160,7 +152,8 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
       loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens, request.should_stop));
   const Task task = loaded.parts->task;
   const std::vector<std::string>& labels = loaded.parts->labels;
-  const std::size_t positive = positive_class(loaded.manifest.profile, labels, train.empty() ? scored : train);
+  const std::size_t positive =
+      positive_class(loaded.manifest.profile, labels, truths_of(labels, train.empty() ? scored : train));
   EvaluationReport report;
   report.adapter_digest = loaded.adapter_digest;
   report.base_digest = loaded.base->digest;

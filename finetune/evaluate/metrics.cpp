@@ -133,8 +133,15 @@ std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& l
   return names;
 }
 
-std::size_t rarest_class(std::size_t classes, std::span<const std::int32_t> truths) {
-  std::vector<std::size_t> counts(std::max<std::size_t>(1, classes), 0);
+std::size_t positive_class(const platform::json::value& profile, const std::vector<std::string>& labels,
+                           std::span<const std::int32_t> truths) {
+  const platform::json::value* target = profile.is_object() ? platform::find(profile.get_object(), "target") : nullptr;
+  const platform::json::value* named =
+      target != nullptr && target->is_object() ? platform::find(target->get_object(), "positive") : nullptr;
+  for (std::size_t i = 0; named != nullptr && i < labels.size(); ++i) {
+    if (platform::json::value(labels[i]) == *named) return i;
+  }
+  std::vector<std::size_t> counts(std::max<std::size_t>(1, labels.size()), 0);
   for (const std::int32_t truth : truths) {
     if (truth >= 0) ++counts.at(static_cast<std::size_t>(truth));
   }

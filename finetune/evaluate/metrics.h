@@ -26,14 +26,15 @@ struct Outcome {
 /// The metrics that a task has, the main one first. `labels` decides on average_precision (two classes) and qwk (all
 /// numeric).
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels);
-/// accuracy; macro_f1 over the classes present in the truth; average_precision of the rarer class (index `positive`);
+/// accuracy; macro_f1 over the classes present in the truth; average_precision of the class `positive`;
 /// qwk with the labels' numbers; rmse; mae; loss; perplexity. Throws kInvalidInput for another name or without
 /// outcomes.
 double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
              std::size_t positive);
-/// The class (of `classes`) that stands least often among `truths`, the first of equals: what average_precision takes
-/// as positive. Truths of -1 do not count.
-std::size_t rarest_class(std::size_t classes, std::span<const std::int32_t> truths);
+/// The class that average_precision takes as positive: the profile's `target.positive`, else the one that stands least
+/// often among `truths`, the first of equals. Truths of -1 do not count.
+std::size_t positive_class(const platform::json::value& profile, const std::vector<std::string>& labels,
+                           std::span<const std::int32_t> truths);
 /// Point value and percentile interval from 1,000 resamples of the examples; the same seed gives the same interval.
 Score score_with_interval(std::string_view metric, std::span<const Outcome> outcomes,
                           const std::vector<std::string>& labels, std::size_t positive, double confidence,

@@ -86,7 +86,7 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
   if (request.task == Task::kClassify) {
     std::vector<std::int32_t> truths;
     for (const EncodedExample& example : data.train) truths.push_back(example.label);
-    positive_ = rarest_class(parts.labels.size(), truths);
+    positive_ = positive_class(request.profile, parts.labels, truths);
     if (config.class_weights == "balanced") class_weights_ = balanced_weights(data.train, parts.labels.size());
   }
   if (config.weight_average > 0) {

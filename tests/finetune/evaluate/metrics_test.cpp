@@ -25,6 +25,14 @@ TEST(Metrics, AveragePrecisionSumsPrecisionOverRecall) {
   EXPECT_NEAR(score("average_precision", outcomes, {"no", "yes"}, 1), 0.5 * 1 + 0.5 * 2.0 / 3, 1e-12);
 }
 
+TEST(Metrics, ThePositiveClassIsTheProfilesElseTheRarest) {
+  const std::vector<std::string> labels{"no", "yes"};
+  const std::vector<std::int32_t> truths{1, 0, 1, -1, 1};
+  EXPECT_EQ(positive_class(nullptr, labels, truths), 0u);
+  EXPECT_EQ(positive_class(platform::json::object{{"target", {{"positive", "yes"}}}}, labels, truths), 1u);
+  EXPECT_EQ(positive_class(platform::json::object{{"target", {{"positive", "else"}}}}, labels, truths), 0u);
+}
+
 TEST(Metrics, QuadraticKappaIsOneForAgreementAndFallsWithDistance) {
   const std::vector<std::string> labels{"1", "2", "3"};
   const std::vector<Outcome> right{of_class(0, 0), of_class(1, 1), of_class(2, 2)};
