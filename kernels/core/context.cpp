@@ -1,6 +1,5 @@
 #include "kernels/core/context.h"
 
-#include <omp.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -96,7 +95,5 @@ std::byte* ScratchFrame::bytes(std::size_t count) {
   state.offset += needed;
   return start;
 }
-
-int thread_slot() { return omp_get_thread_num(); }
 
 }  // namespace kernels

@@ -3,14 +3,31 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 #include "kernels/core/context.h"
+#if defined(__SANITIZE_THREAD__)
+#include <thread>
+#include <vector>
+#endif
 
 namespace kernels {
 
-/// Index of the calling thread inside the running parallel region; 0 outside.
-int thread_slot();
+/// Runs body(0) ... body(threads - 1), each on a thread of its own. The thread sanitizer does not see the OpenMP
+/// runtime's barriers and would call every region a race, so that there plain threads do the work.
+template <typename Body>
+void parallel_region(int threads, const Body& body) {
+#if defined(__SANITIZE_THREAD__)
+  std::vector<std::thread> others;
+  for (int slot = 1; slot < threads; ++slot) others.emplace_back([&body, slot] { body(slot); });
+  body(0);
+  for (std::thread& other : others) other.join();
+#else
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+  for (int slot = 0; slot < threads; ++slot) body(slot);
+#endif
+}
 
 /// Calls body(begin, end) on disjoint ranges that cover [0, count), each at least `grain` long where possible.
 template <typename Body>
@@ -22,10 +39,8 @@ void parallel_for(const Context& context, std::int64_t count, std::int64_t grain
     body(std::int64_t{0}, count);
     return;
   }
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(pieces))
-  for (std::int64_t piece = 0; piece < pieces; ++piece) {
-    body(count * piece / pieces, count * (piece + 1) / pieces);
-  }
+  parallel_region(static_cast<int>(pieces),
+                  [&](int piece) { body(count * piece / pieces, count * (piece + 1) / pieces); });
 }
 
 /// Calls body(index, slot) for every index in [0, count), handing indices out as threads become free; `slot` in
@@ -38,12 +53,10 @@ void parallel_tasks(const Context& context, std::int64_t count, const Body& body
     for (std::int64_t index = 0; index < count; ++index) body(index, 0);
     return;
   }
-#pragma omp parallel num_threads(threads)
-  {
-    const int slot = thread_slot();
-#pragma omp for schedule(dynamic, 1)
-    for (std::int64_t index = 0; index < count; ++index) body(index, slot);
-  }
+  std::atomic<std::int64_t> next{0};
+  parallel_region(threads, [&](int slot) {
+    for (std::int64_t index = next++; index < count; index = next++) body(index, slot);
+  });
 }
 
 }  // namespace kernels
