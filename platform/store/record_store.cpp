@@ -7,6 +7,9 @@
 #include <set>
 #include <thread>
 
+#include "platform/base/digest.h"
+#include "platform/store/storable.h"
+#include "platform/store/time_column.h"
 #include "platform/store/transaction.h"
 
 namespace platform {
@@ -15,16 +18,57 @@ namespace {
 // A commit takes at most about this many records, so that one answer never waits for a flood.
 constexpr std::size_t kRecordsPerCommit = 20'000;
 constexpr int kScanPortion = 2'000;
+constexpr std::chrono::hours kKeysRemoved{1};  // how often old idempotency keys are looked for
 
-// A request that waits for its commit.
+// A request that waits for its commit, with the records that the database can hold. Shared by the caller, who may leave
+// before the commit comes, and the writer.
 struct Pending {
   IngestRequest request;
+  std::string hash;  // of the records, where there is an idempotency key
   IngestResult result;
   std::exception_ptr error;
   bool done = false;
 };
+using PendingPtr = std::shared_ptr<Pending>;
 
-void copy_in(pqxx::work& work, const std::vector<Pending*>& batch) {
+json::object signals_of(const Observation& record) {
+  json::object signals;
+  for (const auto& [name, signal] : record.signals) signals[name] = to_json(signal);
+  return signals;
+}
+
+std::string hash_of(const std::vector<Observation>& records) {
+  Sha256 hash;
+  for (const Observation& record : records) {
+    const json::array all{record.key, record.event_time.time_since_epoch().count(), record.fields, signals_of(record),
+                          record.usable};
+    hash.update(canonical_json(all) + "\n");
+  }
+  return hash.hex();
+}
+
+// Takes the records out that the database cannot hold, so that each costs itself alone.
+void refuse_unstorable(Pending& pending) {
+  IngestRequest& request = pending.request;
+  std::vector<Observation> kept;
+  kept.reserve(request.records.size());
+  std::int64_t place = 0;
+  for (Observation& record : request.records) {
+    if (auto reason = what_cannot_be_stored(record)) {
+      pending.result.refused.push_back({place, *std::move(reason)});
+    } else {
+      kept.push_back(std::move(record));
+    }
+    ++place;
+  }
+  if (!pending.result.refused.empty() && kept.empty() && !request.cursor && request.gaps.empty()) {
+    const RefusedRecord& first = pending.result.refused.front();
+    throw Error(ErrorCode::kInvalidInput, first.reason, "[" + std::to_string(first.place) + "]");
+  }
+  request.records = std::move(kept);
+}
+
+void copy_in(pqxx::work& work, const std::vector<PendingPtr>& batch) {
   work.exec0(
       "CREATE TEMPORARY TABLE staging (request int, ordinal int, project_id text, source text, key text, event_time "
       "timestamptz, fields jsonb, signals jsonb, usable boolean) "
@@ -35,8 +79,7 @@ void copy_in(pqxx::work& work, const std::vector<Pending*>& batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     int ordinal = 0;
     for (const Observation& record : batch[i]->request.records) {
-      json::object signals;
-      for (const auto& [name, signal] : record.signals) signals[name] = to_json(signal);
+      const json::object signals = signals_of(record);
       std::optional<std::string> time, signal_text;
       if (record.event_time != Time{}) time = format_time(record.event_time);
       if (!signals.empty()) signal_text = canonical_json(signals);
@@ -70,32 +113,47 @@ void save_place(pqxx::work& work, const IngestRequest& request) {
                    request.source, canonical_json(*request.cursor));
 }
 
-std::optional<IngestResult> remembered(pqxx::work& work, const IngestRequest& request) {
+std::optional<IngestResult> remembered(pqxx::work& work, const Pending& pending) {
+  const IngestRequest& request = pending.request;
   if (request.idempotency_key.empty()) return std::nullopt;
-  const pqxx::result rows =
-      work.exec_params("SELECT answer FROM idempotency_keys WHERE project_id = $1 AND scope = $2 AND key = $3",
-                       request.project, "records/" + request.source, request.idempotency_key);
+  const pqxx::result rows = work.exec_params(
+      "SELECT answer, request_hash FROM idempotency_keys WHERE project_id = $1 AND scope = $2 AND key = $3",
+      request.project, "records/" + request.source, request.idempotency_key);
   if (rows.empty()) return std::nullopt;
+  if (const std::string hash = rows[0][1].c_str(); !hash.empty() && hash != pending.hash)
+    throw Error(ErrorCode::kConflict,
+                "the Idempotency-Key '" + request.idempotency_key +
+                    "' came with other records before; send these records under a key of their own",
+                "Idempotency-Key");
   const json::value answer = parse_json(rows[0][0].c_str(), "answer");
   return IngestResult{require_int(answer.get_object(), "accepted", "answer"),
-                      require_int(answer.get_object(), "duplicates", "answer")};
+                      require_int(answer.get_object(), "duplicates", "answer"), pending.result.refused};
 }
 
-void remember(pqxx::work& work, const IngestRequest& request, const IngestResult& result) {
+void remember(pqxx::work& work, const Pending& pending, const IngestResult& result) {
+  const IngestRequest& request = pending.request;
   if (request.idempotency_key.empty()) return;
-  work.exec_params("INSERT INTO idempotency_keys (project_id, scope, key, answer) VALUES ($1, $2, $3, $4::jsonb)",
-                   request.project, "records/" + request.source, request.idempotency_key,
-                   canonical_json(json::object{{"accepted", result.accepted}, {"duplicates", result.duplicates}}));
+  work.exec_params(
+      "INSERT INTO idempotency_keys (project_id, scope, key, answer, request_hash) VALUES ($1, $2, $3, $4::jsonb, $5)",
+      request.project, "records/" + request.source, request.idempotency_key,
+      canonical_json(json::object{{"accepted", result.accepted}, {"duplicates", result.duplicates}}), pending.hash);
+}
+
+// A sender that repeats does so within minutes or, after a long outage, days.
+void remove_old_keys(Database& database) {
+  transact(database, [](pqxx::work& work) {
+    work.exec0("DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'");
+  });
 }
 
 // Stores all requests in one transaction, or throws and stores none.
-void store(Database& database, const std::vector<Pending*>& batch) {
+void store(Database& database, const std::vector<PendingPtr>& batch) {
   const auto results = transact(database, [&](pqxx::work& work) {
     std::vector<IngestResult> answers(batch.size());
-    std::vector<Pending*> fresh;
+    std::vector<PendingPtr> fresh;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (const auto before = remembered(work, batch[i]->request)) {
+      if (const auto before = remembered(work, *batch[i])) {
         answers[i] = *before;
       } else {
         fresh.push_back(batch[i]);
@@ -107,9 +165,10 @@ void store(Database& database, const std::vector<Pending*>& batch) {
     copy_in(work, fresh);
     move_staged(work, made);
     for (std::size_t i = 0; i < fresh.size(); ++i) {
+      made[i].refused = fresh[i]->result.refused;
       made[i].duplicates = static_cast<std::int64_t>(fresh[i]->request.records.size()) - made[i].accepted;
       save_place(work, fresh[i]->request);
-      remember(work, fresh[i]->request, made[i]);
+      remember(work, *fresh[i], made[i]);
       answers[places[i]] = made[i];
     }
     return answers;
@@ -132,8 +191,7 @@ Observation observation_from(const std::string& source, const pqxx::row& row) {
   return record;
 }
 
-constexpr const char* kRecordColumns =
-    "key, to_char(event_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), fields, signals, usable";
+const std::string kRecordColumns = "key, " + utc_text("event_time") + ", fields, signals, usable";
 
 }  // namespace
 
@@ -151,16 +209,21 @@ class RecordStore::Writer {
     thread_.join();
   }
 
-  void put(Pending& pending) {
+  /// Throws kUnavailable if the commit does not come within the limit of a transaction.
+  void put(const PendingPtr& pending) {
     std::unique_lock lock(mutex_);
-    queue_.push_back(&pending);
+    queue_.push_back(pending);
     arrived_.notify_one();
-    finished_.wait(lock, [&] { return pending.done; });
+    if (finished_.wait_for(lock, database_.limit(), [&] { return pending->done; })) return;
+    std::erase(queue_, pending);
+    throw Error(
+        ErrorCode::kUnavailable,
+        "the database did not store the records in time; send them again, what is stored already is not doubled");
   }
 
  private:
-  std::vector<Pending*> take() {
-    std::vector<Pending*> batch;
+  std::vector<PendingPtr> take() {
+    std::vector<PendingPtr> batch;
     std::set<std::string> keys;
     std::size_t records = 0;
     while (!queue_.empty() && records < kRecordsPerCommit) {
@@ -180,22 +243,35 @@ class RecordStore::Writer {
     for (;;) {
       arrived_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
       if (queue_.empty()) return;
-      const std::vector<Pending*> batch = take();
+      const std::vector<PendingPtr> batch = take();
       lock.unlock();
       commit(batch);
       lock.lock();
-      for (Pending* pending : batch) pending->done = true;
+      for (const PendingPtr& pending : batch) pending->done = true;
       finished_.notify_all();
+      if (std::chrono::steady_clock::now() < remove_keys_at_) continue;
+      remove_keys_at_ = std::chrono::steady_clock::now() + kKeysRemoved;
+      lock.unlock();
+      remove_keys();
+      lock.lock();
     }
   }
 
-  void commit(const std::vector<Pending*>& batch) {
+  void remove_keys() {
+    try {
+      remove_old_keys(database_);
+    } catch (const Error& error) {  // they are looked for again
+      log_.warning("old idempotency keys were not removed", {{"error", error.what()}});
+    }
+  }
+
+  void commit(const std::vector<PendingPtr>& batch) {
     try {
       store(database_, batch);
     } catch (const Error& error) {
       // One bad request must not cost the others: each is tried alone, unless the database itself is the trouble.
       const bool alone = batch.size() == 1 || retryable(error.code());
-      for (Pending* pending : batch) {
+      for (const PendingPtr& pending : batch) {
         if (alone) {
           pending->error = std::current_exception();
         } else {
@@ -204,7 +280,7 @@ class RecordStore::Writer {
       }
     } catch (const std::exception& error) {
       log_.error("records were not stored", {{"error", error.what()}});
-      for (Pending* pending : batch) pending->error = std::current_exception();
+      for (const PendingPtr& pending : batch) pending->error = std::current_exception();
     }
   }
 
@@ -212,8 +288,9 @@ class RecordStore::Writer {
   Log log_;
   std::mutex mutex_;
   std::condition_variable arrived_, finished_;
-  std::deque<Pending*> queue_;
+  std::deque<PendingPtr> queue_;
   bool stopping_ = false;
+  std::chrono::steady_clock::time_point remove_keys_at_{};  // of the thread only
   std::thread thread_;
 };
 
@@ -230,10 +307,13 @@ IngestResult RecordStore::ingest(IngestRequest request) {
   if (!known)
     throw Error(ErrorCode::kNotFound, "no source '" + request.source + "'; create it before records are sent to it",
                 "source");
-  Pending pending{std::move(request), {}, {}, false};
+  const auto pending = std::make_shared<Pending>();
+  pending->request = std::move(request);
+  refuse_unstorable(*pending);
+  if (!pending->request.idempotency_key.empty()) pending->hash = hash_of(pending->request.records);
   writer_->put(pending);
-  if (pending.error) std::rethrow_exception(pending.error);
-  return pending.result;
+  if (pending->error) std::rethrow_exception(pending->error);
+  return pending->result;
 }
 
 void RecordStore::scan(const std::string& project, const std::string& source,
@@ -244,7 +324,7 @@ void RecordStore::scan(const std::string& project, const std::string& source,
     // One portion a transaction: a slow reader holds no snapshot open.
     const pqxx::result rows = transact(database_, [&](pqxx::work& work) {
       return work.exec_params(
-          std::string("SELECT ") + kRecordColumns +
+          "SELECT " + kRecordColumns +
               " FROM records WHERE project_id = $1 AND source = $2 AND (key > $3 OR $4) ORDER BY key LIMIT $5",
           project, source, after, first, kScanPortion);
     });
@@ -260,7 +340,7 @@ void RecordStore::scan(const std::string& project, const std::string& source,
 
 std::vector<Observation> RecordStore::latest(const std::string& project, const std::string& source, int limit) {
   const pqxx::result rows = transact(database_, [&](pqxx::work& work) {
-    return work.exec_params(std::string("SELECT ") + kRecordColumns +
+    return work.exec_params("SELECT " + kRecordColumns +
                                 " FROM records WHERE project_id = $1 AND source = $2 ORDER BY position DESC LIMIT $3",
                             project, source, limit);
   });

@@ -17,9 +17,16 @@
 
 namespace platform {
 
+/// A record that the database cannot hold.
+struct RefusedRecord {
+  std::int64_t place = 0;  // in the request, from 0
+  std::string reason;
+};
+
 struct IngestResult {
   std::int64_t accepted = 0;
   std::int64_t duplicates = 0;
+  std::vector<RefusedRecord> refused;  // the others are stored all the same
 };
 
 /// One request to store. `source` of the observations is not read.
@@ -27,7 +34,8 @@ struct IngestRequest {
   std::string project = "default";
   std::string source;
   std::vector<Observation> records;
-  std::string idempotency_key;        // empty = none; the same key again gives the first answer and stores nothing
+  std::string idempotency_key;        // empty = none; the same request again within a week gets the first answer and
+                                      // stores nothing
   std::vector<SourceGap> gaps;        // stored in the same transaction
   std::optional<json::value> cursor;  // the source's place to go on from, saved in the same transaction
 };
@@ -37,9 +45,10 @@ class RecordStore {
   explicit RecordStore(Database& database, Log log = Log::silent());
   ~RecordStore();
 
-  /// Blocks until committed. Throws kNotFound for an unknown source, kInvalidInput for a value that the database cannot
-  /// hold, kUnavailable if the database is away (then nothing is acknowledged; repeating is safe), kDiskFull. A request
-  /// that fails costs the requests beside it nothing.
+  /// Blocks until committed. Throws kNotFound for an unknown source, kConflict if the idempotency key came with other
+  /// records before, kInvalidInput if the database can hold none of the records of a push (a request without cursor and
+  /// gaps), kDiskFull, and kUnavailable if the database is away or does not answer within its limits (then nothing is
+  /// acknowledged; repeating is safe). A request that fails costs the requests beside it nothing.
   IngestResult ingest(IngestRequest request);
 
   /// Calls `take` for every record of the source in order of key until it returns false; reads in portions.

@@ -1,14 +1,13 @@
 #include "platform/store/source_store.h"
 
 #include "platform/store/name_rule.h"
-#include "platform/store/transaction.h"
+#include "platform/store/time_column.h"
 
 namespace platform {
 namespace {
 
-constexpr const char* kColumns =
-    "project_id, name, connector, settings, profile, schedule, owner, location, state, to_char(created_at AT TIME ZONE "
-    "'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+const std::string kColumns =
+    "project_id, name, connector, settings, profile, schedule, owner, location, state, " + utc_text("created_at");
 
 Source source_from(const pqxx::row& row) {
   Source source;
@@ -40,8 +39,8 @@ void SourceStore::create(const Source& source) {
 
 std::optional<Source> SourceStore::find(const std::string& project, const std::string& name) {
   return transact(database_, [&](pqxx::work& work) -> std::optional<Source> {
-    const pqxx::result rows = work.exec_params(
-        std::string("SELECT ") + kColumns + " FROM sources WHERE project_id = $1 AND name = $2", project, name);
+    const pqxx::result rows =
+        work.exec_params("SELECT " + kColumns + " FROM sources WHERE project_id = $1 AND name = $2", project, name);
     if (rows.empty()) return std::nullopt;
     return source_from(rows[0]);
   });
@@ -50,10 +49,9 @@ std::optional<Source> SourceStore::find(const std::string& project, const std::s
 std::vector<Source> SourceStore::list(const std::string& project, const std::string& after, int limit) {
   return transact(database_, [&](pqxx::work& work) {
     std::vector<Source> sources;
-    for (const pqxx::row& row :
-         work.exec_params(std::string("SELECT ") + kColumns +
-                              " FROM sources WHERE project_id = $1 AND name > $2 ORDER BY name LIMIT $3",
-                          project, after, limit)) {
+    for (const pqxx::row& row : work.exec_params(
+             "SELECT " + kColumns + " FROM sources WHERE project_id = $1 AND name > $2 ORDER BY name LIMIT $3", project,
+             after, limit)) {
       sources.push_back(source_from(row));
     }
     return sources;
@@ -70,22 +68,24 @@ void SourceStore::set_state(const std::string& project, const std::string& name,
 }
 
 bool SourceStore::remove(const std::string& project, const std::string& name) {
-  return transact(database_, [&](pqxx::work& work) {
+  const auto remove_all = [&](pqxx::work& work) {
     work.exec_params("DELETE FROM gaps WHERE project_id = $1 AND source = $2", project, name);
     work.exec_params("DELETE FROM records WHERE project_id = $1 AND source = $2", project, name);
+    // A source made anew under this name knows nothing of what was sent to this one.
+    work.exec_params("DELETE FROM idempotency_keys WHERE project_id = $1 AND scope = $2", project, "records/" + name);
     return work.exec_params("DELETE FROM sources WHERE project_id = $1 AND name = $2", project, name).affected_rows() >
            0;
-  });
+  };
+  return transact(database_, remove_all, TimeLimit::kNone);
 }
 
 std::vector<SourceGap> SourceStore::gaps(const std::string& project, const std::string& name) {
   return transact(database_, [&](pqxx::work& work) {
     std::vector<SourceGap> gaps;
-    const pqxx::result rows = work.exec_params(
-        "SELECT to_char(began_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), to_char(ended_at AT TIME "
-        "ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), reason "
-        "FROM gaps WHERE project_id = $1 AND source = $2 ORDER BY began_at, id",
-        project, name);
+    const pqxx::result rows =
+        work.exec_params("SELECT " + utc_text("began_at") + ", " + utc_text("ended_at") +
+                             ", reason FROM gaps WHERE project_id = $1 AND source = $2 ORDER BY began_at, id",
+                         project, name);
     for (const pqxx::row& row : rows)
       gaps.push_back({parse_time(row[0].c_str()), parse_time(row[1].c_str()), row[2].c_str()});
     return gaps;

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "platform/store/source_store.h"
+#include "platform/store/transaction.h"
 #include "tests/support/temp_database.h"
 
 namespace platform {
@@ -67,6 +68,17 @@ TEST_F(RecordStoreDb, KeepsARecordAsItWas) {
   EXPECT_TRUE(std::isnan(back.signals.at("vibration").values[1]));
 }
 
+TEST_F(RecordStoreDb, GivesEveryFiniteNumberBack) {
+  using Double = std::numeric_limits<double>;
+  const float most = std::numeric_limits<float>::max();
+  Observation sent = record("a", 1);
+  sent.fields["numbers"] =
+      json::array{1e20, most, -most, Double::max(), -Double::max(), Double::min(), Double::denorm_min(), 0.1};
+  records_->ingest(request({sent}));
+  const Observation back = records_->latest("default", "line-3", 1).at(0);
+  EXPECT_EQ(canonical_json(back.fields), canonical_json(sent.fields));
+}
+
 TEST_F(RecordStoreDb, TheSameKeyTwiceIsOneRecordAndSaysSo) {
   const IngestResult first = records_->ingest(request({record("a", 1), record("b", 2), record("a", 3)}));
   EXPECT_EQ(first.accepted, 2);
@@ -79,10 +91,70 @@ TEST_F(RecordStoreDb, TheSameKeyTwiceIsOneRecordAndSaysSo) {
 
 TEST_F(RecordStoreDb, TheSameIdempotencyKeyGivesTheFirstAnswer) {
   EXPECT_EQ(records_->ingest(request({record("a", 1)}, "key-1")).accepted, 1);
-  const IngestResult again = records_->ingest(request({record("a", 1), record("b", 1)}, "key-1"));
+  const IngestResult again = records_->ingest(request({record("a", 1)}, "key-1"));
   EXPECT_EQ(again.accepted, 1);
   EXPECT_EQ(again.duplicates, 0);
   EXPECT_EQ(records_->count("default", "line-3"), 1);
+}
+
+TEST_F(RecordStoreDb, AnIdempotencyKeyUnderOtherRecordsIsAConflict) {
+  records_->ingest(request({record("a", 1)}, "key-1"));
+  EXPECT_EQ(code_of([&] { records_->ingest(request({record("a", 2)}, "key-1")); }), ErrorCode::kConflict);
+  EXPECT_EQ(code_of([&] {
+              records_->ingest(request({record("a", 1), record("b", 1)}, "key-1"));
+            }),
+            ErrorCode::kConflict);
+  EXPECT_EQ(records_->count("default", "line-3"), 1);
+}
+
+TEST_F(RecordStoreDb, ASourceMadeAnewStoresWhatWasSentToTheOldOne) {
+  records_->ingest(request({record("a", 1)}, "key-1"));
+  SourceStore(database()).remove("default", "line-3");
+  SourceStore(database()).create({.name = "line-3", .connector = "rest_push"});
+  EXPECT_EQ(records_->ingest(request({record("a", 1)}, "key-1")).accepted, 1);
+  EXPECT_EQ(records_->count("default", "line-3"), 1);
+}
+
+TEST_F(RecordStoreDb, IdempotencyKeysAreForgottenAfterAWeek) {
+  records_->ingest(request({record("a", 1)}, "key-1"));
+  records_.reset();  // the writer has done its first round
+  transact(database(),
+           [](pqxx::work& work) { work.exec0("UPDATE idempotency_keys SET created_at = now() - interval '8 days'"); });
+  records_ = std::make_unique<RecordStore>(database());
+  records_->ingest(request({record("b", 1)}));
+  records_.reset();
+  EXPECT_EQ(transact(database(),
+                     [](pqxx::work& work) { return work.exec1("SELECT count(*) FROM idempotency_keys")[0].as<int>(); }),
+            0);
+}
+
+TEST_F(RecordStoreDb, ARecordThatTheDatabaseCannotHoldCostsItselfAlone) {
+  std::vector<Observation> sent;
+  for (int i = 0; i < 7; ++i) sent.push_back(record(std::to_string(i), i));
+  const json::string nul(std::string_view("a\0b", 3));
+  sent[0].fields["note"] = nul;
+  sent[1].fields["deep"] = json::array{json::object{{nul, 1}}};
+  sent[2].event_time = kLatestTime + std::chrono::hours(1);
+  sent[3].key = "\xff";
+  sent[4].key = std::string(2000, 'k');
+  sent[5].fields["torque"] = std::numeric_limits<double>::quiet_NaN();
+  const IngestResult result = records_->ingest(request(sent));
+  EXPECT_EQ(result.accepted, 1);
+  EXPECT_EQ(result.duplicates, 0);
+  ASSERT_EQ(result.refused.size(), 6u);
+  for (std::size_t i = 0; i < result.refused.size(); ++i)
+    EXPECT_EQ(result.refused[i].place, static_cast<std::int64_t>(i)) << result.refused[i].reason;
+  EXPECT_EQ(records_->latest("default", "line-3", 10).at(0).key, "6");
+}
+
+TEST_F(RecordStoreDb, HoldsTheFirstAndTheLastMomentItTakes) {
+  Observation first = record("first", 1), last = record("last", 2);
+  first.event_time = kEarliestTime;
+  last.event_time = kLatestTime;
+  EXPECT_EQ(records_->ingest(request({first, last})).accepted, 2);
+  const auto back = records_->latest("default", "line-3", 2);
+  EXPECT_EQ(back.at(0).event_time, kLatestTime);
+  EXPECT_EQ(back.at(1).event_time, kEarliestTime);
 }
 
 TEST_F(RecordStoreDb, ABadRequestCostsTheOthersNothing) {
