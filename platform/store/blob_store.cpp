@@ -37,6 +37,22 @@ void read_blocks(const std::filesystem::path& path, Take&& take) {
               "the stored bytes of " + digest + " were changed on disk; restore them from a backup");
 }
 
+// What the file system library throws, as an error of ours: a full disk is kDiskFull here too.
+template <class Work>
+auto as_our_errors(Work&& work) {
+  try {
+    return work();
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw_errno(error.path1().string() + ": " + error.what(), error.code().value());
+  }
+}
+
+std::string digest_on_disk(const std::filesystem::path& path) {
+  Sha256 hash;
+  read_blocks(path, [&](std::string_view bytes) { hash.update(bytes); });
+  return "sha256:" + hash.hex();
+}
+
 // Names in a manifest come from outside; they may not leave the folder.
 void check_name(const std::string& name) {
   const std::filesystem::path path(name);
@@ -64,26 +80,30 @@ void BlobWriter::write(std::string_view bytes) {
 std::string BlobWriter::finish() {
   const std::string digest = "sha256:" + hash_.hex();
   const std::filesystem::path path = store_->path_of(digest);
-  if (!std::filesystem::exists(path)) {
-    if (::fsync(file_.get()) != 0) throw_errno("syncing " + temporary_.string(), errno);
-    std::filesystem::create_directories(path.parent_path());
-    if (::rename(temporary_.c_str(), path.c_str()) != 0) throw_errno("renaming to " + path.string(), errno);
-    sync_folder(path.parent_path());
-    sync_folder(store_->folder_);
-  } else {
+  // Bytes that rotted on disk are replaced by these.
+  if (as_our_errors([&] { return std::filesystem::exists(path); }) && digest_on_disk(path) == digest) {
     ::unlink(temporary_.c_str());
+  } else {
+    if (::fsync(file_.get()) != 0) throw_errno("syncing " + temporary_.string(), errno);
+    as_our_errors([&] { std::filesystem::create_directories(path.parent_path()); });
+    if (::rename(temporary_.c_str(), path.c_str()) != 0) throw_errno("renaming to " + path.string(), errno);
   }
+  // Also for a blob that is there: whoever put it may not have come as far as this.
+  sync_folder(path.parent_path());
+  sync_folder(store_->folder_);
   file_ = FileDescriptor();
   return digest;
 }
 
 BlobStore::BlobStore(std::filesystem::path folder) : folder_(std::move(folder)) {
-  std::filesystem::create_directories(folder_ / "incoming");
-  const auto yesterday = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24);
-  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "incoming")) {
-    std::error_code ignored;
-    if (entry.last_write_time(ignored) < yesterday) std::filesystem::remove(entry.path(), ignored);
-  }
+  as_our_errors([&] {
+    std::filesystem::create_directories(folder_ / "incoming");
+    const auto yesterday = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24);
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ / "incoming")) {
+      std::error_code ignored;
+      if (entry.last_write_time(ignored) < yesterday) std::filesystem::remove(entry.path(), ignored);
+    }
+  });
 }
 
 std::string BlobStore::put(std::string_view bytes) {
@@ -140,7 +160,10 @@ void BlobStore::copy_to(const std::string& digest, const std::filesystem::path& 
   }
 }
 
-std::string BlobStore::put_folder(const std::filesystem::path& folder) {
+namespace {
+
+// Every regular file below `folder` by its relative name, in order.
+std::vector<std::pair<std::string, std::filesystem::path>> files_below(const std::filesystem::path& folder) {
   std::vector<std::pair<std::string, std::filesystem::path>> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     if (entry.is_directory() && !entry.is_symlink()) continue;
@@ -149,8 +172,22 @@ std::string BlobStore::put_folder(const std::filesystem::path& folder) {
     files.emplace_back(std::filesystem::relative(entry.path(), folder).string(), entry.path());
   }
   std::sort(files.begin(), files.end());
+  return files;
+}
+
+// So that names and bytes are there after a power cut, the innermost folder first.
+void sync_tree(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.is_directory()) sync_tree(entry.path());
+  }
+  sync_folder(folder);
+}
+
+}  // namespace
+
+std::string BlobStore::put_folder(const std::filesystem::path& folder) {
   json::array rows;
-  for (const auto& [name, path] : files) {
+  for (const auto& [name, path] : as_our_errors([&] { return files_below(folder); })) {
     const std::string digest = put_file(path);
     rows.push_back(json::object{{"digest", digest}, {"name", name}, {"size", static_cast<std::int64_t>(size(digest))}});
   }
@@ -162,16 +199,21 @@ void BlobStore::get_folder(const std::string& digest, const std::filesystem::pat
     throw Error(ErrorCode::kConflict, "the folder is there already: " + folder.string());
   const json::value manifest = parse_json(get(digest, kLargestManifest), "folder manifest " + digest);
   const std::filesystem::path fresh = folder.string() + ".new";
-  std::filesystem::remove_all(fresh);
-  std::filesystem::create_directories(fresh);
+  as_our_errors([&] {
+    std::filesystem::remove_all(fresh);
+    std::filesystem::create_directories(fresh);
+  });
   for (const json::value& row : as_array(require(as_object(manifest, "manifest"), "files", "manifest"), "files")) {
     const json::object& file = as_object(row, "files[]");
     const std::string name = require_string(file, "name", "files[]");
     check_name(name);
-    std::filesystem::create_directories((fresh / name).parent_path());
+    as_our_errors([&] { std::filesystem::create_directories((fresh / name).parent_path()); });
     copy_to(require_string(file, "digest", "files[]"), fresh / name);
   }
-  std::filesystem::rename(fresh, folder);
+  as_our_errors([&] {
+    sync_tree(fresh);
+    std::filesystem::rename(fresh, folder);
+  });
   sync_folder(folder.has_parent_path() ? folder.parent_path() : std::filesystem::path("."));
 }
 

@@ -22,7 +22,7 @@ class BlobWriter {
   ~BlobWriter();
   /// Throws kDiskFull or kUnavailable.
   void write(std::string_view bytes);
-  /// Makes the blob durable and returns its digest.
+  /// Makes the blob durable and returns its digest. Bytes that rotted under this digest are replaced.
   std::string finish();
 
  private:
@@ -58,7 +58,8 @@ class BlobStore {
   /// Stores every regular file below `folder` and a manifest of them, {"files":[{"digest","name","size"}...]} in
   /// canonical JSON sorted by name; returns the manifest's digest. Throws kInvalidInput on links and special files.
   std::string put_folder(const std::filesystem::path& folder);
-  /// Lays the files of a manifest below `folder`, which must not exist; it appears by one rename when all are there.
+  /// Lays the files of a manifest below `folder`, which must not exist; it appears by one rename when all are there and
+  /// durable.
   void get_folder(const std::string& digest, const std::filesystem::path& folder) const;
 
  private:

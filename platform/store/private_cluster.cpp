@@ -1,5 +1,6 @@
 #include "platform/store/private_cluster.h"
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,11 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <fstream>
+#include <iterator>
 #include <thread>
 #include <vector>
 
 #include "platform/base/digest.h"
 #include "platform/base/file.h"
+#include "platform/base/shortened.h"
 #include "platform/store/transaction.h"
 
 namespace platform {
@@ -44,19 +48,45 @@ const passwd* server_user() {
   return user;
 }
 
-// PostgreSQL refuses to run as root, so what it must reach belongs to its own user; the folders above only need to be
-// passable.
-void give_to(const std::filesystem::path& folder, const passwd* user) {
-  std::filesystem::create_directories(folder);
-  ::chmod(folder.c_str(), 0700);
-  if (user == nullptr) return;
-  if (::chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0)
-    throw_errno("giving " + folder.string() + " to postgres", errno);
-  for (std::filesystem::path above = folder.parent_path(); above != above.root_path(); above = above.parent_path()) {
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  const std::filesystem::path inner = path.lexically_relative(folder);
+  return !inner.empty() && *inner.begin() != "..";
+}
+
+// PostgreSQL refuses to run as root, so its folder belongs to its own user, and that user must be able to pass through
+// the folders above. The data folder is ours to open for that, and so is what lies in the system's folder for temporary
+// files; other folders are their owner's.
+void make_passable(const DataFolder& data, const passwd& user) {
+  const std::filesystem::path root = std::filesystem::absolute(data.root).lexically_normal();
+  const std::filesystem::path temporary = std::filesystem::temp_directory_path();
+  for (std::filesystem::path above = root; above != above.root_path(); above = above.parent_path()) {
     struct stat facts {};
-    if (::stat(above.c_str(), &facts) != 0 || facts.st_uid == user->pw_uid) continue;
-    if ((facts.st_mode & S_IXOTH) == 0) ::chmod(above.c_str(), (facts.st_mode & 07777) | S_IXOTH);
+    if (::stat(above.c_str(), &facts) != 0 || facts.st_uid == user.pw_uid || (facts.st_mode & S_IXOTH) != 0) continue;
+    if (above != root && !is_below(above, temporary))
+      throw Error(ErrorCode::kInvalidInput, "the database's user `postgres` cannot pass through " + above.string() +
+                                                "; run `chmod o+x " + above.string() +
+                                                "`, or name another data folder with --data-folder");
+    if (::chmod(above.c_str(), (facts.st_mode & 07777) | S_IXOTH) != 0)
+      throw_errno("letting postgres pass through " + above.string(), errno);
   }
+}
+
+// Makes `folder` for the server's user alone. One that is there already must be a folder of that user or ours: the
+// socket's may lie in /tmp, where anybody could have put something under its name.
+void make_for_server(const std::filesystem::path& folder, const passwd* user) {
+  std::filesystem::create_directories(folder.parent_path());
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("making the folder " + folder.string(), errno);
+  struct stat facts {};
+  if (::lstat(folder.c_str(), &facts) != 0) throw_errno("looking at " + folder.string(), errno);
+  const bool owned = facts.st_uid == ::geteuid() || (user != nullptr && facts.st_uid == user->pw_uid);
+  if (!S_ISDIR(facts.st_mode) || !owned)
+    throw Error(ErrorCode::kConflict, folder.string() +
+                                          " is no folder of ours, so the private database does not use it; " +
+                                          "remove it and start again");
+  const FileDescriptor handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!handle || ::fchmod(handle.get(), 0700) != 0) throw_errno("closing " + folder.string() + " to others", errno);
+  if (user != nullptr && ::fchown(handle.get(), user->pw_uid, user->pw_gid) != 0)
+    throw_errno("giving " + folder.string() + " to postgres", errno);
 }
 
 // A Unix socket's path is short by law; a deep data folder gets one under /tmp, named by the folder.
@@ -67,11 +97,22 @@ std::filesystem::path socket_folder_of(const DataFolder& data) {
          ("anneal-" + sha256_hex(std::filesystem::absolute(data.root).string()).substr(0, 16));
 }
 
-std::string last_lines(const std::filesystem::path& path) {
+// The log of the starts before goes when it has grown: PostgreSQL writes warnings only, but for years.
+void limit_log(const std::filesystem::path& path) {
+  constexpr std::uintmax_t kLargest = 16 << 20;
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return "(no log)";
-  const std::string text = read_file(path);
-  return text.size() <= 1500 ? text : "..." + text.substr(text.size() - 1500);
+  if (std::filesystem::file_size(path, ignored) <= kLargest || ignored) return;
+  std::filesystem::rename(path, path.string() + ".old", ignored);
+}
+
+std::string last_lines(const std::filesystem::path& path) {
+  constexpr std::size_t kShown = 1500;
+  std::ifstream log(path, std::ios::binary | std::ios::ate);
+  if (!log) return "(no log)";
+  const std::streamoff size = log.tellg();
+  log.seekg(std::max<std::streamoff>(0, size - static_cast<std::streamoff>(kShown)));
+  const std::string text{std::istreambuf_iterator<char>(log), std::istreambuf_iterator<char>()};
+  return (size > static_cast<std::streamoff>(kShown) ? "..." : "") + shortened(text, kShown);
 }
 
 }  // namespace
@@ -85,8 +126,9 @@ PrivateCluster::PrivateCluster(const DataFolder& data, Log log, PrivateClusterOp
       options_(options) {
   const passwd* user = server_user();
   std::filesystem::create_directories(data.root);
-  give_to(data.postgres(), user);
-  give_to(socket_folder_, user);
+  if (user != nullptr) make_passable(data, *user);
+  make_for_server(data.postgres(), user);
+  make_for_server(socket_folder_, user);
   if (!std::filesystem::exists(cluster_ / "PG_VERSION")) initialise();
   start();
 }
@@ -154,6 +196,7 @@ void PrivateCluster::launch() {
   }
   if (!options_.durable)
     command.insert(command.end(), {"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"});
+  limit_log(log_file_);
   ProcessOptions options = process_options();
   options.stop_signal = SIGINT;  // fast shutdown
   options.stop_grace = std::chrono::seconds(30);

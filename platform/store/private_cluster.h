@@ -25,7 +25,9 @@ std::string private_connection_string(const DataFolder& data);
 class PrivateCluster {
  public:
   /// Makes the cluster if there is none and starts it if it does not run, and waits until it answers.
-  /// Throws kUnavailable with the last lines of the server's log, or kNotFound if PostgreSQL is not installed.
+  /// Throws kUnavailable with the last lines of the server's log, kNotFound if PostgreSQL is not installed,
+  /// kInvalidInput with the command to run if user `postgres` cannot pass through a folder above the data folder, and
+  /// kConflict if somebody else's folder stands where the socket would lie.
   PrivateCluster(const DataFolder& data, Log log, PrivateClusterOptions options = {});
   /// Stops the server if this object started it (fast shutdown: open transactions are rolled back).
   ~PrivateCluster();

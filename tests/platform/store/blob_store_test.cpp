@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <functional>
@@ -51,6 +52,14 @@ TEST_F(BlobStoreTest, NoticesBytesThatWereChangedOnDisk) {
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "copy"));
 }
 
+TEST_F(BlobStoreTest, RottenBytesAreReplacedByGoodOnes) {
+  const std::string digest = store_.put("right");
+  write_file_atomically(store_.path_of(digest), "wrong");
+  EXPECT_EQ(store_.put("right"), digest);
+  EXPECT_EQ(store_.get(digest), "right");
+  EXPECT_EQ(files(), 1u);
+}
+
 TEST_F(BlobStoreTest, AWriterThatIsLeftLeavesNothing) {
   {
     BlobWriter writer = store_.writer();
@@ -96,13 +105,19 @@ TEST_F(BlobStoreTest, LinksAreNotStored) {
 TEST_F(BlobStoreTest, AFullDiskIsAClearErrorAndLeavesNoBlob) {
   const std::filesystem::path small = folder_.path() / "small";
   std::filesystem::create_directories(small);
-  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "cannot mount a small disk here";
+  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m,nr_inodes=64") != 0)
+    GTEST_SKIP() << "cannot mount a small disk here";
   {
     BlobStore store(small / "blobs");
     const std::string kept = store.put("kept");
     EXPECT_EQ(code_of([&] { store.put(std::string(4 << 20, 'x')); }), ErrorCode::kDiskFull);
     EXPECT_EQ(store.get(kept), "kept");
     EXPECT_TRUE(std::filesystem::is_empty(small / "blobs/incoming"));
+    // No room for a folder either.
+    for (int i = 0; i < 4096; ++i) {
+      if (::mkdir((small / std::to_string(i)).c_str(), 0700) != 0) break;
+    }
+    EXPECT_EQ(code_of([&] { BlobStore(small / "another/blobs"); }), ErrorCode::kDiskFull);
   }
   ::umount(small.c_str());
 }

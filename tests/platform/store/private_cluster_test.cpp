@@ -51,6 +51,46 @@ TEST(PrivateClusterDb, WorksInAFolderTooDeepForASocket) {
   EXPECT_NO_THROW(database.check());
 }
 
+TEST(PrivateClusterDb, DoesNotOpenFoldersThatAreNotItsOwn) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root's database runs as another user";
+  const TemporaryFolder closed("/var/tmp");
+  try {
+    PrivateCluster cluster({closed.path() / "data"}, Log::silent(), {.durable = false});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidInput);
+    EXPECT_NE(std::string(error.what()).find("chmod o+x " + closed.path().string()), std::string::npos) << error.what();
+  }
+  struct stat facts {};
+  ASSERT_EQ(::stat(closed.path().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0700u);
+}
+
+TEST(PrivateClusterDb, DoesNotUseASocketFolderThatSomebodyElsePutThere) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can play somebody else";
+  const TemporaryFolder folder;
+  const DataFolder data{folder.path() / std::string(60, 'a') / std::string(60, 'b')};
+  const std::string connection = private_connection_string(data);
+  const std::string socket = connection.substr(5, connection.find(' ') - 5);
+  std::filesystem::create_directory(socket);
+  ASSERT_EQ(::chown(socket.c_str(), 12345, 12345), 0);
+  EXPECT_THROW(PrivateCluster(data, Log::silent(), {.durable = false}), Error);
+  std::filesystem::remove(socket);
+  std::filesystem::create_directory_symlink(folder.path(), socket);
+  EXPECT_THROW(PrivateCluster(data, Log::silent(), {.durable = false}), Error);
+  std::filesystem::remove(socket);
+}
+
+TEST(PrivateClusterDb, ItsLogDoesNotGrowForEver) {
+  const TemporaryFolder folder;
+  const DataFolder data{folder.path()};
+  { PrivateCluster first(data, Log::silent(), {.durable = false}); }
+  std::filesystem::resize_file(data.postgres() / "server.log", 17 << 20);
+  PrivateCluster again(data, Log::silent(), {.durable = false});
+  EXPECT_LT(std::filesystem::file_size(data.postgres() / "server.log"), 1u << 20);
+  EXPECT_TRUE(std::filesystem::exists(data.postgres() / "server.log.old"));
+}
+
 TEST(PrivateClusterDb, ASecondProgramUsesTheServerThatRuns) {
   const TemporaryFolder folder;
   PrivateCluster first({folder.path()}, Log::silent(), {.durable = false});
