@@ -32,6 +32,5 @@ using RunId = Id<struct RunTag>;
 using DatasetVersionId = Id<struct DatasetVersionTag>;
 using ModelVersionId = Id<struct ModelVersionTag>;
 using DeploymentId = Id<struct DeploymentTag>;
-using WorkerId = Id<struct WorkerTag>;
 
 }  // namespace platform

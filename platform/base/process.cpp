@@ -39,6 +39,15 @@ Image make_image(const std::vector<std::string>& arguments, const ProcessOptions
   return image;
 }
 
+// Nothing but standard input, output and error passes into the child: a listening socket that it held would keep the
+// port taken after its parent ends. Libraries open some without O_CLOEXEC.
+void keep_to_ourselves() {
+  constexpr unsigned kFirst = 3;
+  if (::close_range(kFirst, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+  constexpr int kMost = 4096;  // an older kernel
+  for (int descriptor = kFirst; descriptor < kMost; ++descriptor) ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
+
 // Runs in the child; reports errno through `pipe_end` if anything before exec fails.
 [[noreturn]] void become(const Image& image, const ProcessOptions& options, int output, int pipe_end, pid_t parent) {
   const auto fail = [pipe_end] {
@@ -60,6 +69,7 @@ Image make_image(const std::vector<std::string>& arguments, const ProcessOptions
     ::prctl(PR_SET_PDEATHSIG, options.stop_signal);
     if (::getppid() != parent) ::_exit(127);
   }
+  keep_to_ourselves();
   ::execvpe(image.arguments[0], image.arguments.data(), image.environment.data());
   fail();
   ::_exit(127);

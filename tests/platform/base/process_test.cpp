@@ -1,5 +1,6 @@
 #include "platform/base/process.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -27,16 +28,37 @@ TEST(Process, ThatCannotStartIsAnErrorWithItsName) {
   }
 }
 
-TEST(Process, IsStoppedWithItsSignalAndKilledWhenItDoesNotListen) {
+// Waits until the child has written its file: until then it may not have set its traps.
+void wait_for_file(const std::filesystem::path& path) {
+  for (int i = 0; i < 10000 && !std::filesystem::exists(path); ++i) ::usleep(1000);
+  ASSERT_TRUE(std::filesystem::exists(path)) << path;
+}
+
+TEST(Process, IsKilledWhenItDoesNotListenToItsSignal) {
+  const TemporaryFolder folder;
   ProcessOptions options;
   options.stop_grace = std::chrono::milliseconds(200);
-  Process deaf({"sh", "-c", "trap '' TERM; echo ready > \"$READY\"; while :; do sleep 0.05; done"}, [&] {
-    options.environment["READY"] = "/dev/null";
-    return options;
-  }());
-  EXPECT_FALSE(deaf.wait_for(std::chrono::milliseconds(100)));
-  const int code = deaf.stop();
-  EXPECT_TRUE(code == 128 + SIGKILL || code == 128 + SIGTERM) << code;
+  options.environment["READY"] = (folder.path() / "ready").string();
+  Process deaf({"sh", "-c", "trap '' TERM; : > \"$READY\"; while :; do sleep 0.05; done"}, options);
+  wait_for_file(folder.path() / "ready");
+  EXPECT_EQ(deaf.stop(), 128 + SIGKILL);
+}
+
+TEST(Process, IsStoppedWithTheSignalOfItsOptions) {
+  const TemporaryFolder folder;
+  ProcessOptions options;
+  options.stop_signal = SIGINT;
+  options.environment["READY"] = (folder.path() / "ready").string();
+  Process listening({"sh", "-c", "trap 'exit 7' INT; : > \"$READY\"; while :; do sleep 0.05; done"}, options);
+  wait_for_file(folder.path() / "ready");
+  EXPECT_EQ(listening.stop(), 7);
+}
+
+TEST(Process, InheritsNothingButTheStandardStreams) {
+  const FileDescriptor open(::open("/dev/null", O_RDONLY));  // as a library opens one, without O_CLOEXEC
+  ASSERT_GT(open.get(), 2);
+  const std::string path = "/proc/self/fd/" + std::to_string(open.get());
+  EXPECT_EQ(run_command({"test", "-e", path}).exit_code, 1) << path;
 }
 
 TEST(Process, WritesItsLogAndSeesItsEnvironment) {
