@@ -184,12 +184,18 @@ class SnapshotBuilder {
 
   void write_lines() {
     for (const Example& example : result_.examples) result_.lines += canonical_json(platform::to_json(example)) + "\n";
-    result_.content_hash = digest_of(result_.lines);
+  }
+
+  // Equal lines under another schema or split are another version: statistics and manifests follow from those too.
+  void name_content() {
+    result_.content_hash = digest_of(canonical_json(json::object{
+        {"lines", digest_of(result_.lines)}, {"schema", result_.schema}, {"split", platform::to_json(result_.split)}}));
   }
 
   void describe(const std::set<std::string>& constant) {
     const std::vector<Example>& examples = result_.examples;
     result_.schema = schema_of(result_.profile);
+    name_content();
     result_.statistics = statistics_of(result_.profile, examples);
     result_.statistics["records"] = rows_.records_read;
     json::object dropped = dropped_.to_json();

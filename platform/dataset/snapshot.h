@@ -24,7 +24,7 @@ struct SnapshotResult {
   SplitRule split;
   std::vector<Example> examples;  // sorted by (source, key)
   std::string lines;              // one canonical JSON line an example; what the version stores
-  std::string content_hash;       // "sha256:..." of `lines`
+  std::string content_hash;       // "sha256:..." of `lines`, `schema` and `split` together
   json::object schema;            // {task, labels, fields: [{name, kind, unit, ...}], prompt}
   json::object statistics;  // {records, examples, splits: {train: n, ...}, labels: {train: {a: 1}}, fields: {x: {count,
                             // missing, mean, ...}}, target}

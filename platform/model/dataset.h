@@ -23,7 +23,7 @@ struct DatasetVersion {
   std::string project = "default";
   std::string dataset;
   std::int64_t number = 0;   // from 1; 0 until stored
-  std::string content_hash;  // "sha256:..." of the example lines
+  std::string content_hash;  // "sha256:..." of the example lines, the schema and the split together
   std::string blob;          // digest of the stored bytes
   json::object counts;       // {train, validation, test}
   json::object schema;

@@ -17,8 +17,8 @@ class DatasetStore {
   explicit DatasetStore(Database& database) : database_(database) {}
 
   /// Stores a version under the next number, making the dataset if there is none, and returns it with id, number and
-  /// time. A version with this content hash that is there already is returned as it was: the same records are one
-  /// version. Throws kInvalidInput for a name that is none.
+  /// time. A version with this content hash that is there already is returned as it was: the same examples
+  /// under the same schema and split are one version. Throws kInvalidInput for a name that is none.
   DatasetVersion add_version(const DatasetVersion& version);
   std::optional<DatasetVersion> find_version(const std::string& project, const std::string& dataset,
                                              std::int64_t number);

@@ -43,6 +43,21 @@ TEST(Snapshot, HasTheSameBytesInWhateverOrderRecordsArrive) {
                              [](const Example& a, const Example& b) { return a.id < b.id; }));
 }
 
+TEST(Snapshot, IsAnotherVersionUnderAnotherSchemaOrSplitThoughItsLinesAreTheSame) {
+  Profile profile = plain();
+  profile.target.labels = {"0", "1"};
+  const SnapshotResult first = build_snapshot(profile, rows(60));
+  SplitRule rule = first.split;
+  rule.gap = 1;  // says nothing to a split by group
+  const SnapshotResult split = build_snapshot(profile, rows(60), rule);
+  profile.target.positive = "1";
+  const SnapshotResult schema = build_snapshot(profile, rows(60));
+  EXPECT_EQ(first.lines, split.lines);
+  EXPECT_EQ(first.lines, schema.lines);
+  EXPECT_NE(first.content_hash, split.content_hash);
+  EXPECT_NE(first.content_hash, schema.content_hash);
+}
+
 TEST(Snapshot, SaysWhatItLeftOutAndWhatLooksWrong) {
   auto all = rows(60);
   all.push_back(row(100, {{"x", 1}, {"m", "m1"}}));
