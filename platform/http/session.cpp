@@ -193,19 +193,25 @@ std::optional<Response> read_request_line(const Connection& connection, const Pa
   return std::nullopt;
 }
 
+/// Reads the headers within their limits.
+asio::awaitable<error_code> read_head(Connection& connection, Parser& parser) {
+  parser.header_limit(static_cast<std::uint32_t>(connection.core.options.header_limit_bytes));
+  parser.body_limit(boost::none);
+  error_code failed;
+  connection.deadline(connection.core.options.header_timeout);
+  co_await http::async_read_header(connection.socket, connection.buffer, parser,
+                                   asio::redirect_error(asio::use_awaitable, failed));
+  connection.no_deadline();
+  co_return failed;
+}
+
 /// Reads, runs and answers one request; false when the connection is to be closed.
 asio::awaitable<bool> serve_request(std::shared_ptr<Connection> connection) {
   ServerCore& core = connection->core;
   Parser parser;
-  parser.header_limit(static_cast<std::uint32_t>(core.options.header_limit_bytes));
-  parser.body_limit(boost::none);
   const bool begun = co_await wait_for_request(*connection);
   if (!begun) co_return false;
-  error_code failed;
-  connection->deadline(core.options.header_timeout);
-  co_await http::async_read_header(connection->socket, connection->buffer, parser,
-                                   asio::redirect_error(asio::use_awaitable, failed));
-  connection->no_deadline();
+  const error_code failed = co_await read_head(*connection, parser);
   const auto start = std::chrono::steady_clock::now();
   if (failed == http::error::end_of_stream || failed == asio::error::eof || failed == asio::error::connection_reset)
     co_return false;
