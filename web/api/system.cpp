@@ -16,9 +16,11 @@ using platform::Method;
 using platform::Request;
 
 void add_system_routes(platform::RouteTable& routes, Services& services) {
-  routes.add({Method::kGet, "/healthz", "Says that the process answers", "", [](const Request&) {
-                return platform::json_response({{"status", "ok"}, {"version", kVersion}});
-              }});
+  platform::Route healthz{Method::kGet, "/healthz", "Says that the process answers", "", [](const Request&) {
+                            return platform::json_response({{"status", "ok"}, {"version", kVersion}});
+                          }};
+  healthz.direct = true;  // also while the database holds every handler up
+  routes.add(std::move(healthz));
   routes.add({Method::kGet, "/readyz", "Says whether the database can be reached", "", [&services](const Request&) {
                 services.database().check();
                 return platform::json_response({{"status", "ready"}});

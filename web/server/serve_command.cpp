@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "platform/base/command_line.h"
 #include "platform/base/file.h"
@@ -92,9 +93,10 @@ void serve_until_stopped(const platform::CommandLine& line, const platform::Data
     std::error_code ignored;
     std::filesystem::remove(address, ignored);
   });
-  server.stop();
+  const bool ended = server.stop();
   worker.reset();  // before the database: it hands its step back
   std::filesystem::remove(data.address());
+  if (!ended) std::_Exit(1);  // a request that does not end still uses the services; the private database follows us
 }
 
 }  // namespace
