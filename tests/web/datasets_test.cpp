@@ -42,7 +42,7 @@ TEST_F(DatasetApiDb, ShowsVersionsWithWhatTheSnapshotFound) {
   auto asking = client(Role::kViewer);
   const auto page = asking.get("/api/v1/datasets?limit=1").checked().json();
   EXPECT_EQ(page.at("items").at(0).at("versions"), json::value(2));
-  EXPECT_EQ(page.at("next"), "cnc");
+  EXPECT_EQ(page.at("next"), "after=cnc");
   EXPECT_EQ(asking.get("/api/v1/datasets?after=cnc").checked().json().at("items").at(0).at("name"), "robot");
   const auto versions = asking.get("/api/v1/datasets/cnc/versions").checked().json().at("items").as_array();
   ASSERT_EQ(versions.size(), 2u);

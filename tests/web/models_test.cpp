@@ -51,6 +51,7 @@ TEST_F(ModelApiDb, ShowsModelsVersionsAndLineage) {
   const auto models = asking.get("/api/v1/models").checked().json().at("items").as_array();
   ASSERT_EQ(models.size(), 1u);
   EXPECT_EQ(models[0].at("versions"), json::value(2));
+  EXPECT_EQ(asking.get("/api/v1/models?limit=1").checked().json().at("next"), "after=tool-failure");
   EXPECT_EQ(asking.get(kModel).checked().json().at("name"), "tool-failure");
   const auto page = asking.get(kModel + "/versions?limit=1").checked().json();
   EXPECT_EQ(page.at("items").at(0).at("version"), json::value(2));

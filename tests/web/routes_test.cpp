@@ -44,6 +44,23 @@ TEST_F(WebServerDb, NoSourceReadsTheAdminTokenOrAnythingElseOutsideTheInbox) {
     EXPECT_EQ(engineer.post("/api/v1/sources/" + old.name + "/" + action, "").status, 403) << action;
 }
 
+TEST_F(WebServerDb, ListsOfNamesGoOnWithTheRestOfTheQuery) {
+  for (const char* name : {"page-a", "page-b"}) {
+    platform::Source source;
+    source.project = "paged";
+    source.name = name;
+    source.connector = "rest_push";
+    services().sources().create(source);
+  }
+  auto asking = client(Role::kViewer, "reader", "paged");
+  const json::value first = asking.get("/api/v1/sources?limit=1").checked().json();
+  EXPECT_EQ(first.at("next"), "after=page-a");
+  const json::value rest =
+      asking.get("/api/v1/sources?limit=2&" + std::string(first.at("next").as_string())).checked().json();
+  EXPECT_EQ(rest.at("items").at(0).at("name"), "page-b");
+  EXPECT_FALSE(rest.as_object().contains("next"));
+}
+
 TEST_F(WebServerDb, SendsTheRestOfAnArtifact) {
   platform::DatasetVersion version;
   version.dataset = "ranged";

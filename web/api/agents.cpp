@@ -1,12 +1,12 @@
 #include <array>
 #include <cstdio>
-#include <memory>
 #include <utility>
 
 #include "deploy/storable_text.h"
 #include "platform/base/error.h"
 #include "web/api/deployments.h"
 #include "web/api/project_of.h"
+#include "web/api/resource.h"
 
 namespace web {
 
@@ -286,11 +286,7 @@ class AgentRoutes {
 }  // namespace
 
 void add_agent_routes(platform::RouteTable& table, DeploymentServices services) {
-  const auto routes =
-      std::make_shared<const AgentRoutes>(std::move(services));  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) {
-    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
-  };
+  const Handlers<AgentRoutes> bind(std::move(services));
   const std::string all = "/api/v1/agents", one = all + "/{name}", base = one + "/deploymentBase/{id}";
   table.add({Method::kGet, all, "Lists agents with what they answer with", "agents.read", bind(&AgentRoutes::list)});
   table.add({Method::kPut, one + "/configData", "Registers an agent, or refreshes its labels and what it answers with",

@@ -1,10 +1,10 @@
 #include "web/api/datasets.h"
 
 #include <charconv>
-#include <memory>
 
 #include "platform/base/error.h"
 #include "web/api/project_of.h"
+#include "web/api/resource.h"
 
 namespace web {
 
@@ -40,9 +40,7 @@ class DatasetRoutes {
                                    {"versions", dataset.versions},
                                    {"created_at", platform::format_time(dataset.created_at)}});
     }
-    json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit)) body["next"] = found.back().name;
-    return platform::json_response(body);
+    return platform::json_response(page(std::move(items), limit, "after", found.empty() ? "" : found.back().name));
   }
 
   Response versions(const Request& request) const {
@@ -52,10 +50,9 @@ class DatasetRoutes {
     if (found.empty() && before == 0) throw no_dataset(request);
     json::array items;
     for (const DatasetVersion& version : found) items.push_back(summary(version));
-    json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit) && found.back().number > 1)
-      body["next"] = "before=" + std::to_string(found.back().number);
-    return platform::json_response(body);
+    const bool more = !found.empty() && found.back().number > 1;
+    return platform::json_response(
+        page(std::move(items), limit, "before", more ? std::to_string(found.back().number) : ""));
   }
 
   Response version(const Request& request) const {
@@ -111,8 +108,7 @@ class DatasetRoutes {
 }  // namespace
 
 void add_dataset_routes(platform::RouteTable& table, DatasetServices services) {
-  const auto routes =
-      std::make_shared<const DatasetRoutes>(services);  // shared by the handlers, which outlive this call
+  const Handlers<DatasetRoutes> bind(services);
   const std::string all = "/api/v1/datasets", versions = all + "/{name}/versions", one = versions + "/{version}";
   const auto read = [&](const std::string& pattern, std::string summary, auto member,
                         std::vector<platform::QueryParameter> query = {}) {
@@ -120,7 +116,7 @@ void add_dataset_routes(platform::RouteTable& table, DatasetServices services) {
                .pattern = pattern,
                .summary = std::move(summary),
                .permission = "datasets.read",
-               .handler = [routes, member](const Request& request) { return ((*routes).*member)(request); },
+               .handler = bind(member),
                .query = std::move(query)});
   };
   read(all, "Lists datasets by name", &DatasetRoutes::list,

@@ -6,6 +6,7 @@
 #include "platform/base/error.h"
 #include "platform/base/file.h"
 #include "web/api/project_of.h"
+#include "web/api/resource.h"
 
 namespace web {
 
@@ -76,10 +77,8 @@ class DeploymentRoutes {
     const auto found = services_.store.list(project_of(request), request.query_int("before", 0, 0, INT64_MAX), limit);
     json::array items;
     for (const Deployment& deployment : found) items.push_back(to_json(deployment));
-    json::object body{{"items", std::move(items)}};
-    if (static_cast<std::int64_t>(found.size()) == limit)
-      body["next"] = "before=" + std::to_string(found.back().number);
-    return platform::json_response(body);
+    return platform::json_response(
+        page(std::move(items), limit, "before", found.empty() ? "" : std::to_string(found.back().number)));
   }
 
   Response show(const Request& request) const { return platform::json_response(whole(require(request))); }
@@ -173,11 +172,7 @@ class DeploymentRoutes {
 }  // namespace
 
 void add_deployment_routes(platform::RouteTable& table, DeploymentServices services) {
-  const auto routes =
-      std::make_shared<const DeploymentRoutes>(std::move(services));  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) {
-    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
-  };
+  const Handlers<DeploymentRoutes> bind(std::move(services));
   const std::string all = "/api/v1/deployments", one = all + "/{id}";
   table.add({Method::kPost, all, "Signs a bundle of a model version and begins its rollout", "deployments.write",
              bind(&DeploymentRoutes::create)});

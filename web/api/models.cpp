@@ -1,10 +1,10 @@
 #include "web/api/models.h"
 
 #include <map>
-#include <memory>
 
 #include "platform/base/error.h"
 #include "web/api/project_of.h"
+#include "web/api/resource.h"
 
 namespace web {
 
@@ -48,14 +48,10 @@ json::object summary(const ModelVersion& version) {
           {"created_at", platform::format_time(version.created_at)}};
 }
 
-json::value number_or_null(const std::optional<std::int64_t>& number) {
-  return number ? json::value(*number) : json::value();
-}
-
 json::object to_json(const AliasChange& change) {
   return {{"alias", change.alias},
-          {"version", number_or_null(change.number)},
-          {"previous", number_or_null(change.previous)},
+          {"version", or_null(change.number)},
+          {"previous", or_null(change.previous)},
           {"actor", change.actor},
           {"reason", change.reason},
           {"moved_at", platform::format_time(change.moved_at)}};
@@ -81,9 +77,7 @@ class ModelRoutes {
     const auto found = services_.models.list(project_of(request), request.query_or("after", ""), limit);
     json::array items;
     for (const Model& model : found) items.push_back(to_json(model));
-    json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit)) body["next"] = found.back().name;
-    return platform::json_response(body);
+    return platform::json_response(page(std::move(items), limit, "after", found.empty() ? "" : found.back().name));
   }
 
   Response show(const Request& request) const { return platform::json_response(to_json(require_model(request))); }
@@ -94,10 +88,9 @@ class ModelRoutes {
                                                  request.query_int("before", 0, 0, INT32_MAX), limit);
     json::array items;
     for (const ModelVersion& version : found) items.push_back(summary(version));
-    json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit) && found.back().number > 1)
-      body["next"] = "before=" + std::to_string(found.back().number);
-    return platform::json_response(body);
+    const bool more = !found.empty() && found.back().number > 1;
+    return platform::json_response(
+        page(std::move(items), limit, "before", more ? std::to_string(found.back().number) : ""));
   }
 
   Response version(const Request& request) const {
@@ -207,10 +200,8 @@ class ModelRoutes {
 
   void note(const Request& request, const std::string& action, std::int64_t number,
             std::optional<std::int64_t> previous, const std::string& reason) const {
-    json::object details{{"alias", request.param("alias")},
-                         {"version", number},
-                         {"previous", number_or_null(previous)},
-                         {"reason", reason}};
+    json::object details{
+        {"alias", request.param("alias")}, {"version", number}, {"previous", or_null(previous)}, {"reason", reason}};
     services_.audit.append({0,
                             project_of(request),
                             {},
@@ -227,10 +218,7 @@ class ModelRoutes {
 }  // namespace
 
 void add_model_routes(platform::RouteTable& table, ModelServices services) {
-  const auto routes = std::make_shared<const ModelRoutes>(services);  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) {
-    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
-  };
+  const Handlers<ModelRoutes> bind(services);
   const std::string all = "/api/v1/models", one = all + "/{name}", version = one + "/versions/{version}",
                     alias = one + "/aliases/{alias}";
   const std::vector<platform::QueryParameter> at{{"at", "where it stood at that moment, RFC 3339"}};

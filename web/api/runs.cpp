@@ -1,12 +1,11 @@
 #include "web/api/runs.h"
 
-#include <condition_variable>
-#include <memory>
-#include <mutex>
+#include <thread>
 
 #include "platform/base/error.h"
 #include "platform/engine/run_control.h"
 #include "web/api/project_of.h"
+#include "web/api/resource.h"
 #include "web/api/workflows.h"
 #include "workflows/definitions.h"
 #include "workflows/steps.h"
@@ -29,10 +28,6 @@ constexpr std::int64_t kEventPage = 200;
 constexpr std::chrono::milliseconds kLook{500};  // between two looks for new journal lines
 constexpr std::chrono::seconds kKeepAlive{15};
 
-json::value time_or_null(const std::optional<platform::Time>& time) {
-  return time ? json::value(platform::format_time(*time)) : json::value();
-}
-
 json::object to_json(const RunStep& step) {
   const platform::StepDefinition& definition = step.definition;
   return {{"name", definition.name},
@@ -44,8 +39,8 @@ json::object to_json(const RunStep& step) {
           {"progress", step.progress},
           {"outputs", step.outputs},
           {"error", step.error},
-          {"started_at", time_or_null(step.started_at)},
-          {"finished_at", time_or_null(step.finished_at)}};
+          {"started_at", or_null(step.started_at)},
+          {"finished_at", or_null(step.finished_at)}};
 }
 
 json::object summary(const Run& run) {
@@ -57,7 +52,7 @@ json::object summary(const Run& run) {
           {"inputs", run.inputs},
           {"started_by", run.started_by},
           {"created_at", platform::format_time(run.created_at)},
-          {"finished_at", time_or_null(run.finished_at)}};
+          {"finished_at", or_null(run.finished_at)}};
 }
 
 json::object to_json(const Run& run) {
@@ -74,13 +69,6 @@ json::object to_json(const RunEvent& event) {
           {"what", event.what},
           {"data", event.data},
           {"at", platform::format_time(event.at)}};
-}
-
-/// Waits a moment; the sink is asked again afterwards.
-void pause(std::chrono::milliseconds length) {
-  std::mutex mutex;
-  std::unique_lock lock(mutex);
-  std::condition_variable().wait_for(lock, length);
 }
 
 // Everything after line `after`, then what comes, until the run is over and its last line is sent.
@@ -102,7 +90,7 @@ void stream_events(platform::RunStore& runs, const platform::RunId& id, std::int
       if (!sink.keep_alive()) return;
       quiet_since = std::chrono::steady_clock::now();
     }
-    pause(kLook);
+    std::this_thread::sleep_for(kLook);
   }
 }
 
@@ -144,9 +132,7 @@ class RunRoutes {
     const auto runs = services_.runs.list(project_of(request), request.query_or("before", ""), limit);
     json::array items;
     for (const Run& run : runs) items.push_back(summary(run));
-    json::object body{{"items", std::move(items)}};
-    if (static_cast<std::int64_t>(runs.size()) == limit) body["next"] = "before=" + runs.back().id.str();
-    return platform::json_response(body);
+    return platform::json_response(page(std::move(items), limit, "before", runs.empty() ? "" : runs.back().id.str()));
   }
 
   Response show(const Request& request) const { return platform::json_response(to_json(require_run(request))); }
@@ -277,10 +263,7 @@ class RunRoutes {
 }  // namespace
 
 void add_run_routes(platform::RouteTable& table, RunServices services) {
-  const auto routes = std::make_shared<const RunRoutes>(services);  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) {
-    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
-  };
+  const Handlers<RunRoutes> bind(services);
   const std::string all = "/api/v1/runs", one = all + "/{id}", step = one + "/steps/{step}";
   const auto read = [&](const std::string& pattern, std::string summary, auto member,
                         std::vector<platform::QueryParameter> query = {}) {

@@ -3,6 +3,7 @@
 #include "connectors/profiles.h"
 #include "connectors/registry.h"
 #include "web/api/project_of.h"
+#include "web/api/resource.h"
 #include "workflows/duration.h"
 
 namespace web {
@@ -114,9 +115,7 @@ class SourceRoutes {
       items.push_back(to_json(source));
       last = source.name;
     }
-    json::object out{{"items", std::move(items)}};
-    if (out["items"].as_array().size() == static_cast<std::size_t>(limit)) out["next"] = last;
-    return platform::json_response(out);
+    return platform::json_response(page(std::move(items), limit, "after", last));
   }
 
   Response remove(const Request& request) const {
@@ -241,10 +240,7 @@ connectors::SourceConfig source_config(const Source& source, const SourceService
 }
 
 void add_source_routes(platform::RouteTable& table, SourceServices services) {
-  const SourceRoutes routes(services);
-  const auto bind = [routes](Response (SourceRoutes::*handler)(const Request&) const) {
-    return [routes, handler](const Request& request) { return (routes.*handler)(request); };
-  };
+  const Handlers<SourceRoutes> bind(services);
   const std::string all = "/api/v1/sources", one = all + "/{name}";
   table.add({Method::kPost, all, "Creates a source", "sources.write", bind(&SourceRoutes::create)});
   table.add({Method::kGet, all, "Lists sources by name", "sources.read", bind(&SourceRoutes::list)});

@@ -1,10 +1,9 @@
 #include "web/api/users.h"
 
-#include <memory>
-
 #include "platform/base/error.h"
 #include "platform/security/roles.h"
 #include "web/api/project_of.h"
+#include "web/api/resource.h"
 
 namespace web {
 
@@ -19,16 +18,12 @@ using platform::TokenRecord;
 
 namespace {
 
-json::value time_or_null(const std::optional<Time>& time) {
-  return time ? json::value(platform::format_time(*time)) : json::value();
-}
-
 json::object to_json(const TokenRecord& token) {
   return {{"name", token.name},
           {"role", token.role},
           {"created_at", platform::format_time(token.created_at)},
-          {"expires_at", time_or_null(token.expires_at)},
-          {"revoked_at", time_or_null(token.revoked_at)}};
+          {"expires_at", or_null(token.expires_at)},
+          {"revoked_at", or_null(token.revoked_at)}};
 }
 
 json::object to_json(const AuditLine& line) {
@@ -51,11 +46,10 @@ class UserRoutes {
     const auto expires_at = expiry.empty() ? std::nullopt : std::optional(platform::parse_time(expiry));
     const std::string token =
         services_.authenticator.create(project_of(request), name, role, expires_at, request.identity.name);
-    Response response = platform::json_response(json::object{{"name", name},
-                                                             {"role", platform::to_string(role)},
-                                                             {"expires_at", time_or_null(expires_at)},
-                                                             {"token", token}},
-                                                201);
+    Response response = platform::json_response(
+        json::object{
+            {"name", name}, {"role", platform::to_string(role)}, {"expires_at", or_null(expires_at)}, {"token", token}},
+        201);
     response.headers["Cache-Control"] = "no-store";
     return response;
   }
@@ -90,10 +84,9 @@ class UserRoutes {
     const auto found = services_.audit.list(project_of(request), request.query_int("before", 0, 0, INT64_MAX), limit);
     json::array items;
     for (const AuditLine& line : found) items.push_back(to_json(line));
-    json::object body{{"items", std::move(items)}};
-    if (found.size() == static_cast<std::size_t>(limit) && found.back().id > 1)
-      body["next"] = "before=" + std::to_string(found.back().id);
-    return platform::json_response(body);
+    const bool more = !found.empty() && found.back().id > 1;
+    return platform::json_response(
+        page(std::move(items), limit, "before", more ? std::to_string(found.back().id) : ""));
   }
 
   Response verify(const Request&) const {
@@ -112,10 +105,7 @@ class UserRoutes {
 }  // namespace
 
 void add_user_routes(platform::RouteTable& table, UserServices services) {
-  const auto routes = std::make_shared<const UserRoutes>(services);  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) {
-    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
-  };
+  const Handlers<UserRoutes> bind(services);
   const std::string tokens = "/api/v1/tokens", audit = "/api/v1/audit";
   table.add({Method::kPost, tokens, "Makes a token for a name and a role; the answer alone shows it", "users.write",
              bind(&UserRoutes::create)});

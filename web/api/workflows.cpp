@@ -1,9 +1,8 @@
 #include "web/api/workflows.h"
 
-#include <memory>
-
 #include "platform/base/error.h"
 #include "web/api/project_of.h"
+#include "web/api/resource.h"
 #include "workflows/definitions.h"
 #include "workflows/steps.h"
 
@@ -22,10 +21,6 @@ namespace {
 
 constexpr std::string_view kProgram = "anneal";  // who saved a ready workflow
 
-json::value number_or_null(const std::optional<double>& number) {
-  return number ? json::value(*number) : json::value();
-}
-
 json::object to_json(const workflows::WorkflowInput& input) {
   json::object made{{"name", input.name},
                     {"type", input.type},
@@ -33,8 +28,8 @@ json::object to_json(const workflows::WorkflowInput& input) {
                     {"required", !input.fallback.has_value()}};
   if (input.fallback) made["default"] = *input.fallback;
   if (input.minimum || input.maximum) {
-    made["minimum"] = number_or_null(input.minimum);
-    made["maximum"] = number_or_null(input.maximum);
+    made["minimum"] = or_null(input.minimum);
+    made["maximum"] = or_null(input.maximum);
   }
   if (!input.choices.empty()) made["choices"] = json::array(input.choices.begin(), input.choices.end());
   return made;
@@ -186,11 +181,7 @@ void keep_text_of_run(platform::RunStore& runs, const SavedWorkflow& text) {
 }
 
 void add_workflow_routes(platform::RouteTable& table, WorkflowServices services) {
-  const auto routes =
-      std::make_shared<const WorkflowRoutes>(services);  // shared by the handlers, which outlive this call
-  const auto bind = [&](auto member) {
-    return [routes, member](const Request& request) { return ((*routes).*member)(request); };
-  };
+  const Handlers<WorkflowRoutes> bind(services);
   const std::string all = "/api/v1/workflows";
   table.add({Method::kGet, all, "Lists workflows by name: those saved and those that come with the program",
              "workflows.read", bind(&WorkflowRoutes::list)});
