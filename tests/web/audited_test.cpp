@@ -112,8 +112,10 @@ TEST_F(AuditedDb, ADeploymentThatWasMade) {
   services().registry().register_version(version);
   const auto made = engineer_->post("/api/v1/deployments", R"({"model":"tool-failure","version":"1","to":"line=9"})");
   ASSERT_EQ(made.status, 201) << made.body;
-  expect_line("lee", "deployment.create", "deployment/" + std::string(made.json().at("id").as_string()),
-              {{"model", "tool-failure"}, {"to", "line=9"}});
+  const std::string id(made.json().at("id").as_string());
+  expect_line("lee", "deployment.create", "deployment/" + id, {{"model", "tool-failure"}, {"to", "line=9"}});
+  engineer_->post("/api/v1/deployments/" + id + "/bundle", "").checked();
+  expect_line("lee", "deployment.export", "deployment/" + id, {});
 }
 
 TEST_F(AuditedDb, AWorkflowThatWasSaved) {

@@ -37,14 +37,25 @@ bool on_this_machine(const std::string& address) {
   return false;
 }
 
+// What stands before an '@' is no host, however much it looks like one.
+std::string without_user(const std::string& address) {
+  if (address.find('@') == std::string::npos) return address;
+  throw Error(ErrorCode::kInvalidInput,
+              "the server's address holds a user: " + address +
+                  "; give it as http://HOST:PORT and the token by "
+                  "ANNEAL_TOKEN or --token-file",
+              "server");
+}
+
 std::string find_address(const platform::CommandLine& line) {
   std::string address = line.has("server") ? line.text("server") : environment("ANNEAL_SERVER");
-  if (!address.empty()) return trimmed(address.find("://") == std::string::npos ? "http://" + address : address);
+  if (!address.empty())
+    return trimmed(without_user(address.find("://") == std::string::npos ? "http://" + address : address));
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
   if (!std::filesystem::exists(data.address()))
     throw Error(ErrorCode::kUnavailable, "no server runs on " + data.root.string() +
                                              "; start one with anneal serve, or name one with --server URL");
-  return trimmed(platform::read_file(data.address(), 4096));
+  return trimmed(without_user(platform::read_file(data.address(), 4096)));
 }
 
 std::string find_token(const platform::CommandLine& line, const std::string& address) {
@@ -70,12 +81,10 @@ platform::HttpClientOptions client_options(std::string token) {
   return options;
 }
 
-// A list's `next` is the rest of the query ("before=17") or, where it has no '=', what the items come after.
+// A list's `next` is the rest of the query ("before=17").
 std::string next_page(const std::string& path, const json::object& page) {
   const std::string next = platform::string_or(page, "next", "", "");
-  if (next.empty()) return {};
-  const std::string query = next.find('=') == std::string::npos ? "after=" + platform::percent_encode(next) : next;
-  return path + (path.find('?') == std::string::npos ? "?" : "&") + query;
+  return next.empty() ? next : path + (path.find('?') == std::string::npos ? "?" : "&") + next;
 }
 
 }  // namespace
