@@ -4,7 +4,7 @@
 # add_program(NAME SOURCES ... DEPENDS ... [LIBRARIES ...])
 # add_room_test(NAME SOURCES ... DEPENDS ... [LABELS ...])
 #   One GoogleTest program; every case becomes a ctest entry of its own. A case is labelled by its suite's suffix:
-#   suites ending in Db, Golden, RealData, Kill, EndToEnd, Fuzz, Gpu or Peer get that label, all others `unit`.
+#   suites ending in Db, Golden, RealData, Kill, EndToEnd, Browser, Fuzz, Gpu or Peer get that label, all others `unit`.
 function(add_module name)
   cmake_parse_arguments(MODULE "" "" "SOURCES;DEPENDS;LIBRARIES;PUBLIC_LIBRARIES" ${ARGN})
   add_library(${name} STATIC ${MODULE_SOURCES})
@@ -33,8 +33,8 @@ function(add_room_test name)
   target_link_libraries(${name} PRIVATE anneal_flags ${TEST_DEPENDS} ${TEST_LIBRARIES} GTest::gtest_main)
   target_compile_options(${name} PRIVATE -O1)
   anneal_precompile(${name})
-  set(suffixes Db Golden RealData Kill EndToEnd Fuzz Gpu Peer)
-  set(labels db golden real-data kill e2e fuzz gpu peer)
+  set(suffixes Db Golden RealData Kill EndToEnd Browser Fuzz Gpu Peer)
+  set(labels db golden real-data kill e2e browser fuzz gpu peer)
   set(labelled "")
   foreach(suffix label IN ZIP_LISTS suffixes labels)
     # The pattern is a gtest filter: SuiteSuffix.* plain and Instance/SuiteSuffix.*/* parameterised.
@@ -47,7 +47,7 @@ endfunction()
 
 function(anneal_discover name label filter)
   set(timeout 120)
-  if(label MATCHES "^(kill|e2e|real-data|peer)$")
+  if(label MATCHES "^(kill|e2e|browser|real-data|peer)$")
     set(timeout 1500)
   endif()
   gtest_discover_tests(${name}

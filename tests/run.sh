@@ -2,7 +2,7 @@
 # Installs what the tests need, builds everything and runs the tests.
 #
 #   tests/run.sh                 everything but `peer`
-#   tests/run.sh unit db         only these labels (unit db golden real-data kill e2e fuzz gpu peer)
+#   tests/run.sh unit db         only these labels (unit db golden real-data kill e2e browser fuzz gpu peer)
 #   tests/run.sh --preset asan   under a sanitizer (asan, tsan, ubsan)
 #
 # Safe to repeat. The last lines are ctest's summary; the exit code is 0 only if nothing failed.
