@@ -94,18 +94,33 @@ void check_data(const json::object& with) {
                 "target");
 }
 
+// Rivals that have no score of this metric would be found out only after the training.
+void check_rivals_by(const std::string& metric, const json::value& rivals) {
+  if (!comparable(metric))
+    throw Error(ErrorCode::kInvalidInput,
+                "'better_than' cannot compare by " + metric +
+                    "; use accuracy, macro_f1, average_precision, rmse or mae, or at_least and at_most alone",
+                "better_than");
+  const bool of_numbers = metric == "rmse" || metric == "mae";
+  const json::array one{rivals};
+  for (const json::value& item : rivals.is_array() ? rivals.get_array() : one) {
+    if (item != json::value(of_numbers ? "majority" : "mean")) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                "'better_than' " + std::string(item.get_string()) + " has no " + metric + "; the plain baseline of " +
+                    (of_numbers ? "numbers is mean" : "classes is majority"),
+                "better_than");
+  }
+}
+
 void check_gate(const json::object& with) {
   const bool anything = with.contains("at_least") || with.contains("at_most") || with.contains("better_than");
   if (!anything && with.contains("metric"))
     throw Error(ErrorCode::kInvalidInput, "the gate asks for nothing; give at_least, at_most or better_than", "metric");
   const json::value* metric = with.if_contains("metric");
-  if (metric == nullptr || !metric->is_string() || !with.contains("better_than")) return;
+  const json::value* rivals = with.if_contains("better_than");
+  if (metric == nullptr || !metric->is_string() || rivals == nullptr) return;
   const std::string name(metric->get_string());
-  if (name.find("${{") == std::string::npos && !comparable(name))
-    throw Error(ErrorCode::kInvalidInput,
-                "'better_than' cannot compare by " + name +
-                    "; use accuracy, macro_f1, average_precision, rmse or mae, or at_least and at_most alone",
-                "better_than");
+  if (name.find("${{") == std::string::npos) check_rivals_by(name, *rivals);
 }
 
 StepKind approval() {

@@ -1,13 +1,17 @@
 // kill -9 of the server, the worker, the agent and PostgreSQL at random moments of the loop, while records come in, an
-// adapter is trained and the agent answers. Every kill hits a process that has done work since it came up. In the end:
-// every acknowledged record and feedback is there once, and the adapter's bytes are those of a run that nobody
-// disturbed. ANNEAL_KILLS: kills of each kind (13 unless set); ANNEAL_SEED: of the moments.
+// adapter is trained and the agent answers. Every kill hits a process that has done work since it came up; those of the
+// worker hit steps of an optimizer, and in a test of their own every other step of a workflow; those of the agent hit
+// in a test of their own every state of an update. In the end: every acknowledged record and feedback is there once,
+// nothing was done twice, and the adapter's bytes are those of a run that nobody disturbed. ANNEAL_KILLS: kills of each
+// kind (11 unless set); ANNEAL_SEED: of the moments.
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <random>
 #include <thread>
 
@@ -22,7 +26,10 @@ using platform::Error;
 using platform::Method;
 using std::chrono::milliseconds;
 
-constexpr const char* kFlow = R"yaml(
+// A training of `steps` optimizer steps, all the way to the line.
+std::string flow(int steps) {
+  const std::string count = std::to_string(steps);
+  return R"yaml(
 name: loop
 inputs:
   source: {type: source}
@@ -31,12 +38,16 @@ steps:
   tune:
     uses: finetune.lora
     needs: [data]
-    with: {base: anneal-nano, dataset: "${{ steps.data.dataset }}", r: 4, max_steps: 200, min_steps: 200, evaluations: 2, seed: 3}
+    with: {base: anneal-nano, dataset: "${{ steps.data.dataset }}", r: 4, max_steps: )yaml" +
+         count + ", min_steps: " + count + R"yaml(, evaluations: 2, seed: 3}
   score: {uses: model.evaluate, needs: [tune], with: {adapter: "${{ steps.tune.adapter }}", dataset: "${{ steps.data.dataset }}"}}
   gate:  {uses: model.gate, needs: [score], with: {metric: average_precision, at_least: 0}}
   model: {uses: model.register, needs: [gate], with: {name: loop}}
   ship:  {uses: deploy.rollout, needs: [model], with: {model: "${{ steps.model.version }}", to: "line=3", waves: [100%], soak: 0s}}
 )yaml";
+}
+constexpr int kLong = 200, kShort = 20;
+constexpr std::int64_t kEvaluatedEvery = kLong / 2;
 
 std::int64_t number_from_environment(const char* name, std::int64_t fallback) {
   const char* text = std::getenv(name);
@@ -113,10 +124,10 @@ class LoopKill : public testing::Test {
     ASSERT_EQ(client.post("/api/v1/sources/mill/records", history).at("accepted"), json::value(1200));
   }
 
-  std::string start_run() {
+  std::string start_run(int steps = kLong) {
     return std::string(
         server_.client()
-            .post("/api/v1/runs", json::object{{"text", kFlow}, {"inputs", json::object{{"source", "mill"}}}})
+            .post("/api/v1/runs", json::object{{"text", flow(steps)}, {"inputs", json::object{{"source", "mill"}}}})
             .at("id")
             .as_string());
   }
@@ -154,17 +165,27 @@ class LoopKill : public testing::Test {
     std::this_thread::sleep_for(milliseconds(std::uniform_int_distribution<int>(0, 250)(random_)));
   }
 
-  // False if the run was over before the worker had work to be hit in.
+  // True for a step that is neither near an evaluation of the training, nor near its end, where the adapter is written:
+  // what the run tells is a heartbeat old.
+  static bool well_inside(std::int64_t step) {
+    constexpr std::int64_t kMargin = kEvaluatedEvery / 5;
+    return step % kEvaluatedEvery > 0 && step % kEvaluatedEvery < kEvaluatedEvery - kMargin;
+  }
+
+  // False if the run was over before the worker had an optimizer to be hit in that had got further since the last kill.
   bool kill_worker(const std::string& id) {
     const std::int64_t before = std::max<std::int64_t>(0, optimizer_step(id));
     std::int64_t now = -1;
-    const bool working = wait_until([&] { return (now = optimizer_step(id)) > before || state(id) != "running"; },
-                                    std::chrono::minutes(2));
-    if (!working || now <= before) return false;
-    pause_a_moment();
-    if (optimizer_step(id) < 0) return false;
+    for (bool further = false; !further; pause_a_moment()) {
+      const bool working = wait_until([&] { return (now = optimizer_step(id)) > before || state(id) != "running"; },
+                                      std::chrono::minutes(2));
+      if (!working || now <= before) return false;
+      further = well_inside(now = optimizer_step(id));
+    }
+    if (!well_inside(now = optimizer_step(id))) return false;
     EXPECT_TRUE(worker_.kill()) << "the worker had ended by itself";
     worker_.start();
+    optimizer_steps_ += (optimizer_steps_.empty() ? "" : ", ") + std::to_string(now);
     return true;
   }
 
@@ -196,7 +217,7 @@ class LoopKill : public testing::Test {
     pause_a_moment();
   }
 
-  const std::int64_t wanted_ = number_from_environment("ANNEAL_KILLS", 13);
+  const std::int64_t wanted_ = number_from_environment("ANNEAL_KILLS", 11);
   const std::uint64_t seed_ = static_cast<std::uint64_t>(number_from_environment("ANNEAL_SEED", 20261124));
   std::mt19937_64 random_{seed_};
   platform::TemporaryFolder folder_;
@@ -204,6 +225,7 @@ class LoopKill : public testing::Test {
   WorkerProcess worker_{folder_.path() / "server"};
   AgentProcess agent_{server_, folder_.path() / "agent", "edge-03", "line=3"};
   std::array<std::int64_t, kKinds> kills_{};
+  std::string optimizer_steps_;  // that the worker was killed in
 };
 
 TEST_F(LoopKill, NothingAcknowledgedIsLostAndTheAdapterIsTheSameByteForByte) {
@@ -243,7 +265,7 @@ TEST_F(LoopKill, NothingAcknowledgedIsLostAndTheAdapterIsTheSameByteForByte) {
   }
   for (std::size_t kind = 0; kind < kKinds; ++kind)
     std::cout << kills_.at(kind) << " kills of the " << kNames[kind]
-              << (kind == kWorker ? ", each while an optimizer was stepping" : "") << "\n";
+              << (kind == kWorker ? ", in the optimizer steps " + optimizer_steps_ : "") << "\n";
 
   for (const std::string& id : runs) {
     ASSERT_TRUE(wait_until([&] { return state(id) != "running"; }, std::chrono::minutes(8)));
@@ -270,6 +292,79 @@ TEST_F(LoopKill, NothingAcknowledgedIsLostAndTheAdapterIsTheSameByteForByte) {
   const json::object answer = agent_.client().post("/v1/predict", json::object{{"record", reading(7)}});
   EXPECT_EQ(answer.at("adapter_digest"), json::value(expected));
   EXPECT_EQ(answer.at("model_version"), json::value(std::to_string(runs.size() + 1)));
+}
+
+// Kills while `step` is at work or has just been; what was hit, the journal tells: a lease that ran out.
+TEST_F(LoopKill, AWorkerThatIsLostInAnyStepCostsNoStepTwice) {
+  const std::string calm = start_run(kShort);
+  ASSERT_TRUE(wait_until([&] { return state(calm) != "running"; }, std::chrono::minutes(4)));
+  ASSERT_EQ(state(calm), "succeeded") << json::serialize(run(calm));
+  std::map<std::string, int> hits;
+  int runs = 1;
+  const auto enough = [&] { return hits.size() >= 4 && hits["data"] > 0 && hits["score"] > 0 && hits["ship"] > 0; };
+  for (; runs <= 3 || (runs <= 8 && !enough()); ++runs) {
+    const std::string id = start_run(kShort);
+    for (const char* step : {"data", "score", "gate", "model", "ship"}) {
+      ASSERT_TRUE(wait_until([&] {
+        const std::string now(step_of(run(id), step).at("state").as_string());
+        return now == "running" || now == "succeeded";
+      }));
+      if (step_of(run(id), step).at("state") == json::value("succeeded")) continue;
+      ASSERT_TRUE(worker_.kill());
+      worker_.start();
+    }
+    ASSERT_TRUE(wait_until([&] { return state(id) != "running"; }, std::chrono::minutes(4)));
+    ASSERT_EQ(state(id), "succeeded") << json::serialize(run(id));
+    EXPECT_EQ(digest(id), digest(calm));
+    const json::object journal = server_.client().get("/api/v1/runs/" + id + "/events?limit=1000");
+    for (const json::value& event : journal.at("items").as_array()) {
+      if (event.at("what") == json::value("lease_expired")) ++hits[std::string(event.at("step").as_string())];
+    }
+  }
+  for (const auto& [step, count] : hits) std::cout << count << " workers were lost in " << step << "\n";
+  EXPECT_TRUE(enough()) << "the kills missed the steps";
+  auto client = server_.client();
+  EXPECT_EQ(client.get("/api/v1/models/loop").at("versions"), json::value(runs)) << "a version is there twice";
+  EXPECT_EQ(client.get("/api/v1/deployments").at("items").as_array().size(), static_cast<std::size_t>(runs));
+}
+
+// The agent's own file says what it was doing when it was killed: a state is on disk before it is acted on.
+TEST_F(LoopKill, AnAgentThatIsKilledInTheMiddleOfUpdatesEndsWithWhatItWasSent) {
+  const std::string calm = start_run(kShort);
+  ASSERT_TRUE(wait_until([&] { return state(calm) != "running"; }, std::chrono::minutes(4)));
+  ASSERT_EQ(state(calm), "succeeded") << json::serialize(run(calm));
+  const auto doing = [&]() -> std::string {
+    try {
+      return std::string(platform::read_json_file(folder_.path() / "agent" / "state.json").at("state").as_string());
+    } catch (const std::exception&) {
+      return "idle";
+    }
+  };
+  std::map<std::string, int> hits;
+  auto client = server_.client();
+  for (int number = 0; number < 8; ++number) {
+    const json::object made = client.post(
+        "/api/v1/deployments",
+        json::object{{"model", "loop"}, {"version", "1"}, {"to", "line=3"}, {"waves", {1.0}}, {"soak_seconds", 1}});
+    const std::string address = "/api/v1/deployments/" + std::string(made.at("id").as_string());
+    ASSERT_TRUE(wait_until([&] { return doing() != "idle"; }));
+    std::this_thread::sleep_for(milliseconds(std::uniform_int_distribution<int>(0, 400)(random_)));
+    ASSERT_TRUE(agent_.kill());
+    ++hits[doing()];
+    agent_.start();
+    ASSERT_TRUE(wait_until([&] { return client.get(address).at("state") == json::value("finished"); }))
+        << json::serialize(client.get(address));
+    const json::object answer = agent_.client().post("/v1/predict", json::object{{"record", reading(7)}});
+    EXPECT_EQ(answer.at("adapter_digest"), json::value(digest(calm)));
+  }
+  hits.erase("idle");
+  int inside = 0;
+  for (const auto& [state, count] : hits) {
+    std::cout << count << " agents were killed while " << state << "\n";
+    inside += count;
+  }
+  EXPECT_GE(inside, 4) << "the kills missed the updates";
+  EXPECT_GE(hits.size(), 2u);
 }
 
 }  // namespace

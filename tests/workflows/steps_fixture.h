@@ -94,7 +94,8 @@ class StepsFixture : public TempDatabase {
     return "name: bearing\nsteps:\n  data:\n    uses: dataset.snapshot\n    with: {files: " + table().string() +
            ", profile: {name: bearing, fields: {torque: {kind: number}}, target: {field: state, task: classify, "
            "labels: "
-           "[cold, hot]}, split: {by: hash, validation: 0.2, test: 0.3}, prompt: \"torque {{ number:torque }}\"}}\n"
+           "[cold, hot], positive: cold}, split: {by: hash, validation: 0.2, test: 0.3}, prompt: \"torque {{ "
+           "number:torque }}\"}}\n"
            "  tune: {uses: finetune.lora, needs: [data], with: {base: " +
            base().string() +
            ", dataset: \"${{ steps.data.dataset }}\", r: 2, min_steps: 12, max_steps: 12, evaluations: 1}}\n"

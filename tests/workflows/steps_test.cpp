@@ -147,6 +147,7 @@ TEST_F(StepsDb, AnEvaluationThatRunsTwiceGivesTheSameAndStopsWhenAsked) {
   const platform::StepOutcome first = execute(context), second = execute(context);
   EXPECT_EQ(first.outputs, second.outputs);
   EXPECT_EQ(first.outputs.at("predictions"), outputs(id, "score").at("predictions"));
+  EXPECT_EQ(first.outputs.at("evaluation").at("positive"), "cold") << "the profile's, not the rarer class";
   context.stop = true;
   try {
     execute(context);

@@ -236,6 +236,9 @@ TEST(Workflow, WhatWouldFailOnlyAfterTrainingIsRefusedBefore) {
   const auto mistakes = mistakes_in(text);
   ASSERT_EQ(mistakes.size(), 1u);
   EXPECT_NE(mistakes[0].find("'better_than' cannot compare by qwk"), std::string::npos) << mistakes[0];
+  const Workflow table = workflow_from_text(*shipped_definition("adapt-table"), "f", step_schemas());
+  EXPECT_THROW(settle_inputs(table, {{"source", "s"}, {"target", "t"}, {"metric", "rmse"}}), platform::Error);
+  EXPECT_NO_THROW(settle_inputs(table, {{"source", "s"}, {"target", "t"}, {"metric", "rmse"}, {"rival", "mean"}}));
 }
 
 TEST(Workflow, KeysThatDoNothingYetAreWarnedOfAndStartNothing) {
