@@ -22,8 +22,9 @@ class WholeServer : public testing::Test {
     std::filesystem::permissions(folder_->path(), std::filesystem::perms(0755));
     services_ =
         std::make_unique<web::Services>(web::ServicesOptions{{folder_->path()}, "", {}}, platform::Log::silent());
-    platform::transact(services_->database(),
-                       [](pqxx::work& work) { work.exec0("INSERT INTO projects (id) VALUES ('other'), ('empty'), ('paged')"); });
+    platform::transact(services_->database(), [](pqxx::work& work) {
+      work.exec0("INSERT INTO projects (id) VALUES ('other'), ('empty'), ('paged')");
+    });
     server_ = std::make_unique<platform::Server>(
         platform::ServerOptions{}, web::all_routes(*services_),
         [](const platform::Request& request, std::string_view permission) {

@@ -68,7 +68,8 @@ void declare_create(CommandLine& line) {
   line.option("connector", "K", "how records come: rest_push, rest_poll or file", {.fallback = "rest_push"});
   line.option("setting", "KEY=VALUE", "setting of the connector; a dot leads into an object; may stand several times",
               {.repeated = true});
-  line.option("profile", "P", "domain profile: a name, or a YAML file on the server's machine");
+  line.option("profile", "P",
+              "domain profile: a name, or a YAML file that the server may read (anneal serve --files-from)");
   line.option("location", "PATH", "enterprise/site/area/line/cell");
   line.option("owner", "NAME", "who answers for it; default the token's name");
   line.flag("start", "start reading at once");
