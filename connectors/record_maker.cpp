@@ -6,6 +6,7 @@
 
 #include "platform/base/digest.h"
 #include "platform/dataset/render.h"
+#include "platform/dataset/storable.h"
 #include "platform/dataset/unicode_text.h"
 
 namespace connectors {
@@ -68,6 +69,12 @@ void RecordMaker::read_time(Observation& row) const {
 }
 
 Observation RecordMaker::finish(Observation row, std::int64_t number) {
+  row = with_key(std::move(row), number);
+  if (const auto reason = platform::what_cannot_be_stored(row)) throw Error(ErrorCode::kInvalidInput, *reason);
+  return row;
+}
+
+Observation RecordMaker::with_key(Observation row, std::int64_t number) {
   row.source = source_;
   for (const auto& pair : input_.constants) row.fields[pair.key()] = pair.value();
   if (!input_.row_number.empty()) row.fields[input_.row_number] = input_.first_row + number;

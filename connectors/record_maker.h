@@ -36,6 +36,7 @@ class RecordMaker {
 
  private:
   platform::Observation finish(platform::Observation row, std::int64_t number);
+  platform::Observation with_key(platform::Observation row, std::int64_t number);
   std::string content_key(const platform::json::object& fields, std::int64_t row);
   void read_time(platform::Observation& row) const;
 

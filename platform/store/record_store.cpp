@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "platform/base/digest.h"
-#include "platform/store/storable.h"
+#include "platform/dataset/storable.h"
 #include "platform/store/time_column.h"
 #include "platform/store/transaction.h"
 

@@ -142,6 +142,17 @@ TEST(RecordParser, BringsKoreanTextIntoNormalFormCAndRefusesBytesThatAreNotUtf8)
   EXPECT_EQ(parsed.errors.size(), 1u);
 }
 
+TEST(RecordParser, RefusesWhatTheDatabaseCannotHoldWithItsPlace) {
+  const ParsedRecords parsed =
+      parse(R"([{"a": "x\u0000y"}, {"a": 1}, {"event_time": "9999-12-31T23:59:59-01:00"}])", "application/json");
+  ASSERT_EQ(parsed.records.size(), 1u);
+  EXPECT_EQ(parsed.records[0].fields.at("a"), json::value(1));
+  ASSERT_EQ(parsed.errors.size(), 2u);
+  EXPECT_EQ(parsed.errors[0].path, "[0]");
+  EXPECT_NE(parsed.errors[0].message.find("NUL"), std::string::npos) << parsed.errors[0].message;
+  EXPECT_EQ(parsed.errors[1].path, "[2]");
+}
+
 TEST(RecordParser, CutsALineAtItsLastComma) {
   InputFormat input;
   input.format = "lines";

@@ -1,4 +1,4 @@
-#include "platform/store/storable.h"
+#include "platform/dataset/storable.h"
 
 #include <cmath>
 #include <string_view>

@@ -1,5 +1,5 @@
-// Which records PostgreSQL can hold. It refuses a whole COPY for one bad value, so each record is looked at before.
-// Pure; any thread.
+// Which records PostgreSQL can hold. It refuses a whole COPY for one bad value, so each record is looked at before: at
+// the door, where its line is known, and once more by the store. Pure; any thread.
 #pragma once
 
 #include <optional>
