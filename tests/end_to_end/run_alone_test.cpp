@@ -36,8 +36,7 @@ TEST_F(RunAloneEndToEnd, AStepThatWaitsForAPersonIsAskedAboutOnTheTerminal) {
   for (const auto& [answer, code, words] :
        {std::tuple{"y", 0, "ok  succeeded"}, std::tuple{"n", 1, "rejected by admin"}}) {
     const auto ran = platform::run_command(
-        {"sh", "-c",
-         "(echo " + std::string(answer) + "; sleep 20) | script -qec '" + command() + "' /dev/null"});
+        {"sh", "-c", "(echo " + std::string(answer) + "; sleep 20) | script -qec '" + command() + "' /dev/null"});
     EXPECT_EQ(ran.exit_code, code) << ran.text;
     EXPECT_NE(ran.text.find("step 'ok' waits for a person. Go on? [y/n]"), std::string::npos) << ran.text;
     EXPECT_NE(ran.text.find(words), std::string::npos) << ran.text;
