@@ -1,5 +1,6 @@
 // Backward attention. Per score tile, with P = exp(S - lse) made again and delta = sum(dO o):
 //   dV += P^T dO;   dS = P (dO V^T - delta) scale;   dQ += dS K;   dK += dS^T Q.
+// With a soft-cap, S = cap tanh(s / cap) and dS is multiplied by 1 - (S / cap)^2.
 // A task owns one document and key/value head, and with it the rows of dk and dv, so nothing is summed across threads.
 #include "kernels/core/parallel.h"
 #include "kernels/cpu/attention_tiles.h"
@@ -50,6 +51,20 @@ ANNEAL_SIMD void score_gradient_row(const float* probabilities, std::int64_t col
   for (std::int64_t j = 0; j < columns; ++j) d_scores[j] = probabilities[j] * (d_scores[j] - delta) * scale;
 }
 
+// The same two with a soft-cap: scores become probabilities, and the gradient of the uncapped scores.
+void capped_rows(float* scores, std::int64_t columns, KeyRange seen, const AttentionOptions& options, float lse,
+                 float delta, float* d_scores) {
+  for (std::int64_t j = 0; j < columns; ++j) {
+    if (j < seen.first || j >= seen.last) {
+      scores[j] = d_scores[j] = 0.0f;
+      continue;
+    }
+    const float bent = std::tanh(options.scale * scores[j] / options.softcap);
+    scores[j] = fast_exp(options.softcap * bent - lse);
+    d_scores[j] = scores[j] * (d_scores[j] - delta) * options.scale * (1.0f - bent * bent);
+  }
+}
+
 ANNEAL_SIMD float dot_rows(const float* a, const float* b, std::int64_t count) {
   float total = 0.0f;
 #pragma omp simd reduction(+ : total)
@@ -73,8 +88,13 @@ void query_block(const AttentionShape& shape, const AttentionOptions& options, c
                   shape.head_size * 16});
     for (std::int64_t i = 0; i < rows; ++i) {
       float* probabilities = buffers.scores + i * kScoreStride;
-      probabilities_row(probabilities, columns, tile_columns(options, first + i, task.length, column, columns),
-                        options.scale, buffers.lse[i]);
+      const KeyRange seen = tile_columns(options, first + i, task.length, column, columns);
+      if (options.softcap > 0.0f) {
+        capped_rows(probabilities, columns, seen, options, buffers.lse[i], buffers.delta[i],
+                    buffers.d_scores + i * kScoreStride);
+        continue;
+      }
+      probabilities_row(probabilities, columns, seen, options.scale, buffers.lse[i]);
       score_gradient_row(probabilities, columns, buffers.delta[i], options.scale, buffers.d_scores + i * kScoreStride);
     }
     tile_product({columns, width, rows, buffers.scores, 1, kScoreStride, buffers.d_output, width,

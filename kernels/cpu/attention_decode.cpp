@@ -52,6 +52,7 @@ void attention_decode(Context& context, const Tensor& q, std::span<const CachedS
         scores[g * seen + j] = scaled_dot(queries + place + g * size, keys + j * stride, size, options.scale);
       }
     }
+    if (options.softcap > 0.0f) softcap_row(scores, group * seen, options.softcap);
     for (std::int64_t g = 0; g < group; ++g) softmax_row(scores + g * seen, seen, scores + g * seen);
     std::fill_n(outputs + place, group * size, 0.0f);
     for (std::int64_t j = 0; j < seen; ++j) {

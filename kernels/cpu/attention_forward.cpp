@@ -80,8 +80,9 @@ void query_block(const AttentionShape& shape, const AttentionOptions& options, c
                   buffers.keys_panels + column * shape.head_size, 16, buffers.scores, kScoreStride, false,
                   shape.head_size * 16});
     for (std::int64_t i = 0; i < rows; ++i) {
-      absorb_row(buffers.scores + i * kScoreStride, columns,
-                 tile_columns(options, first + i, task.length, column, columns), buffers.maximum[i], buffers.sum[i],
+      const KeyRange seen = tile_columns(options, first + i, task.length, column, columns);
+      if (options.softcap > 0.0f) cap_scores(buffers.scores + i * kScoreStride, seen, options.softcap);
+      absorb_row(buffers.scores + i * kScoreStride, columns, seen, buffers.maximum[i], buffers.sum[i],
                  buffers.output + i * width, width);
     }
     tile_product({rows, width, columns, buffers.scores, kScoreStride, 1, buffers.values + column * width, width,

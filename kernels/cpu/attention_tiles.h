@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/cpu/operations.h"
@@ -59,6 +60,11 @@ void pack_rows(const float* from, std::int64_t row_stride, std::int64_t count, s
 /// The same rows transposed, in panels of 16 tokens: [padded(count) / 16, head_size, 16], zeros in the padding. Panels
 /// keep the products' reads on neighbouring cache lines, which one long row per channel would not.
 void pack_panels(const float* from, std::int64_t row_stride, std::int64_t count, std::int64_t head_size, float* to);
+
+/// scores = cap * tanh(scores / cap) in the columns seen.
+inline void cap_scores(float* scores, KeyRange seen, float cap) {
+  for (std::int64_t j = seen.first; j < seen.last; ++j) scores[j] = cap * std::tanh(scores[j] / cap);
+}
 
 /// The part of one score tile (queries from `row`, keys from `column`) that a query row sees, relative to the tile.
 inline KeyRange tile_columns(const AttentionOptions& options, std::int64_t row, std::int64_t length,

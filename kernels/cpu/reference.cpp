@@ -61,14 +61,25 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
   }
 }
 
+// The score of a query and a key, and its slope by their product.
+struct Score {
+  double value, slope;
+};
+Score score_of(const AttentionOptions& options, double product) {
+  const double scale = static_cast<double>(options.scale), cap = static_cast<double>(options.softcap);
+  if (options.softcap == 0.0f) return {scale * product, scale};
+  const double bent = std::tanh(scale * product / cap);
+  return {cap * bent, scale * (1.0 - bent * bent)};
+}
+
 void attention_forward(const AttentionShape& shape, const AttentionOptions& options, const AttentionInputs& in,
                        float* o, float* lse) {
   std::vector<double> scores;
   for_each_row(shape, options, [&](const Row& row) {
     scores.clear();
     for (std::int64_t j = row.first_key; j < row.last_key; ++j) {
-      scores.push_back(static_cast<double>(options.scale) *
-                       dot(in.q + row.query, in.k + key_place(shape, row, j), shape.head_size));
+      scores.push_back(
+          score_of(options, dot(in.q + row.query, in.k + key_place(shape, row, j), shape.head_size)).value);
     }
     const double highest = *std::max_element(scores.begin(), scores.end());
     double total = 0.0;
@@ -88,14 +99,14 @@ void attention_backward(const AttentionShape& shape, const AttentionOptions& opt
   std::fill_n(gradients.dq, shape.tokens * shape.heads * size, 0.0f);
   std::fill_n(gradients.dk, shape.tokens * shape.key_heads * size, 0.0f);
   std::fill_n(gradients.dv, shape.tokens * shape.key_heads * size, 0.0f);
-  const double scale = static_cast<double>(options.scale);
   for_each_row(shape, options, [&](const Row& row) {
     const double delta = dot(gradients.d_o + row.query, gradients.o + row.query, size);
     const double lse = static_cast<double>(gradients.lse[row.token * shape.heads + row.head]);
     for (std::int64_t j = row.first_key; j < row.last_key; ++j) {
       const std::int64_t key = key_place(shape, row, j);
-      const double p = std::exp(scale * dot(in.q + row.query, in.k + key, size) - lse);
-      const double d_score = p * (dot(gradients.d_o + row.query, in.v + key, size) - delta) * scale;
+      const Score score = score_of(options, dot(in.q + row.query, in.k + key, size));
+      const double p = std::exp(score.value - lse);
+      const double d_score = p * (dot(gradients.d_o + row.query, in.v + key, size) - delta) * score.slope;
       add_scaled(p, gradients.d_o + row.query, size, gradients.dv + key);
       add_scaled(d_score, in.k + key, size, gradients.dq + row.query);
       add_scaled(d_score, in.q + row.query, size, gradients.dk + key);

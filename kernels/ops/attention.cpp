@@ -22,8 +22,10 @@ void check_heads(const char* operation, const Tensor& q, std::int64_t key_heads)
 }
 
 void check_options(const char* operation, const AttentionOptions& options) {
-  if (options.sliding_window >= 0) return;
-  throw_invalid(operation, "sliding_window " + std::to_string(options.sliding_window) + " is negative");
+  if (options.sliding_window < 0)
+    throw_invalid(operation, "sliding_window " + std::to_string(options.sliding_window) + " is negative");
+  if (!(options.softcap >= 0.0f))
+    throw_invalid(operation, "softcap " + std::to_string(options.softcap) + " is negative");
 }
 
 cpu::AttentionShape checked_shape(const char* operation, const Tensor& q, const Tensor& k, const Tensor& v,

@@ -14,6 +14,8 @@ namespace kernels {
 struct AttentionOptions {
   /// Multiplies the scores; usually 1 / sqrt(D).
   float scale = 1.0f;
+  /// Scores become cap * tanh(score / cap) before the mask; 0 means none.
+  float softcap = 0.0f;
   /// Token i sees j only if i - j < window (and, not causal, j - i < window); 0 means no window.
   std::int64_t sliding_window = 0;
   bool causal = true;

@@ -43,6 +43,17 @@ void add(Context& context, const Tensor& x, Tensor& y, float factor) {
   });
 }
 
+void multiply(Context& context, const Tensor& a, const Tensor& b, Tensor& y) {
+  check_on_cpu("multiply", context);
+  check_count("multiply", "a", a, y.count());
+  check_count("multiply", "b", b, y.count());
+  const float *left = a.data<float>(), *right = b.data<float>();
+  float* outputs = y.data<float>();
+  parallel_for(context, y.count(), kGrainElements, [&](std::int64_t begin, std::int64_t end) {
+    cpu::multiply(left + begin, right + begin, end - begin, outputs + begin);
+  });
+}
+
 void scale(Context& context, Tensor& y, float factor) {
   check_on_cpu("scale", context);
   float* values = y.data<float>();
@@ -50,7 +61,15 @@ void scale(Context& context, Tensor& y, float factor) {
                [&](std::int64_t begin, std::int64_t end) { cpu::scale(factor, end - begin, values + begin); });
 }
 
-void add_bias(Context& context, const Tensor& bias, Tensor& y) {
+void softcap(Context& context, Tensor& y, float cap) {
+  check_on_cpu("softcap", context);
+  if (!(cap > 0.0f)) throw_invalid("softcap", "cap " + std::to_string(cap) + " is not above 0");
+  float* values = y.data<float>();
+  parallel_for(context, y.count(), kGrainElements,
+               [&](std::int64_t begin, std::int64_t end) { cpu::softcap_row(values + begin, end - begin, cap); });
+}
+
+void add_bias(Context& context, const Tensor& bias, Tensor& y, float factor) {
   check_on_cpu("add_bias", context);
   check_rank("add_bias", "y", y, 2);
   check_shape("add_bias", "y", y, {y.size(0), y.size(1)});
@@ -61,12 +80,12 @@ void add_bias(Context& context, const Tensor& bias, Tensor& y) {
   float* outputs = y.data<float>();
   const std::int64_t channels = y.size(1);
   parallel_for(context, y.size(0), 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n) cpu::add(values, 1.0f, channels, outputs + n * channels);
+    for (std::int64_t n = begin; n < end; ++n) cpu::add(values, factor, channels, outputs + n * channels);
   });
 }
 
 // Threads share the channels, so that every channel adds its rows in order.
-void sum_rows(Context& context, const Tensor& x, Tensor& total) {
+void sum_rows(Context& context, const Tensor& x, Tensor& total, float factor) {
   check_on_cpu("sum_rows", context);
   check_rank("sum_rows", "x", x, 2);
   check_shape("sum_rows", "x", x, {x.size(0), x.size(1)});
@@ -75,7 +94,39 @@ void sum_rows(Context& context, const Tensor& x, Tensor& total) {
   float* totals = total.data<float>();
   const std::int64_t rows = x.size(0), channels = x.size(1);
   parallel_for(context, channels, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = 0; n < rows; ++n) cpu::add(inputs + n * channels + begin, 1.0f, end - begin, totals + begin);
+    for (std::int64_t n = 0; n < rows; ++n)
+      cpu::add(inputs + n * channels + begin, factor, end - begin, totals + begin);
+  });
+}
+
+void multiply_columns(Context& context, const Tensor& x, const Tensor& factors, Tensor& y, float beta) {
+  check_on_cpu("multiply_columns", context);
+  check_rank("multiply_columns", "x", x, 2);
+  check_shape("multiply_columns", "x", x, {x.size(0), x.size(1)});
+  check_shape("multiply_columns", "factors", factors, {x.size(1)});
+  check_shape("multiply_columns", "y", y, {x.size(0), x.size(1)});
+  const float *inputs = x.data<float>(), *values = factors.data<float>();
+  float* outputs = y.data<float>();
+  const std::int64_t channels = x.size(1);
+  parallel_for(context, x.size(0), 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n)
+      cpu::multiply_row(inputs + n * channels, values, beta, channels, outputs + n * channels);
+  });
+}
+
+// Threads share the channels, so that every channel adds its rows in order.
+void dot_columns(Context& context, const Tensor& a, const Tensor& b, Tensor& total) {
+  check_on_cpu("dot_columns", context);
+  check_rank("dot_columns", "a", a, 2);
+  check_shape("dot_columns", "a", a, {a.size(0), a.size(1)});
+  check_shape("dot_columns", "b", b, {a.size(0), a.size(1)});
+  check_shape("dot_columns", "total", total, {a.size(1)});
+  const float *left = a.data<float>(), *right = b.data<float>();
+  float* totals = total.data<float>();
+  const std::int64_t rows = a.size(0), channels = a.size(1);
+  parallel_for(context, channels, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = 0; n < rows; ++n)
+      cpu::add_products(left + n * channels + begin, right + n * channels + begin, end - begin, totals + begin);
   });
 }
 

@@ -11,14 +11,26 @@ namespace kernels {
 /// y += factor * x.
 void add(Context& context, const Tensor& x, Tensor& y, float factor = 1.0f);
 
+/// y = a * b, element by element.
+void multiply(Context& context, const Tensor& a, const Tensor& b, Tensor& y);
+
 /// y *= factor.
 void scale(Context& context, Tensor& y, float factor);
 
-/// y[n] += bias for every row.  y: [N, C]; bias: [C] float32 or bfloat16.
-void add_bias(Context& context, const Tensor& bias, Tensor& y);
+/// y = cap * tanh(y / cap).  cap > 0.
+void softcap(Context& context, Tensor& y, float cap);
 
-/// total += sum over rows of x; the backward of add_bias.  x: [N, C]; total: [C].
-void sum_rows(Context& context, const Tensor& x, Tensor& total);
+/// y[n] += factor * bias for every row.  y: [N, C]; bias: [C] float32 or bfloat16.
+void add_bias(Context& context, const Tensor& bias, Tensor& y, float factor = 1.0f);
+
+/// total += factor * sum over rows of x; the backward of add_bias.  x: [N, C]; total: [C].
+void sum_rows(Context& context, const Tensor& x, Tensor& total, float factor = 1.0f);
+
+/// y[n] = x[n] * factors + beta * y[n] for every row.  x, y: [N, C]; factors: [C]. beta 0 overwrites.
+void multiply_columns(Context& context, const Tensor& x, const Tensor& factors, Tensor& y, float beta = 0.0f);
+
+/// total += sum over rows of a * b; the backward of multiply_columns for the factors.  a, b: [N, C]; total: [C].
+void dot_columns(Context& context, const Tensor& a, const Tensor& b, Tensor& total);
 
 /// y = act(x).
 void activation_forward(Context& context, Activation activation, const Tensor& x, Tensor& y);

@@ -40,7 +40,9 @@ Doubles definition(const Setting& s, const std::vector<Doubles>& in) {
           const auto key = static_cast<std::size_t>((j * s.key_heads + h / group) * size);
           double score = 0.0;
           for (std::size_t d = 0; d < sum.size(); ++d) score += in[0][query + d] * in[1][key + d];
-          const double p = std::exp(static_cast<double>(s.options.scale) * score);
+          score *= static_cast<double>(s.options.scale);
+          const double cap = static_cast<double>(s.options.softcap);
+          const double p = std::exp(cap > 0.0 ? cap * std::tanh(score / cap) : score);
           total += p;
           for (std::size_t d = 0; d < sum.size(); ++d) sum[d] += p * in[2][key + d];
         }
@@ -91,12 +93,18 @@ TEST(Attention, MatchesItsDefinitionWithAWindowAndWithoutCausality) {
   check_op(attention_case({{0, 19}, 2, 2, 8, {.scale = 0.4f, .sliding_window = 3, .causal = false}}));
 }
 
+TEST(Attention, MatchesItsDefinitionWithCappedScores) {
+  check_op(attention_case({{0, 7, 19}, 4, 2, 8, {.scale = 0.4f, .softcap = 0.7f}}));
+  check_op(attention_case({{0, 19}, 2, 1, 8, {.scale = 0.4f, .softcap = 2.0f, .sliding_window = 4}}));
+}
+
 // Longer than several tiles in both directions, against the plain float32 version.
 TEST(Attention, TilesJoinUpOverLongDocuments) {
   for (const std::int64_t window : {0, 50, 200}) {
     for (const bool causal : {true, false}) {
       const std::vector<std::int32_t> sums{0, 301, 301, 430};
-      const AttentionOptions options{.scale = 0.3f, .sliding_window = window, .causal = causal};
+      const AttentionOptions options{
+          .scale = 0.3f, .softcap = causal ? 1.5f : 0.0f, .sliding_window = window, .causal = causal};
       const Tensor q = random_tensor({430, 4, 20}, 1), k = random_tensor({430, 2, 20}, 2),
                    v = random_tensor({430, 2, 20}, 3);
       const Tensor d_o = random_tensor({430, 4, 20}, 4), sequences = Tensor::from(sums);
@@ -132,7 +140,7 @@ TEST(Attention, LargeScoresDoNotOverflow) {
 TEST(Attention, DecodingATokenEqualsItsRowOfTheWholeSequence) {
   for (const std::int64_t window : {0, 6}) {
     Context context = Context::cpu(2);
-    const AttentionOptions options{.scale = 0.3f, .sliding_window = window};
+    const AttentionOptions options{.scale = 0.3f, .softcap = window > 0 ? 0.8f : 0.0f, .sliding_window = window};
     const Tensor q = random_tensor({21, 4, 12}, 1), k = random_tensor({21, 2, 12}, 2),
                  v = random_tensor({21, 2, 12}, 3);
     Tensor o(q.shape()), lse({21, 4});
