@@ -23,7 +23,8 @@ float usual_size(const Tensor& table) {
 
 void make_sensor_parts(AdapterParts& parts, const Base& base, kernels::Random& random) {
   if (!parts.schema.empty()) {
-    parts.encoder.emplace(parts.schema, base.config.hidden_size, usual_size(base.weights.embedding.value), random);
+    const float usual = usual_size(base.weights.embedding.value) * base.config.embedding_multiplier;
+    parts.encoder.emplace(parts.schema, base.config.hidden_size, usual, random);
   }
   if (parts.task == Task::kClassify)
     parts.head.emplace(static_cast<std::int64_t>(parts.labels.size()), base.config.hidden_size, random);
@@ -40,7 +41,7 @@ Tensor example_weights(Batch batch) {
 
 void AdapterParts::start(const Base& base, const LoraConfig& config, std::uint64_t seed) {
   kernels::Random random(seed);
-  lora = Lora(base.config, config, random);
+  lora = Lora(base.config, base.weights, config, random);
   make_sensor_parts(*this, base, random);
 }
 
@@ -55,10 +56,7 @@ std::vector<Weight*> AdapterParts::sensor_weights() {
 
 std::vector<Weight*> AdapterParts::weights() {
   std::vector<Weight*> all;
-  lora.for_each([&](LoraPair& pair) {
-    all.push_back(&pair.a);
-    all.push_back(&pair.b);
-  });
+  lora.for_each([&](Weight& weight) { all.push_back(&weight); });
   for (Weight* weight : sensor_weights()) all.push_back(weight);
   return all;
 }
@@ -94,7 +92,9 @@ void AdapterParts::load(const std::filesystem::path& folder, const Base& base) {
 }
 
 AdaptedModel::AdaptedModel(Base& base, AdapterParts& parts)
-    : base_(base), parts_(parts), transformer_(base.config, base.weights, parts.lora.empty() ? nullptr : &parts.lora) {}
+    : base_(base),
+      parts_(parts),
+      transformer_(base.config, base.weights, parts.lora.empty() ? nullptr : &parts.lora.adapters()) {}
 
 const Tensor* AdaptedModel::slot_embeddings(Context& context, Batch batch) {
   std::vector<const SlotValue*> slots;
@@ -121,7 +121,7 @@ LossSum AdaptedModel::token_loss(Context& context, Batch batch, const Tensor& hi
   }
   const Tensor row_weights = Tensor::from(weights);
   return kernels::linear_cross_entropy(context, hidden, base_.weights.output_head().packed, Tensor::from(targets),
-                                       &row_weights, {.scale = scale}, dhidden, nullptr);
+                                       &row_weights, base_.config.head_options(scale), dhidden, nullptr);
 }
 
 LossSum AdaptedModel::loss_of(Context& context, Batch batch, const Tensor& hidden, float scale,
@@ -181,8 +181,8 @@ std::vector<std::vector<float>> AdaptedModel::raw_outputs(Context& context, Batc
     for (const EncodedExample* example : batch)
       targets.insert(targets.end(), example->targets.begin(), example->targets.end());
     Tensor log_probabilities({hidden.size(0)});
-    kernels::token_log_probabilities(context, hidden, base_.weights.output_head().packed, Tensor::from(targets), {},
-                                     log_probabilities);
+    kernels::token_log_probabilities(context, hidden, base_.weights.output_head().packed, Tensor::from(targets),
+                                     base_.config.head_options(), log_probabilities);
     std::size_t at = 0;
     for (const EncodedExample* example : batch) {
       rows.emplace_back();

@@ -81,7 +81,7 @@ void merge_adapter(const MergeRequest& request) {
   for (std::size_t layer = 0; layer < loaded.base->weights.layers.size(); ++layer) {
     for (const LinearKind kind : kLinearKinds) {
       const LinearWeight& weight = loaded.base->weights.layers[layer].linears[index_of(kind)];
-      if (loaded.parts->lora.find(layer, kind) != nullptr) merged[weight.name] = &weight.value;
+      if (loaded.parts->lora.adapts(layer, kind)) merged[weight.name] = &weight.value;
     }
   }
   stage("writing the merged model");

@@ -1,6 +1,6 @@
 // LoRA adapters in PEFT's own files: adapter_config.json and adapter_model.safetensors, read and written so that PEFT
-// and vLLM load ours and we load theirs. Plain LoRA and rank-stabilised LoRA; every setting that changes the
-// mathematics in another way is refused by name. Values; any thread.
+// and vLLM load ours and we load theirs. Plain and rank-stabilised LoRA, DoRA, a bias on B; every setting that changes
+// the mathematics in another way is refused by name. Values; any thread.
 #pragma once
 
 #include <filesystem>
@@ -28,6 +28,10 @@ struct LoraConfig {
   std::vector<int> layers_to_transform;
   /// alpha / sqrt(r) instead of alpha / r.
   bool use_rslora = false;
+  /// A trained magnitude for each row of the adapted weight (DoRA).
+  bool use_dora = false;
+  /// A trained bias behind B.
+  bool lora_bias = false;
   /// Expression matched against the end of a module name -> r or alpha for it; the first match counts.
   std::vector<std::pair<std::string, int>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
@@ -43,10 +47,20 @@ struct LoraConfig {
   double scaling_of(std::string_view module) const;
 };
 
-/// a: [r, in], b: [out, r].
+/// What an adapter holds for one linear layer; `b_bias` and `magnitude` are empty where the configuration has none.
 struct LoraWeights {
-  kernels::Tensor a;
-  kernels::Tensor b;
+  kernels::Tensor a;          // [r, in]
+  kernels::Tensor b;          // [out, r]
+  kernels::Tensor b_bias;     // [out]
+  kernels::Tensor magnitude;  // [out]
+};
+
+/// The same, owned by somebody else; null where there is none.
+struct LoraTensors {
+  const kernels::Tensor* a = nullptr;
+  const kernels::Tensor* b = nullptr;
+  const kernels::Tensor* b_bias = nullptr;
+  const kernels::Tensor* magnitude = nullptr;
 };
 
 /// A whole adapter: the key is the module's name in the base, without "base_model.model.".
@@ -64,11 +78,9 @@ platform::json::object to_json(const LoraConfig& config);
 /// Reads and checks an adapter folder: every tensor has its partner, ranks agree with the config, names are targeted by
 /// it, values are finite. Tensors come as float32. Throws kNotFound, kInvalidInput or kCorrupt.
 PeftAdapter read_peft_adapter(const std::filesystem::path& folder);
-/// Writes both files, each atomically; equal adapters give equal bytes. `modules` points at [r, in] and [out, r]
-/// tensors.
-void write_peft_adapter(
-    const std::filesystem::path& folder, const LoraConfig& config,
-    const std::map<std::string, std::pair<const kernels::Tensor*, const kernels::Tensor*>>& modules);
+/// Writes both files, each atomically; equal adapters give equal bytes.
+void write_peft_adapter(const std::filesystem::path& folder, const LoraConfig& config,
+                        const std::map<std::string, LoraTensors>& modules);
 /// The same for tensors that the adapter owns.
 void write_peft_adapter(const std::filesystem::path& folder, const PeftAdapter& adapter);
 

@@ -25,9 +25,17 @@ constexpr std::array<std::string_view, 9> kInformative = {"auto_mapping",     "b
                                                           "revision",         "task_type",
                                                           "init_lora_weights"};
 // Keys that are read.
-constexpr std::array<std::string_view, 9> kRead = {"alpha_pattern", "exclude_modules", "layers_to_transform",
-                                                   "lora_alpha",    "lora_dropout",    "r",
-                                                   "rank_pattern",  "target_modules",  "use_rslora"};
+constexpr std::array<std::string_view, 11> kRead = {"alpha_pattern",
+                                                    "exclude_modules",
+                                                    "layers_to_transform",
+                                                    "lora_alpha",
+                                                    "lora_bias",
+                                                    "lora_dropout",
+                                                    "r",
+                                                    "rank_pattern",
+                                                    "target_modules",
+                                                    "use_dora",
+                                                    "use_rslora"};
 // Initial values that changed the base weights: the adapter is wrong on the untouched base.
 constexpr std::array<std::string_view, 5> kBaseChanging = {"corda", "loftq", "lora_ga", "olora", "pissa"};
 
@@ -58,7 +66,7 @@ void refuse_unsupported(const json::object& object) {
   }
   if (refused.empty()) return;
   throw Error(ErrorCode::kInvalidInput, std::string(kWhere) + " uses what is not supported: " + refused +
-                                            "; supported are plain LoRA and rsLoRA on linear layers");
+                                            "; supported are LoRA, rsLoRA, DoRA and lora_bias on linear layers");
 }
 
 void refuse_base_changing(const json::object& object) {
@@ -141,6 +149,10 @@ void LoraConfig::validate() const {
     throw Error(ErrorCode::kInvalidInput, "lora_alpha must be above 0", "lora_alpha");
   if (!(lora_dropout >= 0 && lora_dropout < 1))
     throw Error(ErrorCode::kInvalidInput, "lora_dropout must be at least 0 and below 1", "lora_dropout");
+  if (use_dora && lora_bias)
+    throw Error(ErrorCode::kInvalidInput, "lora_bias does not go with use_dora; choose one", "lora_bias");
+  if (use_dora && lora_dropout > 0)
+    throw Error(ErrorCode::kInvalidInput, "lora_dropout with use_dora is not supported; set it to 0", "lora_dropout");
   if (target_modules.empty() == target_pattern.empty()) {
     throw Error(ErrorCode::kInvalidInput,
                 "target_modules must be a list of module names, a regular expression or \"all-linear\"",
@@ -187,6 +199,8 @@ LoraConfig lora_config_from_json(const json::value& document) {
   config.lora_alpha = platform::number_or(object, "lora_alpha", 8, kWhere);
   config.lora_dropout = platform::number_or(object, "lora_dropout", 0, kWhere);
   config.use_rslora = platform::bool_or(object, "use_rslora", false, kWhere);
+  config.use_dora = platform::bool_or(object, "use_dora", false, kWhere);
+  config.lora_bias = platform::bool_or(object, "lora_bias", false, kWhere);
   config.base_model_name_or_path = platform::string_or(object, "base_model_name_or_path", "", kWhere);
   config.task_type = platform::string_or(object, "task_type", "", kWhere);
   read_targets(object, config);
@@ -250,6 +264,9 @@ json::object to_json(const LoraConfig& config) {
                       {"target_modules", std::move(targets)},
                       {"task_type", text_or_null(config.task_type)},
                       {"use_rslora", config.use_rslora}};
+  // Written only where they act: older readers refuse keys that they do not know.
+  if (config.use_dora) object["use_dora"] = true;
+  if (config.lora_bias) object["lora_bias"] = true;
   if (!config.exclude_modules.empty()) object["exclude_modules"] = platform::to_json(config.exclude_modules);
   return object;
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <mutex>
 
-#include "kernels/ops/matmul.h"
 #include "kernels/ops/sample.h"
 
 namespace finetune {
@@ -11,11 +10,10 @@ namespace {
 
 using kernels::Tensor;
 
-std::int32_t next_token(kernels::Context& context, const Base& base, const Tensor& hidden,
+std::int32_t next_token(kernels::Context& context, const Base& base, Transformer& transformer, const Tensor& hidden,
                         const kernels::SampleOptions& options, kernels::Random& random) {
   Tensor logits({1, base.config.vocab_size});
-  kernels::linear(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), base.weights.output_head().packed,
-                  logits);
+  transformer.logits(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), logits);
   return kernels::sample_token(context, logits.view({base.config.vocab_size}), options, random);
 }
 
@@ -100,7 +98,7 @@ Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, 
     {
       const std::lock_guard lock(computing);
       const Tensor& hidden = continued(context, model, prompt, ids, cache);
-      token = next_token(context, base, hidden, sampling, random);
+      token = next_token(context, base, model.transformer(), hidden, sampling, random);
     }
     if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
       result.finish_reason = "stop";

@@ -1,6 +1,7 @@
 #include "finetune/model/weights.h"
 
 #include <cmath>
+#include <deque>
 #include <map>
 
 #include "finetune/formats/weight_folder.h"
@@ -14,41 +15,64 @@ using kernels::Tensor;
 
 constexpr float kInitialDeviation = 0.02f;
 
+enum class Role { kMatrix, kIntoStream, kNorm, kBias };
+
 struct WeightPlace {
   Weight* weight;
-  LinearWeight* linear;  // null for norms
+  LinearWeight* linear;  // null for norms and biases
   Shape shape;
+  Role role;
 };
 
-std::string layer_prefix(std::size_t layer) { return "model.layers." + std::to_string(layer) + "."; }
-
-// Every weight with its name and shape; the one place that knows the names in the files.
-std::vector<WeightPlace> places(ModelWeights& weights, const ModelConfig& config) {
-  std::vector<WeightPlace> all;
-  const auto norm = [&](Weight& weight, std::string name) {
-    weight.name = std::move(name);
-    all.push_back({&weight, nullptr, {config.hidden_size}});
-  };
-  const auto matrix = [&](LinearWeight& weight, std::string name, Shape shape) {
-    weight.name = std::move(name);
-    all.push_back({&weight, &weight, std::move(shape)});
-  };
-  weights.tied = config.tie_word_embeddings;
-  weights.layers.resize(static_cast<std::size_t>(config.layer_count));
-  matrix(weights.embedding, "model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
-  for (std::size_t layer = 0; layer < weights.layers.size(); ++layer) {
-    LayerWeights& block = weights.layers[layer];
-    norm(block.input_norm, layer_prefix(layer) + "input_layernorm.weight");
-    norm(block.post_attention_norm, layer_prefix(layer) + "post_attention_layernorm.weight");
-    for (const LinearKind kind : kLinearKinds) {
-      matrix(block.linears[index_of(kind)], module_name(static_cast<std::int64_t>(layer), kind) + ".weight",
-             {out_features(config, kind), in_features(config, kind)});
-    }
+// Collects every weight of a model with its name and shape; the one place that knows which weights a model has.
+class Places {
+ public:
+  Places(ModelWeights& weights, const ModelConfig& config) : config_(config) {
+    weights.tied = config.tie_word_embeddings;
+    weights.layers.resize(static_cast<std::size_t>(config.layer_count));
+    const Shape table{config.vocab_size, config.hidden_size};
+    matrix(weights.embedding, std::string(config.names.embedding), table, Role::kMatrix);
+    for (std::size_t layer = 0; layer < weights.layers.size(); ++layer)
+      block(weights.layers[layer], static_cast<std::int64_t>(layer));
+    norm(weights.final_norm, "", config.names.final_norm, config.hidden_size);
+    if (!weights.tied) matrix(weights.head, std::string(config.names.head), table, Role::kMatrix);
   }
-  norm(weights.final_norm, "model.norm.weight");
-  if (!weights.tied) matrix(weights.head, "lm_head.weight", {config.vocab_size, config.hidden_size});
-  return all;
-}
+  const std::vector<WeightPlace>& all() const { return all_; }
+
+ private:
+  void norm(Weight& weight, const std::string& prefix, std::string_view name, std::int64_t size) {
+    if (name.empty()) return;
+    weight.name = prefix + std::string(name) + ".weight";
+    all_.push_back({&weight, nullptr, {size}, Role::kNorm});
+  }
+  void matrix(LinearWeight& weight, const std::string& module, Shape shape, Role role) {
+    weight.name = module + ".weight";
+    all_.push_back({&weight, &weight, std::move(shape), role});
+  }
+  void block(LayerWeights& weights, std::int64_t layer) {
+    const TensorNames& names = config_.names;
+    const std::string prefix = names.block(layer);
+    norm(weights.attention_norm, prefix, names.attention_norm, config_.hidden_size);
+    norm(weights.attention_branch_norm, prefix, names.attention_branch_norm, config_.hidden_size);
+    norm(weights.feed_forward_norm, prefix, names.feed_forward_norm, config_.hidden_size);
+    norm(weights.feed_forward_branch_norm, prefix, names.feed_forward_branch_norm, config_.hidden_size);
+    norm(weights.query_norm, prefix, names.query_norm, config_.head_dim);
+    norm(weights.key_norm, prefix, names.key_norm, config_.head_dim);
+    for (const LinearKind kind : kLinearKinds) linear(weights.linears[index_of(kind)], layer, kind);
+  }
+  void linear(LinearWeight& weight, std::int64_t layer, LinearKind kind) {
+    const std::string module = config_.names.linear(layer, kind);
+    const bool into_stream = kind == LinearKind::kOutput || kind == LinearKind::kDown;
+    matrix(weight, module, {config_.out_features(kind), config_.in_features(kind)},
+           into_stream ? Role::kIntoStream : Role::kMatrix);
+    if (!config_.has_bias(kind)) return;
+    weight.bias.name = module + ".bias";
+    all_.push_back({&weight.bias, nullptr, {config_.out_features(kind)}, Role::kBias});
+  }
+
+  const ModelConfig& config_;
+  std::vector<WeightPlace> all_;
+};
 
 void pack(LinearWeight& weight) { weight.packed = kernels::PackedWeight(weight.value.view()); }
 
@@ -60,50 +84,29 @@ Tensor read_weight(const WeightFolder& files, const WeightPlace& place, WeightPr
 }
 
 // Old checkpoints carry rotary buffers, and tied ones may repeat the embedding as a head.
-bool may_be_ignored(std::string_view name, bool tied) {
-  return name.ends_with("rotary_emb.inv_freq") || (tied && name == "lm_head.weight");
+bool may_be_ignored(std::string_view name, const ModelConfig& config) {
+  return name.ends_with("rotary_emb.inv_freq") ||
+         (config.tie_word_embeddings && name == std::string(config.names.head) + ".weight");
 }
 
 }  // namespace
 
-std::string_view module_suffix(LinearKind kind) {
-  static constexpr std::array<std::string_view, kLinearCount> kSuffixes = {
-      "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-      "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-  return kSuffixes[index_of(kind)];
-}
-
-std::string module_name(std::int64_t layer, LinearKind kind) {
-  return "model.layers." + std::to_string(layer) + "." + std::string(module_suffix(kind));
-}
-
-std::int64_t in_features(const ModelConfig& config, LinearKind kind) {
-  if (kind == LinearKind::kOutput) return config.query_size();
-  return kind == LinearKind::kDown ? config.intermediate_size : config.hidden_size;
-}
-
-std::int64_t out_features(const ModelConfig& config, LinearKind kind) {
-  switch (kind) {
-    case LinearKind::kQuery: return config.query_size();
-    case LinearKind::kKey:
-    case LinearKind::kValue: return config.key_value_size();
-    case LinearKind::kGate:
-    case LinearKind::kUp: return config.intermediate_size;
-    case LinearKind::kOutput:
-    case LinearKind::kDown: return config.hidden_size;
-  }
-  return 0;
-}
-
 void ModelWeights::for_each(const std::function<void(Weight&)>& visit) {
-  visit(embedding);
+  const auto present = [&](Weight& weight) {
+    if (weight.present()) visit(weight);
+  };
+  present(embedding);
   for (LayerWeights& layer : layers) {
-    visit(layer.input_norm);
-    visit(layer.post_attention_norm);
-    for (LinearWeight& linear : layer.linears) visit(linear);
+    for (Weight* norm : {&layer.attention_norm, &layer.attention_branch_norm, &layer.feed_forward_norm,
+                         &layer.feed_forward_branch_norm, &layer.query_norm, &layer.key_norm})
+      present(*norm);
+    for (LinearWeight& linear : layer.linears) {
+      present(linear);
+      present(linear.bias);
+    }
   }
-  visit(final_norm);
-  if (!tied) visit(head);
+  present(final_norm);
+  present(head);
 }
 
 void ModelWeights::for_each(const std::function<void(const Weight&)>& visit) const {
@@ -125,11 +128,11 @@ void ModelWeights::refresh() {
 ModelWeights load_weights(const std::filesystem::path& folder, const ModelConfig& config, WeightPrecision precision) {
   const WeightFolder files(folder);
   ModelWeights weights;
-  const std::vector<WeightPlace> all = places(weights, config);
+  const Places places(weights, config);
   std::map<std::string, Shape> expected;
-  for (const WeightPlace& place : all) expected[place.weight->name] = place.shape;
-  files.check_names(expected, [&](std::string_view name) { return may_be_ignored(name, config.tie_word_embeddings); });
-  for (const WeightPlace& place : all) {
+  for (const WeightPlace& place : places.all()) expected[place.weight->name] = place.shape;
+  files.check_names(expected, [&](std::string_view name) { return may_be_ignored(name, config); });
+  for (const WeightPlace& place : places.all()) {
     place.weight->value = read_weight(files, place, precision);
     if (place.linear != nullptr) pack(*place.linear);
   }
@@ -139,14 +142,13 @@ ModelWeights load_weights(const std::filesystem::path& folder, const ModelConfig
 ModelWeights random_weights(const ModelConfig& config, kernels::Random& random) {
   ModelWeights weights;
   const float residual = kInitialDeviation / std::sqrt(2.0f * static_cast<float>(config.layer_count));
-  for (const WeightPlace& place : places(weights, config)) {
+  const Places places(weights, config);
+  for (const WeightPlace& place : places.all()) {
+    const float fill = place.role == Role::kNorm && !config.norm_plus_one ? 1.0f : 0.0f;
+    const float deviation = place.role == Role::kIntoStream ? residual : kInitialDeviation;
     place.weight->value = Tensor(place.shape);
-    const std::string_view name = place.weight->name;
-    const bool into_residual = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
-    for (float& value : place.weight->value.values<float>()) {
-      const float deviation = into_residual ? residual : kInitialDeviation;
-      value = place.linear == nullptr ? 1.0f : static_cast<float>(random.normal()) * deviation;
-    }
+    for (float& value : place.weight->value.values<float>())
+      value = place.linear == nullptr ? fill : static_cast<float>(random.normal()) * deviation;
     if (place.linear != nullptr) pack(*place.linear);
   }
   return weights;
@@ -155,17 +157,29 @@ ModelWeights random_weights(const ModelConfig& config, kernels::Random& random) 
 void save_model(const std::filesystem::path& folder, const ModelConfig& config, const ModelWeights& weights,
                 DataType type) {
   std::filesystem::create_directories(folder);
-  std::vector<Tensor> converted;
+  std::deque<Tensor> converted;
   std::map<std::string, const Tensor*> tensors;
-  converted.reserve(static_cast<std::size_t>(config.layer_count) * 9 + 3);
   weights.for_each([&](const Weight& weight) {
     converted.push_back(weight.value.cast_to(type));
     tensors[weight.name] = &converted.back();
   });
   write_safetensors(folder / "model.safetensors", tensors);
   platform::json::value document = to_json(config);
-  document.as_object()["torch_dtype"] = kernels::name_of(type);
+  const bool new_style = document.as_object().contains("dtype");
+  document.as_object()[new_style ? "dtype" : "torch_dtype"] = kernels::name_of(type);
   platform::write_json_file(folder / "config.json", document);
+}
+
+std::int64_t parameter_count(const ModelConfig& config) {
+  ModelWeights weights;
+  std::int64_t count = 0;
+  const Places places(weights, config);
+  for (const WeightPlace& place : places.all()) {
+    std::int64_t elements = 1;
+    for (const std::int64_t size : place.shape) elements *= size;
+    count += elements;
+  }
+  return count;
 }
 
 }  // namespace finetune

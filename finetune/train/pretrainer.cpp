@@ -183,8 +183,7 @@ class Pretrainer {
     const Tensor& hidden = transformer_->forward(context_, batch, nullptr, ActivationMode::kKeep);
     dhidden.resize(hidden.shape());
     LinearWeight& head = weights_.output_head();
-    const kernels::LinearCrossEntropyOptions options{.scale =
-                                                         supervised > 0 ? 1.0f / static_cast<float>(supervised) : 0};
+    const auto options = request_.model.head_options(supervised > 0 ? 1.0f / static_cast<float>(supervised) : 0.0f);
     const kernels::LossSum loss = kernels::linear_cross_entropy(context_, hidden, head.packed, targets, nullptr,
                                                                 options, &dhidden, &head.gradient);
     transformer_->backward(context_, batch, dhidden, nullptr);

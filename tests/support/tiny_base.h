@@ -13,18 +13,18 @@
 namespace support {
 
 inline finetune::ModelConfig tiny_config(std::int64_t vocabulary = 300) {
-  finetune::ModelConfig config;
-  config.vocab_size = vocabulary;
-  config.hidden_size = 16;
-  config.intermediate_size = 24;
-  config.layer_count = 2;
-  config.head_count = 4;
-  config.key_value_head_count = 2;
-  config.head_dim = 4;
-  config.max_positions = 128;
-  config.norm_epsilon = 1e-5f;
-  config.tie_word_embeddings = true;
-  return config;
+  return finetune::model_config_from_json(platform::json::object{{"architectures", {"LlamaForCausalLM"}},
+                                                                 {"model_type", "llama"},
+                                                                 {"vocab_size", vocabulary},
+                                                                 {"hidden_size", 16},
+                                                                 {"intermediate_size", 24},
+                                                                 {"num_hidden_layers", 2},
+                                                                 {"num_attention_heads", 4},
+                                                                 {"num_key_value_heads", 2},
+                                                                 {"head_dim", 4},
+                                                                 {"max_position_embeddings", 128},
+                                                                 {"rms_norm_eps", 1e-5},
+                                                                 {"tie_word_embeddings", true}});
 }
 
 /// Writes config.json, model.safetensors (bfloat16) and the tokenizer into `folder`.

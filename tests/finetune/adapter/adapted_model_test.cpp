@@ -51,8 +51,9 @@ struct Setting {
     lora.target_modules = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
     parts.start(base, lora, 11);
     kernels::Random random(12);
-    parts.lora.for_each([&](LoraPair& pair) {
-      for (float& value : pair.b.value.values<float>()) value = static_cast<float>(random.normal()) * 0.3f;
+    parts.lora.for_each([&](Weight& weight) {
+      if (!weight.name.ends_with(".lora_B")) return;
+      for (float& value : weight.value.values<float>()) value = static_cast<float>(random.normal()) * 0.3f;
     });
     parts.make_trainable();
     const EncodingRules rules{

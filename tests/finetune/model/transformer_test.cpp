@@ -31,13 +31,32 @@ Tensor next_tokens(const Documents& documents) {
   return Tensor::from(targets);
 }
 
-struct TinyModel {
+void expect_refused_config(const std::string& changes, const std::string& path) {
+  platform::json::value config = to_json(support::tiny_config());
+  const platform::json::value changed = platform::parse_json(changes, "changes");
+  for (const auto& pair : changed.as_object()) config.as_object()[pair.key()] = pair.value();
+  try {
+    model_config_from_json(config);
+    FAIL() << "accepted: " << changes;
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput) << error.what();
+    EXPECT_EQ(error.path(), path) << error.what();
+  }
+}
+
+ModelConfig with_tied_head(bool tied) {
   ModelConfig config = support::tiny_config(40);
+  config.tie_word_embeddings = tied;
+  return config;
+}
+
+struct TinyModel {
+  ModelConfig config;
   ModelWeights weights;
   Context context = Context::cpu(1);
 
-  explicit TinyModel(bool tied = true) {
-    config.tie_word_embeddings = tied;
+  explicit TinyModel(bool tied = true) : TinyModel(with_tied_head(tied)) {}
+  explicit TinyModel(ModelConfig family) : config(std::move(family)) {
     kernels::Random random(3);
     weights = random_weights(config, random);
     weights.for_each([](Weight& weight) {
@@ -83,25 +102,108 @@ void check_direction(TinyModel& model, Transformer& transformer, Weight& weight,
   EXPECT_NEAR(measured, expected, 0.02 * std::fabs(expected) + 0.02) << weight.name << " " << what;
 }
 
+void check_gradients(TinyModel& model) {
+  model.weights.make_trainable();
+  Transformer transformer(model.config, model.weights, nullptr);
+  model.loss(transformer, kDocuments, ActivationMode::kKeep, true);
+  kernels::Random random(5);
+  model.weights.for_each([&](Weight& weight) {
+    std::vector<float> along(weight.gradient.values<float>().begin(), weight.gradient.values<float>().end());
+    double norm = 0;
+    for (const float value : along) norm += static_cast<double>(value) * static_cast<double>(value);
+    for (float& value : along) value /= static_cast<float>(std::sqrt(norm) + 1e-12);
+    check_direction(model, transformer, weight, along, "along the gradient");
+    std::vector<float> anywhere(along.size());
+    for (float& value : anywhere)
+      value = static_cast<float>(random.normal() / std::sqrt(static_cast<double>(along.size())));
+    check_direction(model, transformer, weight, anywhere, "anywhere");
+  });
+}
+
 TEST(Transformer, GradientOfEveryWeightIsTheSlopeOfTheLoss) {
   for (const bool tied : {true, false}) {
     TinyModel model(tied);
-    model.weights.make_trainable();
-    Transformer transformer(model.config, model.weights, nullptr);
-    model.loss(transformer, kDocuments, ActivationMode::kKeep, true);
-    kernels::Random random(5);
-    model.weights.for_each([&](Weight& weight) {
-      std::vector<float> along(weight.gradient.values<float>().begin(), weight.gradient.values<float>().end());
-      double norm = 0;
-      for (const float value : along) norm += static_cast<double>(value) * static_cast<double>(value);
-      for (float& value : along) value /= static_cast<float>(std::sqrt(norm) + 1e-12);
-      check_direction(model, transformer, weight, along, "along the gradient");
-      std::vector<float> anywhere(along.size());
-      for (float& value : anywhere)
-        value = static_cast<float>(random.normal() / std::sqrt(static_cast<double>(along.size())));
-      check_direction(model, transformer, weight, anywhere, "anywhere");
-    });
+    check_gradients(model);
   }
+}
+
+// What a family adds to the sizes of a tiny model.
+constexpr const char* kFamilies[] = {
+    R"({"model_type": "exaone", "num_layers": 3, "activation_function": "silu", "layer_norm_epsilon": 1e-5})",
+    R"({"model_type": "exaone4", "sliding_window": 3, "sliding_window_pattern": "LLG"})",
+    R"({"model_type": "gemma2", "sliding_window": 3, "query_pre_attn_scalar": 5, "attn_logit_softcapping": 2.0,
+        "final_logit_softcapping": 3.0, "hidden_activation": "gelu_pytorch_tanh"})",
+    R"({"model_type": "gemma3_text", "sliding_window": 3, "sliding_window_pattern": 3, "query_pre_attn_scalar": 5})",
+    R"({"model_type": "hyperclovax", "embedding_multiplier": 2.0, "residual_multiplier": 0.6,
+        "attention_multiplier": 0.3, "logits_scaling": 0.7, "use_post_norm": true, "mlp_bias": true})",
+    R"({"model_type": "llama", "attention_bias": true, "mlp_bias": true,
+        "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4}})",
+    R"({"model_type": "llama", "rope_scaling": {"rope_type": "dynamic", "factor": 2.0}, "max_position_embeddings": 5})",
+    R"({"model_type": "llama", "rope_scaling": {"rope_type": "longrope", "short_factor": [1.0, 1.1],
+        "long_factor": [1.5, 3.0], "original_max_position_embeddings": 5}})",
+    R"({"model_type": "mistral", "sliding_window": 3})",
+    R"({"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 3, "max_window_layers": 1})",
+    R"({"model_type": "qwen3", "head_dim": 4})",
+    R"({"model_type": "smollm3", "no_rope_layer_interval": 2})"};
+
+ModelConfig family_config(const char* text) {
+  platform::json::object document{{"vocab_size", 40},       {"hidden_size", 16},        {"intermediate_size", 24},
+                                  {"num_hidden_layers", 3}, {"num_attention_heads", 4}, {"num_key_value_heads", 2},
+                                  {"head_dim", 4},          {"rms_norm_eps", 1e-5}};
+  const platform::json::value family = platform::parse_json(text, "family");
+  for (const auto& [key, value] : family.as_object()) document[key] = value;
+  if (document.at("model_type") == "exaone") {
+    document.erase("rms_norm_eps");
+    document.erase("num_hidden_layers");
+  }
+  return model_config_from_json(document);
+}
+
+class TransformerOfFamily : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, TransformerOfFamily, ::testing::ValuesIn(kFamilies));
+
+TEST_P(TransformerOfFamily, GradientOfEveryWeightIsTheSlopeOfTheLoss) {
+  TinyModel model(family_config(GetParam()));
+  check_gradients(model);
+}
+
+TEST_P(TransformerOfFamily, PackedDocumentsDoNotSeeEachOther) {
+  TinyModel model(family_config(GetParam()));
+  Transformer transformer(model.config, model.weights, nullptr);
+  double apart = 0;
+  for (const auto& document : kDocuments) apart += model.loss(transformer, {document}, ActivationMode::kNone, false);
+  EXPECT_NEAR(model.loss(transformer, kDocuments, ActivationMode::kNone, false), apart, 1e-4);
+}
+
+TEST_P(TransformerOfFamily, ContinuingTokenByTokenEqualsTheWholeSequence) {
+  TinyModel model(family_config(GetParam()));
+  Transformer whole(model.config, model.weights, nullptr), continued(model.config, model.weights, nullptr);
+  const std::vector<std::int32_t>& document = kDocuments.back();
+  KeyValueCache cache(model.config, static_cast<std::int64_t>(document.size()));
+  for (std::size_t i = 0; i < document.size(); ++i) {
+    const std::span<const std::int32_t> next(document.data() + i, 1), all(document.data(), i + 1);
+    const Tensor& step = continued.forward_cached(model.context, pack_documents({&next, 1}), nullptr, cache);
+    const Tensor& from_scratch =
+        whole.forward(model.context, pack_documents({&all, 1}), nullptr, ActivationMode::kNone);
+    const Tensor got = step.slice_rows(step.size(0) - 1, step.size(0)).clone();
+    const auto row = static_cast<std::int64_t>(i);
+    const Tensor wanted = from_scratch.slice_rows(row, row + 1).clone();
+    for (std::int64_t c = 0; c < model.config.hidden_size; ++c)
+      EXPECT_NEAR(got.data<float>()[c], wanted.data<float>()[c], 2e-4) << "token " << i;
+  }
+}
+
+TEST(ModelConfig, RefusesASwitchThatTheFamilyDoesNotHave) {
+  expect_refused_config(R"({"sliding_window": 64})", "sliding_window");
+  expect_refused_config(R"({"num_local_experts": 8})", "num_local_experts");
+  expect_refused_config(R"({"quantization_config": {"quant_method": "gptq"}})", "quantization_config");
+  expect_refused_config(R"({"hidden_act": "gelu"})", "hidden_act");
+  expect_refused_config(R"({"layer_types": ["full_attention", "linear_attention"]})", "layer_types");
+  // Off is off, whatever the key.
+  platform::json::value document = to_json(support::tiny_config());
+  document.as_object()["num_local_experts"] = 0;
+  document.as_object()["sliding_window"] = nullptr;
+  model_config_from_json(document);
 }
 
 TEST(Transformer, PackedDocumentsDoNotSeeEachOther) {
@@ -153,20 +255,11 @@ TEST(ModelConfig, RefusesAnUnknownFamilyAndListsTheKnown) {
     FAIL();
   } catch (const platform::Error& error) {
     EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput);
-    EXPECT_NE(std::string(error.what()).find("supported: llama"), std::string::npos);
-  }
-}
-
-void expect_refused_config(const std::string& changes, const std::string& path) {
-  platform::json::value config = to_json(support::tiny_config());
-  const platform::json::value changed = platform::parse_json(changes, "changes");
-  for (const auto& pair : changed.as_object()) config.as_object()[pair.key()] = pair.value();
-  try {
-    model_config_from_json(config);
-    FAIL() << "accepted: " << changes;
-  } catch (const platform::Error& error) {
-    EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput) << error.what();
-    EXPECT_EQ(error.path(), path) << error.what();
+    EXPECT_NE(
+        std::string(error.what())
+            .find(
+                "supported: exaone, exaone4, gemma2, gemma3_text, hyperclovax, llama, mistral, qwen2, qwen3, smollm3"),
+        std::string::npos);
   }
 }
 

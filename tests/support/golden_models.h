@@ -1,0 +1,128 @@
+// Cases of other engines' outputs: tiny models with logits, gradients and training traces (ANNEAL_GOLDEN, default
+// ../shared/golden). For tests only.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "finetune/formats/safetensors.h"
+#include "finetune/model/base.h"
+#include "finetune/train/example_encoding.h"
+#include "kernels/ops/cross_entropy.h"
+
+namespace support {
+
+inline std::filesystem::path golden_folder() {
+  const char* folder = std::getenv("ANNEAL_GOLDEN");
+  return folder != nullptr ? folder : "../shared/golden";
+}
+
+/// Every case folder, by name; those of families that come later apart.
+inline std::vector<std::filesystem::path> golden_models(bool later = false) {
+  std::vector<std::filesystem::path> cases;
+  if (!std::filesystem::exists(golden_folder() / "models")) return cases;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_folder() / "models")) {
+    const bool is_later = entry.path().filename().string().starts_with("later_");
+    if (entry.is_directory() && is_later == later) cases.push_back(entry.path());
+  }
+  std::sort(cases.begin(), cases.end());
+  return cases;
+}
+
+/// The adapters of one case.
+inline std::vector<std::filesystem::path> golden_adapters(const std::filesystem::path& model) {
+  std::vector<std::filesystem::path> cases;
+  if (!std::filesystem::exists(model / "adapters")) return cases;
+  for (const auto& entry : std::filesystem::directory_iterator(model / "adapters")) cases.push_back(entry.path());
+  std::sort(cases.begin(), cases.end());
+  return cases;
+}
+
+inline double largest(const kernels::Tensor& tensor) {
+  double most = 0;
+  for (const float value : tensor.values<float>()) most = std::max(most, std::fabs(static_cast<double>(value)));
+  return most;
+}
+
+/// Largest difference over the largest wanted value.
+inline double relative_error(const kernels::Tensor& got, const kernels::Tensor& wanted) {
+  EXPECT_EQ(got.count(), wanted.count());
+  if (got.count() != wanted.count()) return 1e9;
+  double difference = 0, largest = 0;
+  for (std::int64_t i = 0; i < wanted.count(); ++i) {
+    const double value = static_cast<double>(wanted.data<float>()[i]);
+    largest = std::max(largest, std::fabs(value));
+    difference = std::max(difference, std::fabs(value - static_cast<double>(got.data<float>()[i])));
+    if (!std::isfinite(got.data<float>()[i])) return 1e9;
+  }
+  return difference / std::max(largest, 1e-30);
+}
+
+/// The peer's own error from float64, e.g. peer_error(case.json, "float32", "logits").
+inline double peer_error(const platform::json::value& document, std::string_view precision, std::string_view what) {
+  return document.at("peer_error").at(precision).at(what).to_number<double>();
+}
+
+struct GoldenModel {
+  std::filesystem::path folder;
+  platform::json::value about;  // case.json
+  finetune::Base base;
+  finetune::SafetensorsFile expected;
+
+  explicit GoldenModel(const std::filesystem::path& path,
+                       finetune::WeightPrecision precision = finetune::WeightPrecision::kFloat32)
+      : folder(path),
+        about(platform::read_json_file(path / "case.json")),
+        base(make_base(path, precision)),
+        expected(path / "expected.safetensors") {}
+
+  /// The documents of a batch, each with the token that follows where it is supervised.
+  std::vector<finetune::EncodedExample> batch(int number) const {
+    std::vector<finetune::EncodedExample> documents;
+    for (int document = 0;; ++document) {
+      const std::string name = "batch." + std::to_string(number) + ".document." + std::to_string(document) + ".";
+      if (!expected.contains(name + "ids")) return documents;
+      finetune::EncodedExample example;
+      example.ids = whole(name + "ids");
+      const std::vector<std::int32_t> supervised = whole(name + "supervised");
+      for (std::size_t i = 0; i < example.ids.size(); ++i) {
+        const bool counts = i + 1 < example.ids.size() && supervised[i + 1] != 0;
+        example.targets.push_back(counts ? example.ids[i + 1] : kernels::kIgnoredTarget);
+      }
+      documents.push_back(std::move(example));
+    }
+  }
+
+  std::vector<std::int32_t> whole(const std::string& name) const {
+    const kernels::Tensor tensor = expected.read(name);
+    std::vector<std::int32_t> values;
+    for (std::int64_t i = 0; i < tensor.count(); ++i) {
+      switch (tensor.type()) {
+        case kernels::DataType::kInt64:
+          values.push_back(static_cast<std::int32_t>(tensor.data<std::int64_t>()[i]));
+          break;
+        case kernels::DataType::kUInt8: values.push_back(tensor.data<std::uint8_t>()[i]); break;
+        default: values.push_back(tensor.data<std::int32_t>()[i]);
+      }
+    }
+    return values;
+  }
+
+ private:
+  static finetune::Base make_base(const std::filesystem::path& path, finetune::WeightPrecision precision) {
+    finetune::ModelConfig config = finetune::read_model_config(path);
+    finetune::ModelWeights weights = finetune::load_weights(path, config, precision);
+    // The cases are token ids; nothing asks the tokenizer.
+    finetune::Tokenizer none = finetune::Tokenizer::from_json(
+        R"({"version":"1.0","added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"post_processor":null,"decoder":{"type":"ByteLevel"},"model":{"type":"BPE","vocab":{"a":0},"merges":[]}})");
+    return {std::move(config), std::move(weights), std::move(none), "", ""};
+  }
+};
+
+}  // namespace support
