@@ -3,9 +3,12 @@
 #include <cmath>
 
 #include "platform/base/error.h"
-#include "platform/engine/storable.h"
+#include "platform/base/shortened.h"
+#include "platform/engine/reported.h"
 
 namespace platform {
+
+constexpr std::size_t kLongestLine = 8192;
 
 LeaseKeeper::LeaseKeeper(RunStore& store, RunId run, std::string step, std::int64_t attempt, std::int64_t fence,
                          std::chrono::milliseconds lease, std::chrono::milliseconds heartbeat, Log log)
@@ -30,7 +33,7 @@ LeaseKeeper::~LeaseKeeper() {
 
 void LeaseKeeper::say(const std::string& line) {
   const std::lock_guard lock(mutex_);
-  lines_.push_back(storable_text(line));
+  lines_.push_back(shortened(line, kLongestLine));
 }
 
 void LeaseKeeper::report_metric(const std::string& name, std::int64_t position, double value) {
@@ -42,7 +45,7 @@ void LeaseKeeper::report_metric(const std::string& name, std::int64_t position, 
 
 void LeaseKeeper::report_progress(json::object progress) {
   const std::lock_guard lock(mutex_);
-  progress_ = storable(std::move(progress));
+  progress_ = reported(std::move(progress));
 }
 
 void LeaseKeeper::flush() { beat(); }

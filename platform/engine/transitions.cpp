@@ -8,8 +8,8 @@ namespace {
 constexpr std::string_view kRunHappenings[] = {"cancel_requested", "succeeded", "failed", "cancelled",
                                                "retry_requested"};
 constexpr std::string_view kStepHappenings[] = {
-    "ready",  "skipped",          "leased",   "handed_back", "lease_expired", "succeeded",      "try_failed",
-    "failed", "waiting_approval", "approved", "rejected",    "cancelled",     "retry_requested"};
+    "ready",  "skipped",          "leased",   "handed_back", "lease_expired", "succeeded",       "try_failed",
+    "failed", "waiting_approval", "approved", "rejected",    "cancelled",     "retry_requested", "waits"};
 
 // clang-format off
 using R = RunState;
@@ -42,6 +42,7 @@ constexpr StepTransition kStepTable[] = {
     {S::kRunning,         E::kAsksApproval,   S::kWaitingApproval},
     {S::kRunning,         E::kHandedBack,     S::kReady          },
     {S::kRunning,         E::kLeaseExpired,   S::kReady          },
+    {S::kRunning,         E::kWaits,          S::kReady          },
     {S::kRunning,         E::kCancelled,      S::kCancelled      },
     {S::kWaitingApproval, E::kApproved,       S::kSucceeded      },
     {S::kWaitingApproval, E::kRejected,       S::kFailed         },

@@ -24,6 +24,7 @@ enum class StepHappening {
   kRejected,
   kCancelled,
   kRetryRequested,
+  kWaits,
 };
 
 /// Names as the journal writes them: "leased", "cancel_requested", ...

@@ -5,16 +5,20 @@
 #include <thread>
 
 #include "platform/base/error.h"
+#include "platform/base/shortened.h"
 #include "platform/engine/expression.h"
 #include "platform/engine/lease_keeper.h"
 #include "platform/engine/run_control.h"
 #include "platform/engine/scheduler.h"
-#include "platform/engine/storable.h"
+#include "platform/store/database.h"
 
 namespace platform {
 namespace {
 
 using std::chrono::steady_clock;
+
+constexpr std::size_t kLongestError = 8192;
+constexpr std::chrono::milliseconds kPauseForDatabase{1000};
 
 RunStep& step_of(Run& run, const std::string& name) {
   for (RunStep& each : run.steps) {
@@ -45,6 +49,7 @@ struct Worker::Outcome {
   json::object outputs;
   std::string error;
   std::optional<std::chrono::milliseconds> wait_for;
+  bool database_away = false;  // the step needed the database while it was not there
 };
 
 class Worker::Context final : public StepContext {
@@ -76,6 +81,8 @@ class Worker::Context final : public StepContext {
   bool should_stop() const override {
     return keeper_.lost() || keeper_.cancelled() || worker_.stopping() || timed_out();
   }
+
+  bool may_wait() const override { return true; }
 
   bool timed_out() const { return step_.definition.timeout.count() > 0 && steady_clock::now() >= deadline_; }
   bool cancelled() const { return keeper_.cancelled(); }
@@ -170,7 +177,7 @@ bool Worker::run_one() {
 Worker::Outcome Worker::execute(Context& context) {
   Outcome outcome;
   const auto fail = [&](const std::string& error, bool permanent) {
-    outcome.error = storable_text(error);
+    outcome.error = shortened(error, kLongestError);
     const bool again = try_again(context.step(), permanent);
     outcome.happening = again ? StepHappening::kTryFailed : StepHappening::kFailed;
     if (again) outcome.wait_for = wait_before_next_try(context.step());
@@ -180,7 +187,19 @@ Worker::Outcome Worker::execute(Context& context) {
     StepOutcome done = make_step_(context.step().definition.kind)->execute(context);
     outcome.outputs = std::move(done.outputs);
     if (done.kind == StepOutcome::Kind::kAsksApproval) outcome.happening = StepHappening::kAsksApproval;
+    if (done.kind == StepOutcome::Kind::kWaits) {
+      outcome.happening = StepHappening::kWaits;
+      outcome.wait_for = done.wait;
+    }
     if (done.kind == StepOutcome::Kind::kFailed) fail(done.error, true);
+  } catch (const DatabaseUnavailable& error) {
+    // Not the step's fault: it goes on under its number, as after a lost worker, and as often.
+    outcome.database_away = true;
+    outcome.error = shortened(error.what(), kLongestError);
+    outcome.wait_for = kPauseForDatabase;
+    const bool again = context.step().lost + 1 < options_.losses;
+    outcome.happening = again ? StepHappening::kHandedBack : StepHappening::kFailed;
+    if (again) outcome.error.clear();
   } catch (const Error& error) {
     const bool stopped = error.code() == ErrorCode::kCancelled;
     if (stopped && context.timed_out()) {
@@ -218,7 +237,8 @@ void Worker::commit(const Context& context, Outcome outcome) {
       }
       if (!retryable(error.code())) {
         refused = true;
-        outcome = {StepHappening::kFailed, {}, "its result cannot be stored: " + storable_text(error.what()), {}};
+        outcome = {
+            StepHappening::kFailed, {}, "its result cannot be stored: " + shortened(error.what(), kLongestError), {}};
         continue;
       }
       context.log().warning("the step's result cannot be stored yet", {{"reason", error.what()}});
@@ -244,7 +264,7 @@ void Worker::commit_once(const Context& context, const Outcome& outcome) {
     if (!outcome.error.empty()) data["error"] = outcome.error;
     change_step(run, name, outcome.happening);
     events.push_back({name, std::string(to_string(outcome.happening)), std::move(data)});
-    step.lost = 0;  // this worker lives
+    step.lost = outcome.database_away ? step.lost + 1 : 0;  // this worker lives
     if (outcome.happening != StepHappening::kHandedBack) step.outputs = outcome.outputs;
     step.error = outcome.error;
     step.wait_for = outcome.wait_for;

@@ -93,8 +93,8 @@ Lease::Lease(Database& database, TimeLimit limit) : database_(database) {
     std::unique_lock lock(pool.mutex);
     const auto free = [&] { return pool.out < database_.options_.connections; };
     if (!pool.freed.wait_for(lock, database_.options_.wait, free)) {
-      throw Error(ErrorCode::kUnavailable, "all " + std::to_string(database_.options_.connections) +
-                                               " database connections are busy; try again");
+      throw DatabaseUnavailable("all " + std::to_string(database_.options_.connections) +
+                                " database connections are busy; try again");
     }
     ++pool.out;
     if (!pool.idle.empty()) {
@@ -133,7 +133,7 @@ void Lease::connect() {
     --pool.out;
     pool.watched.erase(this);
     pool.freed.notify_one();
-    throw Error(ErrorCode::kUnavailable, std::string("the database cannot be reached: ") + error.what());
+    throw DatabaseUnavailable(std::string("the database cannot be reached: ") + error.what());
   }
 }
 
@@ -166,14 +166,13 @@ void throw_database_error(bool& broken) {
     throw;
   } catch (const pqxx::broken_connection& error) {
     broken = true;
-    throw Error(ErrorCode::kUnavailable, std::string("the database went away: ") + error.what());
+    throw DatabaseUnavailable(std::string("the database went away: ") + error.what());
   } catch (const pqxx::in_doubt_error& error) {
     broken = true;
-    throw Error(ErrorCode::kUnavailable,
-                std::string("the database went away during a commit; ask again: ") + error.what());
+    throw DatabaseUnavailable(std::string("the database went away during a commit; ask again: ") + error.what());
   } catch (const pqxx::transaction_rollback& error) {
     broken = true;
-    throw Error(ErrorCode::kUnavailable, std::string("the database gave a transaction up; try again: ") + error.what());
+    throw DatabaseUnavailable(std::string("the database gave a transaction up; try again: ") + error.what());
   } catch (const pqxx::unique_violation& error) {
     throw Error(ErrorCode::kConflict, std::string("it exists already: ") + error.what());
   } catch (const pqxx::foreign_key_violation& error) {
@@ -188,9 +187,9 @@ void throw_database_error(bool& broken) {
     const std::string state = error.sqlstate();
     broken = state.rfind("57P", 0) == 0;
     if (state == "57014")
-      throw Error(ErrorCode::kUnavailable, std::string("the database took longer than its limit: ") + error.what());
+      throw DatabaseUnavailable(std::string("the database took longer than its limit: ") + error.what());
     if (broken || state == "53300")
-      throw Error(ErrorCode::kUnavailable, std::string("the database is not available: ") + error.what());
+      throw DatabaseUnavailable(std::string("the database is not available: ") + error.what());
     throw Error(ErrorCode::kInternal, std::string("database error ") + state + ": " + error.what());
   } catch (const std::exception& error) {
     broken = true;

@@ -22,6 +22,13 @@ struct DatabaseOptions {
   std::chrono::milliseconds limit{30'000};  // of one transaction; then its connection is cut and it is kUnavailable
 };
 
+/// The database is away, busy, or over a limit; what was asked may or may not have been done, and may be asked again. A
+/// type of its own, so that a worker can tell its own database from a peer that is away.
+class DatabaseUnavailable final : public Error {
+ public:
+  explicit DatabaseUnavailable(const std::string& message) : Error(ErrorCode::kUnavailable, message) {}
+};
+
 class Database {
  public:
   /// Connects at first use, not here.

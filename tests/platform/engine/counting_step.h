@@ -1,7 +1,8 @@
 // A step for engine tests: it counts to `to` in a file of its work folder, one number every `pause_ms`, and goes on
 // where an earlier try stopped. What it counted is its output. Kinds: "count", "fail" (always fails), "ask" (asks for
-// approval), "mumble" (its text and numbers fit no database), "crash" (kills its process `times` times, first reporting
-// how often it has done so where `gets_on` is set).
+// approval), "wait" (hands itself back between looks), "impatient" (meets a database that is away), "mumble" (its text
+// and numbers fit no database), "crash" (kills its process `times` times, first reporting how often it has done so
+// where `gets_on` is set).
 #pragma once
 
 #include <chrono>
@@ -14,6 +15,7 @@
 #include "platform/base/error.h"
 #include "platform/base/file.h"
 #include "platform/engine/step.h"
+#include "platform/store/database.h"
 
 namespace platform::test {
 
@@ -73,6 +75,34 @@ class MumblingStep final : public Step {
   }
 };
 
+// Meets a database that is away the first `times` times.
+class ImpatientStep final : public Step {
+ public:
+  StepOutcome execute(StepContext& context) override {
+    const auto file = context.work_folder() / "times";
+    const std::int64_t times = std::filesystem::exists(file) ? std::stoll(read_file(file)) : 0;
+    write_file_atomically(file, std::to_string(times + 1));
+    if (times < int_or(context.inputs(), "times", 1, "with")) throw DatabaseUnavailable("the database went away");
+    return {};
+  }
+};
+
+// Looks `looks` times, a moment apart, and holds no worker in between.
+class WaitingStep final : public Step {
+ public:
+  StepOutcome execute(StepContext& context) override {
+    const auto file = context.work_folder() / "looks";
+    const std::int64_t looks = (std::filesystem::exists(file) ? std::stoll(read_file(file)) : 0) + 1;
+    write_file_atomically(file, std::to_string(looks));
+    StepOutcome outcome;
+    outcome.outputs["looks"] = looks;
+    if (looks >= int_or(context.inputs(), "looks", 3, "with")) return outcome;
+    outcome.kind = StepOutcome::Kind::kWaits;
+    outcome.wait = std::chrono::milliseconds(30);
+    return outcome;
+  }
+};
+
 class AskingStep final : public Step {
  public:
   StepOutcome execute(StepContext&) override {
@@ -82,6 +112,8 @@ class AskingStep final : public Step {
 
 inline std::unique_ptr<Step> make_test_step(const std::string& kind) {
   if (kind == "count") return std::make_unique<CountingStep>();
+  if (kind == "wait") return std::make_unique<WaitingStep>();
+  if (kind == "impatient") return std::make_unique<ImpatientStep>();
   if (kind == "mumble") return std::make_unique<MumblingStep>();
   if (kind == "crash") return std::make_unique<CrashingStep>();
   if (kind == "fail") return std::make_unique<FailingStep>();

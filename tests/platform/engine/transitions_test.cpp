@@ -10,7 +10,7 @@ namespace {
 constexpr int kRunStates = 5;
 constexpr int kRunHappenings = 5;
 constexpr int kStepStates = 8;
-constexpr int kStepHappenings = 13;
+constexpr int kStepHappenings = 14;
 
 TEST(Transitions, EveryRowOfTheRunTableIsWhatNextStateAnswers) {
   for (const RunTransition& row : run_transitions()) {
