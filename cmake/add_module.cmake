@@ -55,5 +55,7 @@ function(anneal_discover name label filter)
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]"
-      ENVIRONMENT "ANNEAL_BIN=${PROJECT_BINARY_DIR}/bin;ANNEAL_SOURCE=${PROJECT_SOURCE_DIR};LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/leaks.txt")
+      # One variable a property: a list is cut apart on its way. The working directory is the source tree.
+      ENVIRONMENT "ANNEAL_BIN=${PROJECT_BINARY_DIR}/bin"
+      ENVIRONMENT_MODIFICATION "LSAN_OPTIONS=set:suppressions=${PROJECT_SOURCE_DIR}/tests/support/leaks.txt")
 endfunction()
