@@ -23,7 +23,7 @@ json::object groups_across_parts(const std::vector<Example>& examples);
 /// {train: {a: {count, share}}, ...}
 json::object class_balance(const std::vector<Example>& examples);
 /// What training sees of each example: {prompt_bytes, slots, answer_bytes} with minimum, mean and maximum. Tokens are
-/// not counted here, because they are the base's: the trainer tells them. `answer_bytes` stands for completions and
+/// not counted here, because they are the base's: the step that makes the snapshot adds them. `answer_bytes` stands for completions and
 /// plain text only: a class or a number is one target an example.
 json::object sizes_of(const std::vector<Example>& examples);
 /// Plain sentences about what looks wrong.

@@ -60,6 +60,16 @@ TEST_F(StepsDb, ARolloutThatHasEndedIsMadeAnewWhenTheRunGoesOnFromIt) {
   EXPECT_NE(outputs(id, "ship").at("deployment"), first.at("deployment")) << "the version was brought out again";
 }
 
+TEST_F(StepsDb, TheReportOfADatasetCountsTokensAsTheBaseOfTheRunDoes) {
+  const platform::RunId id = start(flow());
+  work_off();
+  const json::object report = outputs(id, "data").at("report").as_object();
+  const json::object& sizes = report.at("sizes").as_object();
+  EXPECT_EQ(sizes.at("tokenizer"), json::value(base().string()));
+  EXPECT_GT(sizes.at("tokens").at("minimum").to_number<int>(), 1);
+  EXPECT_EQ(sizes.at("supervised_tokens").at("maximum"), json::value(1)) << "a class is one target";
+}
+
 TEST_F(StepsDb, AVersionWithoutAPassingGateIsNotOffered) {
   add_agent("edge-3", "3");
   platform::ModelVersion version;

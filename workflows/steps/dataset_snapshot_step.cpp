@@ -1,12 +1,15 @@
 #include "workflows/steps/dataset_snapshot_step.h"
 
+#include <algorithm>
 #include <cctype>
 #include <set>
 
 #include "connectors/profiles.h"
 #include "connectors/record_parser.h"
+#include "finetune/text/tokenizer.h"
+#include "finetune/train/token_counts.h"
 #include "platform/base/file.h"
-#include "platform/dataset/snapshot.h"
+#include "platform/engine/expression.h"
 #include "platform/store/dataset_store.h"
 #include "platform/store/name_rule.h"
 #include "platform/store/record_store.h"
@@ -68,7 +71,33 @@ std::string name_of_table(const std::vector<Observation>& rows, const std::strin
   }
 }
 
+// The base that the run will train: the tune step's, else the embedded one.
+std::string base_of(const platform::Run& run) {
+  for (const platform::RunStep& step : run.steps) {
+    if (step.definition.kind != "finetune.lora") continue;
+    const json::value* base = platform::find(step.definition.with, "base");
+    if (base == nullptr || !base->is_string()) continue;
+    const auto references = platform::find_references(base->get_string());
+    const bool known = std::all_of(references.begin(), references.end(), [](const platform::Reference& reference) {
+      return reference.kind == platform::Reference::Kind::kInput;
+    });
+    const json::value name = known ? platform::resolve(*base, run) : json::value(nullptr);
+    if (name.is_string()) return std::string(name.get_string());
+  }
+  return "anneal-nano";
+}
+
 }  // namespace
+
+// What the report says in tokens: those of the base that the run will train.
+json::object DatasetSnapshotStep::counted(const platform::Run& run, const platform::SnapshotResult& snapshot) const {
+  const std::string base = base_of(run);
+  const finetune::Tokenizer tokenizer = finetune::Tokenizer::load(platform::base_folder(services_.data, base));
+  json::object counts = finetune::token_counts(
+      tokenizer, finetune::task_from(platform::to_string(snapshot.profile.target.task)), snapshot.examples);
+  counts["tokenizer"] = base;
+  return counts;
+}
 
 std::vector<Observation> DatasetSnapshotStep::read_file(const std::string& path, const std::string& source,
                                                         const platform::Profile& profile,
@@ -136,7 +165,8 @@ platform::StepOutcome DatasetSnapshotStep::execute(platform::StepContext& contex
                                              platform::string_or(with, "group", "", "with"));
   std::optional<platform::SplitRule> split;
   if (const json::value* rule = platform::find(with, "split")) split = platform::split_rule_from_json(*rule);
-  const platform::SnapshotResult snapshot = platform::build_snapshot(*profile, rows, split);
+  platform::SnapshotResult snapshot = platform::build_snapshot(*profile, rows, split);
+  for (auto& [name, value] : counted(context.run(), snapshot)) snapshot.report["sizes"].as_object()[name] = value;
   platform::StepOutcome outcome;
   outcome.outputs = {{"dataset", services_.blobs.put(snapshot.lines)},
                      {"examples", snapshot.examples.size()},

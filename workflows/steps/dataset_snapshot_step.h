@@ -4,6 +4,7 @@
 
 #include "platform/dataset/observation.h"
 #include "platform/dataset/profile.h"
+#include "platform/dataset/snapshot.h"
 #include "workflows/steps.h"
 
 namespace workflows {
@@ -17,6 +18,8 @@ class DatasetSnapshotStep final : public platform::Step {
   std::vector<platform::Observation> read(platform::StepContext& context, const platform::Profile& profile) const;
   std::vector<platform::Observation> read_file(const std::string& path, const std::string& source,
                                                const platform::Profile& profile, platform::StepContext& context) const;
+
+  platform::json::object counted(const platform::Run& run, const platform::SnapshotResult& snapshot) const;
 
   StepServices& services_;
 };

@@ -64,9 +64,13 @@ TEST(PeftAdapterFolder, RefusesAMatrixWithoutItsPartner) {
 TEST(PeftConfig, NamesEveryFeatureThatItDoesNotSupport) {
   EXPECT_EQ(refusal(R"({"peft_type":"LORA","r":8,"target_modules":["q_proj"],"use_dora":false,"new_key":null})"),
             "(accepted)");
-  EXPECT_NE(refusal(R"({"peft_type":"LORA","use_dora":true,"modules_to_save":["lm_head"]})")
-                .find("use_dora = true, modules_to_save = [\"lm_head\"]"),
+  EXPECT_EQ(refusal(R"({"peft_type":"LORA","use_dora":true,"target_modules":["q_proj"]})"), "(accepted)");
+  EXPECT_NE(refusal(R"({"peft_type":"LORA","use_qalora":true,"modules_to_save":["lm_head"]})")
+                .find("use_qalora = true, modules_to_save = [\"lm_head\"]"),
             std::string::npos);
+  EXPECT_NE(refusal(R"({"peft_type":"LORA","use_dora":true,"lora_dropout":0.1})").find("lora_dropout"),
+            std::string::npos);
+  EXPECT_NE(refusal(R"({"peft_type":"LORA","use_dora":true,"lora_bias":true})").find("lora_bias"), std::string::npos);
   EXPECT_NE(refusal(R"({"peft_type":"LORA","mystery":3})").find("mystery = 3"), std::string::npos);
   EXPECT_NE(refusal(R"({"peft_type":"IA3"})").find("IA3"), std::string::npos);
   EXPECT_NE(refusal(R"({"peft_type":"LORA","init_lora_weights":"pissa_niter_4"})").find("pissa"), std::string::npos);
