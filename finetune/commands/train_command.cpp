@@ -140,8 +140,12 @@ int generate_command(const Arguments& arguments) {
     std::fflush(stdout);
     return true;
   };
-  const Generation generation = line.has("chat") ? predictor.chat({{"user", line.text("prompt")}}, options, print)
-                                                 : predictor.complete(line.text("prompt"), options, print);
+  const auto answer = [&] {
+    if (!line.has("chat")) return predictor.complete(line.text("prompt"), options, print);
+    const std::vector<platform::Message> messages{{"user", line.text("prompt")}};
+    return predictor.chat(messages, options, print);
+  };
+  const Generation generation = answer();
   std::fputc('\n', stdout);
   std::fflush(stdout);
   stages.say(std::to_string(generation.completion_tokens) + " tokens written, ended by " + generation.finish_reason);
