@@ -7,16 +7,8 @@
 namespace finetune {
 namespace {
 
-// The last code point of well-formed text that ends at `end`, and where it begins.
-std::pair<char32_t, std::size_t> code_point_before(std::string_view text, std::size_t end) {
-  std::size_t begin = end - 1;
-  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
-  std::size_t at = begin;
-  return {next_code_point(text, at), begin};
-}
-
 bool word_before(std::string_view text, std::size_t at) {
-  return at > 0 && is_word_character(code_point_before(text, at).first);
+  return at > 0 && is_word_character(code_point_before(text, at));
 }
 
 bool word_behind(std::string_view text, std::size_t at) {
@@ -24,11 +16,7 @@ bool word_behind(std::string_view text, std::size_t at) {
 }
 
 std::size_t skip_space_back(std::string_view text, std::size_t at) {
-  while (at > 0) {
-    const auto [code_point, begin] = code_point_before(text, at);
-    if (!is_white_space(code_point)) break;
-    at = begin;
-  }
+  for (std::size_t before = at; at > 0 && is_white_space(code_point_before(text, before));) at = before;
   return at;
 }
 

@@ -52,7 +52,7 @@ void count_words(const std::filesystem::path& path, const BpeTrainerOptions& opt
   for (const TextPart& part : finder.split(text, true)) {
     if (part.token) continue;
     const std::string changed = options.nfc ? normalized(part.text, NormalForm::kNfc) : std::string(part.text);
-    pre_tokenizer.split(changed, [&](std::string_view word) {
+    pre_tokenizer.split(changed, true, [&](std::string_view word) {
       const auto found = counts.find(word);
       if (found != counts.end())
         ++found->second;

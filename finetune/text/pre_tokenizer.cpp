@@ -1,129 +1,174 @@
 #include "finetune/text/pre_tokenizer.h"
 
-#include <algorithm>
-#include <map>
-
+#include "finetune/text/byte_level.h"
+#include "finetune/text/component.h"
+#include "finetune/text/unicode.h"
 #include "platform/base/error.h"
 
 namespace finetune {
+namespace {
 
 using platform::Error;
 using platform::ErrorCode;
 namespace json = platform::json;
+using Step = PreTokenizer::Step;
+using Steps = std::vector<Step>;
 
-const char* const kGpt2Expression = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr const char* kComponent = "pre_tokenizer";
+constexpr const char* kGpt2Expression = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-PreTokenizer::PreTokenizer(const json::value& value) { add(value); }
-
-void PreTokenizer::add(const json::value& value) {
-  if (value.is_null()) return;
-  const json::object& object = platform::as_object(value, "pre_tokenizer");
-  const std::string type = platform::require_string(object, "type", "pre_tokenizer");
-  if (type == "Sequence") {
-    for (const json::value& inner :
-         platform::as_array(platform::require(object, "pretokenizers", "pre_tokenizer"), "pre_tokenizer.pretokenizers"))
-      add(inner);
-  } else if (type == "ByteLevel") {
-    add_byte_level(object);
-  } else if (type == "Split") {
-    add_split(object);
-  } else if (type == "Digits") {
-    Step step;
-    step.pattern.emplace(platform::bool_or(object, "individual_digits", false, "pre_tokenizer") ? R"(\p{N})"
-                                                                                                : R"(\p{N}+)");
-    steps_.push_back(std::move(step));
-  } else {
-    throw Error(ErrorCode::kInvalidInput,
-                "tokenizer.json: pre_tokenizer '" + type +
-                    "' is not supported; supported are ByteLevel, Digits, Split, Sequence",
-                "pre_tokenizer.type");
-  }
+std::string with_prefix_space(std::string_view text, bool) {
+  return text.empty() || text.front() == ' ' ? std::string(text) : " " + std::string(text);
 }
 
-void PreTokenizer::add_byte_level(const json::object& object) {
-  byte_level_ = true;
+std::string spelled_bytes(std::string_view text, bool) { return to_byte_alphabet(text); }
+
+void byte_level(const json::object& object, Steps& steps) {
   Step step;
-  step.prefix_space = platform::bool_or(object, "add_prefix_space", true, "pre_tokenizer");
-  if (platform::bool_or(object, "use_regex", true, "pre_tokenizer")) step.pattern.emplace(kGpt2Expression);
-  if (step.prefix_space || step.pattern) steps_.push_back(std::move(step));
+  if (platform::bool_or(object, "add_prefix_space", true, kComponent)) step.rewrite = with_prefix_space;
+  if (platform::bool_or(object, "use_regex", true, kComponent)) step.matcher = match_pattern(Pattern(kGpt2Expression));
+  steps.push_back(std::move(step));
+  steps.push_back({.rewrite = spelled_bytes});
 }
 
-void PreTokenizer::add_split(const json::object& object) {
-  static const std::map<std::string_view, Behavior> kBehaviors = {{"Removed", Behavior::kRemoved},
-                                                                  {"Isolated", Behavior::kIsolated},
-                                                                  {"MergedWithPrevious", Behavior::kMergedWithPrevious},
-                                                                  {"MergedWithNext", Behavior::kMergedWithNext},
-                                                                  {"Contiguous", Behavior::kContiguous}};
-  const json::object& pattern =
-      platform::as_object(platform::require(object, "pattern", "pre_tokenizer"), "pre_tokenizer.pattern");
+void split(const json::object& object, Steps& steps) {
+  platform::require_string(object, "behavior", kComponent);
+  steps.push_back({.matcher = match_pattern(read_pattern(object, kComponent)),
+                   .behavior = read_behavior(object, ""),
+                   .invert = platform::bool_or(object, "invert", false, kComponent)});
+}
+
+void digits(const json::object& object, Steps& steps) {
+  const bool individual = platform::bool_or(object, "individual_digits", false, kComponent);
+  steps.push_back({.matcher = match_pattern(Pattern(individual ? R"(\p{N})" : R"(\p{N}+)"))});
+}
+
+enum class Prepend { kAlways, kFirst, kNever };
+
+Prepend read_prepend(const json::object& object) {
+  const std::string scheme = platform::string_or(object, "prepend_scheme", "always", kComponent);
+  if (!platform::bool_or(object, "add_prefix_space", true, kComponent) || scheme == "never") return Prepend::kNever;
+  if (scheme == "first") return Prepend::kFirst;
+  if (scheme == "always") return Prepend::kAlways;
+  throw Error(ErrorCode::kInvalidInput,
+              "tokenizer.json: prepend_scheme '" + scheme + "' is not known; known are always, first, never",
+              "pre_tokenizer.prepend_scheme");
+}
+
+void metaspace(const json::object& object, Steps& steps) {
+  const std::string mark = require_character(object, "replacement", "\u2581", kComponent);
   Step step;
-  if (const json::value* literal = platform::find(pattern, "String")) {
-    step.pattern.emplace(platform::require_string(pattern, "String", "pre_tokenizer.pattern"), !literal->is_null());
-  } else {
-    step.pattern.emplace(platform::require_string(pattern, "Regex", "pre_tokenizer.pattern"));
+  step.rewrite = [mark, prepend = read_prepend(object)](std::string_view text, bool at_start) {
+    std::string marked;
+    const bool first_is_mark = text.starts_with(' ') || text.starts_with(mark);
+    const bool wanted = prepend == Prepend::kAlways || (prepend == Prepend::kFirst && at_start);
+    if (wanted && !first_is_mark && !text.empty()) marked = mark;
+    for (const char c : text) c == ' ' ? marked += mark : marked += c;
+    return marked;
+  };
+  if (platform::bool_or(object, "split", true, kComponent)) {
+    step.matcher = match_pattern(Pattern(mark, true));
+    step.behavior = SplitBehavior::kMergedWithNext;
   }
-  const std::string behavior = platform::require_string(object, "behavior", "pre_tokenizer");
-  const auto found = kBehaviors.find(behavior);
-  if (found == kBehaviors.end())
-    throw Error(ErrorCode::kInvalidInput, "tokenizer.json: split behavior '" + behavior + "' is not known",
-                "pre_tokenizer.behavior");
-  step.behavior = found->second;
-  step.invert = platform::bool_or(object, "invert", false, "pre_tokenizer");
-  steps_.push_back(std::move(step));
+  steps.push_back(std::move(step));
 }
 
-void PreTokenizer::apply(std::size_t step, std::string_view text, const Sink& sink) const {
+void white_space_split(const json::object&, Steps& steps) {
+  steps.push_back({.matcher = match_each(is_white_space), .behavior = SplitBehavior::kRemoved});
+}
+
+void white_space(const json::object&, Steps& steps) {
+  const auto class_of = [](char32_t c) { return is_white_space(c) ? 0 : is_word_character(c) ? 1 : 2; };
+  steps.push_back({.matcher = match_runs(class_of), .behavior = SplitBehavior::kRemoved, .invert = true});
+}
+
+void punctuation(const json::object& object, Steps& steps) {
+  steps.push_back({.matcher = match_each(is_punctuation), .behavior = read_behavior(object, "Isolated")});
+}
+
+void bert(const json::object& object, Steps& steps) {
+  white_space_split(object, steps);
+  steps.push_back({.matcher = match_each(is_punctuation)});
+}
+
+void character_delimiter(const json::object& object, Steps& steps) {
+  const std::string delimiter = require_character(object, "delimiter", "", kComponent);
+  steps.push_back({.matcher = match_pattern(Pattern(delimiter, true)), .behavior = SplitBehavior::kRemoved});
+}
+
+void fixed_length(const json::object& object, Steps& steps) {
+  const std::size_t length = size_or(object, "length", 5, kComponent);
+  if (length == 0)
+    throw Error(ErrorCode::kInvalidInput, "tokenizer.json: pre_tokenizer.length is 0; it must be 1 or more",
+                "pre_tokenizer.length");
+  steps.push_back({.matcher = match_length(length)});
+}
+
+// What is before the first letter of any script is left out, as the file's own library does.
+void unicode_scripts(const json::object&, Steps& steps) {
+  steps.push_back({.matcher = match_scripts(), .behavior = SplitBehavior::kRemoved, .invert = true});
+}
+
+struct Kind {
+  std::string_view type;
+  void (*add)(const json::object&, Steps&);
+};
+
+constexpr Kind kKinds[] = {
+    {"BertPreTokenizer", bert},
+    {"ByteLevel", byte_level},
+    {"CharDelimiterSplit", character_delimiter},
+    {"Digits", digits},
+    {"FixedLength", fixed_length},
+    {"Metaspace", metaspace},
+    {"Punctuation", punctuation},
+    {"Split", split},
+    {"UnicodeScripts", unicode_scripts},
+    {"Whitespace", white_space},
+    {"WhitespaceSplit", white_space_split},
+};
+
+}  // namespace
+
+PreTokenizer::PreTokenizer(const json::value& value) {
+  for (const json::object* object : components_of(value, kComponent, "pretokenizers")) {
+    kind_of(kKinds, *object, kComponent).add(*object, steps_);
+    byte_level_ = platform::require_string(*object, "type", kComponent) == "ByteLevel";
+  }
+  if (byte_level_) steps_.pop_back();  // the bytes of the last step are left as they are
+  std::erase_if(steps_, [](const Step& step) { return !step.rewrite && !step.matcher; });
+}
+
+void PreTokenizer::apply(std::size_t step, std::string_view text, bool at_start, const Sink& sink) const {
   if (text.empty()) return;
   if (step == steps_.size()) return sink(text);
-  if (steps_[step].prefix_space && text.front() != ' ') return isolate(step, " " + std::string(text), sink);
-  isolate(step, text, sink);
+  if (steps_[step].rewrite) return cut(step, steps_[step].rewrite(text, at_start), at_start, sink);
+  cut(step, text, at_start, sink);
 }
 
-void PreTokenizer::isolate(std::size_t step, std::string_view text, const Sink& sink) const {
+void PreTokenizer::cut(std::size_t step, std::string_view text, bool at_start, const Sink& sink) const {
   const Step& rule = steps_[step];
-  if (!rule.pattern) return apply(step + 1, text, sink);
+  if (!rule.matcher) return apply(step + 1, text, at_start, sink);
+  const auto pass_on = [&](std::size_t begin, std::size_t end) {
+    apply(step + 1, text.substr(begin, end - begin), at_start && begin == 0, sink);
+  };
   std::size_t at = 0;
-  if (rule.behavior == Behavior::kIsolated) {
-    rule.pattern->for_each_match(text, [&](std::size_t begin, std::size_t end) {
-      if (begin > at) apply(step + 1, text.substr(at, begin - at), sink);
-      apply(step + 1, text.substr(begin, end - begin), sink);
+  if (rule.behavior == SplitBehavior::kIsolated) {
+    rule.matcher(text, [&](std::size_t begin, std::size_t end) {
+      pass_on(at, begin);
+      pass_on(begin, end);
       at = end;
     });
-    return apply(step + 1, text.substr(at), sink);
+    return pass_on(at, text.size());
   }
   std::vector<Part> parts;
-  rule.pattern->for_each_match(text, [&](std::size_t begin, std::size_t end) {
+  rule.matcher(text, [&](std::size_t begin, std::size_t end) {
     if (begin > at) parts.push_back({at, begin, rule.invert});
     parts.push_back({begin, end, !rule.invert});
     at = end;
   });
   if (at < text.size()) parts.push_back({at, text.size(), rule.invert});
-  for (const Part& part : merge(std::move(parts), rule.behavior))
-    apply(step + 1, text.substr(part.begin, part.end - part.begin), sink);
-}
-
-std::vector<PreTokenizer::Part> PreTokenizer::merge(std::vector<Part> parts, Behavior behavior) {
-  if (behavior == Behavior::kRemoved) {
-    std::erase_if(parts, [](const Part& part) { return part.match; });
-    return parts;
-  }
-  // "Next" is "previous" seen from the other end.
-  if (behavior == Behavior::kMergedWithNext) std::reverse(parts.begin(), parts.end());
-  std::vector<Part> merged;
-  bool after_match = false;
-  for (const Part& part : parts) {
-    const bool joins =
-        !merged.empty() && (behavior == Behavior::kContiguous ? part.match == after_match : part.match && !after_match);
-    if (joins) {
-      merged.back().begin = std::min(merged.back().begin, part.begin);
-      merged.back().end = std::max(merged.back().end, part.end);
-    } else {
-      merged.push_back(part);
-    }
-    after_match = part.match;
-  }
-  if (behavior == Behavior::kMergedWithNext) std::reverse(merged.begin(), merged.end());
-  return merged;
+  for (const Part& part : merge_parts(std::move(parts), rule.behavior)) pass_on(part.begin, part.end);
 }
 
 }  // namespace finetune

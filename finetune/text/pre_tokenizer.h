@@ -1,14 +1,13 @@
-// The "pre_tokenizer" of a tokenizer.json: cuts text into the words that byte-pair merging never crosses.
-// Supported: ByteLevel, Digits, Split, Sequence. Immutable; any thread.
+// The "pre_tokenizer" of a tokenizer.json: cuts a text into the words that a model never crosses. pre_tokenizer.cpp has
+// the table of kinds. Immutable; any thread.
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "finetune/text/pattern.h"
+#include "finetune/text/matcher.h"
 #include "platform/base/json.h"
 
 namespace finetune {
@@ -20,37 +19,27 @@ class PreTokenizer {
   /// Throws kInvalidInput naming a kind that is not supported. `value` may be null: the text stays whole.
   explicit PreTokenizer(const platform::json::value& value);
 
-  /// Calls `sink` with each non-empty piece from left to right; views live for the call only. `text` is UTF-8.
-  void split(std::string_view text, const Sink& sink) const { apply(0, text, sink); }
-  /// True if a ByteLevel step is there, so that pieces mean bytes.
+  /// Calls `sink` with each non-empty piece from left to right; views live for the call only. `text` is UTF-8;
+  /// `at_start` says that nothing is before it, which decides about the mark of some first words.
+  void split(std::string_view text, bool at_start, const Sink& sink) const { apply(0, text, at_start, sink); }
+  /// True if the last step is ByteLevel: pieces are then bytes, not yet spelled in the byte alphabet.
   bool byte_level() const { return byte_level_; }
 
- private:
-  enum class Behavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
   struct Step {
-    bool prefix_space = false;
-    std::optional<Pattern> pattern;  // absent: the step does not cut
-    Behavior behavior = Behavior::kIsolated;
-    bool invert = false;
-  };
-  struct Part {
-    std::size_t begin;
-    std::size_t end;
-    bool match;
+    /// Changes the text first; absent: it does not.
+    std::function<std::string(std::string_view, bool at_start)> rewrite;
+    /// Absent: the text is not cut.
+    Matcher matcher;
+    SplitBehavior behavior = SplitBehavior::kIsolated;
+    bool invert = false;  // what does not match counts as the match
   };
 
-  void add(const platform::json::value& value);
-  void add_byte_level(const platform::json::object& object);
-  void add_split(const platform::json::object& object);
-  void apply(std::size_t step, std::string_view text, const Sink& sink) const;
-  void isolate(std::size_t step, std::string_view text, const Sink& sink) const;
-  static std::vector<Part> merge(std::vector<Part> parts, Behavior behavior);
+ private:
+  void apply(std::size_t step, std::string_view text, bool at_start, const Sink& sink) const;
+  void cut(std::size_t step, std::string_view text, bool at_start, const Sink& sink) const;
 
   std::vector<Step> steps_;
   bool byte_level_ = false;
 };
-
-/// The expression of a ByteLevel step with use_regex.
-extern const char* const kGpt2Expression;
 
 }  // namespace finetune

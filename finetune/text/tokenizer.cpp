@@ -93,7 +93,7 @@ struct Tokenizer::Parts {
       if (part.token) {
         ids.push_back(part.token->id);
       } else {
-        pre_tokenizer.split(part.text, [&](std::string_view word) { bpe.encode(word, ids); });
+        pre_tokenizer.split(part.text, true, [&](std::string_view word) { bpe.encode(word, ids); });
       }
     }
   }

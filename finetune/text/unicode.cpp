@@ -112,6 +112,41 @@ std::string lowercased(std::string_view text) {
   return lower;
 }
 
+char32_t code_point_before(std::string_view text, std::size_t& end) {
+  --end;
+  while (end > 0 && (byte_at(text, end) & 0xC0) == 0x80) --end;
+  std::size_t at = end;
+  return next_code_point(text, at);
+}
+
+std::string_view strip_space(std::string_view text, bool left, bool right) {
+  std::size_t begin = 0;
+  for (std::size_t next = 0; left && begin < text.size() && is_white_space(next_code_point(text, next));) begin = next;
+  std::size_t end = text.size();
+  for (std::size_t next = end; right && end > begin && is_white_space(code_point_before(text, next));) end = next;
+  return text.substr(begin, end - begin);
+}
+
+std::string map_code_points(std::string_view text, const std::function<void(std::string&, char32_t)>& append) {
+  std::string result;
+  result.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) append(result, next_code_point(text, at));
+  return result;
+}
+
+std::size_t grapheme_end(std::string_view text, std::size_t at) {
+  utf8proc_int32_t state = 0;
+  auto before = static_cast<utf8proc_int32_t>(next_code_point(text, at));
+  while (at < text.size()) {
+    std::size_t end = at;
+    const auto next = static_cast<utf8proc_int32_t>(next_code_point(text, end));
+    if (utf8proc_grapheme_break_stateful(before, next, &state)) break;
+    before = next;
+    at = end;
+  }
+  return at;
+}
+
 bool is_word_character(char32_t code_point) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
     case UTF8PROC_CATEGORY_LU:
@@ -137,6 +172,27 @@ bool is_white_space(char32_t code_point) {
   if (between(code_point, 0x09, 0x0D) || code_point == 0x85) return true;
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
   return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+}
+
+bool is_control(char32_t code_point) {
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
+  return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_CO;
+}
+
+bool is_nonspacing_mark(char32_t code_point) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(code_point)) == UTF8PROC_CATEGORY_MN;
+}
+
+bool is_mark(char32_t code_point) {
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
+  return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+}
+
+bool is_punctuation(char32_t code_point) {
+  const bool ascii_sign = between(code_point, 0x21, 0x2F) || between(code_point, 0x3A, 0x40) ||
+                          between(code_point, 0x5B, 0x60) || between(code_point, 0x7B, 0x7E);
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
+  return ascii_sign || (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO);
 }
 
 }  // namespace finetune

@@ -153,8 +153,8 @@ TEST(TokenizerFile, RefusesOtherModelsByName) {
   EXPECT_NE(message(R"({"model": {"type": "Unigram", "vocab": []}})").find("Unigram"), std::string::npos);
   EXPECT_NE(
       message(
-          R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "decoder": {"type": "ByteLevel"}, "normalizer": {"type": "Nmt"}})")
-          .find("Nmt"),
+          R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "decoder": {"type": "ByteLevel"}, "normalizer": {"type": "Rot13"}})")
+          .find("Rot13"),
       std::string::npos);
   EXPECT_NE(
       message(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}, "decoder": {"type": "ByteLevel"}})")
