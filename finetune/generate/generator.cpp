@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "finetune/text/decode_stream.h"
 #include "kernels/ops/sample.h"
 
 namespace finetune {

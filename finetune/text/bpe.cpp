@@ -6,6 +6,8 @@
 #include <queue>
 #include <tuple>
 
+#include "finetune/text/unicode.h"
+
 namespace finetune {
 namespace {
 
@@ -22,16 +24,16 @@ std::size_t scatter(std::uint64_t key) { return (key ^ (key >> 29)) * 0x9E3779B9
 
 }  // namespace
 
-Bpe::Bpe(BytesToId vocabulary, const std::vector<BpeMerge>& merges, bool ignore_merges,
-         std::optional<std::int32_t> unknown_id, bool fuse_unknown)
-    : vocabulary_(std::move(vocabulary)),
-      ignore_merges_(ignore_merges),
-      unknown_id_(unknown_id),
-      fuse_unknown_(fuse_unknown) {
+Bpe::Bpe(TokenToId vocabulary, const std::vector<BpeMerge>& merges, BpeOptions options)
+    : vocabulary_(std::move(vocabulary)), options_(std::move(options)) {
+  const auto id_of = [this](std::string_view token) {
+    const auto found = vocabulary_.find(token);
+    return found == vocabulary_.end() ? -1 : found->second;
+  };
+  if (options_.byte_fallback) fallback_.emplace(id_of);
   for (unsigned byte = 0; byte < 256; ++byte) {
     const char character = static_cast<char>(byte);
-    const auto found = vocabulary_.find(std::string_view(&character, 1));
-    byte_ids_[byte] = found == vocabulary_.end() ? -1 : found->second;
+    byte_ids_[byte] = id_of(std::string_view(&character, 1));
   }
   slots_.resize(std::bit_ceil(merges.size() * 2 + 2));
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
@@ -55,20 +57,60 @@ const Bpe::Slot* Bpe::find(std::int32_t left, std::int32_t right) const {
   return nullptr;
 }
 
-std::vector<std::int32_t> Bpe::bytes_of(std::string_view word) const {
-  std::vector<std::int32_t> symbols;
-  symbols.reserve(word.size());
-  bool after_unknown = false;
-  for (const char byte : word) {
-    const std::int32_t id = byte_ids_[static_cast<unsigned char>(byte)];
-    if (id >= 0) {
-      symbols.push_back(id);
-    } else if (unknown_id_ && !(fuse_unknown_ && after_unknown)) {
-      symbols.push_back(*unknown_id_);
-    }
-    after_unknown = id < 0;
+// An unknown token waits for what ends its run, which byte tokens do not: they pass it.
+class Bpe::SymbolList {
+ public:
+  explicit SymbolList(const BpeOptions& options, std::size_t capacity) : options_(options) { ids.reserve(capacity); }
+  void add(std::int32_t id) {
+    end_run();
+    ids.push_back(id);
   }
-  return symbols;
+  void add_unknown(std::string_view symbol) {
+    if (options_.unknown.name.empty()) return;
+    if (!options_.fuse_unknown) end_run();
+    waiting_ = options_.unknown.require_id(symbol);
+  }
+  void end_run() {
+    if (waiting_) ids.push_back(*waiting_);
+    waiting_.reset();
+  }
+  std::vector<std::int32_t> ids;
+
+ private:
+  const BpeOptions& options_;
+  std::optional<std::int32_t> waiting_;
+};
+
+std::vector<std::int32_t> Bpe::bytes_of(std::string_view word) const {
+  SymbolList symbols(options_, word.size());
+  for (std::size_t at = 0; at < word.size(); ++at) {
+    const std::int32_t id = byte_ids_[static_cast<unsigned char>(word[at])];
+    id >= 0 ? symbols.add(id) : symbols.add_unknown(word.substr(at, 1));
+  }
+  symbols.end_run();
+  return std::move(symbols.ids);
+}
+
+std::vector<std::int32_t> Bpe::characters_of(std::string_view word) const {
+  SymbolList symbols(options_, word.size());
+  const bool bare = options_.prefix.empty() && options_.suffix.empty();
+  std::string marked;
+  for (std::size_t at = 0; at < word.size();) {
+    const std::size_t begin = at;
+    next_code_point(word, at);
+    std::string_view symbol = word.substr(begin, at - begin);
+    if (!bare) {
+      marked = (begin > 0 ? options_.prefix : "") + std::string(symbol) + (at == word.size() ? options_.suffix : "");
+      symbol = marked;
+    }
+    if (const auto found = vocabulary_.find(symbol); found != vocabulary_.end()) {
+      symbols.add(found->second);
+    } else if (!fallback_ || !fallback_->encode(symbol, symbols.ids)) {
+      symbols.add_unknown(symbol);
+    }
+  }
+  symbols.end_run();
+  return std::move(symbols.ids);
 }
 
 void Bpe::merge_short(std::vector<std::int32_t>& symbols) const {
@@ -132,13 +174,13 @@ void Bpe::merge_long(std::vector<std::int32_t>& symbols) const {
 }
 
 void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
-  if (ignore_merges_) {
+  if (options_.ignore_merges) {
     if (const auto found = vocabulary_.find(word); found != vocabulary_.end()) {
       ids.push_back(found->second);
       return;
     }
   }
-  CacheShard* shard = word.size() <= kMaxCachedBytes ? &cache_[BytesHash()(word) % kShards] : nullptr;
+  CacheShard* shard = word.size() <= kMaxCachedBytes ? &cache_[TokenHash()(word) % kShards] : nullptr;
   if (shard) {
     const std::lock_guard lock(shard->mutex);
     if (const auto found = shard->words.find(word); found != shard->words.end()) {
@@ -146,7 +188,7 @@ void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
       return;
     }
   }
-  std::vector<std::int32_t> symbols = bytes_of(word);
+  std::vector<std::int32_t> symbols = options_.words_are_bytes ? bytes_of(word) : characters_of(word);
   symbols.size() <= kShortWord ? merge_short(symbols) : merge_long(symbols);
   ids.insert(ids.end(), symbols.begin(), symbols.end());
   if (!shard) return;

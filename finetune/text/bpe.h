@@ -1,4 +1,4 @@
-// The byte-pair merges themselves: one pre-token's bytes to ids. Ranks decide, ties go to the left.
+// The byte-pair merges themselves: one word's bytes or characters to ids. Ranks decide, ties go to the left.
 // Immutable but for an inner cache of words, which is locked; any thread.
 #pragma once
 
@@ -11,13 +11,10 @@
 #include <unordered_map>
 #include <vector>
 
-namespace finetune {
+#include "finetune/text/byte_token.h"
+#include "finetune/text/token_model.h"
 
-struct BytesHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view bytes) const { return std::hash<std::string_view>()(bytes); }
-};
-using BytesToId = std::unordered_map<std::string, std::int32_t, BytesHash, std::equal_to<>>;
+namespace finetune {
 
 struct BpeMerge {
   std::int32_t left;
@@ -25,15 +22,24 @@ struct BpeMerge {
   std::int32_t result;
 };
 
-class Bpe {
- public:
-  /// `merges` in rank order. `ignore_merges`: a word that is a token is not merged from its bytes. A byte without a
-  /// token of its own becomes `unknown_id` (runs of them one if `fuse_unknown`), or nothing.
-  Bpe(BytesToId vocabulary, const std::vector<BpeMerge>& merges, bool ignore_merges,
-      std::optional<std::int32_t> unknown_id, bool fuse_unknown);
+struct BpeOptions {
+  bool words_are_bytes = false;  // else UTF-8, and a symbol is a character
+  bool ignore_merges = false;    // a word that is a token is not merged from its symbols
+  UnknownToken unknown;          // for a symbol without a token of its own; without a name: nothing
+  bool fuse_unknown = false;     // a run of such symbols is one token
+  bool byte_fallback = false;    // such a symbol is its bytes' tokens, where the vocabulary has them all
+  std::string prefix;            // of every symbol but a word's first
+  std::string suffix;            // of a word's last symbol
+};
 
-  /// Appends the ids of one word.
-  void encode(std::string_view word, std::vector<std::int32_t>& ids) const;
+class Bpe : public TokenModel {
+ public:
+  /// `merges` in rank order. With `words_are_bytes` the vocabulary holds bytes, and options about characters are not
+  /// read.
+  Bpe(TokenToId vocabulary, const std::vector<BpeMerge>& merges, BpeOptions options);
+
+  void encode(std::string_view word, std::vector<std::int32_t>& ids) const override;
+  bool takes_bytes() const override { return options_.words_are_bytes; }
 
  private:
   struct Slot {
@@ -41,24 +47,25 @@ class Bpe {
     std::int32_t rank = 0;
     std::int32_t result = 0;
   };
+  class SymbolList;
   struct CacheShard {
     std::mutex mutex;
-    std::unordered_map<std::string, std::vector<std::int32_t>, BytesHash, std::equal_to<>> words;
+    std::unordered_map<std::string, std::vector<std::int32_t>, TokenHash, std::equal_to<>> words;
   };
   static constexpr std::size_t kShards = 16;
 
   const Slot* find(std::int32_t left, std::int32_t right) const;
   void insert(std::uint64_t pair, std::int32_t rank, std::int32_t result);
   std::vector<std::int32_t> bytes_of(std::string_view word) const;
+  std::vector<std::int32_t> characters_of(std::string_view word) const;
   void merge_short(std::vector<std::int32_t>& symbols) const;
   void merge_long(std::vector<std::int32_t>& symbols) const;
 
-  BytesToId vocabulary_;
+  TokenToId vocabulary_;
+  BpeOptions options_;
   std::array<std::int32_t, 256> byte_ids_{};
+  std::optional<ByteFallback> fallback_;
   std::vector<Slot> slots_;
-  bool ignore_merges_;
-  std::optional<std::int32_t> unknown_id_;
-  bool fuse_unknown_;
   mutable std::array<CacheShard, kShards> cache_;
 };
 

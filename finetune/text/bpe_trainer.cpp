@@ -38,7 +38,7 @@ json::value pre_tokenizer_json(SplitPattern pattern) {
   return json::object{{"type", "Sequence"}, {"pretokenizers", json::array{std::move(split), std::move(bytes)}}};
 }
 
-using WordCounts = std::unordered_map<std::string, std::int64_t, BytesHash, std::equal_to<>>;
+using WordCounts = std::unordered_map<std::string, std::int64_t, TokenHash, std::equal_to<>>;
 
 void count_words(const std::filesystem::path& path, const BpeTrainerOptions& options, WordCounts& counts) {
   std::vector<AddedToken> specials(options.special_tokens.size());

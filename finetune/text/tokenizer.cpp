@@ -4,8 +4,6 @@
 #include <map>
 
 #include "finetune/text/byte_level.h"
-#include "finetune/text/normalizer.h"
-#include "finetune/text/pre_tokenizer.h"
 #include "finetune/text/tokenizer_file.h"
 #include "finetune/text/unicode.h"
 #include "platform/base/error.h"
@@ -19,50 +17,31 @@ using platform::ErrorCode;
 
 constexpr std::uint64_t kMaxFileBytes = 128 << 20;
 
-BytesToId byte_vocabulary(const TokenizerFile& file) {
-  BytesToId vocabulary;
-  vocabulary.reserve(file.vocabulary.size());
-  for (const auto& [token, id] : file.vocabulary) {
-    // A spelling outside the byte alphabet belongs to an added token; no text can merge into it.
-    if (auto bytes = from_byte_alphabet(token)) vocabulary.emplace(std::move(*bytes), id);
-  }
-  return vocabulary;
-}
-
 }  // namespace
 
 struct Tokenizer::Parts {
   struct Entry {
-    std::string bytes;
+    std::string text;  // bytes where the decoder is ByteLevel alone, else as the vocabulary spells it
     bool known = false;
     bool special = false;
   };
 
-  explicit Parts(TokenizerFile source)
-      : file(std::move(source)),
-        normalizer(file.normalizer),
-        pre_tokenizer(file.pre_tokenizer),
-        bpe(byte_vocabulary(file), file.merges, file.ignore_merges, file.unknown_id, file.fuse_unknown) {
-    if (!pre_tokenizer.byte_level()) {
-      throw Error(ErrorCode::kInvalidInput,
-                  "tokenizer.json: the pre_tokenizer has no ByteLevel step; only byte-level vocabularies are supported",
-                  "pre_tokenizer");
-    }
+  explicit Parts(TokenizerFile source) : file(std::move(source)) {
     for (const auto& [token, id] : file.vocabulary) set_entry(id, token, false);
     for (const AddedToken& token : file.added_tokens) add(token);
     bos = named(file.bos_token);
     eos = named(file.eos_token);
   }
 
-  void set_entry(std::int32_t id, std::string_view token, bool special) {
+  void set_entry(std::int32_t id, const std::string& token, bool special) {
     if (entries.size() <= static_cast<std::size_t>(id)) entries.resize(static_cast<std::size_t>(id) + 1);
-    const auto bytes = from_byte_alphabet(token);
-    entries[static_cast<std::size_t>(id)] = {bytes ? *bytes : std::string(token), true, special};
+    entries[static_cast<std::size_t>(id)] = {
+        file.decoder.byte_level() ? from_byte_alphabet(token).value_or(token) : token, true, special};
   }
 
   void add(const AddedToken& token) {
     // Such a token is looked for, and printed, in its normalised form.
-    const std::string pattern = token.normalized ? normalizer.apply(token.content) : token.content;
+    const std::string pattern = token.normalized ? file.normalizer.apply(token.content) : token.content;
     (token.normalized ? normalized_tokens : raw_tokens).add(pattern, &token);
     // The file's own library knows special tokens by their written content, so one that the normaliser changes is not
     // left out.
@@ -83,25 +62,26 @@ struct Tokenizer::Parts {
     return &entries[static_cast<std::size_t>(id)];
   }
 
-  void encode_plain(std::string_view text, bool parse_special, std::vector<std::int32_t>& ids) const {
+  // `at_start`: the text is the beginning of the whole one.
+  void encode_plain(std::string_view text, bool at_start, bool parse_special, std::vector<std::int32_t>& ids) const {
     std::string changed;
-    if (!normalizer.is_identity()) {
-      changed = normalizer.apply(text);
+    if (!file.normalizer.is_identity()) {
+      changed = file.normalizer.apply(text);
       text = changed;
     }
+    const bool spell = file.pre_tokenizer.byte_level() && !file.model->takes_bytes();
     for (const TextPart& part : normalized_tokens.split(text, parse_special)) {
       if (part.token) {
         ids.push_back(part.token->id);
-      } else {
-        pre_tokenizer.split(part.text, true, [&](std::string_view word) { bpe.encode(word, ids); });
+        continue;
       }
+      file.pre_tokenizer.split(part.text, at_start && part.text.data() == text.data(), [&](std::string_view word) {
+        spell ? file.model->encode(to_byte_alphabet(word), ids) : file.model->encode(word, ids);
+      });
     }
   }
 
   TokenizerFile file;
-  Normalizer normalizer;
-  PreTokenizer pre_tokenizer;
-  Bpe bpe;
   AddedTokenFinder raw_tokens;
   AddedTokenFinder normalized_tokens;
   std::vector<Entry> entries;
@@ -134,23 +114,29 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const EncodeO
   }
   std::vector<std::int32_t> ids;
   ids.reserve(text.size() / 3 + 4);
-  if (options.add_special_tokens) ids = parts_->file.prefix_ids;
+  if (options.add_special_tokens) ids = parts_->file.post_processor.prefix();
   for (const TextPart& part : parts_->raw_tokens.split(text, options.parse_special_tokens)) {
     if (part.token) {
       ids.push_back(part.token->id);
     } else {
-      parts_->encode_plain(part.text, options.parse_special_tokens, ids);
+      parts_->encode_plain(part.text, part.text.data() == text.data(), options.parse_special_tokens, ids);
     }
   }
-  if (options.add_special_tokens) ids.insert(ids.end(), parts_->file.suffix_ids.begin(), parts_->file.suffix_ids.end());
+  const std::vector<std::int32_t>& suffix = parts_->file.post_processor.suffix();
+  if (options.add_special_tokens) ids.insert(ids.end(), suffix.begin(), suffix.end());
   return ids;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
+  const Decoder& decoder = parts_->file.decoder;
   std::string bytes;
+  std::vector<std::string> tokens;
   for (const std::int32_t id : ids) {
-    if (!(skip_special_tokens && is_special(id))) bytes += token_bytes(id);
+    if (!is_visible(id, skip_special_tokens)) continue;
+    const std::string& text = parts_->entry(id)->text;
+    decoder.byte_level() ? bytes.append(text) : tokens.emplace_back(text);
   }
+  if (!decoder.byte_level()) return decoder.decode(std::move(tokens));
   return is_utf8(bytes) ? bytes : repair_utf8(bytes);
 }
 
@@ -158,9 +144,15 @@ std::int32_t Tokenizer::vocabulary_size() const { return static_cast<std::int32_
 
 std::optional<std::int32_t> Tokenizer::token_id(std::string_view token) const { return parts_->named(token); }
 
-std::string_view Tokenizer::token_bytes(std::int32_t id) const {
+std::string Tokenizer::token_bytes(std::int32_t id) const {
   const Parts::Entry* entry = parts_->entry(id);
-  return entry ? std::string_view(entry->bytes) : std::string_view();
+  if (!entry) return {};
+  return parts_->file.decoder.byte_level() ? entry->text : parts_->file.decoder.bytes_of(entry->text);
+}
+
+bool Tokenizer::is_visible(std::int32_t id, bool skip_special_tokens) const {
+  const Parts::Entry* entry = parts_->entry(id);
+  return entry && !(skip_special_tokens && entry->special);
 }
 
 bool Tokenizer::is_special(std::int32_t id) const {
@@ -170,20 +162,5 @@ bool Tokenizer::is_special(std::int32_t id) const {
 
 std::optional<std::int32_t> Tokenizer::bos_id() const { return parts_->bos; }
 std::optional<std::int32_t> Tokenizer::eos_id() const { return parts_->eos; }
-
-std::string DecodeStream::push(std::int32_t id) {
-  if (skip_special_tokens_ && tokenizer_->is_special(id)) return {};
-  pending_ += tokenizer_->token_bytes(id);
-  std::string text = repair_utf8(pending_);
-  if (text.ends_with("\xEF\xBF\xBD")) return {};
-  pending_.clear();
-  return text;
-}
-
-std::string DecodeStream::finish() {
-  std::string text = repair_utf8(pending_);
-  pending_.clear();
-  return text;
-}
 
 }  // namespace finetune

@@ -1,5 +1,6 @@
-// Text to token ids and back, from a Hugging Face tokenizer.json: byte-level BPE with its normalisers, pre-tokenisers,
-// added tokens and template. A file that needs anything else is refused by name, never read approximately.
+// Text to token ids and back, from a Hugging Face tokenizer.json: normalizer, added tokens, pre-tokenizer, model, post-
+// processor and decoder, each from its own table of kinds. A kind that is in no table is refused by name, never read
+// approximately.
 // A Tokenizer is immutable after construction and may be used from any thread; a DecodeStream belongs to one.
 #pragma once
 
@@ -37,14 +38,16 @@ class Tokenizer {
   /// Token ids of `text`; bytes that are not UTF-8 are read as U+FFFD. Throws kInvalidInput when a pattern of the file
   /// runs over its step limit.
   std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
-  /// Text of `ids`, always valid UTF-8; ids out of range are skipped.
+  /// Text of `ids`, always valid UTF-8; ids that are no token's are skipped.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;
 
   /// Rows that an embedding needs: highest id + 1.
   std::int32_t vocabulary_size() const;
   std::optional<std::int32_t> token_id(std::string_view token) const;
-  /// Bytes that the token stands for; empty where the id is unknown.
-  std::string_view token_bytes(std::int32_t id) const;
+  /// Bytes that the token adds inside a text, which may be a part of a character; empty where the id is unknown.
+  std::string token_bytes(std::int32_t id) const;
+  /// Whether decode() reads the id: it is a token's, and no special one that is to be skipped.
+  bool is_visible(std::int32_t id, bool skip_special_tokens) const;
   bool is_special(std::int32_t id) const;
 
   /// From tokenizer_config.json's bos_token and eos_token.
@@ -55,22 +58,6 @@ class Tokenizer {
   struct Parts;
   explicit Tokenizer(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
-};
-
-/// Text of a growing sequence, a chunk a token, never half a character: a chunk is held back while it ends inside one.
-class DecodeStream {
- public:
-  explicit DecodeStream(const Tokenizer& tokenizer, bool skip_special_tokens = true)
-      : tokenizer_(&tokenizer), skip_special_tokens_(skip_special_tokens) {}
-  /// The text that this token completes; "" while waiting.
-  std::string push(std::int32_t id);
-  /// What is still held back, broken bytes as U+FFFD; the stream is empty afterwards.
-  std::string finish();
-
- private:
-  const Tokenizer* tokenizer_;
-  bool skip_special_tokens_;
-  std::string pending_;
 };
 
 }  // namespace finetune

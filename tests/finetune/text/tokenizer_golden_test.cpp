@@ -9,6 +9,8 @@
 #include <set>
 
 #include "finetune/text/byte_level.h"
+#include "finetune/text/decode_stream.h"
+#include "finetune/text/decoder.h"
 #include "finetune/text/normalizer.h"
 #include "finetune/text/pre_tokenizer.h"
 #include "finetune/text/tokenizer.h"
@@ -38,10 +40,20 @@ std::vector<std::int32_t> ids_of(const json::value& value) { return json::value_
 
 // Joins a whole stream, and keeps the chunks apart.
 std::vector<std::string> stream_of(const Tokenizer& tokenizer, const std::vector<std::int32_t>& ids, bool skip) {
-  DecodeStream stream(tokenizer, skip);
+  DecodeStream stream(tokenizer, skip, StreamUnit::kCodePoint);
   std::vector<std::string> chunks;
   for (const std::int32_t id : ids) chunks.push_back(stream.push(id));
   return chunks;
+}
+
+// The library's own stream fails where a later byte breaks a run that it gave already; ours goes on.
+void check_stream(const Tokenizer& tokenizer, const json::object& expected, const std::string& key,
+                  const std::vector<std::int32_t>& ids, const std::string& name) {
+  if (!expected.contains(key)) return;
+  const auto chunks = json::value_to<std::vector<std::string>>(expected.at(key));
+  std::vector<std::string> ours = stream_of(tokenizer, ids, key == "stream_skip");
+  if (expected.contains(key + "_error_at")) ours.resize(chunks.size());
+  EXPECT_EQ(ours, chunks) << name << " " << key;
 }
 
 void check_decoding(const Tokenizer& tokenizer, const json::object& expected, const std::vector<std::int32_t>& ids,
@@ -52,12 +64,8 @@ void check_decoding(const Tokenizer& tokenizer, const json::object& expected, co
   if (const auto* text = expected.if_contains("decoded_skip")) {
     EXPECT_EQ(tokenizer.decode(ids, true), text->as_string()) << name;
   }
-  if (const auto* chunks = expected.if_contains("stream")) {
-    EXPECT_EQ(stream_of(tokenizer, ids, false), json::value_to<std::vector<std::string>>(*chunks)) << name;
-  }
-  if (const auto* chunks = expected.if_contains("stream_skip")) {
-    EXPECT_EQ(stream_of(tokenizer, ids, true), json::value_to<std::vector<std::string>>(*chunks)) << name;
-  }
+  check_stream(tokenizer, expected, "stream", ids, name);
+  check_stream(tokenizer, expected, "stream_skip", ids, name);
 }
 
 std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path& folder) {
@@ -83,9 +91,7 @@ std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path
 }
 
 // Vocabularies that are not read yet; each must be refused until it leaves this list.
-const std::set<std::string> kNotYet{
-    "bpe_partial_bytes", "gemma",   "llama2_metaspace",    "llama2_spm", "spm_bpe", "spm_unigram",
-    "spm_unigram_rules", "unigram", "unigram_precompiled", "wordpiece"};
+const std::set<std::string> kNotYet{"spm_bpe", "spm_unigram", "spm_unigram_rules"};
 
 TEST(TokenizerGolden, GivesTheIdsAndTextsOfEveryFamilyOrRefusesTheFamily) {
   if (!std::filesystem::exists(golden_folder())) GTEST_SKIP() << "no golden data at " << golden_folder();
@@ -104,6 +110,12 @@ TEST(TokenizerGolden, GivesTheIdsAndTextsOfEveryFamilyOrRefusesTheFamily) {
 
 void check_component(const std::string& kind, const json::object& row) {
   const std::string shown = json::serialize(row.at("config"));
+  if (kind == "decoder") {
+    EXPECT_EQ(Decoder(row.at("config")).decode(json::value_to<std::vector<std::string>>(row.at("tokens"))),
+              row.at("output").as_string())
+        << json::serialize(row);
+    return;
+  }
   if (kind == "normalizer") {
     EXPECT_EQ(Normalizer(row.at("config")).apply(row.at("input").as_string()), row.at("output").as_string()) << shown;
     return;
@@ -116,15 +128,13 @@ void check_component(const std::string& kind, const json::object& row) {
   EXPECT_EQ(pieces, json::value_to<std::vector<std::string>>(row.at("pieces"))) << shown << " " << row.at("input");
 }
 
-TEST(TokenizerGolden, SplitsAndNormalisesAsEachComponent) {
+TEST(TokenizerGolden, NormalisesSplitsAndDecodesAsEachComponent) {
   const auto path = golden_folder() / "components.jsonl";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data at " << path;
   std::size_t checked = 0;
   for (const json::value& value : read_lines(path)) {
     const json::object& row = value.as_object();
-    const std::string kind(row.at("kind").as_string());
-    if (kind == "decoder") continue;
-    check_component(kind, row);
+    check_component(std::string(row.at("kind").as_string()), row);
     ++checked;
   }
   std::cout << "cases checked: " << checked << "\n";

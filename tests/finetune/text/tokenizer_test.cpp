@@ -9,6 +9,7 @@
 
 #include "finetune/text/bpe_trainer.h"
 #include "finetune/text/chat_format.h"
+#include "finetune/text/decode_stream.h"
 #include "finetune/text/pattern.h"
 #include "platform/base/error.h"
 #include "platform/base/file.h"
@@ -150,7 +151,7 @@ TEST(TokenizerFile, RefusesOtherModelsByName) {
     }
     return "";
   };
-  EXPECT_NE(message(R"({"model": {"type": "Unigram", "vocab": []}})").find("Unigram"), std::string::npos);
+  EXPECT_NE(message(R"({"model": {"type": "Hmm", "vocab": []}})").find("BPE, Unigram"), std::string::npos);
   EXPECT_NE(
       message(
           R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "decoder": {"type": "ByteLevel"}, "normalizer": {"type": "Rot13"}})")
