@@ -71,6 +71,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kHomes{
     {"cuda", {"kernels/cuda/"}},
     {"cublas", {"kernels/cuda/"}},
     {"pcre2", {"finetune/text/"}},
+    {"sentencepiece", {"finetune/text/sentence_piece."}},
     {"utf8proc", {"finetune/text/", "platform/base/", "platform/dataset/"}},
     {"zstd", {"platform/store/", "deploy/"}},
     {"zlib", {"connectors/"}},

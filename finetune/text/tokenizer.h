@@ -1,7 +1,6 @@
-// Text to token ids and back, from a Hugging Face tokenizer.json: normalizer, added tokens, pre-tokenizer, model, post-
-// processor and decoder, each from its own table of kinds. A kind that is in no table is refused by name, never read
-// approximately.
-// A Tokenizer is immutable after construction and may be used from any thread; a DecodeStream belongs to one.
+// Text to token ids and back, from a Hugging Face tokenizer.json (normalizer, added tokens, pre-tokenizer, model, post-
+// processor and decoder, each from its own table of kinds) or a SentencePiece tokenizer.model. A kind that is in no
+// table is refused by name, never read approximately. Immutable after construction; any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,32 +12,23 @@
 #include <string_view>
 #include <vector>
 
-namespace finetune {
+#include "finetune/text/tokenizer_engine.h"
 
-struct EncodeOptions {
-  /// Adds what the file's template adds (begin-of-text and the like).
-  bool add_special_tokens = false;
-  /// Off: "<|end|>" in a user's text stays plain text and can never become the control token. On only for text that we
-  /// rendered ourselves.
-  bool parse_special_tokens = false;
-};
+namespace finetune {
 
 class Tokenizer {
  public:
-  /// Reads tokenizer.json, and tokenizer_config.json where it exists, from a model folder. Throws kNotFound,
-  /// kInvalidInput naming the part that is not supported, or kCorrupt.
+  /// Reads tokenizer.json, or without it tokenizer.model, and tokenizer_config.json where it exists, from a model
+  /// folder. Throws kNotFound, kInvalidInput naming the part that is not supported, or kCorrupt.
   static Tokenizer load(const std::filesystem::path& folder);
   /// From the documents' text; `config_json` may be empty.
   static Tokenizer from_json(std::string_view tokenizer_json, std::string_view config_json = {});
 
-  Tokenizer(Tokenizer&&) noexcept;
-  Tokenizer& operator=(Tokenizer&&) noexcept;
-  ~Tokenizer();
-
   /// Token ids of `text`; bytes that are not UTF-8 are read as U+FFFD. Throws kInvalidInput when a pattern of the file
   /// runs over its step limit.
   std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
-  /// Text of `ids`, always valid UTF-8; ids that are no token's are skipped.
+  /// Text of `ids`, always valid UTF-8; ids that are no token's are skipped. Control pieces of a SentencePiece model
+  /// never give text.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;
 
   /// Rows that an embedding needs: highest id + 1.
@@ -50,14 +40,13 @@ class Tokenizer {
   bool is_visible(std::int32_t id, bool skip_special_tokens) const;
   bool is_special(std::int32_t id) const;
 
-  /// From tokenizer_config.json's bos_token and eos_token.
+  /// From tokenizer_config.json's bos_token and eos_token, or the SentencePiece model's own.
   std::optional<std::int32_t> bos_id() const;
   std::optional<std::int32_t> eos_id() const;
 
  private:
-  struct Parts;
-  explicit Tokenizer(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
+  explicit Tokenizer(std::unique_ptr<TokenizerEngine> engine);
+  std::unique_ptr<TokenizerEngine> engine_;
 };
 
 }  // namespace finetune

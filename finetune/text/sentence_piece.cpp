@@ -1,0 +1,92 @@
+#include "finetune/text/sentence_piece.h"
+
+#include <sentencepiece_processor.h>
+
+#include "finetune/text/byte_token.h"
+#include "platform/base/error.h"
+#include "platform/base/json.h"
+
+namespace finetune {
+
+using platform::Error;
+using platform::ErrorCode;
+
+struct SentencePiece::Library {
+  sentencepiece::SentencePieceProcessor processor;
+};
+
+SentencePiece::SentencePiece(std::string_view model, std::string_view config_json)
+    : library_(std::make_unique<Library>()) {
+  sentencepiece::SentencePieceProcessor& processor = library_->processor;
+  const auto status = processor.LoadFromSerializedProto({model.data(), model.size()});
+  if (!status.ok() || processor.GetPieceSize() == 0)
+    throw Error(ErrorCode::kCorrupt,
+                "tokenizer.model is no SentencePiece model: " + std::string(status.message()) + "; fetch it again");
+  const auto present = [](int id) { return id >= 0 ? std::optional<std::int32_t>(id) : std::nullopt; };
+  bos = present(processor.bos_id());
+  eos = present(processor.eos_id());
+  for (int id = 0; id < processor.GetPieceSize(); ++id) {
+    kinds.push_back(processor.IsControl(id) ? TokenKind::kSpecial : TokenKind::kPlain);
+    if (!processor.IsControl(id)) continue;
+    control_tokens_.push_back({.id = id, .content = processor.IdToPiece(id), .special = true});
+    finder_.add(control_tokens_.back().content, &control_tokens_.back());
+  }
+  if (!config_json.empty()) read_config(config_json);
+}
+
+SentencePiece::~SentencePiece() = default;
+
+void SentencePiece::read_config(std::string_view config_json) {
+  const platform::json::value document = platform::parse_json(config_json, "tokenizer_config.json");
+  const platform::json::object& config = platform::as_object(document, "tokenizer_config.json");
+  add_bos_ = platform::bool_or(config, "add_bos_token", true, "tokenizer_config.json");
+  add_eos_ = platform::bool_or(config, "add_eos_token", false, "tokenizer_config.json");
+}
+
+std::vector<std::int32_t> SentencePiece::encode(std::string_view text, const EncodeOptions& options) const {
+  std::vector<std::int32_t> ids;
+  if (options.add_special_tokens && add_bos_ && bos) ids.push_back(*bos);
+  for (const TextPart& part : finder_.split(text, options.parse_special_tokens)) {
+    if (part.token) {
+      ids.push_back(part.token->id);
+      continue;
+    }
+    std::vector<int> found;
+    const auto status = library_->processor.Encode({part.text.data(), part.text.size()}, &found);
+    if (!status.ok())
+      throw Error(ErrorCode::kInvalidInput,
+                  "tokenizer.model cannot encode the text: " + std::string(status.message()) + "; shorten it");
+    ids.insert(ids.end(), found.begin(), found.end());
+  }
+  if (options.add_special_tokens && add_eos_ && eos) ids.push_back(*eos);
+  return ids;
+}
+
+std::string SentencePiece::decode(std::span<const std::int32_t> ids) const {
+  std::string text;
+  const auto status = library_->processor.Decode(std::vector<int>(ids.begin(), ids.end()), &text);
+  if (!status.ok())
+    throw Error(ErrorCode::kInvalidInput,
+                "tokenizer.model cannot decode the tokens: " + std::string(status.message()) + "; fetch it again");
+  return text;
+}
+
+std::string SentencePiece::bytes_of(std::int32_t id) const {
+  if (library_->processor.IsByte(id)) {
+    if (const auto byte = byte_of_token(library_->processor.IdToPiece(id))) return {*byte};
+  }
+  // The first piece of a text loses its space.
+  const std::vector<std::int32_t> twice{id, id};
+  const std::string once = decode({&id, 1});
+  const std::string both = decode(twice);
+  return both.starts_with(once) ? both.substr(once.size()) : once;
+}
+
+std::optional<std::int32_t> SentencePiece::id_of(std::string_view token) const {
+  const int id = library_->processor.PieceToId({token.data(), token.size()});
+  // The library answers with the unknown piece for what is none.
+  if (id < 0 || library_->processor.IdToPiece(id) != token) return std::nullopt;
+  return id;
+}
+
+}  // namespace finetune
