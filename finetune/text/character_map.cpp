@@ -81,28 +81,22 @@ std::optional<std::string_view> CharacterMap::find(std::string_view key) const {
   return std::nullopt;
 }
 
-void CharacterMap::append(std::string& result, std::string_view cluster) const {
-  if (cluster.size() < kShortCluster) {
-    if (const auto text = find(cluster)) {
-      result += *text;
-      return;
-    }
-  }
-  for (std::size_t at = 0; at < cluster.size();) {
-    const std::size_t begin = at;
-    next_code_point(cluster, at);
-    const std::string_view character = cluster.substr(begin, at - begin);
-    result += find(character).value_or(character);
-  }
-}
-
 std::string CharacterMap::apply(std::string_view text) const {
   std::string result;
+  const auto add = [&](std::string_view part) {
+    result += part;
+    if (result.size() > text_limit(text.size())) corrupt("makes a text too long for memory");
+  };
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = grapheme_end(text, at);
-    append(result, text.substr(at, end - at));
-    at = end;
-    if (result.size() > text_limit(text.size())) corrupt("makes a text too long for memory");
+    const auto whole = end - at < kShortCluster ? find(text.substr(at, end - at)) : std::nullopt;
+    if (whole) add(*whole);
+    while (at < end) {
+      const std::size_t begin = at;
+      next_code_point(text, at);
+      const std::string_view character = text.substr(begin, at - begin);
+      if (!whole) add(find(character).value_or(character));
+    }
   }
   return result;
 }

@@ -18,13 +18,13 @@ class CharacterMap {
   ///   unit  := bits 0-7 label, 8 "a leaf follows", 9 wide offset, 10-30 offset, 31 leaf; a leaf's bits 0-30 are the
   ///            place of its text
   explicit CharacterMap(std::string_view base64);
-  /// Each short grapheme cluster, or else each of its characters, by its rule. `text` must be well-formed UTF-8.
+  /// Each short grapheme cluster, or else each of its characters, by its rule. `text` must be well-formed UTF-8. Throws
+  /// kCorrupt when the rules make too much of it.
   std::string apply(std::string_view text) const;
 
  private:
   // The text of the shortest rule that `key` begins with.
   std::optional<std::string_view> find(std::string_view key) const;
-  void append(std::string& result, std::string_view cluster) const;
 
   std::vector<std::uint32_t> units_;
   std::string texts_;

@@ -21,8 +21,10 @@ constexpr const char* kComponent = "model";
 
 Vocabulary read_vocabulary(const json::object& model) {
   Vocabulary vocabulary;
-  for (const auto& [token, id] : platform::as_object(platform::require(model, "vocab", kComponent), "model.vocab"))
+  for (const auto& [token, id] : platform::as_object(platform::require(model, "vocab", kComponent), "model.vocab")) {
+    check_token_length(token);
     vocabulary.emplace(token, checked_token_id(id, token));
+  }
   return vocabulary;
 }
 
@@ -104,6 +106,7 @@ ReadModel read_unigram(const json::object& model, bool) {
   Vocabulary vocabulary;
   for (const json::value& value : platform::as_array(platform::require(model, "vocab", kComponent), "model.vocab")) {
     pieces.push_back(read_piece(value));
+    check_token_length(pieces.back().first);
     vocabulary[pieces.back().first] = static_cast<std::int32_t>(pieces.size()) - 1;
   }
   UnknownToken unknown;

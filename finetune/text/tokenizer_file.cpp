@@ -18,6 +18,7 @@ void read_added_tokens(TokenizerFile& file, const json::object& root) {
     const json::object& object = platform::as_object(value, "added_tokens");
     AddedToken token;
     token.content = platform::require_string(object, "content", "added_tokens");
+    check_token_length(token.content);
     token.id = checked_token_id(platform::require(object, "id", "added_tokens"), token.content);
     token.single_word = platform::bool_or(object, "single_word", false, "added_tokens");
     token.lstrip = platform::bool_or(object, "lstrip", false, "added_tokens");

@@ -2,19 +2,21 @@
 
 #include <algorithm>
 
-#include "finetune/text/unicode.h"
-
 namespace finetune {
 namespace {
 
-bool begins_character(std::string_view text, std::size_t at) {
-  return at >= text.size() || (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+std::size_t count_characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-std::size_t count_characters(std::string_view text) {
-  std::size_t count = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) count += begins_character(text, at) ? 1 : 0;
-  return count;
+// The tokens that begin with `prefix`, without it.
+PieceTrie trie_of(const TokenToId& vocabulary, std::string_view prefix) {
+  std::vector<std::pair<std::string_view, std::int32_t>> pieces;
+  for (const auto& [token, id] : vocabulary) {
+    if (token.starts_with(prefix)) pieces.emplace_back(std::string_view(token).substr(prefix.size()), id);
+  }
+  return PieceTrie(std::move(pieces));
 }
 
 }  // namespace
@@ -24,37 +26,29 @@ void WordLevel::encode(std::string_view word, std::vector<std::int32_t>& ids) co
   ids.push_back(found != vocabulary_.end() ? found->second : unknown_.require_id(word));
 }
 
-WordPiece::WordPiece(TokenToId vocabulary, UnknownToken unknown, std::string prefix, std::size_t max_characters)
-    : vocabulary_(std::move(vocabulary)),
+WordPiece::WordPiece(const TokenToId& vocabulary, UnknownToken unknown, std::string_view prefix,
+                     std::size_t max_characters)
+    : first_(trie_of(vocabulary, "")),
+      later_(trie_of(vocabulary, prefix)),
       unknown_(std::move(unknown)),
-      prefix_(std::move(prefix)),
-      max_characters_(max_characters) {
-  for (const auto& [token, id] : vocabulary_) longest_token_bytes_ = std::max(longest_token_bytes_, token.size());
-}
-
-std::pair<std::int32_t, std::size_t> WordPiece::longest(std::string_view word, std::size_t begin) const {
-  std::string piece = begin > 0 ? prefix_ : std::string();
-  const std::size_t before = piece.size();
-  piece += word.substr(begin, longest_token_bytes_);
-  for (; piece.size() > before; piece.pop_back()) {
-    const std::size_t end = begin + piece.size() - before;
-    if (!begins_character(word, end)) continue;
-    if (const auto found = vocabulary_.find(piece); found != vocabulary_.end()) return {found->second, end};
-  }
-  return {-1, begin};
-}
+      max_characters_(max_characters) {}
 
 void WordPiece::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
-  const std::size_t first = ids.size();
+  const std::size_t before = ids.size();
   bool known = count_characters(word) <= max_characters_;
   for (std::size_t at = 0; known && at < word.size();) {
-    const auto [id, end] = longest(word, at);
-    known = id >= 0;
-    ids.push_back(id);
-    at = end;
+    std::size_t longest = 0;
+    std::int32_t piece = 0;
+    (at == 0 ? first_ : later_).for_each_prefix(word.substr(at), [&](std::size_t length, std::int32_t id) {
+      longest = length;
+      piece = id;
+    });
+    known = longest > 0;
+    ids.push_back(piece);
+    at += longest;
   }
   if (known) return;
-  ids.resize(first);
+  ids.resize(before);
   ids.push_back(unknown_.require_id(word));
 }
 

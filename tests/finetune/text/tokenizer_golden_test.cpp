@@ -53,6 +53,21 @@ void check_stream(const Tokenizer& tokenizer, const json::object& expected, cons
   EXPECT_EQ(ours, chunks) << name << " " << key;
 }
 
+// Whole characters join to the text, but where a byte broke a run of which a part was given already.
+void check_whole_characters(const Tokenizer& tokenizer, const json::object& expected,
+                            const std::vector<std::int32_t>& ids, const std::string& name) {
+  const std::string text = tokenizer.decode(ids, false);
+  std::string given;
+  if (expected.contains("stream")) {
+    for (const json::value& chunk : expected.at("stream").as_array()) given += chunk.as_string();
+  }
+  if (!text.starts_with(given)) return;
+  DecodeStream stream(tokenizer, false);
+  std::string joined;
+  for (const std::int32_t id : ids) joined += stream.push(id);
+  EXPECT_EQ(joined + stream.finish(), text) << name;
+}
+
 void check_decoding(const Tokenizer& tokenizer, const json::object& expected, const std::vector<std::int32_t>& ids,
                     const std::string& name) {
   if (const auto* text = expected.if_contains("decoded")) {
@@ -86,6 +101,7 @@ std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path
     const std::string name = family + "/" + std::string(expected.at("name").as_string());
     const std::vector<std::int32_t> ids = ids_of(expected.at("ids"));
     EXPECT_EQ(encoded(tokenizer, expected), ids) << name;
+    check_whole_characters(tokenizer, expected, ids, name);
     check_decoding(tokenizer, expected, ids, name);
   }
   const std::vector<json::value> decode_cases = read_lines(folder / "decode_cases.jsonl");
@@ -139,6 +155,20 @@ TEST(TokenizerGolden, NormalisesSplitsAndDecodesAsEachComponent) {
   }
   std::cout << "cases checked: " << checked << "\n";
   EXPECT_GT(checked, 0u);
+}
+
+TEST(TokenizerGolden, ControlPiecesOfAModelFileAreReadOnlyWhereAsked) {
+  const auto folder = golden_folder() / "spm_unigram";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no golden data at " << folder;
+  const Tokenizer tokenizer = Tokenizer::load(folder);
+  for (const std::int32_t id : tokenizer.encode("<s>a</s>")) EXPECT_FALSE(tokenizer.is_special(id));
+  const auto ids = tokenizer.encode("<s>a</s>", {.parse_special_tokens = true});
+  EXPECT_EQ(ids.front(), tokenizer.bos_id());
+  EXPECT_EQ(ids.back(), tokenizer.eos_id());
+  EXPECT_EQ(tokenizer.decode(ids), "a");
+  EXPECT_EQ(tokenizer.encode("a", {.add_special_tokens = true}).front(), tokenizer.bos_id());
+  EXPECT_EQ(tokenizer.token_id("<s>"), tokenizer.bos_id());
+  EXPECT_EQ(tokenizer.token_id("no such piece"), std::nullopt);
 }
 
 }  // namespace
