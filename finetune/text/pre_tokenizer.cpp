@@ -109,6 +109,9 @@ void unicode_scripts(const json::object&, Steps& steps) {
   steps.push_back({.matcher = match_scripts(), .behavior = SplitBehavior::kRemoved, .invert = true});
 }
 
+// Each may double a text.
+constexpr int kMaxByteLevelSteps = 4;
+
 struct Kind {
   std::string_view type;
   void (*add)(const json::object&, Steps&);
@@ -131,9 +134,13 @@ constexpr Kind kKinds[] = {
 }  // namespace
 
 PreTokenizer::PreTokenizer(const json::value& value) {
+  int byte_steps = 0;
   for (const json::object* object : components_of(value, kComponent, "pretokenizers")) {
     kind_of(kKinds, *object, kComponent).add(*object, steps_);
     byte_level_ = platform::require_string(*object, "type", kComponent) == "ByteLevel";
+    if (byte_level_ && ++byte_steps > kMaxByteLevelSteps)
+      throw Error(ErrorCode::kTooLarge,
+                  "tokenizer.json: pre_tokenizer has more than 4 ByteLevel steps; remove all but the last", kComponent);
   }
   if (byte_level_) steps_.pop_back();  // the bytes of the last step are left as they are
   std::erase_if(steps_, [](const Step& step) { return !step.rewrite && !step.matcher; });

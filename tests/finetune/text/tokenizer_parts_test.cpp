@@ -174,6 +174,8 @@ TEST(TokenizerFileLimits, SequencesHaveAnEnd) {
   const json::value step = json::parse(R"({"type": "Digits"})");
   const std::string message = error_of([&] { PreTokenizer{sequence_of("pretokenizers", step, 65)}; });
   EXPECT_NE(message.find("64"), std::string::npos) << message;
+  const json::value bytes = json::parse(R"({"type": "ByteLevel"})");
+  EXPECT_NE(error_of([&] { PreTokenizer{sequence_of("pretokenizers", bytes, 5)}; }), "");
 }
 
 TEST(TokenizerFileLimits, ABrokenCharacterMapIsRefusedOrLeavesTheTextAlone) {
