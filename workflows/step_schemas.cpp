@@ -33,10 +33,14 @@ StepOption choice(std::string name, std::vector<std::string> choices, std::strin
 void check_split(const json::value& value) { platform::split_rule_from_json(value, "split"); }
 
 void check_modules(const json::value& value) {
-  const std::vector<std::string> known = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  // Of all families; the base is known when the step runs.
+  const std::vector<std::string> known = {"q_proj",    "k_proj",   "v_proj", "o_proj", "gate_proj", "up_proj",
+                                          "down_proj", "out_proj", "c_fc_0", "c_fc_1", "c_proj"};
   const json::array one{value};
   for (const json::value& item : value.is_array() ? value.get_array() : one) {
     const std::string name = item.is_string() ? std::string(item.get_string()) : std::string();
+    const bool pattern = name.find_first_of(".*+?()[]{}|\\^$") != std::string::npos;
+    if (value.is_string() && (name == "all-linear" || pattern)) continue;
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       throw Error(ErrorCode::kInvalidInput,
                   "unknown target module '" + name + "'" + platform::did_you_mean(name, known), "target_modules");
@@ -190,23 +194,32 @@ StepKind finetune_lora() {
            required("dataset", OptionType::kText, "dataset version, ${{ steps.X.dataset }}"),
            number("dropout", 0, 0.9, "LoRA dropout"),
            whole("evaluations", 1, 1000, "validation passes"),
+           option("exclude_modules", OptionType::kTexts, "linear layers that get none of it"),
            number("head_learning_rate_scale", 0.001, 1000, "of heads and sensor encoder"),
+           option("layers_to_transform", OptionType::kAny, "numbers of the layers that are adapted, from 0"),
            number("learning_rate", 1e-8, 1, "peak learning rate"),
+           option("lora_bias", OptionType::kBoolean, "a trained bias behind B"),
+           number("loraplus_lr_ratio", 0.001, 1000, "learning rate of B over that of A"),
            whole("max_epochs", 1, 10000, "passes over the data"),
            whole("max_example_tokens", 8, 1 << 20, "longer prompts lose their beginning"),
            whole("max_steps", 0, 100000000, "optimizer steps; 0 = by epochs"),
-           option("metric", OptionType::kText, "chooses the best checkpoint"),
+           choice("metric",
+                  {"auto", "loss", "perplexity", "accuracy", "macro_f1", "average_precision", "rmse", "mae", "qwk"},
+                  "chooses the best checkpoint"),
            whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"),
            whole("min_steps", 0, 100000000, "small sets repeat until then"),
+           number("neftune_noise_alpha", 0, 1000, "noise on token embeddings in training; 0 = none"),
            whole("patch_size", 1, 1024, "signal samples a slot"),
            whole("patience", 0, 1000, "validation passes without a gain before it stops"),
-           whole("r", 1, 1024, "LoRA rank"),
+           whole("r", 1, 256, "LoRA rank"),
            choice("schedule", {"cosine", "linear", "constant"}, "learning rate over time"),
            whole("seed", 0, 9007199254740992.0, "of initial weights and order"),
            std::move(modules),
            choice("task", {"classify", "lm", "regress"}, "the dataset's if absent"),
            number("token_dropout", 0, 0.5, "share of text tokens left out at random in training"),
-           number("warmup_fraction", 0, 1, "share of steps with rising rate"),
+           option("use_dora", OptionType::kBoolean, "a trained magnitude for each row (DoRA)"),
+           option("use_rslora", OptionType::kBoolean, "alpha / sqrt(r) instead of alpha / r"),
+           number("warmup_fraction", 0, 0.99, "share of steps with rising rate"),
            number("weight_average", 0, 0.9999, "memory of the averaged weights; 0 = the last step's"),
            number("weight_decay", 0, 10, "AdamW weight decay")},
           {"adapter", "base", "base_digest", "best_step", "digest", "steps", "validation"},

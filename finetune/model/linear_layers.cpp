@@ -48,9 +48,7 @@ LinearLayers::LinearLayers(ModelWeights& weights, LinearAdapters* adapters) : we
 
 void LinearLayers::begin(Context& context, const LinearPass& pass) {
   pass_ = pass;
-  if (adapters_ == nullptr || !pass.adapted || !(pass.training || norms_are_old_)) return;
-  make_norms(context);
-  norms_are_old_ = false;
+  if (adapters_ != nullptr && pass.adapted && !pass.continues) make_norms(context);
 }
 
 void LinearLayers::make_norms(Context& context) {

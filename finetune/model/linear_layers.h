@@ -23,6 +23,7 @@ struct LinearPass {
   bool training = false;  // dropout acts
   bool adapted = true;    // false: the bare base
   std::uint64_t dropout_seed = 0;
+  bool continues = false;  // a sequence goes on: nothing that follows from the adapters' values has changed
 };
 
 class LinearLayers {
@@ -38,8 +39,6 @@ class LinearLayers {
   /// dx = beta dx + the layer's gradient; gradients of what is trained are added to.
   void backward(kernels::Context& context, std::size_t layer, LinearKind kind, const kernels::Tensor& dy,
                 const kernels::Tensor& x, LinearActivations& saved, kernels::Tensor& dx, float beta = 0.0f);
-  /// The adapters' values changed: what was derived from them is made again in the next pass.
-  void adapters_changed() { norms_are_old_ = true; }
 
  private:
   LinearAdapter* adapter_of(std::size_t layer, LinearKind kind);
@@ -53,7 +52,6 @@ class LinearLayers {
   ModelWeights& weights_;
   LinearAdapters* adapters_;
   LinearPass pass_;
-  bool norms_are_old_ = true;
   std::vector<kernels::Tensor> inverse_norms_;  // [out] of layer * 7 + kind; DoRA only
   kernels::Tensor factor_, dplain_;
 };

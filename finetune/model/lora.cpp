@@ -64,6 +64,13 @@ void merge(kernels::Context& context, const LinearAdapter& adapter, Tensor& valu
   value.copy_from(whole.cast_to(value.type()));
 }
 
+// As PEFT does when it saves: other tools know names better than "all-linear".
+void name_every_linear(const ModelConfig& model, LoraConfig& config) {
+  config.target_pattern.clear();
+  for (const std::string_view linear : model.names.linears)
+    config.target_modules.emplace_back(linear.substr(linear.rfind('.') + 1));
+}
+
 const Tensor* or_null(const Weight& weight) { return weight.present() ? &weight.value : nullptr; }
 
 template <typename Adapters, typename Visit>
@@ -81,6 +88,7 @@ void for_each_adapter(Adapters& adapters, Visit&& visit) {
 Lora::Lora(const ModelConfig& model, const ModelWeights& weights, LoraConfig config, kernels::Random& random)
     : config_(std::move(config)), model_(model) {
   config_.validate();
+  if (config_.target_pattern == "all-linear") name_every_linear(model, config_);
   adapters_.resize(static_cast<std::size_t>(model.layer_count));
   bool any = false;
   for (std::size_t layer = 0; layer < adapters_.size(); ++layer) {

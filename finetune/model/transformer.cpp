@@ -1,6 +1,7 @@
 #include "finetune/model/transformer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/embedding.h"
@@ -26,15 +27,32 @@ void Transformer::embed(Context& context, const PackedBatch& batch, const Tensor
   stream_.resize({batch.token_count(), config_.hidden_size});
   kernels::embedding_forward(context, weights_.embedding.value, batch.ids, stream_);
   if (config_.embedding_multiplier != 1.0f) kernels::scale(context, stream_, config_.embedding_multiplier);
+  if (mode_ != ActivationMode::kNone && embedding_noise_ > 0.0f) add_noise(batch);
   if (batch.slot_count() == 0) return;
   if (slots == nullptr)
     throw platform::Error(platform::ErrorCode::kInternal, "a batch with slots needs slot embeddings");
   kernels::scatter_rows(context, *slots, batch.slot_rows, stream_);
 }
 
-void Transformer::begin(Context& context, const PackedBatch& batch, const Tensor& positions, ActivationMode mode) {
+void Transformer::add_noise(const PackedBatch& batch) {
+  constexpr std::uint64_t kNoise = 0x4e454654u;  // apart from the dropout masks of the same seed
+  kernels::Random random(kernels::random_bits(dropout_seed_, kNoise));
+  const auto borders = batch.cu_seqlens.values<std::int32_t>();
+  const std::int64_t size = config_.hidden_size;
+  for (std::size_t document = 0; document + 1 < borders.size(); ++document) {
+    const std::int64_t begin = borders[document] * size, end = borders[document + 1] * size;
+    const double reach =
+        static_cast<double>(embedding_noise_) / std::sqrt(std::max(1.0, static_cast<double>(end - begin)));
+    for (float& value :
+         stream_.values<float>().subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)))
+      value += static_cast<float>((2.0 * random.uniform() - 1.0) * reach);
+  }
+}
+
+void Transformer::begin(Context& context, const PackedBatch& batch, const Tensor& positions, ActivationMode mode,
+                        bool continues) {
   mode_ = mode;
-  linears_.begin(context, {mode != ActivationMode::kNone, adapter_active_, dropout_seed_});
+  linears_.begin(context, {mode != ActivationMode::kNone, adapter_active_, dropout_seed_, continues});
   rotaries_.make(context, positions, batch.cu_seqlens);
 }
 
@@ -121,7 +139,7 @@ void Transformer::finish(Context& context, const Tensor& stream) {
 
 const Tensor& Transformer::forward(Context& context, const PackedBatch& batch, const Tensor* slots,
                                    ActivationMode mode) {
-  begin(context, batch, batch.positions, mode);
+  begin(context, batch, batch.positions, mode, false);
   embed(context, batch, slots);
   for (std::size_t layer = 0; layer < kept_.size(); ++layer) {
     if (mode != ActivationMode::kNone) {
@@ -161,7 +179,7 @@ const Tensor& Transformer::forward_cached(Context& context, const PackedBatch& b
   if (const Tensor* anew = continued(context, batch, slots, cache)) return *anew;
   Tensor positions = batch.positions.clone();
   for (std::int32_t& position : positions.values<std::int32_t>()) position += static_cast<std::int32_t>(cache.length);
-  begin(context, batch, positions, ActivationMode::kNone);
+  begin(context, batch, positions, ActivationMode::kNone, cache.length > 0);
   embed(context, batch, slots);
   for (std::size_t layer = 0; layer < kept_.size(); ++layer) block_forward(context, layer, batch, scratch_, &cache);
   cache.length += batch.token_count();
@@ -189,7 +207,6 @@ void Transformer::backward(Context& context, const PackedBatch& batch, Tensor& d
     if (config_.embedding_multiplier != 1.0f) kernels::scale(context, dhidden, config_.embedding_multiplier);
     kernels::embedding_backward(context, batch.ids, dhidden, weights_.embedding.gradient);
   }
-  linears_.adapters_changed();  // the caller's optimizer will step
   mode_ = ActivationMode::kNone;
 }
 

@@ -47,7 +47,11 @@ class Transformer {
   /// The stream before layer `layer`, [N, H], of the last forward in mode kKeep or kRecompute.
   const kernels::Tensor& layer_input(std::size_t layer) const { return kept_[layer].input; }
 
-  /// Names the dropout masks of the next forward and its backward; dropout acts only where activations are kept.
+  /// Adds uniform noise of +-alpha / sqrt(length * H) to token embeddings where activations are kept (NEFTune: Jain et
+  /// al. 2023); slots stay as they are. 0 = none.
+  void set_embedding_noise(float alpha) { embedding_noise_ = alpha; }
+  /// Names the dropout masks and the noise of the next forward and its backward; dropout acts only where activations
+  /// are kept.
   void set_dropout_seed(std::uint64_t seed) { dropout_seed_ = seed; }
   /// Off: the bare base answers (for probes).
   void set_adapter_active(bool active) { adapter_active_ = active; }
@@ -69,10 +73,11 @@ class Transformer {
   };
 
   void embed(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor* slots);
+  void add_noise(const PackedBatch& batch);
   const kernels::Tensor* continued(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor* slots,
                                    KeyValueCache& cache);
-  void begin(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor& positions,
-             ActivationMode mode);
+  void begin(kernels::Context& context, const PackedBatch& batch, const kernels::Tensor& positions, ActivationMode mode,
+             bool continues);
   void block_forward(kernels::Context& context, std::size_t layer, const PackedBatch& batch, BlockActivations& saved,
                      KeyValueCache* cache);
   void block_backward(kernels::Context& context, std::size_t layer, const PackedBatch& batch, BlockActivations& saved,
@@ -96,6 +101,7 @@ class Transformer {
   kernels::Tensor stream_, branch_, final_rstd_, hidden_;
   kernels::Tensor dbranch_, dinput_;
   std::uint64_t dropout_seed_ = 0;
+  float embedding_noise_ = 0.0f;
   bool adapter_active_ = true;
 };
 

@@ -20,6 +20,30 @@ bool one_of(const std::string& value, std::initializer_list<std::string_view> al
   return false;
 }
 
+// A name alone stands for a list of one; what no name can be is PEFT's text form.
+bool is_pattern(std::string_view text) {
+  return text == "all-linear" || text.find_first_of(".*+?()[]{}|\\^$") != std::string_view::npos;
+}
+
+void read_targets(const json::object& object, TrainConfig& config) {
+  if (const json::value* modules = platform::find(object, "target_modules")) {
+    const bool pattern = modules->is_string() && is_pattern(modules->get_string());
+    config.target_pattern = pattern ? std::string(modules->get_string()) : std::string();
+    config.target_modules = pattern                ? std::vector<std::string>{}
+                            : modules->is_string() ? std::vector<std::string>{std::string(modules->get_string())}
+                                                   : platform::strings_from(*modules, "target_modules");
+  }
+  if (const json::value* excluded = platform::find(object, "exclude_modules"))
+    config.exclude_modules = platform::strings_from(*excluded, "exclude_modules");
+  const json::value* layers = platform::find(object, "layers_to_transform");
+  if (layers == nullptr) return;
+  for (const json::value& layer : platform::as_array(*layers, "layers_to_transform")) {
+    check(layer.is_int64() && layer.get_int64() >= 0 && layer.get_int64() < 100'000, "layers_to_transform",
+          "a list of layer numbers, from 0");
+    config.layers_to_transform.push_back(static_cast<int>(layer.get_int64()));
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(Task task) {
@@ -41,6 +65,13 @@ const std::vector<std::string_view>& train_config_keys() {
                                                       "dropout",
                                                       "token_dropout",
                                                       "target_modules",
+                                                      "exclude_modules",
+                                                      "layers_to_transform",
+                                                      "use_rslora",
+                                                      "use_dora",
+                                                      "lora_bias",
+                                                      "loraplus_lr_ratio",
+                                                      "neftune_noise_alpha",
                                                       "max_epochs",
                                                       "max_steps",
                                                       "min_steps",
@@ -68,7 +99,12 @@ void TrainConfig::validate() const {
   check(alpha > 0, "alpha", "positive");
   check(dropout >= 0 && dropout < 1, "dropout", "at least 0 and below 1");
   check(token_dropout >= 0 && token_dropout <= 0.5, "token_dropout", "between 0 and 0.5");
-  check(!target_modules.empty(), "target_modules", "a list of linear layers such as [q_proj, v_proj]");
+  check(target_modules.empty() != target_pattern.empty(), "target_modules",
+        "a list of linear layers such as [q_proj, v_proj], all-linear, or a regular expression");
+  check(!use_dora || dropout == 0, "use_dora", "off where dropout is above 0");
+  check(!use_dora || !lora_bias, "use_dora", "off where lora_bias is on");
+  check(loraplus_lr_ratio > 0 && loraplus_lr_ratio <= 1000, "loraplus_lr_ratio", "above 0 and at most 1000");
+  check(neftune_noise_alpha >= 0 && neftune_noise_alpha <= 1000, "neftune_noise_alpha", "0 (none) or more");
   check(max_epochs > 0 && max_epochs <= 10'000, "max_epochs", "positive");
   check(max_steps >= 0, "max_steps", "0 (no limit) or more");
   check(min_steps >= 0, "min_steps", "0 or more");
@@ -108,8 +144,12 @@ TrainConfig train_config_from_json(const json::value& value) {
   number("alpha", config.alpha);
   number("dropout", config.dropout);
   number("token_dropout", config.token_dropout);
-  if (const json::value* modules = platform::find(object, "target_modules"))
-    config.target_modules = platform::strings_from(*modules, "target_modules");
+  read_targets(object, config);
+  config.use_rslora = platform::bool_or(object, "use_rslora", config.use_rslora, "");
+  config.use_dora = platform::bool_or(object, "use_dora", config.use_dora, "");
+  config.lora_bias = platform::bool_or(object, "lora_bias", config.lora_bias, "");
+  number("loraplus_lr_ratio", config.loraplus_lr_ratio);
+  number("neftune_noise_alpha", config.neftune_noise_alpha);
   number("max_epochs", config.max_epochs);
   whole("max_steps", config.max_steps);
   whole("min_steps", config.min_steps);
@@ -134,30 +174,39 @@ TrainConfig train_config_from_json(const json::value& value) {
 }
 
 json::value to_json(const TrainConfig& config) {
-  return json::object{{"r", config.r},
-                      {"alpha", config.alpha},
-                      {"dropout", config.dropout},
-                      {"token_dropout", config.token_dropout},
-                      {"target_modules", platform::to_json(config.target_modules)},
-                      {"max_epochs", config.max_epochs},
-                      {"max_steps", config.max_steps},
-                      {"min_steps", config.min_steps},
-                      {"batch_examples", config.batch_examples},
-                      {"micro_batch_tokens", config.micro_batch_tokens},
-                      {"max_example_tokens", config.max_example_tokens},
-                      {"learning_rate", config.learning_rate},
-                      {"head_learning_rate_scale", config.head_learning_rate_scale},
-                      {"weight_decay", config.weight_decay},
-                      {"clip_norm", config.clip_norm},
-                      {"schedule", config.schedule},
-                      {"warmup_fraction", config.warmup_fraction},
-                      {"weight_average", config.weight_average},
-                      {"metric", config.metric},
-                      {"evaluations", config.evaluations},
-                      {"patience", config.patience},
-                      {"class_weights", config.class_weights},
-                      {"patch_size", config.patch_size},
-                      {"activations", config.activations}};
+  return json::object{
+      {"r", config.r},
+      {"alpha", config.alpha},
+      {"dropout", config.dropout},
+      {"token_dropout", config.token_dropout},
+      {"target_modules", config.target_pattern.empty() ? json::value(platform::to_json(config.target_modules))
+                                                       : json::value(config.target_pattern)},
+      {"exclude_modules", platform::to_json(config.exclude_modules)},
+      {"layers_to_transform", json::array(config.layers_to_transform.begin(), config.layers_to_transform.end())},
+      {"use_rslora", config.use_rslora},
+      {"use_dora", config.use_dora},
+      {"lora_bias", config.lora_bias},
+      {"loraplus_lr_ratio", config.loraplus_lr_ratio},
+      {"neftune_noise_alpha", config.neftune_noise_alpha},
+      {"max_epochs", config.max_epochs},
+      {"max_steps", config.max_steps},
+      {"min_steps", config.min_steps},
+      {"batch_examples", config.batch_examples},
+      {"micro_batch_tokens", config.micro_batch_tokens},
+      {"max_example_tokens", config.max_example_tokens},
+      {"learning_rate", config.learning_rate},
+      {"head_learning_rate_scale", config.head_learning_rate_scale},
+      {"weight_decay", config.weight_decay},
+      {"clip_norm", config.clip_norm},
+      {"schedule", config.schedule},
+      {"warmup_fraction", config.warmup_fraction},
+      {"weight_average", config.weight_average},
+      {"metric", config.metric},
+      {"evaluations", config.evaluations},
+      {"patience", config.patience},
+      {"class_weights", config.class_weights},
+      {"patch_size", config.patch_size},
+      {"activations", config.activations}};
 }
 
 }  // namespace finetune

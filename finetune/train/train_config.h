@@ -22,8 +22,17 @@ struct TrainConfig {
   double alpha = 32;
   double dropout = 0.0;
   double token_dropout = 0.0;  // share of a prompt's text tokens left out at random; against overfitting on few texts
-  std::vector<std::string> target_modules = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                             "gate_proj", "up_proj", "down_proj"};
+  // Which layers, in PEFT's words: names such as [q_proj, v_proj], or one text: "all-linear" or a regular expression
+  // that must match the whole module name. One of the two is empty.
+  std::vector<std::string> target_modules;
+  std::string target_pattern = "all-linear";
+  std::vector<std::string> exclude_modules;
+  std::vector<int> layers_to_transform;  // empty = all
+  bool use_rslora = false;               // alpha / sqrt(r) instead of alpha / r
+  bool use_dora = false;                 // a trained magnitude for each row; without dropout
+  bool lora_bias = false;                // a trained bias behind B; such an adapter cannot be merged
+  double loraplus_lr_ratio = 1.0;        // learning rate of B over that of A (LoRA+)
+  double neftune_noise_alpha = 0.0;  // uniform noise on token embeddings in training (NEFTune), 5 is usual; 0 = none
 
   // Length and batches
   double max_epochs = 30;

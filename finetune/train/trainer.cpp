@@ -28,7 +28,10 @@ std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfi
   for (Weight* weight : parts.weights()) {
     const bool sensor = weight->name.starts_with("sensor.") || weight->name.starts_with("head.");
     const bool decay = weight->value.rank() == 2 && !weight->name.ends_with(".rows");
-    trained.push_back({weight, decay, static_cast<float>(sensor ? config.head_learning_rate_scale : 1.0)});
+    const double scale = sensor                              ? config.head_learning_rate_scale
+                         : weight->name.ends_with(".lora_B") ? config.loraplus_lr_ratio
+                                                             : 1.0;
+    trained.push_back({weight, decay, static_cast<float>(scale)});
   }
   return trained;
 }
@@ -75,6 +78,7 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
           trained_weights(parts, request.config),
           {.weight_decay = static_cast<float>(request.config.weight_decay), .clip_norm = request.config.clip_norm}) {
   const TrainConfig& config = request.config;
+  model_.transformer().set_embedding_noise(static_cast<float>(config.neftune_noise_alpha));
   const auto count = static_cast<std::int64_t>(data.train.size());
   steps_per_epoch_ = (count + config.batch_examples - 1) / config.batch_examples;
   const auto by_epochs =

@@ -82,6 +82,12 @@ LoraConfig lora_config(const TrainConfig& config) {
   lora.lora_alpha = config.alpha;
   lora.lora_dropout = config.dropout;
   lora.target_modules = config.target_modules;
+  lora.target_pattern = config.target_pattern;
+  lora.exclude_modules = config.exclude_modules;
+  lora.layers_to_transform = config.layers_to_transform;
+  lora.use_rslora = config.use_rslora;
+  lora.use_dora = config.use_dora;
+  lora.lora_bias = config.lora_bias;
   return lora;
 }
 

@@ -31,12 +31,12 @@ class RunObserver final : public finetune::TrainObserver {
   platform::StepContext& context_;
 };
 
-// `with` without the keys that are not the trainer's; one text for target_modules stands for a list of one.
+// `with` without the keys that are not the trainer's.
 json::object trainer_settings(const json::object& with) {
   json::object settings;
   for (const auto& [key, value] : with) {
     if (key == "base" || key == "dataset" || key == "task" || key == "seed") continue;
-    settings[key] = key == "target_modules" && value.is_string() ? json::value(json::array{value}) : value;
+    settings[key] = value;
   }
   return settings;
 }

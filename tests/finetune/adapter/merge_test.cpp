@@ -54,6 +54,7 @@ class Merging : public ::testing::Test {
     request.config.max_steps = 80;
     request.config.learning_rate = 1e-2;
     request.config.target_modules = {"q_proj"};
+    request.config.target_pattern.clear();
     request.output_folder = path("adapter");
     request.threads = 1;
     TrainObserver observer;

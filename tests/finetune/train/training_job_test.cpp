@@ -97,6 +97,45 @@ TEST_F(TrainingJob, AnInterruptedTrainingEndsInTheSameBytes) {
   }
 }
 
+// Every way to adapt: it trains, its adapter loads (so the probe passes), an interrupted training ends in the same
+// bytes, and what PEFT needs to know stands in its configuration.
+TEST_F(TrainingJob, EveryKindOfLoraLearnsLoadsAndResumesToTheSameBytes) {
+  struct Kind {
+    const char* settings;
+    const char* in_config;
+  };
+  const Kind kinds[] = {
+      {R"({"use_dora": true})", R"("use_dora": true)"},
+      {R"({"use_rslora": true})", R"("use_rslora": true)"},
+      {R"({"lora_bias": true, "dropout": 0.1})", R"("lora_bias": true)"},
+      {R"({"target_modules": ".*layers\\.1\\..*(q|v)_proj"})", R"(layers\\.1)"},
+      {R"({"target_modules": "all-linear", "layers_to_transform": [1], "exclude_modules": ["down_proj"]})",
+       R"("exclude_modules")"},
+      {R"({"loraplus_lr_ratio": 4.0, "neftune_noise_alpha": 5.0})", R"("q_proj")"}};
+  int number = 0;
+  for (const Kind& kind : kinds) {
+    const std::string name = "kind" + std::to_string(number++);
+    platform::json::object settings = platform::parse_json(kind.settings, "settings").as_object();
+    for (const auto& [key, value] : platform::json::object{
+             {"max_steps", 40}, {"min_steps", 40}, {"r", 4}, {"batch_examples", 16}, {"learning_rate", 5e-3}})
+      settings[key] = value;
+    const auto asked = [&](const std::string& folder) {
+      TrainRequest made = request(folder, 40);
+      made.config = train_config_from_json(settings);
+      return made;
+    };
+    TrainObserver observer;
+    const TrainResult whole = train_adapter(asked(name), observer);
+    support::StopAfter stopping(17);
+    EXPECT_THROW(train_adapter(asked(name + "p"), stopping), platform::Error) << kind.settings;
+    EXPECT_EQ(train_adapter(asked(name + "p"), observer).adapter_digest, whole.adapter_digest) << kind.settings;
+    const Predictor loaded(folder_.path() / "base", folder_.path() / name, 1);
+    EXPECT_NE(platform::read_file(folder_.path() / name / "adapter_config.json").find(kind.in_config),
+              std::string::npos)
+        << kind.settings;
+  }
+}
+
 TEST_F(TrainingJob, AStopAtAnyQuestionLosesNoWholeStepAndChangesNoByte) {
   const auto small_batches = [&](const std::string& name) {
     TrainRequest small = request(name, 60);
