@@ -1,7 +1,6 @@
 #include "finetune/train/optimizer.h"
 
 #include <cmath>
-#include <numbers>
 
 #include "kernels/ops/adamw.h"
 #include "platform/base/error.h"
@@ -41,7 +40,9 @@ double Optimizer::step(kernels::Context& context, double learning_rate) {
   kernels::AdamWOptions options;
   options.learning_rate = static_cast<float>(learning_rate);
   options.weight_decay = options_.weight_decay;
+  options.beta1 = options_.beta1;
   options.beta2 = options_.beta2;
+  options.epsilon = options_.epsilon;
   kernels::adamw_step(context, tensors, options, ++steps_, kernels::clip_factor(norm, options_.clip_norm));
   return norm;
 }
@@ -80,17 +81,6 @@ void Optimizer::restore(const std::map<std::string, Tensor>& tensors, std::int64
   }
   steps_ = steps;
   skipped_ = skipped;
-}
-
-double schedule_factor(std::string_view schedule, std::int64_t step, std::int64_t warmup, std::int64_t total) {
-  if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
-  const double progress =
-      static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(1, total - warmup));
-  if (schedule == "constant") return 1.0;
-  if (schedule == "linear") return std::max(0.0, 1.0 - progress);
-  if (schedule == "cosine") return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
-  throw Error(ErrorCode::kInvalidInput,
-              "schedule must be cosine, linear or constant, not \"" + std::string(schedule) + "\"", "schedule");
 }
 
 }  // namespace finetune

@@ -21,7 +21,9 @@ struct TrainedWeight {
 struct OptimizerOptions {
   float weight_decay = 0.01f;
   double clip_norm = 1.0;
+  float beta1 = 0.9f;
   float beta2 = 0.999f;
+  float epsilon = 1e-8f;
 };
 
 class Optimizer {
@@ -48,9 +50,5 @@ class Optimizer {
   std::int64_t steps_ = 0;
   std::int64_t skipped_ = 0;
 };
-
-/// Multiplier of the learning rate before step `step` (from 0) of `total`: linear warm-up over `warmup` steps, then
-/// cosine, linear or constant. Throws kInvalidInput on another name.
-double schedule_factor(std::string_view schedule, std::int64_t step, std::int64_t warmup, std::int64_t total);
 
 }  // namespace finetune

@@ -79,7 +79,9 @@ void TrainConfig::validate() const {
   check(head_learning_rate_scale > 0, "head_learning_rate_scale", "positive");
   check(weight_decay >= 0, "weight_decay", "0 or more");
   check(clip_norm >= 0, "clip_norm", "0 (off) or more");
-  check(one_of(schedule, {"cosine", "linear", "constant"}), "schedule", "cosine, linear or constant");
+  check(one_of(schedule, {"constant", "constant_with_warmup", "cosine", "inverse_sqrt", "linear", "polynomial",
+                          "warmup_stable_decay"}),
+        "schedule", "constant, constant_with_warmup, cosine, inverse_sqrt, linear, polynomial or warmup_stable_decay");
   check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup_fraction", "at least 0 and below 1");
   check(weight_average >= 0 && weight_average < 1, "weight_average", "at least 0 (off) and below 1");
   check(

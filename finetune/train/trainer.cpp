@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "finetune/adapter/loaded_adapter.h"
+#include "finetune/train/schedule.h"
 #include "kernels/ops/elementwise.h"
 
 namespace finetune {
@@ -169,7 +170,7 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
   }
   const auto warmup = static_cast<std::int64_t>(config.warmup_fraction * static_cast<double>(total_steps_));
   TrainProgress progress;
-  progress.learning_rate = config.learning_rate * schedule_factor(config.schedule, step_, warmup, total_steps_);
+  progress.learning_rate = config.learning_rate * step_factor(config.schedule, step_, warmup, total_steps_);
   progress.gradient_norm = optimizer_.step(context_, progress.learning_rate);
   progress.step = ++step_;
   update_average();

@@ -4,11 +4,15 @@
 
 #include <limits>
 
+#include "finetune/train/schedule.h"
+
 namespace finetune {
 namespace {
 
 TEST(Schedule, WarmsUpAndFallsToZero) {
-  EXPECT_LT(schedule_factor("cosine", 0, 10, 100), 0.2);
+  EXPECT_EQ(schedule_factor("cosine", 0, 10, 100), 0.0);
+  EXPECT_NEAR(step_factor("cosine", 0, 10, 100), 1.0 / 11, 1e-12);
+  EXPECT_GT(step_factor("linear", 99, 10, 100), 0.0);
   EXPECT_NEAR(schedule_factor("cosine", 10, 10, 100), 1.0, 1e-12);
   EXPECT_NEAR(schedule_factor("cosine", 55, 10, 100), 0.5, 1e-12);
   EXPECT_NEAR(schedule_factor("linear", 55, 10, 100), 0.5, 1e-12);
