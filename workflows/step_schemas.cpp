@@ -198,6 +198,7 @@ StepKind finetune_lora() {
            option("metric", OptionType::kText, "chooses the best checkpoint"),
            whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"),
            whole("min_steps", 0, 100000000, "small sets repeat until then"),
+           choice("optimizer", {"adamw", "sgd"}, "how gradients move the weights"),
            whole("patch_size", 1, 1024, "signal samples a slot"),
            whole("patience", 0, 1000, "validation passes without a gain before it stops"),
            whole("r", 1, 1024, "LoRA rank"),

@@ -47,6 +47,7 @@ const std::vector<std::string_view>& train_config_keys() {
                                                       "batch_examples",
                                                       "micro_batch_tokens",
                                                       "max_example_tokens",
+                                                      "optimizer",
                                                       "learning_rate",
                                                       "head_learning_rate_scale",
                                                       "weight_decay",
@@ -75,6 +76,7 @@ void TrainConfig::validate() const {
   check(batch_examples >= 1, "batch_examples", "at least 1");
   check(micro_batch_tokens >= 1, "micro_batch_tokens", "at least 1");
   check(max_example_tokens >= 2, "max_example_tokens", "at least 2");
+  check(one_of(optimizer, {"adamw", "sgd"}), "optimizer", "adamw or sgd");
   check(learning_rate > 0 && learning_rate <= 1, "learning_rate", "above 0 and at most 1");
   check(head_learning_rate_scale > 0, "head_learning_rate_scale", "positive");
   check(weight_decay >= 0, "weight_decay", "0 or more");
@@ -118,6 +120,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   whole("batch_examples", config.batch_examples);
   whole("micro_batch_tokens", config.micro_batch_tokens);
   whole("max_example_tokens", config.max_example_tokens);
+  text("optimizer", config.optimizer);
   number("learning_rate", config.learning_rate);
   number("head_learning_rate_scale", config.head_learning_rate_scale);
   number("weight_decay", config.weight_decay);
@@ -147,6 +150,7 @@ json::value to_json(const TrainConfig& config) {
                       {"batch_examples", config.batch_examples},
                       {"micro_batch_tokens", config.micro_batch_tokens},
                       {"max_example_tokens", config.max_example_tokens},
+                      {"optimizer", config.optimizer},
                       {"learning_rate", config.learning_rate},
                       {"head_learning_rate_scale", config.head_learning_rate_scale},
                       {"weight_decay", config.weight_decay},

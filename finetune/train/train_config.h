@@ -34,6 +34,7 @@ struct TrainConfig {
   std::int64_t max_example_tokens = 1024;  // longer prompts lose their beginning
 
   // Optimizer
+  std::string optimizer = "adamw";        // adamw, sgd (with momentum 0.9)
   double learning_rate = 1e-3;            // suits small bases; about 2e-4 for bases of a billion weights
   double head_learning_rate_scale = 1.0;  // heads and sensor encoder
   double weight_decay = 0.01;

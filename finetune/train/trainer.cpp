@@ -72,9 +72,10 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
       data_(data),
       request_(request),
       key_(std::move(request_key)),
-      optimizer_(
-          trained_weights(parts, request.config),
-          {.weight_decay = static_cast<float>(request.config.weight_decay), .clip_norm = request.config.clip_norm}) {
+      optimizer_(trained_weights(parts, request.config),
+                 {.kind = request.config.optimizer == "sgd" ? OptimizerKind::kSgd : OptimizerKind::kAdamW,
+                  .weight_decay = static_cast<float>(request.config.weight_decay),
+                  .clip_norm = request.config.clip_norm}) {
   const TrainConfig& config = request.config;
   const auto count = static_cast<std::int64_t>(data.train.size());
   steps_per_epoch_ = (count + config.batch_examples - 1) / config.batch_examples;

@@ -15,6 +15,7 @@
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
+#include "kernels/ops/sgd.h"
 
 namespace kernels::cpu {
 
@@ -89,6 +90,7 @@ void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Te
                    const Tensor& b, const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx);
 void adamw_step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,
                 float gradient_scale);
+void sgd_step(Context& context, std::span<const SgdTensor> tensors, const SgdOptions& options, float gradient_scale);
 double global_norm(Context& context, std::span<const Tensor* const> tensors);
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,

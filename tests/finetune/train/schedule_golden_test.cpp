@@ -110,7 +110,13 @@ TEST(OptimizerGolden, EveryStepIsThatOfTorch) {
                  tensors.at(name), name);
     ++checked;
   }
-  std::cout << "cases checked: " << checked << "\n";
+  const json::value& sgd = settings.at("sgd");
+  OptimizerOptions options{.kind = OptimizerKind::kSgd, .clip_norm = 0};
+  options.weight_decay = sgd.at("weight_decay").to_number<float>();
+  options.beta1 = sgd.at("momentum").to_number<float>();
+  expect_steps(options, sgd.at("lr").to_number<double>(), tensors.at("initial"), tensors.at("gradients"),
+               tensors.at("sgd_momentum"), "sgd_momentum");
+  std::cout << "cases checked: " << checked + 1 << "\n";
 }
 
 }  // namespace
