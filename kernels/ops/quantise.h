@@ -8,8 +8,8 @@
 // of nested_book() nearest to (scale - offset) * (1 / largest); scale' = book[code] * largest + offset.
 // int8: per row, scale = max |w| / 127, code = round(w / scale) to even, w' = code * scale.
 //
-// All of it in float32 without fused steps, so that the codes, scales and restored values of both kinds of nf4 are those
-// of bitsandbytes bit for bit.
+// All of it in float32 without fused steps, so that the codes, scales and restored values of both kinds of nf4 are
+// those of bitsandbytes bit for bit.
 #pragma once
 
 #include <cstdint>
