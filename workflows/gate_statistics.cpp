@@ -22,15 +22,13 @@ double accuracy(Rows rows, Chosen chosen) {
   return static_cast<double>(right) / static_cast<double>(chosen.size());
 }
 
-// Mean over the classes that occur as truth in the chosen rows.
+// Mean over the classes that occur in the chosen rows, as truth or as prediction.
 double macro_f1(Rows rows, Chosen chosen) {
   struct Counts {
     double hit = 0, wrong = 0;  // wrong: false alarms plus misses
-    bool true_once = false;
   };
   std::map<std::string_view, Counts> classes;
   for (std::size_t i : chosen) {
-    classes[rows[i].truth].true_once = true;
     if (rows[i].truth == rows[i].prediction) {
       classes[rows[i].truth].hit += 1;
     } else {
@@ -38,13 +36,9 @@ double macro_f1(Rows rows, Chosen chosen) {
       classes[rows[i].prediction].wrong += 1;
     }
   }
-  double sum = 0, present = 0;
-  for (const auto& [name, counts] : classes) {
-    if (!counts.true_once) continue;
-    sum += 2 * counts.hit / (2 * counts.hit + counts.wrong);
-    present += 1;
-  }
-  return sum / present;
+  double sum = 0;
+  for (const auto& [name, counts] : classes) sum += 2 * counts.hit / (2 * counts.hit + counts.wrong);
+  return sum / static_cast<double>(classes.size());
 }
 
 double error_of(Rows rows, Chosen chosen, bool squared) {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
-#include <numeric>
 
+#include "finetune/evaluate/class_metrics.h"
+#include "finetune/evaluate/number_metrics.h"
 #include "kernels/core/random.h"
 #include "platform/base/error.h"
 
@@ -16,52 +16,33 @@ using Outcomes = std::span<const Outcome>;
 
 constexpr int kResamples = 1000;
 
-double accuracy(Outcomes outcomes) {
-  double right = 0;
-  for (const Outcome& outcome : outcomes) right += outcome.truth == outcome.prediction ? 1 : 0;
-  return right / static_cast<double>(outcomes.size());
+Confusion table_of(Outcomes outcomes) {
+  std::vector<std::int32_t> truth, predicted;
+  for (const Outcome& outcome : outcomes) {
+    truth.push_back(outcome.truth);
+    predicted.push_back(outcome.prediction);
+  }
+  return confusion_of(truth, predicted);
 }
 
-double macro_f1(Outcomes outcomes) {
-  struct Counts {
-    double hit = 0, truth = 0, predicted = 0;
-  };
-  std::map<std::int32_t, Counts> classes;
+// How high the class `positive` is ranked.
+std::vector<Ranked> ranking_of(Outcomes outcomes, std::size_t positive) {
+  std::vector<Ranked> ranked;
   for (const Outcome& outcome : outcomes) {
-    classes[outcome.truth].truth += 1;
-    classes[outcome.prediction].predicted += 1;
-    if (outcome.truth == outcome.prediction) classes[outcome.truth].hit += 1;
+    ranked.push_back({static_cast<double>(outcome.probabilities.at(positive)),
+                      outcome.truth == static_cast<std::int32_t>(positive)});
   }
-  double sum = 0, present = 0;
-  for (const auto& [index, counts] : classes) {
-    if (counts.truth == 0) continue;
-    present += 1;
-    sum += 2 * counts.hit / (counts.truth + counts.predicted);
-  }
-  return sum / present;
+  return ranked;
 }
 
-// Sum over ranks of precision x rise in recall; equal scores are taken together.
-double average_precision(Outcomes outcomes, std::size_t positive) {
-  std::vector<std::pair<float, bool>> ranked;
-  double positives = 0;
+// How sure of its choice the model is, and whether the choice was right.
+std::vector<Ranked> confidence_of(Outcomes outcomes) {
+  std::vector<Ranked> ranked;
   for (const Outcome& outcome : outcomes) {
-    const bool is_positive = outcome.truth == static_cast<std::int32_t>(positive);
-    positives += is_positive ? 1 : 0;
-    ranked.emplace_back(outcome.probabilities.at(positive), is_positive);
+    ranked.push_back({static_cast<double>(outcome.probabilities.at(static_cast<std::size_t>(outcome.prediction))),
+                      outcome.truth == outcome.prediction});
   }
-  if (positives == 0) return 0;
-  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  double area = 0, hits = 0;
-  for (std::size_t i = 0; i < ranked.size();) {
-    std::size_t end = i;
-    double fresh = 0;
-    for (; end < ranked.size() && ranked[end].first == ranked[i].first; ++end) fresh += ranked[end].second ? 1 : 0;
-    hits += fresh;
-    area += fresh / positives * hits / static_cast<double>(end);
-    i = end;
-  }
-  return area;
+  return ranked;
 }
 
 bool numeric(const std::string& label, double& value) {
@@ -69,34 +50,30 @@ bool numeric(const std::string& label, double& value) {
   return error == std::errc() && end == label.data() + label.size();
 }
 
-// 1 - (observed squared distance) / (expected under independence).
-double quadratic_kappa(Outcomes outcomes, const std::vector<std::string>& labels) {
-  std::vector<double> values(labels.size(), 0);
-  for (std::size_t i = 0; i < labels.size(); ++i) numeric(labels[i], values[i]);
-  std::vector<double> truth(labels.size(), 0), predicted(labels.size(), 0);
-  double observed = 0, expected = 0, count = 0;
+// Classes that training never saw do not count: they have no number here.
+double kappa_of_labels(Outcomes outcomes, const std::vector<std::string>& labels) {
+  std::vector<std::int32_t> truth, predicted;
   for (const Outcome& outcome : outcomes) {
     if (outcome.truth < 0) continue;
-    const auto t = static_cast<std::size_t>(outcome.truth);
-    const auto p = static_cast<std::size_t>(outcome.prediction);
-    truth[t] += 1;
-    predicted[p] += 1;
-    count += 1;
-    observed += (values[t] - values[p]) * (values[t] - values[p]);
+    truth.push_back(outcome.truth);
+    predicted.push_back(outcome.prediction);
   }
-  for (std::size_t t = 0; t < labels.size(); ++t) {
-    for (std::size_t p = 0; p < labels.size(); ++p) {
-      expected += truth[t] * predicted[p] / count * (values[t] - values[p]) * (values[t] - values[p]);
-    }
-  }
-  return expected > 0 ? 1 - observed / expected : 1;
+  const Confusion confusion = confusion_of(truth, predicted);
+  std::vector<double> values(confusion.classes.size(), 0);
+  for (std::size_t k = 0; k < values.size(); ++k)
+    numeric(labels.at(static_cast<std::size_t>(confusion.classes[k])), values[k]);
+  return quadratic_kappa(confusion, values);
 }
 
-double mean_error(Outcomes outcomes, double power) {
-  double sum = 0;
-  for (const Outcome& outcome : outcomes)
-    sum += std::pow(std::fabs(outcome.predicted_value - outcome.true_value), power);
-  return std::pow(sum / static_cast<double>(outcomes.size()), 1.0 / power);
+using NumberMetric = double (*)(std::span<const double>, std::span<const double>);
+
+double of_numbers(Outcomes outcomes, NumberMetric metric) {
+  std::vector<double> truth, predicted;
+  for (const Outcome& outcome : outcomes) {
+    truth.push_back(outcome.true_value);
+    predicted.push_back(outcome.predicted_value);
+  }
+  return metric(truth, predicted);
 }
 
 double token_loss(Outcomes outcomes) {
@@ -119,13 +96,55 @@ double class_loss(Outcomes outcomes) {
   return count > 0 ? sum / count : 0;
 }
 
+struct Scored {
+  Outcomes outcomes;
+  const std::vector<std::string>& labels;
+  std::size_t positive;
+};
+
+struct Metric {
+  std::string_view name;
+  bool higher_is_better;
+  double (*of)(const Scored&);
+};
+
+constexpr Metric kMetrics[] = {
+    {"accuracy", true, [](const Scored& s) { return accuracy(table_of(s.outcomes)); }},
+    {"auroc", true, [](const Scored& s) { return auroc(ranking_of(s.outcomes, s.positive)); }},
+    {"average_precision", true, [](const Scored& s) { return average_precision(ranking_of(s.outcomes, s.positive)); }},
+    {"balanced_accuracy", true, [](const Scored& s) { return balanced_accuracy(table_of(s.outcomes)); }},
+    {"brier", false, [](const Scored& s) { return brier(ranking_of(s.outcomes, s.positive)); }},
+    {"calibration_error", false,
+     [](const Scored& s) {
+       return calibration_error(s.labels.size() == 2 ? ranking_of(s.outcomes, s.positive) : confidence_of(s.outcomes));
+     }},
+    {"cohen_kappa", true, [](const Scored& s) { return cohen_kappa(table_of(s.outcomes)); }},
+    {"loss", false, [](const Scored& s) { return s.labels.empty() ? token_loss(s.outcomes) : class_loss(s.outcomes); }},
+    {"macro_f1", true, [](const Scored& s) { return macro_f1(table_of(s.outcomes)); }},
+    {"mae", false, [](const Scored& s) { return of_numbers(s.outcomes, mean_absolute_error); }},
+    {"matthews", true, [](const Scored& s) { return matthews(table_of(s.outcomes)); }},
+    {"median_absolute_error", false, [](const Scored& s) { return of_numbers(s.outcomes, median_absolute_error); }},
+    {"micro_f1", true, [](const Scored& s) { return micro_f1(table_of(s.outcomes)); }},
+    {"perplexity", false, [](const Scored& s) { return std::exp(token_loss(s.outcomes)); }},
+    {"qwk", true, [](const Scored& s) { return kappa_of_labels(s.outcomes, s.labels); }},
+    {"r2", true, [](const Scored& s) { return of_numbers(s.outcomes, explained_share); }},
+    {"rmse", false, [](const Scored& s) { return of_numbers(s.outcomes, root_mean_square_error); }},
+    {"weighted_f1", true, [](const Scored& s) { return weighted_f1(table_of(s.outcomes)); }},
+};
+
+const Metric* find_metric(std::string_view name) {
+  const auto found =
+      std::find_if(std::begin(kMetrics), std::end(kMetrics), [&](const Metric& metric) { return metric.name == name; });
+  return found != std::end(kMetrics) ? found : nullptr;
+}
+
 }  // namespace
 
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels) {
   if (task == Task::kLanguageModel) return {"perplexity", "loss"};
   if (task == Task::kRegress) return {"rmse", "mae"};
-  std::vector<std::string> names{"accuracy", "macro_f1", "loss"};
-  if (labels.size() == 2) names.emplace_back("average_precision");
+  std::vector<std::string> names{"accuracy", "macro_f1", "loss", "calibration_error"};
+  if (labels.size() == 2) names.insert(names.end(), {"average_precision", "auroc"});
   double ignored = 0;
   const bool ordered =
       std::all_of(labels.begin(), labels.end(), [&](const std::string& label) { return numeric(label, ignored); });
@@ -149,19 +168,13 @@ std::size_t positive_class(const platform::json::value& profile, const std::vect
 }
 
 bool higher_is_better(std::string_view metric) {
-  return metric == "accuracy" || metric == "macro_f1" || metric == "average_precision" || metric == "qwk";
+  const Metric* found = find_metric(metric);
+  return found != nullptr && found->higher_is_better;
 }
 
 double score(std::string_view metric, Outcomes outcomes, const std::vector<std::string>& labels, std::size_t positive) {
   if (outcomes.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "there are no examples to score");
-  if (metric == "accuracy") return accuracy(outcomes);
-  if (metric == "macro_f1") return macro_f1(outcomes);
-  if (metric == "average_precision") return average_precision(outcomes, positive);
-  if (metric == "qwk") return quadratic_kappa(outcomes, labels);
-  if (metric == "rmse") return mean_error(outcomes, 2);
-  if (metric == "mae") return mean_error(outcomes, 1);
-  if (metric == "perplexity") return std::exp(token_loss(outcomes));
-  if (metric == "loss") return labels.empty() ? token_loss(outcomes) : class_loss(outcomes);
+  if (const Metric* found = find_metric(metric)) return found->of({outcomes, labels, positive});
   throw platform::Error(platform::ErrorCode::kInvalidInput, "unknown metric: " + std::string(metric), "metric");
 }
 

@@ -23,11 +23,13 @@ struct Outcome {
   double weight = 1;
 };
 
-/// The metrics that a task has, the main one first. `labels` decides on average_precision (two classes) and qwk (all
-/// numeric).
+/// The metrics that a task has, the main one first. `labels` decides on average_precision and auroc (two classes) and
+/// qwk (all numeric).
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels);
-/// accuracy; macro_f1 over the classes present in the truth; average_precision of the class `positive`;
-/// qwk with the labels' numbers; rmse; mae; loss; perplexity. Throws kInvalidInput for another name or without
+/// Of classes: accuracy, balanced_accuracy, macro_f1, micro_f1, weighted_f1, cohen_kappa, matthews, qwk with the
+/// labels' numbers, loss, calibration_error (of the class `positive` where there are two, else of the choice). Of the
+/// class `positive`: average_precision, auroc, brier. Of numbers: rmse, mae, median_absolute_error, r2. Of text: loss,
+/// perplexity. Defined in class_metrics.h and number_metrics.h. Throws kInvalidInput for another name or without
 /// outcomes.
 double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
              std::size_t positive);

@@ -58,7 +58,7 @@ void LinearLayers::make_norms(Context& context) {
       const LinearAdapter* adapter = adapter_of(layer, kind);
       if (adapter == nullptr || !adapter->magnitude.present()) continue;
       inverse_norms_[place_of(layer, kind)] =
-          inverse_row_norms(context, weights_.layers[layer].linears[index_of(kind)].value, *adapter);
+          inverse_row_norms(context, weights_.layers[layer].linears[index_of(kind)].dense(context), *adapter);
     }
   }
 }
@@ -84,7 +84,7 @@ void LinearLayers::forward(Context& context, std::size_t layer, LinearKind kind,
   LinearAdapter* adapter = adapter_of(layer, kind);
   const bool scaled = adapter != nullptr && adapter->magnitude.present();
   Tensor& plain = saved.plain[index_of(kind)];
-  if (scaled) plain.resize({x.size(0), weight.value.size(0)});
+  if (scaled) plain.resize({x.size(0), weight.packed.out_features()});
   Tensor& sum = scaled ? plain : y;
   kernels::linear(context, x, weight.packed, sum, scaled ? 0.0f : beta);
   if (adapter != nullptr) {

@@ -90,6 +90,7 @@ Lora::Lora(const ModelConfig& model, const ModelWeights& weights, LoraConfig con
   config_.validate();
   if (config_.target_pattern == "all-linear") name_every_linear(model, config_);
   adapters_.resize(static_cast<std::size_t>(model.layer_count));
+  kernels::Context context = kernels::Context::cpu(1);
   bool any = false;
   for (std::size_t layer = 0; layer < adapters_.size(); ++layer) {
     for (const LinearKind kind : kLinearKinds) {
@@ -100,7 +101,7 @@ Lora::Lora(const ModelConfig& model, const ModelWeights& weights, LoraConfig con
       fresh.a = uniform_a(rank, model.in_features(kind), random);
       fresh.b = Tensor::zeros({out, rank});
       if (config_.lora_bias) fresh.b_bias = Tensor::zeros({out});
-      if (config_.use_dora) fresh.magnitude = row_norms(weights.layers[layer].linears[index_of(kind)].value);
+      if (config_.use_dora) fresh.magnitude = row_norms(weights.layers[layer].linears[index_of(kind)].dense(context));
       adapters_[layer][index_of(kind)] = make_adapter(module, config_, std::move(fresh));
       any = true;
     }
@@ -165,6 +166,9 @@ void Lora::merge_into(kernels::Context& context, ModelWeights& weights) const {
         ErrorCode::kInvalidInput,
         "an adapter with lora_bias cannot be merged: the base has no place for the bias; serve it beside the base",
         "lora_bias");
+  if (weights.quantised())
+    throw Error(ErrorCode::kInvalidInput,
+                "an adapter cannot be merged into a model that is held in 4 or 8 bits; load the base as stored");
   for_each_adapter(adapters_, [&](std::size_t layer, LinearKind kind, const LinearAdapter& adapter) {
     merge(context, adapter, weights.layers[layer].linears[index_of(kind)].value);
   });

@@ -34,7 +34,7 @@ class Lora {
   void make_trainable();
   void save(const std::filesystem::path& folder) const;
   /// Writes what the adapters do into the model's weights, rounded once to their own type. Throws kInvalidInput for a
-  /// bias on B: a family without biases has no place for it.
+  /// bias on B, for which a family without biases has no place, and for a quantised model.
   void merge_into(kernels::Context& context, ModelWeights& weights) const;
 
  private:

@@ -1,10 +1,13 @@
 #include "finetune/model/weights.h"
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <map>
+#include <optional>
 
 #include "finetune/formats/weight_folder.h"
+#include "platform/base/error.h"
 
 namespace finetune {
 namespace {
@@ -16,12 +19,15 @@ using kernels::Tensor;
 constexpr float kInitialDeviation = 0.02f;
 
 enum class Role { kMatrix, kIntoStream, kNorm, kBias };
+// Only the linear layers of the blocks are ever quantised.
+enum class Part { kBlock, kTable, kVector };
 
 struct WeightPlace {
   Weight* weight;
   LinearWeight* linear;  // null for norms and biases
   Shape shape;
   Role role;
+  Part part;
 };
 
 // Collects every weight of a model with its name and shape; the one place that knows which weights a model has.
@@ -31,11 +37,11 @@ class Places {
     weights.tied = config.tie_word_embeddings;
     weights.layers.resize(static_cast<std::size_t>(config.layer_count));
     const Shape table{config.vocab_size, config.hidden_size};
-    matrix(weights.embedding, std::string(config.names.embedding), table, Role::kMatrix);
+    matrix(weights.embedding, std::string(config.names.embedding), table, Role::kMatrix, Part::kTable);
     for (std::size_t layer = 0; layer < weights.layers.size(); ++layer)
       block(weights.layers[layer], static_cast<std::int64_t>(layer));
     norm(weights.final_norm, "", config.names.final_norm, config.hidden_size);
-    if (!weights.tied) matrix(weights.head, std::string(config.names.head), table, Role::kMatrix);
+    if (!weights.tied) matrix(weights.head, std::string(config.names.head), table, Role::kMatrix, Part::kTable);
   }
   const std::vector<WeightPlace>& all() const { return all_; }
 
@@ -43,11 +49,11 @@ class Places {
   void norm(Weight& weight, const std::string& prefix, std::string_view name, std::int64_t size) {
     if (name.empty()) return;
     weight.name = prefix + std::string(name) + ".weight";
-    all_.push_back({&weight, nullptr, {size}, Role::kNorm});
+    all_.push_back({&weight, nullptr, {size}, Role::kNorm, Part::kVector});
   }
-  void matrix(LinearWeight& weight, const std::string& module, Shape shape, Role role) {
+  void matrix(LinearWeight& weight, const std::string& module, Shape shape, Role role, Part part) {
     weight.name = module + ".weight";
-    all_.push_back({&weight, &weight, std::move(shape), role});
+    all_.push_back({&weight, &weight, std::move(shape), role, part});
   }
   void block(LayerWeights& weights, std::int64_t layer) {
     const TensorNames& names = config_.names;
@@ -64,10 +70,10 @@ class Places {
     const std::string module = config_.names.linear(layer, kind);
     const bool into_stream = kind == LinearKind::kOutput || kind == LinearKind::kDown;
     matrix(weight, module, {config_.out_features(kind), config_.in_features(kind)},
-           into_stream ? Role::kIntoStream : Role::kMatrix);
+           into_stream ? Role::kIntoStream : Role::kMatrix, Part::kBlock);
     if (!config_.has_bias(kind)) return;
     weight.bias.name = module + ".bias";
-    all_.push_back({&weight.bias, nullptr, {config_.out_features(kind)}, Role::kBias});
+    all_.push_back({&weight.bias, nullptr, {config_.out_features(kind)}, Role::kBias, Part::kVector});
   }
 
   const ModelConfig& config_;
@@ -79,8 +85,23 @@ void pack(LinearWeight& weight) { weight.packed = kernels::PackedWeight(weight.v
 Tensor read_weight(const WeightFolder& files, const WeightPlace& place, WeightPrecision precision) {
   const std::string& name = place.weight->name;
   const bool keep =
-      precision == WeightPrecision::kStored && place.linear != nullptr && files.info(name).dtype == "BF16";
+      precision != WeightPrecision::kFloat32 && place.linear != nullptr && files.info(name).dtype == "BF16";
   return files.read_finite(name, keep ? DataType::kBFloat16 : DataType::kFloat32);
+}
+
+std::optional<kernels::QuantisedType> quantised_type(WeightPrecision precision) {
+  switch (precision) {
+    case WeightPrecision::kInt8: return kernels::QuantisedType::kInt8;
+    case WeightPrecision::kNf4: return kernels::QuantisedType::kNf4;
+    case WeightPrecision::kNf4Nested: return kernels::QuantisedType::kNf4Nested;
+    default: return std::nullopt;
+  }
+}
+
+void refuse_quantised(const ModelWeights& weights, const std::string& what) {
+  if (!weights.quantised()) return;
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "a model that is held in 4 or 8 bits cannot be " + what + "; load it as stored");
 }
 
 // Old checkpoints carry rotary buffers, and tied ones may repeat the embedding as a head.
@@ -113,7 +134,22 @@ void ModelWeights::for_each(const std::function<void(const Weight&)>& visit) con
   const_cast<ModelWeights*>(this)->for_each([&](Weight& weight) { visit(weight); });
 }
 
+Tensor LinearWeight::dense(kernels::Context& context) const {
+  if (!packed.is_quantised()) return value.view();
+  Tensor wide(packed.quantised().shape);
+  kernels::dequantise(context, packed.quantised(), wide);
+  return wide;
+}
+
+bool ModelWeights::quantised() const {
+  return std::any_of(layers.begin(), layers.end(), [](const LayerWeights& layer) {
+    return std::any_of(layer.linears.begin(), layer.linears.end(),
+                       [](const LinearWeight& linear) { return linear.packed.is_quantised(); });
+  });
+}
+
 void ModelWeights::make_trainable() {
+  refuse_quantised(*this, "trained as a whole");
   for_each([](Weight& weight) { weight.gradient = Tensor::zeros(weight.value.shape()); });
 }
 
@@ -131,9 +167,16 @@ ModelWeights load_weights(const std::filesystem::path& folder, const ModelConfig
   const Places places(weights, config);
   std::map<std::string, Shape> expected;
   for (const WeightPlace& place : places.all()) expected[place.weight->name] = place.shape;
+  const auto type = quantised_type(precision);
+  kernels::Context context = kernels::Context::cpu();
   files.check_names(expected, [&](std::string_view name) { return may_be_ignored(name, config); });
   for (const WeightPlace& place : places.all()) {
-    place.weight->value = read_weight(files, place, precision);
+    Tensor value = read_weight(files, place, precision);
+    if (type && place.part == Part::kBlock) {
+      place.linear->packed = kernels::PackedWeight(kernels::quantise(context, value, *type));
+      continue;
+    }
+    place.weight->value = std::move(value);
     if (place.linear != nullptr) pack(*place.linear);
   }
   return weights;
@@ -156,6 +199,7 @@ ModelWeights random_weights(const ModelConfig& config, kernels::Random& random) 
 
 void save_model(const std::filesystem::path& folder, const ModelConfig& config, const ModelWeights& weights,
                 DataType type) {
+  refuse_quantised(weights, "saved");
   std::filesystem::create_directories(folder);
   std::deque<Tensor> converted;
   std::map<std::string, const Tensor*> tensors;

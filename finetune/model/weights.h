@@ -29,8 +29,10 @@ struct Weight {
 
 /// A weight of a matrix product, [out, in].
 struct LinearWeight : Weight {
-  kernels::PackedWeight packed;  // views `value`
+  kernels::PackedWeight packed;  // views `value`, or holds the codes of a quantised weight, whose `value` is empty
   Weight bias;                   // [out], where the family has one
+  /// The values as they are used: a view, or a restored copy of a quantised weight.
+  kernels::Tensor dense(kernels::Context& context) const;
 };
 
 struct LayerWeights {
@@ -49,24 +51,29 @@ struct ModelWeights {
 
   const LinearWeight& output_head() const { return tied ? embedding : head; }
   LinearWeight& output_head() { return tied ? embedding : head; }
-  /// Visits every weight that is present once, in file order.
+  /// Visits every weight that is present once, in file order. A quantised one has no values to visit.
   void for_each(const std::function<void(Weight&)>& visit);
   void for_each(const std::function<void(const Weight&)>& visit) const;
-  /// Gives every weight a zero gradient: full-parameter training. Values must be float32.
+  /// True if the linear layers are held in 4 or 8 bits.
+  bool quantised() const;
+  /// Gives every weight a zero gradient: full-parameter training. Values must be float32. Throws kInvalidInput for a
+  /// quantised model.
   void make_trainable();
   /// To be called after values changed.
   void refresh();
 };
 
-/// Matrices are held in float32 (small models, training speed) or as stored.
-enum class WeightPrecision { kFloat32, kStored };
+/// Matrices are held in float32 (small models, training speed), as stored, or, for a frozen base that is large beside
+/// the memory, the linear layers of the blocks in 8 or 4 bits and the embedding and head as stored
+/// (kernels/ops/quantise.h).
+enum class WeightPrecision { kFloat32, kStored, kInt8, kNf4, kNf4Nested };
 
 /// Throws kCorrupt naming the tensor for a missing, unexpected, wrongly shaped or non-finite one. Norms and biases
 /// become float32.
 ModelWeights load_weights(const std::filesystem::path& folder, const ModelConfig& config, WeightPrecision precision);
 /// Normal weights of deviation 0.02, output projections scaled down by sqrt(2 L), norms one (as they act), biases zero.
 ModelWeights random_weights(const ModelConfig& config, kernels::Random& random);
-/// Writes config.json and model.safetensors in `type`.
+/// Writes config.json and model.safetensors in `type`. Throws kInvalidInput for a quantised model.
 void save_model(const std::filesystem::path& folder, const ModelConfig& config, const ModelWeights& weights,
                 kernels::DataType type);
 

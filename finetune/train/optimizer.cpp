@@ -1,9 +1,9 @@
 #include "finetune/train/optimizer.h"
 
 #include <cmath>
-#include <numbers>
 
 #include "kernels/ops/adamw.h"
+#include "kernels/ops/sgd.h"
 #include "platform/base/error.h"
 
 namespace finetune {
@@ -16,7 +16,7 @@ Optimizer::Optimizer(std::vector<TrainedWeight> weights, OptimizerOptions option
     : weights_(std::move(weights)), options_(options) {
   for (const TrainedWeight& trained : weights_) {
     first_.push_back(Tensor::zeros(trained.weight->value.shape()));
-    second_.push_back(Tensor::zeros(trained.weight->value.shape()));
+    if (options_.kind == OptimizerKind::kAdamW) second_.push_back(Tensor::zeros(trained.weight->value.shape()));
   }
 }
 
@@ -26,24 +26,42 @@ void Optimizer::zero_gradients() {
 
 double Optimizer::step(kernels::Context& context, double learning_rate) {
   std::vector<const Tensor*> gradients;
-  std::vector<kernels::AdamWTensor> tensors;
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    Weight& weight = *weights_[i].weight;
-    gradients.push_back(&weight.gradient);
-    tensors.push_back(
-        {&weight.value, &weight.gradient, &first_[i], &second_[i], weights_[i].learning_rate_scale, weights_[i].decay});
-  }
+  for (const TrainedWeight& trained : weights_) gradients.push_back(&trained.weight->gradient);
   const double norm = kernels::global_norm(context, gradients);
   if (!std::isfinite(norm)) {
     ++skipped_;
     return norm;
   }
-  kernels::AdamWOptions options;
-  options.learning_rate = static_cast<float>(learning_rate);
-  options.weight_decay = options_.weight_decay;
-  options.beta2 = options_.beta2;
-  kernels::adamw_step(context, tensors, options, ++steps_, kernels::clip_factor(norm, options_.clip_norm));
+  ++steps_;
+  const float scale = kernels::clip_factor(norm, options_.clip_norm);
+  if (options_.kind == OptimizerKind::kSgd) {
+    sgd(context, static_cast<float>(learning_rate), scale);
+  } else {
+    adamw(context, static_cast<float>(learning_rate), scale);
+  }
   return norm;
+}
+
+void Optimizer::adamw(kernels::Context& context, float learning_rate, float gradient_scale) {
+  std::vector<kernels::AdamWTensor> tensors;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    Weight& weight = *weights_[i].weight;
+    tensors.push_back(
+        {&weight.value, &weight.gradient, &first_[i], &second_[i], weights_[i].learning_rate_scale, weights_[i].decay});
+  }
+  const kernels::AdamWOptions options{learning_rate, options_.beta1, options_.beta2, options_.epsilon,
+                                      options_.weight_decay};
+  kernels::adamw_step(context, tensors, options, steps_, gradient_scale);
+}
+
+void Optimizer::sgd(kernels::Context& context, float learning_rate, float gradient_scale) {
+  std::vector<kernels::SgdTensor> tensors;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    Weight& weight = *weights_[i].weight;
+    tensors.push_back(
+        {&weight.value, &weight.gradient, &first_[i], weights_[i].learning_rate_scale, weights_[i].decay});
+  }
+  kernels::sgd_step(context, tensors, {learning_rate, options_.beta1, options_.weight_decay}, gradient_scale);
 }
 
 std::int64_t Optimizer::parameter_count() const {
@@ -58,7 +76,7 @@ std::map<std::string, const Tensor*> Optimizer::tensors() const {
     const std::string& name = weights_[i].weight->name;
     all[name] = &weights_[i].weight->value;
     all[name + ".m"] = &first_[i];
-    all[name + ".v"] = &second_[i];
+    if (!second_.empty()) all[name + ".v"] = &second_[i];
   }
   return all;
 }
@@ -76,21 +94,10 @@ void Optimizer::restore(const std::map<std::string, Tensor>& tensors, std::int64
     const std::string& name = weights_[i].weight->name;
     copy(name, weights_[i].weight->value);
     copy(name + ".m", first_[i]);
-    copy(name + ".v", second_[i]);
+    if (!second_.empty()) copy(name + ".v", second_[i]);
   }
   steps_ = steps;
   skipped_ = skipped;
-}
-
-double schedule_factor(std::string_view schedule, std::int64_t step, std::int64_t warmup, std::int64_t total) {
-  if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
-  const double progress =
-      static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(1, total - warmup));
-  if (schedule == "constant") return 1.0;
-  if (schedule == "linear") return std::max(0.0, 1.0 - progress);
-  if (schedule == "cosine") return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
-  throw Error(ErrorCode::kInvalidInput,
-              "schedule must be cosine, linear or constant, not \"" + std::string(schedule) + "\"", "schedule");
 }
 
 }  // namespace finetune

@@ -1,5 +1,6 @@
-// AdamW over a list of trained weights: gradients are zeroed, measured, clipped and applied together. The moments
-// travel with checkpoints under "<weight>.m" and "<weight>.v". Belongs to one thread; borrows the weights.
+// AdamW, or gradient descent with momentum, over a list of trained weights: gradients are zeroed, measured, clipped and
+// applied together. The moments travel with checkpoints under "<weight>.m" and, for AdamW, "<weight>.v". Belongs to one
+// thread; borrows the weights.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +19,15 @@ struct TrainedWeight {
   float learning_rate_scale = 1.0f;
 };
 
+enum class OptimizerKind { kAdamW, kSgd };
+
 struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::kAdamW;
   float weight_decay = 0.01f;
   double clip_norm = 1.0;
+  float beta1 = 0.9f;  // SGD: the momentum
   float beta2 = 0.999f;
+  float epsilon = 1e-8f;
 };
 
 class Optimizer {
@@ -42,15 +48,14 @@ class Optimizer {
   void restore(const std::map<std::string, kernels::Tensor>& tensors, std::int64_t steps, std::int64_t skipped);
 
  private:
+  void adamw(kernels::Context& context, float learning_rate, float gradient_scale);
+  void sgd(kernels::Context& context, float learning_rate, float gradient_scale);
+
   std::vector<TrainedWeight> weights_;
   OptimizerOptions options_;
-  std::vector<kernels::Tensor> first_, second_;
+  std::vector<kernels::Tensor> first_, second_;  // SGD has no second
   std::int64_t steps_ = 0;
   std::int64_t skipped_ = 0;
 };
-
-/// Multiplier of the learning rate before step `step` (from 0) of `total`: linear warm-up over `warmup` steps, then
-/// cosine, linear or constant. Throws kInvalidInput on another name.
-double schedule_factor(std::string_view schedule, std::int64_t step, std::int64_t warmup, std::int64_t total);
 
 }  // namespace finetune

@@ -11,6 +11,7 @@
 #include "finetune/text/tokenizer.h"
 #include "finetune/train/checkpoint.h"
 #include "finetune/train/optimizer.h"
+#include "finetune/train/schedule.h"
 #include "kernels/ops/cross_entropy.h"
 #include "platform/base/digest.h"
 #include "platform/base/file.h"
@@ -190,7 +191,7 @@ class Pretrainer {
     const auto warmup = static_cast<std::int64_t>(request_.warmup_fraction * static_cast<double>(request_.steps));
     TrainProgress progress;
     progress.learning_rate =
-        request_.learning_rate * (0.05 + 0.95 * schedule_factor("cosine", step_, warmup, request_.steps));
+        request_.learning_rate * (0.05 + 0.95 * step_factor("cosine", step_, warmup, request_.steps));
     progress.gradient_norm = optimizer_->step(context_, progress.learning_rate);
     weights_.refresh();
     progress.step = ++step_;

@@ -78,6 +78,7 @@ const std::vector<std::string_view>& train_config_keys() {
                                                       "batch_examples",
                                                       "micro_batch_tokens",
                                                       "max_example_tokens",
+                                                      "optimizer",
                                                       "learning_rate",
                                                       "head_learning_rate_scale",
                                                       "weight_decay",
@@ -111,11 +112,14 @@ void TrainConfig::validate() const {
   check(batch_examples >= 1, "batch_examples", "at least 1");
   check(micro_batch_tokens >= 1, "micro_batch_tokens", "at least 1");
   check(max_example_tokens >= 2, "max_example_tokens", "at least 2");
+  check(one_of(optimizer, {"adamw", "sgd"}), "optimizer", "adamw or sgd");
   check(learning_rate > 0 && learning_rate <= 1, "learning_rate", "above 0 and at most 1");
   check(head_learning_rate_scale > 0, "head_learning_rate_scale", "positive");
   check(weight_decay >= 0, "weight_decay", "0 or more");
   check(clip_norm >= 0, "clip_norm", "0 (off) or more");
-  check(one_of(schedule, {"cosine", "linear", "constant"}), "schedule", "cosine, linear or constant");
+  check(one_of(schedule, {"constant", "constant_with_warmup", "cosine", "inverse_sqrt", "linear", "polynomial",
+                          "warmup_stable_decay"}),
+        "schedule", "constant, constant_with_warmup, cosine, inverse_sqrt, linear, polynomial or warmup_stable_decay");
   check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup_fraction", "at least 0 and below 1");
   check(weight_average >= 0 && weight_average < 1, "weight_average", "at least 0 (off) and below 1");
   check(
@@ -156,6 +160,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   whole("batch_examples", config.batch_examples);
   whole("micro_batch_tokens", config.micro_batch_tokens);
   whole("max_example_tokens", config.max_example_tokens);
+  text("optimizer", config.optimizer);
   number("learning_rate", config.learning_rate);
   number("head_learning_rate_scale", config.head_learning_rate_scale);
   number("weight_decay", config.weight_decay);
@@ -194,6 +199,7 @@ json::value to_json(const TrainConfig& config) {
       {"batch_examples", config.batch_examples},
       {"micro_batch_tokens", config.micro_batch_tokens},
       {"max_example_tokens", config.max_example_tokens},
+      {"optimizer", config.optimizer},
       {"learning_rate", config.learning_rate},
       {"head_learning_rate_scale", config.head_learning_rate_scale},
       {"weight_decay", config.weight_decay},

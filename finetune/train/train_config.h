@@ -43,11 +43,13 @@ struct TrainConfig {
   std::int64_t max_example_tokens = 1024;  // longer prompts lose their beginning
 
   // Optimizer
+  std::string optimizer = "adamw";        // adamw, sgd (with momentum 0.9)
   double learning_rate = 1e-3;            // suits small bases; about 2e-4 for bases of a billion weights
   double head_learning_rate_scale = 1.0;  // heads and sensor encoder
   double weight_decay = 0.01;
   double clip_norm = 1.0;
-  std::string schedule = "cosine";  // cosine, linear, constant; all with warm-up
+  std::string schedule = "cosine";  // constant, or with warm-up: constant_with_warmup, cosine, inverse_sqrt, linear,
+                                    // polynomial, warmup_stable_decay
   double warmup_fraction = 0.05;
   double weight_average =
       0.98;  // the adapter is a moving average of the steps' weights with this memory; 0 = the last step's

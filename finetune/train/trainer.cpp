@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "finetune/adapter/loaded_adapter.h"
+#include "finetune/train/schedule.h"
 #include "kernels/ops/elementwise.h"
 
 namespace finetune {
@@ -74,9 +75,10 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
       data_(data),
       request_(request),
       key_(std::move(request_key)),
-      optimizer_(
-          trained_weights(parts, request.config),
-          {.weight_decay = static_cast<float>(request.config.weight_decay), .clip_norm = request.config.clip_norm}) {
+      optimizer_(trained_weights(parts, request.config),
+                 {.kind = request.config.optimizer == "sgd" ? OptimizerKind::kSgd : OptimizerKind::kAdamW,
+                  .weight_decay = static_cast<float>(request.config.weight_decay),
+                  .clip_norm = request.config.clip_norm}) {
   const TrainConfig& config = request.config;
   model_.transformer().set_embedding_noise(static_cast<float>(config.neftune_noise_alpha));
   const auto count = static_cast<std::int64_t>(data.train.size());
@@ -173,7 +175,7 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
   }
   const auto warmup = static_cast<std::int64_t>(config.warmup_fraction * static_cast<double>(total_steps_));
   TrainProgress progress;
-  progress.learning_rate = config.learning_rate * schedule_factor(config.schedule, step_, warmup, total_steps_);
+  progress.learning_rate = config.learning_rate * step_factor(config.schedule, step_, warmup, total_steps_);
   progress.gradient_norm = optimizer_.step(context_, progress.learning_rate);
   progress.step = ++step_;
   update_average();

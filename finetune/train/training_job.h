@@ -88,7 +88,7 @@ struct EvaluateRequest {
 
 /// One score with its bootstrap interval.
 struct Score {
-  std::string metric;  // accuracy, macro_f1, average_precision, rmse, mae, qwk, loss, perplexity
+  std::string metric;  // a name that score() in evaluate/metrics.h knows
   double value = 0;
   double low = 0;
   double high = 0;
@@ -114,7 +114,7 @@ struct EvaluationReport {
 
 platform::json::value to_json(const EvaluationReport& report);
 EvaluationReport evaluation_report_from_json(const platform::json::value& value);
-/// True for accuracy, macro_f1, average_precision and qwk; false for errors and losses.
+/// True for shares, agreement and areas such as accuracy; false for errors and losses.
 bool higher_is_better(std::string_view metric);
 
 /// Scores an adapter on one part of a dataset. Throws as Predictor's constructor does, and kCancelled when asked to

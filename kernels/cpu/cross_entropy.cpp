@@ -18,7 +18,7 @@ constexpr std::int64_t kSmallestChunk = 128;
 struct Call {
   Context& context;
   const Tensor& hidden;
-  const Tensor& head;
+  const PackedWeight& head;
   const std::int32_t* targets;
   const float* row_weights;
   const LinearCrossEntropyOptions& options;
@@ -46,7 +46,7 @@ ANNEAL_SIMD void scale_row(float* values, std::int64_t count, float factor) {
 
 // -log p of every row of the chunk; logits become their gradient when one is wanted.
 void losses_of_chunk(const Call& call, std::span<const std::int64_t> rows, float* logits, double* losses) {
-  const std::int64_t vocabulary = call.head.size(0);
+  const std::int64_t vocabulary = call.head.out_features();
   const bool wants_gradient = call.dhidden != nullptr || call.dweight != nullptr;
   parallel_for(call.context, static_cast<std::int64_t>(rows.size()), 4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
@@ -89,7 +89,7 @@ void input_gradient_of_chunk(const Call& call, ScratchFrame& frame, std::span<co
 }
 
 void run_chunk(const Call& call, std::span<const std::int64_t> rows, LossSum& sum) {
-  const std::int64_t vocabulary = call.head.size(0), channels = call.hidden.size(1);
+  const std::int64_t vocabulary = call.head.out_features(), channels = call.hidden.size(1);
   const auto count = static_cast<std::int64_t>(rows.size());
   ScratchFrame frame(call.context);
   const Tensor inputs = chunk_inputs(call, frame, rows);
@@ -112,7 +112,7 @@ void run_chunk(const Call& call, std::span<const std::int64_t> rows, LossSum& su
 
 }  // namespace
 
-LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Tensor& head, const Tensor& targets,
+LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
                              Tensor* dweight, Tensor* log_probabilities) {
   const Call call{context,
@@ -128,7 +128,7 @@ LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Tenso
   const bool every_row = static_cast<std::int64_t>(rows.size()) == targets.count();
   if (dhidden != nullptr && !every_row) dhidden->fill_zero();
   if (log_probabilities != nullptr && !every_row) log_probabilities->fill_zero();
-  const std::int64_t vocabulary = std::max<std::int64_t>(1, head.size(0));
+  const std::int64_t vocabulary = std::max<std::int64_t>(1, head.out_features());
   const auto chunk = static_cast<std::size_t>(std::max(kSmallestChunk, kChunkElements / vocabulary));
   LossSum sum;
   for (std::size_t begin = 0; begin < rows.size(); begin += chunk) {

@@ -7,6 +7,7 @@
 #include "kernels/core/error.h"
 #include "kernels/core/parallel.h"
 #include "kernels/cpu/operations.h"
+#include "kernels/cpu/quantise.h"
 #include "kernels/cpu/simd.h"
 
 namespace kernels::cpu {
@@ -14,7 +15,7 @@ namespace {
 
 // Below this many rows a product reads the weight row by row instead of calling the matrix library.
 constexpr std::int64_t kFewRows = 4;
-// Elements of a bfloat16 weight that are widened at a time.
+// Elements of a bfloat16 or quantised weight that are widened at a time.
 constexpr std::int64_t kWidenedBlock = std::int64_t{1} << 20;
 
 // oneDNN takes its thread count from the calling thread's OpenMP setting.
@@ -67,9 +68,9 @@ void linear_few_rows(Context& context, const Tensor& x, const Tensor& weight, Te
 
 // Calls use(begin, end, values) for blocks of the weight's rows in float32.
 template <typename Use>
-void for_wide_blocks(Context& context, const Tensor& weight, const Use& use) {
-  const std::int64_t rows = weight.size(0), columns = weight.size(1);
-  const FloatSource source = float_source(weight);
+void for_wide_blocks(Context& context, const PackedWeight& weight, const Use& use) {
+  const std::int64_t rows = weight.out_features(), columns = weight.in_features();
+  const FloatSource source = weight.is_quantised() ? FloatSource{} : float_source(weight.weight());
   if (source.wide != nullptr || rows == 0) return use(std::int64_t{0}, rows, source.wide);
   const std::int64_t block =
       std::min(rows, std::max<std::int64_t>(64, kWidenedBlock / std::max<std::int64_t>(1, columns)));
@@ -77,9 +78,13 @@ void for_wide_blocks(Context& context, const Tensor& weight, const Use& use) {
   float* wide = frame.floats(block * columns);
   for (std::int64_t begin = 0; begin < rows; begin += block) {
     const std::int64_t end = std::min(rows, begin + block);
-    parallel_for(context, (end - begin) * columns, 65536, [&](std::int64_t from, std::int64_t to) {
-      widen(source, begin * columns + from, to - from, wide + from);
-    });
+    if (weight.is_quantised()) {
+      dequantise(context, weight.quantised(), begin * columns, (end - begin) * columns, wide);
+    } else {
+      parallel_for(context, (end - begin) * columns, 65536, [&](std::int64_t from, std::int64_t to) {
+        widen(source, begin * columns + from, to - from, wide + from);
+      });
+    }
     use(begin, end, static_cast<const float*>(wide));
   }
 }
@@ -126,17 +131,17 @@ void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, 
                     " k=" + std::to_string(k) + " with status " + std::to_string(status));
 }
 
-void linear(Context& context, const Tensor& x, const Tensor& weight, Tensor& y, float beta) {
-  const std::int64_t rows = x.size(0), in = x.size(1), out = weight.size(0);
-  if (rows <= kFewRows) return linear_few_rows(context, x, weight, y, beta);
+void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tensor& y, float beta) {
+  const std::int64_t rows = x.size(0), in = x.size(1), out = weight.out_features();
+  if (rows <= kFewRows && !weight.is_quantised()) return linear_few_rows(context, x, weight.weight(), y, beta);
   for_wide_blocks(context, weight, [&](std::int64_t begin, std::int64_t end, const float* wide) {
     cpu::gemm(context, false, true, rows, end - begin, in, 1.0f, x.data<float>(), in, wide, in, beta,
               y.data<float>() + begin, out);
   });
 }
 
-void linear_backward_input(Context& context, const Tensor& dy, const Tensor& weight, Tensor& dx, float beta) {
-  const std::int64_t rows = dy.size(0), in = weight.size(1), out = weight.size(0);
+void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx, float beta) {
+  const std::int64_t rows = dy.size(0), in = weight.in_features(), out = weight.out_features();
   for_wide_blocks(context, weight, [&](std::int64_t begin, std::int64_t end, const float* wide) {
     cpu::gemm(context, false, false, rows, in, end - begin, 1.0f, dy.data<float>() + begin, out, wide, in,
               begin == 0 ? beta : 1.0f, dx.data<float>(), in);

@@ -12,8 +12,10 @@
 #include "kernels/ops/attention.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/lora.h"
+#include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
+#include "kernels/ops/sgd.h"
 
 namespace kernels::cpu {
 
@@ -31,8 +33,8 @@ const float* as_float(Context& context, ScratchFrame& frame, const Tensor& tenso
 void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
           float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
           std::int64_t ldc);
-void linear(Context& context, const Tensor& x, const Tensor& weight, Tensor& y, float beta);
-void linear_backward_input(Context& context, const Tensor& dy, const Tensor& weight, Tensor& dx, float beta);
+void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tensor& y, float beta);
+void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx, float beta);
 
 /// c (= or +=) a b with c: m x n, a(i, p) = a[i * a_row + p * a_column], b: k x n in panels of 16 columns that start
 /// b_panel apart (16: a plain row-major b); n a multiple of 16. Made for the small tiles of attention: no packing, no
@@ -88,8 +90,9 @@ void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Te
                    const Tensor& b, const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx);
 void adamw_step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,
                 float gradient_scale);
+void sgd_step(Context& context, std::span<const SgdTensor> tensors, const SgdOptions& options, float gradient_scale);
 double global_norm(Context& context, std::span<const Tensor* const> tensors);
-LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Tensor& head, const Tensor& targets,
+LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
                              Tensor* dweight, Tensor* log_probabilities);
 

@@ -37,8 +37,7 @@ LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Packe
   if (row_weights != nullptr) check_shape(kOperation, "row_weights", *row_weights, {hidden.size(0)});
   if (dhidden != nullptr) check_shape(kOperation, "dhidden", *dhidden, {hidden.size(0), hidden.size(1)});
   if (dweight != nullptr) check_shape(kOperation, "dweight", *dweight, {head.out_features(), head.in_features()});
-  return cpu::linear_cross_entropy(context, hidden, head.weight(), targets, row_weights, options, dhidden, dweight,
-                                   nullptr);
+  return cpu::linear_cross_entropy(context, hidden, head, targets, row_weights, options, dhidden, dweight, nullptr);
 }
 
 void token_log_probabilities(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
@@ -47,8 +46,7 @@ void token_log_probabilities(Context& context, const Tensor& hidden, const Packe
   check_on_cpu(kOperation, context);
   check_head(kOperation, hidden, head, targets);
   check_shape(kOperation, "log_probabilities", log_probabilities, {hidden.size(0)});
-  cpu::linear_cross_entropy(context, hidden, head.weight(), targets, nullptr, options, nullptr, nullptr,
-                            &log_probabilities);
+  cpu::linear_cross_entropy(context, hidden, head, targets, nullptr, options, nullptr, nullptr, &log_probabilities);
 }
 
 LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,

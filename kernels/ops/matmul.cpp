@@ -48,6 +48,11 @@ PackedWeight::PackedWeight(Tensor weight) : weight_(std::move(weight)) {
   check_float_or_bfloat16("packed_weight", "weight", weight_);
 }
 
+PackedWeight::PackedWeight(QuantisedWeight weight) : quantised_(std::move(weight)) {
+  if (quantised_.shape.size() == 2) return;
+  throw_invalid("packed_weight", "weight is " + shape_to_string(quantised_.shape) + ", expected 2 dimensions");
+}
+
 // The CPU reads the tensor at every call and keeps nothing derived from it.
 void PackedWeight::refresh() {}
 
@@ -57,7 +62,7 @@ void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tenso
   check_rank("linear", "x", x, 2);
   check_shape("linear", "x", x, {x.size(0), weight.in_features()});
   check_shape("linear", "y", y, {x.size(0), weight.out_features()});
-  cpu::linear(context, x, weight.weight(), y, beta);
+  cpu::linear(context, x, weight, y, beta);
 }
 
 void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx, float beta) {
@@ -66,7 +71,7 @@ void linear_backward_input(Context& context, const Tensor& dy, const PackedWeigh
   check_rank("linear_backward_input", "dy", dy, 2);
   check_shape("linear_backward_input", "dy", dy, {dy.size(0), weight.out_features()});
   check_shape("linear_backward_input", "dx", dx, {dy.size(0), weight.in_features()});
-  cpu::linear_backward_input(context, dy, weight.weight(), dx, beta);
+  cpu::linear_backward_input(context, dy, weight, dx, beta);
 }
 
 void linear_backward_weight(Context& context, const Tensor& dy, const Tensor& x, Tensor& dweight, float beta) {

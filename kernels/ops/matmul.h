@@ -6,6 +6,7 @@
 
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
+#include "kernels/ops/quantise.h"
 
 namespace kernels {
 
@@ -27,9 +28,9 @@ void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, 
           float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
           std::int64_t ldc);
 
-/// A weight [out, in], float32 or bfloat16, as the linear layers below want it. It keeps the tensor it is given, owning
-/// or view (then the owner must outlive it), in its own type: bfloat16 stays 2 bytes and is widened block by block in
-/// use.
+/// A weight [out, in], float32, bfloat16 or quantised, as the linear layers below want it. It keeps what it is given,
+/// owning or view (then the owner must outlive it), in its own type: bfloat16 stays 2 bytes and a quantised weight its
+/// codes; they are widened block by block in use.
 class PackedWeight {
  public:
   /// No weight; only assignment and has_value() are allowed.
@@ -37,17 +38,24 @@ class PackedWeight {
 
   /// Throws std::invalid_argument unless `weight` is 2-D float32 or bfloat16.
   explicit PackedWeight(Tensor weight);
+  /// Throws std::invalid_argument unless `weight` is 2-D.
+  explicit PackedWeight(QuantisedWeight weight);
 
-  bool has_value() const { return weight_.rank() == 2; }
-  std::int64_t out_features() const { return weight_.size(0); }
-  std::int64_t in_features() const { return weight_.size(1); }
+  bool has_value() const { return is_quantised() || weight_.rank() == 2; }
+  bool is_quantised() const { return quantised_.shape.size() == 2; }
+  std::int64_t out_features() const { return is_quantised() ? quantised_.shape[0] : weight_.size(0); }
+  std::int64_t in_features() const { return is_quantised() ? quantised_.shape[1] : weight_.size(1); }
+  /// The tensor it was made of; an empty one when quantised.
   const Tensor& weight() const { return weight_; }
+  /// Without a shape unless quantised.
+  const QuantisedWeight& quantised() const { return quantised_; }
 
   /// To be called after the values of a viewed weight changed (a weight that is itself trained).
   void refresh();
 
  private:
   Tensor weight_;
+  QuantisedWeight quantised_;
 };
 
 /// y = x W^T + beta * y.  x: [N, in]; y: [N, out]. N may be 0; few rows take a path that reads the weight once.

@@ -50,50 +50,151 @@ void keep_top_p(std::vector<std::int32_t>& tokens, std::vector<double>& weights,
   tokens.resize(kept);
 }
 
-std::int32_t draw(const std::vector<std::int32_t>& tokens, const std::vector<double>& weights, Random& random) {
-  double whole = 0.0;
+// Keeps the tokens whose surprise is nearest to the mean one until their share of the whole reaches typical_p.
+void keep_typical(std::vector<std::int32_t>& tokens, std::vector<double>& weights, double typical_p) {
+  double whole = 0.0, entropy = 0.0;
   for (const double weight : weights) whole += weight;
-  double left = random.uniform() * whole;
+  for (const double weight : weights) entropy -= weight > 0.0 ? weight / whole * std::log(weight / whole) : 0.0;
+  std::vector<std::size_t> order(tokens.size());
+  std::vector<double> distance(tokens.size());
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    left -= weights[i];
-    if (left < 0.0) return tokens[i];
+    order[i] = i;
+    distance[i] = std::fabs(std::log(weights[i] / whole) + entropy);
   }
-  return tokens.back();  // rounding used up the last share
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return distance[a] < distance[b]; });
+  std::vector<std::int32_t> kept;
+  std::vector<double> kept_weights;
+  double reached = 0.0;
+  for (const std::size_t i : order) {
+    if (!kept.empty() && reached >= typical_p * whole) break;
+    kept.push_back(tokens[i]);
+    kept_weights.push_back(weights[i]);
+    reached += weights[i];
+  }
+  tokens = std::move(kept);
+  weights = std::move(kept_weights);
 }
 
-}  // namespace
+void keep_min_p(std::vector<std::int32_t>& tokens, std::vector<double>& weights, double min_p) {
+  const double least = min_p * *std::max_element(weights.begin(), weights.end());
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (weights[i] < least) continue;
+    tokens[kept] = tokens[i];
+    weights[kept++] = weights[i];
+  }
+  tokens.resize(kept);
+  weights.resize(kept);
+}
 
-std::int32_t sample_token(Context& context, const Tensor& logits, const SampleOptions& options, Random& random) {
-  check_on_cpu("sample_token", context);
-  check_count("sample_token", "logits", logits, logits.count());
-  const std::span<const float> values = logits.values<float>();
-  std::vector<std::int32_t> tokens = finite_tokens(values);
-  const Preferred preferred{values};
-  if (options.temperature < 0.0f || options.top_k < 0 || !(options.top_p > 0.0f && options.top_p <= 1.0f)) {
+// The logits with the marks of the tokens that came before, in `changed` if there are any.
+std::span<const float> marked(std::span<const float> logits, const SampleOptions& options,
+                              std::span<const std::int32_t> before, std::vector<float>& changed) {
+  const auto length = static_cast<std::size_t>(options.no_repeat_ngram);
+  const bool bans = length > 0 && before.size() >= length;
+  if (before.empty() || (options.repetition_penalty == 1.0f && !bans)) return logits;
+  changed.assign(logits.begin(), logits.end());
+  const auto known = [&](std::int32_t token) { return token >= 0 && static_cast<std::size_t>(token) < logits.size(); };
+  for (const std::int32_t token : before) {
+    if (!known(token)) continue;
+    const auto at = static_cast<std::size_t>(token);
+    const float penalty = options.repetition_penalty;
+    changed[at] = logits[at] < 0.0f ? logits[at] * penalty : logits[at] / penalty;
+  }
+  if (!bans) return changed;
+  const auto last = before.last(length - 1);
+  for (std::size_t i = 0; i + length <= before.size(); ++i) {
+    const std::int32_t next = before[i + length - 1];
+    if (std::equal(last.begin(), last.end(), before.begin() + static_cast<std::ptrdiff_t>(i)) && known(next))
+      changed[static_cast<std::size_t>(next)] = -std::numeric_limits<float>::infinity();
+  }
+  return changed;
+}
+
+void check_options(const SampleOptions& options) {
+  const auto is_share = [](float value) { return value > 0.0f && value <= 1.0f; };
+  if (options.temperature < 0.0f || options.top_k < 0 || !is_share(options.top_p)) {
     throw_invalid("sample_token", "temperature " + std::to_string(options.temperature) + ", top_k " +
                                       std::to_string(options.top_k) + ", top_p " + std::to_string(options.top_p) +
                                       " must be >= 0, >= 0 and in (0, 1]");
   }
-  const std::int32_t best = *std::min_element(tokens.begin(), tokens.end(), preferred);
-  if (options.temperature == 0.0f) return best;
+  if (options.min_p < 0.0f || options.min_p > 1.0f || !is_share(options.typical_p)) {
+    throw_invalid("sample_token", "min_p " + std::to_string(options.min_p) + ", typical_p " +
+                                      std::to_string(options.typical_p) + " must be in [0, 1] and (0, 1]");
+  }
+  if (!(options.repetition_penalty > 0.0f) || options.no_repeat_ngram < 0) {
+    throw_invalid("sample_token", "repetition_penalty " + std::to_string(options.repetition_penalty) +
+                                      ", no_repeat_ngram " + std::to_string(options.no_repeat_ngram) +
+                                      " must be > 0 and >= 0");
+  }
+}
+
+struct Candidates {
+  std::vector<std::int32_t> tokens;
+  std::vector<double> weights;  // not normalised; the most probable one has 1
+};
+
+void keep_top_k(std::vector<std::int32_t>& tokens, std::size_t limit, const Preferred& preferred) {
+  if (limit == 0 || limit >= tokens.size()) return;
+  std::nth_element(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(limit), tokens.end(), preferred);
+  tokens.resize(limit);
+  std::sort(tokens.begin(), tokens.end(), preferred);
+}
+
+Candidates candidates_of(Context& context, const Tensor& logits, const SampleOptions& options,
+                         std::span<const std::int32_t> before) {
+  check_on_cpu("sample_token", context);
+  check_count("sample_token", "logits", logits, logits.count());
+  check_options(options);
+  std::vector<float> changed;
+  const std::span<const float> values = marked(logits.values<float>(), options, before, changed);
+  Candidates kept{finite_tokens(values), {}};
+  const Preferred preferred{values};
+  const std::int32_t best = *std::min_element(kept.tokens.begin(), kept.tokens.end(), preferred);
+  if (options.temperature == 0.0f) return {{best}, {1.0}};
   const double highest = static_cast<double>(values[static_cast<std::size_t>(best)]);
   const double temperature = static_cast<double>(options.temperature);
   const auto weight_of = [&](std::int32_t token) {
     return std::exp((static_cast<double>(values[static_cast<std::size_t>(token)]) - highest) / temperature);
   };
-  const auto limit = static_cast<std::size_t>(options.top_k);
-  if (limit > 0 && limit < tokens.size()) {
-    std::nth_element(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(limit), tokens.end(), preferred);
-    tokens.resize(limit);
-    std::sort(tokens.begin(), tokens.end(), preferred);
-  }
-  std::vector<double> weights;
+  keep_top_k(kept.tokens, static_cast<std::size_t>(options.top_k), preferred);
   if (options.top_p < 1.0f) {
-    keep_top_p(tokens, weights, values, static_cast<double>(options.top_p), weight_of);
+    keep_top_p(kept.tokens, kept.weights, values, static_cast<double>(options.top_p), weight_of);
   } else {
-    for (const std::int32_t token : tokens) weights.push_back(weight_of(token));
+    for (const std::int32_t token : kept.tokens) kept.weights.push_back(weight_of(token));
   }
-  return draw(tokens, weights, random);
+  if (options.min_p > 0.0f) keep_min_p(kept.tokens, kept.weights, static_cast<double>(options.min_p));
+  if (options.typical_p < 1.0f) keep_typical(kept.tokens, kept.weights, static_cast<double>(options.typical_p));
+  return kept;
+}
+
+std::int32_t draw(const Candidates& kept, Random& random) {
+  double whole = 0.0;
+  for (const double weight : kept.weights) whole += weight;
+  double left = random.uniform() * whole;
+  for (std::size_t i = 0; i < kept.tokens.size(); ++i) {
+    left -= kept.weights[i];
+    if (left < 0.0) return kept.tokens[i];
+  }
+  return kept.tokens.back();  // rounding used up the last share
+}
+
+}  // namespace
+
+std::vector<TokenShare> token_shares(Context& context, const Tensor& logits, const SampleOptions& options,
+                                     std::span<const std::int32_t> before) {
+  const Candidates kept = candidates_of(context, logits, options, before);
+  double whole = 0.0;
+  for (const double weight : kept.weights) whole += weight;
+  std::vector<TokenShare> shares;
+  for (std::size_t i = 0; i < kept.tokens.size(); ++i) shares.push_back({kept.tokens[i], kept.weights[i] / whole});
+  return shares;
+}
+
+std::int32_t sample_token(Context& context, const Tensor& logits, const SampleOptions& options, Random& random,
+                          std::span<const std::int32_t> before) {
+  const Candidates kept = candidates_of(context, logits, options, before);
+  return options.temperature == 0.0f ? kept.tokens.front() : draw(kept, random);
 }
 
 }  // namespace kernels

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -15,13 +14,9 @@
 #include "finetune/model/base.h"
 #include "finetune/train/example_encoding.h"
 #include "kernels/ops/cross_entropy.h"
+#include "tests/support/golden_folder.h"
 
 namespace support {
-
-inline std::filesystem::path golden_folder() {
-  const char* folder = std::getenv("ANNEAL_GOLDEN");
-  return folder != nullptr ? folder : "../shared/golden";
-}
 
 /// Every case folder, by name; those of families that come later apart.
 inline std::vector<std::filesystem::path> golden_models(bool later = false) {

@@ -33,6 +33,13 @@ TEST(GateStatistics, MetricsOfAHandCountedTable) {
   EXPECT_FALSE(metric_of("qwk", rows, all(4)));
 }
 
+TEST(GateStatistics, AClassThatIsOnlyPredictedCountsInMacroF1) {
+  const auto rows = read_predictions(R"({"id":"1","truth":"a","prediction":"a","probabilities":{"a":1,"c":0}}
+{"id":"2","truth":"a","prediction":"c","probabilities":{"a":0,"c":1}}
+)");
+  EXPECT_NEAR(*metric_of("macro_f1", rows, all(2)), (2.0 / 3 + 0) / 2, 1e-12);
+}
+
 TEST(GateStatistics, ThePositiveClassThatIsNamedCountsNotTheRarerOne) {
   const auto rows = read_predictions(kLines);
   const Comparison rarer = compare_with_score({"average_precision"}, rows, 0.9);

@@ -1,0 +1,36 @@
+// Scores of generated text against a reference. Texts are UTF-8 (an ill-formed part counts as U+FFFD) and compared as
+// they are: no case folding, no stemming. Tokens are what stands between white space. Pure functions; any thread.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace finetune {
+
+struct Overlap {
+  double precision = 0;  // matches over what the hypothesis has
+  double recall = 0;     // matches over what the reference has
+  double f1 = 0;
+};
+
+/// True if both hold the same tokens in the same order.
+bool exact_match(std::string_view reference, std::string_view hypothesis);
+/// F1 of the tokens as a bag; two texts without tokens agree (1).
+double token_f1(std::string_view reference, std::string_view hypothesis);
+/// Overlap of the token n-grams as bags (ROUGE-1, ROUGE-2, ...); 0 where either side has none.
+Overlap rouge_n(std::string_view reference, std::string_view hypothesis, int n);
+/// Longest common subsequence of the tokens (ROUGE-L).
+Overlap rouge_l(std::string_view reference, std::string_view hypothesis);
+/// Longest common subsequence of any items, such as the steps of a plan.
+Overlap common_subsequence(std::span<const std::string> reference, std::span<const std::string> hypothesis);
+
+/// chrF of 0 to 100: mean precision and recall of character n-grams of 1 to 6, white space removed, recall weighing
+/// twice (beta 2); `word_order` 2 adds word n-grams of 1 and 2 with one punctuation mark split off (chrF++).
+double chrf(std::string_view reference, std::string_view hypothesis, int word_order = 0);
+/// BLEU-4 of 0 to 100 of a whole set by characters without white space; the n-th order without a match counts as
+/// 1 / (2^k total), k counting such orders. Pairs in equal order and number.
+double character_bleu(std::span<const std::string> references, std::span<const std::string> hypotheses);
+
+}  // namespace finetune

@@ -1,0 +1,120 @@
+// A frozen base in 4 or 8 bits beside the same base with its weights restored to float32.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "finetune/model/lora.h"
+#include "finetune/model/transformer.h"
+#include "kernels/ops/cross_entropy.h"
+#include "tests/support/tiny_base.h"
+
+namespace finetune {
+namespace {
+
+using kernels::Context;
+using kernels::Tensor;
+
+struct Kind {
+  WeightPrecision precision;
+  kernels::QuantisedType type;
+};
+constexpr Kind kKinds[] = {{WeightPrecision::kInt8, kernels::QuantisedType::kInt8},
+                           {WeightPrecision::kNf4, kernels::QuantisedType::kNf4},
+                           {WeightPrecision::kNf4Nested, kernels::QuantisedType::kNf4Nested}};
+
+class QuantisedBase : public testing::Test {
+ protected:
+  void SetUp() override { support::write_tiny_base(folder_.path()); }
+  ModelWeights load(WeightPrecision precision) const {
+    return load_weights(folder_.path(), read_model_config(folder_.path()), precision);
+  }
+  // In float32, each linear layer replaced by what its codes stand for.
+  ModelWeights restored(kernels::QuantisedType type) {
+    ModelWeights weights = load(WeightPrecision::kFloat32);
+    for (LayerWeights& layer : weights.layers) {
+      for (LinearWeight& linear : layer.linears) {
+        const kernels::QuantisedWeight codes = kernels::quantise(context_, linear.value, type);
+        kernels::dequantise(context_, codes, linear.value);
+      }
+    }
+    weights.refresh();
+    return weights;
+  }
+
+  // Loss and gradients of a DoRA adapter, one list.
+  std::vector<float> step(ModelWeights& weights) {
+    const ModelConfig config = read_model_config(folder_.path());
+    kernels::Random random(5);
+    LoraConfig settings;
+    settings.r = 3;
+    settings.target_pattern = "all-linear";
+    settings.use_dora = true;
+    Lora lora(config, weights, settings, random);
+    lora.make_trainable();
+    lora.for_each([&](Weight& weight) {
+      if (!weight.name.ends_with("lora_B")) return;
+      for (float& value : weight.value.values<float>()) value = static_cast<float>(random.normal()) * 0.1f;
+    });
+    Transformer transformer(config, weights, &lora.adapters());
+    const std::vector<std::int32_t> ids{5, 9, 200, 17, 33, 8};
+    const std::vector<std::int32_t> targets{9, 200, 17, 33, 8, kernels::kIgnoredTarget};
+    const std::span<const std::int32_t> document(ids);
+    const PackedBatch batch = pack_documents({&document, 1});
+    const Tensor& hidden = transformer.forward(context_, batch, nullptr, ActivationMode::kKeep);
+    Tensor dhidden(hidden.shape());
+    const kernels::LossSum loss = kernels::linear_cross_entropy(context_, hidden, weights.output_head().packed,
+                                                                Tensor::from(targets), nullptr, {}, &dhidden, nullptr);
+    transformer.backward(context_, batch, dhidden, nullptr);
+    std::vector<float> numbers{static_cast<float>(loss.loss)};
+    lora.for_each([&](Weight& weight) {
+      const auto values = weight.gradient.values<float>();
+      numbers.insert(numbers.end(), values.begin(), values.end());
+    });
+    return numbers;
+  }
+
+  platform::TemporaryFolder folder_;
+  Context context_ = Context::cpu(1);
+};
+
+TEST_F(QuantisedBase, TrainsAnAdapterAsItsRestoredCopyDoes) {
+  for (const Kind& kind : kKinds) {
+    ModelWeights held = load(kind.precision), wide = restored(kind.type);
+    const std::vector<float> got = step(held), wanted = step(wide);
+    ASSERT_EQ(got.size(), wanted.size());
+    float largest = 0;
+    for (const float value : wanted) largest = std::max(largest, std::fabs(value));
+    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], wanted[i], 1e-5f * largest) << i;
+  }
+}
+
+TEST_F(QuantisedBase, HoldsCodesInPlaceOfItsLinearLayersAndNothingElse) {
+  const ModelWeights weights = load(WeightPrecision::kNf4);
+  EXPECT_TRUE(weights.quantised());
+  EXPECT_FALSE(load(WeightPrecision::kStored).quantised());
+  EXPECT_EQ(weights.embedding.value.type(), kernels::DataType::kBFloat16);
+  for (const LayerWeights& layer : weights.layers) {
+    EXPECT_TRUE(layer.attention_norm.present());
+    for (const LinearWeight& linear : layer.linears) {
+      EXPECT_TRUE(linear.packed.is_quantised());
+      EXPECT_FALSE(linear.present());
+    }
+  }
+}
+
+TEST_F(QuantisedBase, IsNeitherSavedNorTrainedWholeNorMergedInto) {
+  ModelWeights weights = load(WeightPrecision::kInt8);
+  const ModelConfig config = read_model_config(folder_.path());
+  EXPECT_THROW(save_model(folder_.path() / "copy", config, weights, kernels::DataType::kBFloat16), platform::Error);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "copy"));
+  EXPECT_THROW(weights.make_trainable(), platform::Error);
+  kernels::Random random(5);
+  LoraConfig settings;
+  settings.target_modules = {"q_proj"};
+  const Lora lora(config, weights, settings, random);
+  EXPECT_THROW(lora.merge_into(context_, weights), platform::Error);
+}
+
+}  // namespace
+}  // namespace finetune

@@ -1,0 +1,125 @@
+#include "kernels/ops/quantise.h"
+
+#include <limits>
+
+#include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/matmul.h"
+#include "tests/support/op_case.h"
+
+namespace kernels {
+namespace {
+
+using test_support::expect_close;
+using test_support::expect_refused;
+using test_support::random_tensor;
+using test_support::same_bits;
+using test_support::to_doubles;
+
+constexpr QuantisedType kTypes[] = {QuantisedType::kNf4, QuantisedType::kNf4Nested, QuantisedType::kInt8};
+
+Tensor restored(const QuantisedWeight& weight) {
+  Context context = Context::cpu(1);
+  Tensor wide(weight.shape);
+  dequantise(context, weight, wide);
+  return wide;
+}
+
+TEST(Quantise, RestoresEveryElementWithinHalfAStepOfItsBlock) {
+  Context context = Context::cpu(2);
+  const Tensor weight = random_tensor({37, 101}, 1, 0.05);
+  for (const QuantisedType type : kTypes) {
+    const Tensor wide = restored(quantise(context, weight, type));
+    // Widest gap of the code book is 0.304 of the block's largest value, 1/127 for int8.
+    const double step = type == QuantisedType::kInt8 ? 0.5 / 127 : 0.16;
+    for (std::int64_t i = 0; i < weight.count(); ++i)
+      ASSERT_NEAR(wide.data<float>()[i], weight.data<float>()[i], step * 0.25) << i;
+  }
+}
+
+TEST(Quantise, WhatWasRestoredQuantisesToItself) {
+  Context context = Context::cpu(1);
+  const QuantisedWeight first = quantise(context, random_tensor({8, 96}, 2), QuantisedType::kNf4);
+  const QuantisedWeight again = quantise(context, restored(first), QuantisedType::kNf4);
+  EXPECT_TRUE(same_bits(restored(first), restored(again)));
+}
+
+TEST(Quantise, TakesLittleMoreThanFourOrEightBitsAWeight) {
+  Context context = Context::cpu(1);
+  const Tensor weight = random_tensor({256, 512}, 3);
+  const double count = static_cast<double>(weight.count());
+  const auto bits = [&](QuantisedType type) {
+    return 8.0 * static_cast<double>(quantise(context, weight, type).size_bytes()) / count;
+  };
+  EXPECT_NEAR(bits(QuantisedType::kNf4), 4.5, 1e-9);
+  EXPECT_NEAR(bits(QuantisedType::kNf4Nested), 4 + 8.0 / 64 + 32.0 / (64 * 256), 1e-9);
+  EXPECT_NEAR(bits(QuantisedType::kInt8), 8 + 32.0 / 512, 1e-9);
+}
+
+TEST(Quantise, ZerosAndEqualScalesStayWhatTheyAre) {
+  Context context = Context::cpu(1);
+  for (const QuantisedType type : kTypes) {
+    const Tensor zeros = Tensor::zeros({3, 43});
+    EXPECT_TRUE(same_bits(restored(quantise(context, zeros, type)), zeros));
+  }
+  const Tensor ones = Tensor::from(std::vector<float>(130, 1.0f), {2, 65});
+  EXPECT_TRUE(same_bits(restored(quantise(context, ones, QuantisedType::kNf4Nested)), ones));
+}
+
+TEST(Quantise, TheNestedBookIsSortedAndHasItsKnownEnds) {
+  const auto book = nested_book();
+  EXPECT_TRUE(std::is_sorted(book.begin(), book.end()));
+  EXPECT_EQ(book[127], 0.0f);
+  EXPECT_NEAR(book[0], -0.99296875f, 1e-7f);
+  EXPECT_NEAR(book[128], 5.5e-7f, 1e-12f);
+  EXPECT_EQ(book[255], 1.0f);
+}
+
+TEST(Quantise, RefusesWhatIsNotFiniteOrNoFloat) {
+  Context context = Context::cpu(1);
+  const Tensor bad = Tensor::from<float>({1, std::numeric_limits<float>::quiet_NaN()}, {1, 2});
+  expect_refused([&] { quantise(context, bad, QuantisedType::kNf4); }, {"quantise", "element 1"});
+  expect_refused([&] { quantise(context, Tensor({2, 2}, DataType::kInt32), QuantisedType::kNf4); }, {"int32"});
+  expect_refused([&] { quantise(context, Tensor::zeros({4}), QuantisedType::kInt8); }, {"weight", "[4]"});
+  const QuantisedWeight weight = quantise(context, Tensor::zeros({2, 2}), QuantisedType::kNf4);
+  Tensor out({4});
+  expect_refused([&] { dequantise(context, weight, out); }, {"dequantise", "[4]", "[2, 2]"});
+  expect_refused([&] { PackedWeight(quantise(context, Tensor::zeros({4}), QuantisedType::kNf4)); }, {"[4]"});
+}
+
+TEST(Quantise, AProductWithAQuantisedWeightIsThatOfItsRestoredCopy) {
+  Context context = Context::cpu(2);
+  // More elements than are widened at a time, and rows that end inside a block.
+  const Tensor weight = random_tensor({1300, 901}, 1, 0.05);
+  for (const QuantisedType type : kTypes) {
+    QuantisedWeight codes = quantise(context, weight, type);
+    const PackedWeight wide(restored(codes)), packed(std::move(codes));
+    EXPECT_EQ(packed.out_features(), 1300);
+    EXPECT_EQ(packed.in_features(), 901);
+    for (const std::int64_t rows : {0, 2, 9}) {
+      const Tensor x = random_tensor({rows, 901}, 3);
+      Tensor y = random_tensor({rows, 1300}, 4), expected = y.clone();
+      linear(context, x, packed, y, 1.0f);
+      linear(context, x, wide, expected, 1.0f);
+      expect_close(to_doubles(y), to_doubles(expected), 1e-5, "y");
+      Tensor dx = random_tensor({rows, 901}, 5), expected_dx = dx.clone();
+      linear_backward_input(context, y, packed, dx, 1.0f);
+      linear_backward_input(context, y, wide, expected_dx, 1.0f);
+      expect_close(to_doubles(dx), to_doubles(expected_dx), 1e-5, "dx");
+    }
+  }
+}
+
+TEST(Quantise, ALossWithAQuantisedHeadIsThatOfItsRestoredCopy) {
+  Context context = Context::cpu(1);
+  QuantisedWeight codes = quantise(context, random_tensor({50, 32}, 1), QuantisedType::kNf4Nested);
+  const PackedWeight wide(restored(codes)), packed(std::move(codes));
+  const Tensor hidden = random_tensor({6, 32}, 2), targets = Tensor::from<std::int32_t>({1, 49, -100, 7, 0, 3});
+  Tensor dhidden({6, 32}), expected({6, 32});
+  const LossSum got = linear_cross_entropy(context, hidden, packed, targets, nullptr, {}, &dhidden, nullptr);
+  const LossSum want = linear_cross_entropy(context, hidden, wide, targets, nullptr, {}, &expected, nullptr);
+  EXPECT_NEAR(got.loss, want.loss, 1e-4);
+  expect_close(to_doubles(dhidden), to_doubles(expected), 1e-5, "dhidden");
+}
+
+}  // namespace
+}  // namespace kernels
