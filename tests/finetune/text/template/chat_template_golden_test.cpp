@@ -6,7 +6,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "finetune/text/template/chat_template.h"
+#include "finetune/text/template/chat_encoding.h"
 #include "platform/base/file.h"
 
 namespace finetune {
@@ -122,6 +122,35 @@ void check_construct(const json::object& expected, const std::string& name) {
     const json::value contained = value_of(expected, "error_contains");
     if (type.is_string()) expect_error(error, text_of(type) + ": " + text_of(contained), name);
   }
+}
+
+// The tokens and the assistant's part of them, for the tokenizers that are read.
+std::size_t check_masks(const std::filesystem::path& masks) {
+  if (!std::filesystem::exists(masks)) return 0;
+  const json::value document = json::parse(platform::read_file(masks, std::uint64_t{1} << 30));
+  const Tokenizer tokenizer =
+      Tokenizer::load(golden_folder().parent_path() / "tokenizers" / text_of(document.at("tokenizer")));
+  for (const json::value& expected : document.at("cases").as_array()) {
+    RenderedChat rendered{text_of(expected.at("rendered")), {}};
+    for (const json::value& span : expected.at("generation_spans").as_array()) {
+      rendered.generated.push_back({span.at(0).to_number<std::size_t>(), span.at(1).to_number<std::size_t>()});
+    }
+    const TokenSequence sequence = encode_render(tokenizer, rendered);
+    const std::string name = masks.string() + " " + text_of(expected.at("name"));
+    EXPECT_EQ(sequence.ids, json::value_to<std::vector<std::int32_t>>(expected.at("ids"))) << name;
+    EXPECT_EQ(sequence.supervised, json::value_to<std::vector<std::uint8_t>>(expected.at("assistant_masks"))) << name;
+  }
+  return document.at("cases").as_array().size();
+}
+
+TEST(ChatTemplateGolden, SupervisesTheTokensThatTransformersMasks) {
+  if (!std::filesystem::exists(golden_folder())) GTEST_SKIP() << "no golden data at " << golden_folder();
+  std::size_t checked = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
+    checked += check_masks(entry.path() / "masks.json");
+  }
+  std::cout << "cases checked: " << checked << "\n";
+  EXPECT_GT(checked, 0u);
 }
 
 TEST(ChatTemplateGolden, ComputesEveryConstructAsJinjaDoes) {
