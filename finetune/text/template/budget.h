@@ -14,9 +14,9 @@ namespace finetune {
 /// Defaults are far above what the templates of published models need.
 struct TemplateLimits {
   std::size_t template_bytes = std::size_t{512} << 10;
-  std::size_t output_bytes = std::size_t{32} << 20;
-  std::size_t text_bytes = std::size_t{16} << 20;     // one string
-  std::size_t memory_bytes = std::size_t{192} << 20;  // all strings, lists and dictionaries alive at once
+  std::size_t output_bytes = std::size_t{16} << 20;
+  std::size_t text_bytes = std::size_t{8} << 20;      // one string
+  std::size_t memory_bytes = std::size_t{128} << 20;  // all strings, lists and dictionaries alive at once
   std::uint64_t steps = 5'000'000;                    // a node evaluated, or 64 bytes or 4 items handled
   int nesting = 200;                                  // of the template's own syntax, and of a value in values
   int depth = 600;                                    // of calls and expressions while rendering

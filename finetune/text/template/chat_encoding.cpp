@@ -46,6 +46,13 @@ ByteSpan turn_span(const ChatTemplate& chat, const json::array& messages, std::s
   return {std::min(begin, answered.size()), answered.size()};
 }
 
+[[noreturn]] void fail_unequal() {
+  throw Error(ErrorCode::kInvalidInput,
+              "the tokens of a conversation do not give its text back, so that the assistant's part of them is not "
+              "known; use prompt and completion with this base",
+              "messages");
+}
+
 void refuse_control_tokens(const Tokenizer& tokenizer, const json::value& value) {
   if (const auto* text = value.if_string()) {
     for (const std::int32_t id : tokenizer.encode(*text, {.parse_special_tokens = true})) {
@@ -96,18 +103,14 @@ TokenSequence encode_render(const Tokenizer& tokenizer, const RenderedChat& rend
   std::size_t at = 0;
   for (const std::int32_t id : sequence.ids) {
     const std::string_view bytes = tokenizer.token_bytes(id);
-    if (rendered.text.compare(at, bytes.size(), bytes) != 0) {
-      throw Error(ErrorCode::kInvalidInput,
-                  "the tokens of a conversation do not give its text back, so that the assistant's part of them is not "
-                  "known; use prompt and completion with this base",
-                  "messages");
-    }
+    if (rendered.text.compare(at, bytes.size(), bytes) != 0) fail_unequal();
     const std::size_t end = at + bytes.size();
     const bool supervised = std::any_of(rendered.generated.begin(), rendered.generated.end(),
                                         [&](const ByteSpan& span) { return span.begin < end && at < span.end; });
     sequence.supervised.push_back(supervised ? 1 : 0);
     at = end;
   }
+  if (at != rendered.text.size()) fail_unequal();
   return sequence;
 }
 

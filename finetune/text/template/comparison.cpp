@@ -126,6 +126,7 @@ std::size_t length(Budget& budget, const Value& value) {
 }
 
 void check_hashable(Budget& budget, const Value& value) {
+  budget.step();
   const Sequence* sequence = value.sequence();
   if (value.dictionary() || (sequence && sequence->kind == Sequence::Kind::kList)) {
     budget.fail("unhashable type: '" + std::string(type_name(value)) + "'");

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "finetune/text/template/code_points.h"
+#include "finetune/text/template/indexing.h"
 #include "finetune/text/template/literals.h"
 #include "finetune/text/template/printing.h"
 
@@ -60,6 +61,7 @@ std::string number_digits(Budget& budget, const Value& value, const Format& form
   const double number = *value.number();
   if (!std::isfinite(number)) return std::isnan(number) ? "nan" : "inf";
   const std::size_t precision = format.precision.value_or(6);
+  if (precision > 1000) budget.fail_limit("a number is written with at most 1000 digits");
   switch (kind) {
     case 'f':
     case 'F': return fixed(number, precision, std::chars_format::fixed);
@@ -107,7 +109,7 @@ void append_formatted(TextBuilder& out, Budget& budget, const Value& value, Form
   }
   std::string body = text.bytes();
   if (format.precision && *format.precision < count_code_points(body)) {
-    body.resize(code_point_offsets(body)[*format.precision]);
+    body.resize(counted_offsets(budget, body)[*format.precision]);
   }
   if (format.align == '\0' || format.align == '=') format.align = '<';
   append_padded(out, "", body, format);
@@ -161,6 +163,7 @@ Format brace_specification(Budget& budget, std::string_view text) {
 }
 
 const Value& field_value(Budget& budget, std::string_view name, const Arguments& arguments, std::size_t& automatic) {
+  budget.step(1 + arguments.named.size() / 4);
   if (name.find_first_of(".[") != std::string_view::npos) {
     budget.fail("format() does not reach into its arguments: {" + std::string(name) + "}; pass the value itself");
   }

@@ -26,8 +26,7 @@ std::optional<std::size_t> position(Integer index, std::size_t size) {
 }
 
 std::optional<Value> character(Budget& budget, const std::string& text, Integer index) {
-  budget.step_bytes(text.size() * 4);
-  const std::vector<std::size_t> offsets = code_point_offsets(text);
+  const std::vector<std::size_t> offsets = counted_offsets(budget, text);
   const auto at = position(index, offsets.size() - 1);
   if (!at) return std::nullopt;
   return make_text(budget, text.substr(offsets[*at], offsets[*at + 1] - offsets[*at]));
@@ -87,8 +86,7 @@ void each(const Bounds& range, Visit visit) {
 }
 
 Value text_slice(Budget& budget, const std::string& text, const Value& start, const Value& stop, const Value& step) {
-  budget.step_bytes(text.size() * 4);
-  const std::vector<std::size_t> offsets = code_point_offsets(text);
+  const std::vector<std::size_t> offsets = counted_offsets(budget, text);
   const Bounds range = bounds(budget, start, stop, step, static_cast<std::int64_t>(offsets.size()) - 1);
   std::string part;
   if (range.step == 1 && range.start < range.stop) {
@@ -131,6 +129,12 @@ Value item_of(Interpreter& interpreter, const Value& value, const Value& key) {
     if (key.text()->starts_with("__")) budget.fail("access to attribute '" + *key.text() + "' is unsafe and refused");
   }
   return missing(interpreter, value, key);
+}
+
+std::vector<std::size_t> counted_offsets(Budget& budget, std::string_view text) {
+  budget.step_bytes(text.size() * 4);
+  const Reservation room(budget, (text.size() + 1) * sizeof(std::size_t));
+  return code_point_offsets(text);
 }
 
 Value slice_of(Budget& budget, const Value& value, const Value& start, const Value& stop, const Value& step) {

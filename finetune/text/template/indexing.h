@@ -5,6 +5,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "finetune/text/template/value.h"
 
@@ -16,6 +18,8 @@ Value attribute_of(Interpreter& interpreter, const Value& value, const std::stri
 Value item_of(Interpreter& interpreter, const Value& value, const Value& key);
 /// Methods and the attributes of objects alone, as the filter `attr` looks them up. nullopt if there is none.
 std::optional<Value> own_attribute(Interpreter& interpreter, const Value& value, const std::string& name);
+/// code_point_offsets, whose time and memory are counted.
+std::vector<std::size_t> counted_offsets(Budget& budget, std::string_view text);
 /// A bound that is none is left open.
 Value slice_of(Budget& budget, const Value& value, const Value& start, const Value& stop, const Value& step);
 

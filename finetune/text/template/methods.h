@@ -20,6 +20,9 @@ Method find_text_method(std::string_view name);
 /// The part of them that cuts texts into pieces.
 Method find_text_split(std::string_view name);
 
+/// Memory for the pieces that `text` may be cut into, and the time for cutting it.
+Reservation room_for_pieces(Budget& budget, std::string_view text);
+
 /// Sets cycler, dict, joiner, namespace, raise_exception, range and strftime_now.
 void add_functions(Scope& scope);
 

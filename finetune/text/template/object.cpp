@@ -7,6 +7,15 @@
 #include "finetune/text/template/printing.h"
 
 namespace finetune::jinja {
+namespace {
+
+// A copy takes time too.
+const std::string& counted(Budget& budget, const std::string& text) {
+  budget.step_bytes(text.size());
+  return text;
+}
+
+}  // namespace
 
 Value Object::call(Interpreter&, Arguments&) { return Value{}; }
 
@@ -28,14 +37,14 @@ Value ArgumentReader::required(std::string_view name) {
 
 std::string ArgumentReader::text(std::string_view name) {
   const Value value = required(name);
-  if (const std::string* text = value.text()) return *text;
+  if (const std::string* text = value.text()) return counted(budget_, *text);
   wrong_type(name, value, "a text");
 }
 
 std::optional<std::string> ArgumentReader::optional_text(std::string_view name) {
   const auto value = optional(name);
   if (!value || value->is_none()) return std::nullopt;
-  if (const std::string* text = value->text()) return *text;
+  if (const std::string* text = value->text()) return counted(budget_, *text);
   wrong_type(name, *value, "a text");
 }
 

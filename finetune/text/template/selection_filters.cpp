@@ -24,6 +24,7 @@ Value choose(Interpreter& interpreter, const Value& value, Arguments& arguments)
   for (const Value& item : interpreter.items_of(value)) {
     budget.step();
     const Value tested = path.of(item);
+    budget.step_items(test_arguments.positional.size());
     Arguments each = test_arguments;
     const bool holds = test ? interpreter.test(*test, tested, each) : truthy(tested);
     if (holds == kWanted) kept.push(item);
@@ -51,6 +52,7 @@ Value map(Interpreter& interpreter, const Value& value, Arguments& arguments) {
   const Arguments filter_arguments{reader.rest(), std::move(arguments.named)};
   ListBuilder mapped(interpreter.budget());
   for (const Value& item : interpreter.items_of(value)) {
+    interpreter.budget().step(1 + filter_arguments.positional.size() / 4);
     Arguments each = filter_arguments;
     mapped.push(interpreter.filter(name, item, each));
   }

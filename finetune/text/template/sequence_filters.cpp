@@ -221,6 +221,7 @@ AttributePath::AttributePath(Interpreter& interpreter, const Value& path) : inte
   if (!path.text()) return;
   std::string_view rest = *path.text();
   while (true) {
+    interpreter.budget().step();
     const std::size_t dot = std::min(rest.find('.'), rest.size());
     const std::string part(rest.substr(0, dot));
     const bool index = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
@@ -238,6 +239,7 @@ Value AttributePath::of(const Value& value) const {
 
 Value comparison_key(Budget& budget, const Value& value, bool case_sensitive) {
   if (case_sensitive || !value.text()) return value;
+  budget.step_bytes(4 * value.text()->size());
   return make_text(budget, lower(*value.text()));
 }
 

@@ -7,6 +7,7 @@
 #include "finetune/text/template/comparison.h"
 #include "finetune/text/template/filters.h"
 #include "finetune/text/template/formatting.h"
+#include "finetune/text/template/indexing.h"
 #include "finetune/text/template/interpreter.h"
 #include "finetune/text/template/literals.h"
 #include "finetune/text/template/methods.h"
@@ -80,6 +81,7 @@ Value indent(Interpreter& interpreter, const Value& value, Arguments& arguments)
   if (width.integer()) step.append(" ", static_cast<std::size_t>(std::max<std::int64_t>(clamped(*width.integer()), 0)));
   TextBuilder out(budget);
   const std::string text = *to_text(budget, value).text() + "\n";
+  const Reservation room = room_for_pieces(budget, text);
   bool begun = false;
   for (const std::string_view line : split_lines(text, false)) {
     if (begun) out.append("\n");
@@ -95,6 +97,7 @@ Value to_float(Interpreter& interpreter, const Value& value, Arguments& argument
   const Value fallback = reader.optional("default").value_or(real(0));
   reader.finish();
   if (const auto number = value.number()) return real(*number);
+  if (value.text()) interpreter.budget().step_bytes(value.text()->size());
   const auto parsed = value.text() ? parse_float(*value.text()) : std::nullopt;
   return parsed ? real(*parsed) : fallback;
 }
@@ -107,6 +110,7 @@ Value to_integer(Interpreter& interpreter, const Value& value, Arguments& argume
   if (const auto number = value.integer()) return integer(*number);
   auto number = value.number();
   if (const std::string* text = value.text()) {
+    interpreter.budget().step_bytes(text->size());
     if (base < 0 || base > 36 || base == 1) return fallback;
     if (const auto parsed = parse_integer(*text, static_cast<int>(base))) return integer(*parsed);
     number = parse_float(*text);
@@ -147,6 +151,7 @@ bool starts_word(char32_t c) { return is_space(c) || c == U'-' || c == U'(' || c
 Value title(Interpreter& interpreter, const Value& value, Arguments&) {
   const Value held = to_text(interpreter.budget(), value);
   const std::string& text = *held.text();
+  interpreter.budget().step_bytes(4 * text.size());
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
     std::size_t end = at;
@@ -173,7 +178,10 @@ Value to_json(Interpreter& interpreter, const Value& value, Arguments& arguments
   const Value separators = reader.optional("separators").value_or(none());
   style.sort_keys = reader.flag_or("sort_keys", false);
   reader.finish();
-  if (indent.text()) style.indent = *indent.text();
+  if (indent.text()) {
+    budget.step_bytes(indent.text()->size());
+    style.indent = *indent.text();
+  }
   if (const auto width = indent.integer()) {
     const auto spaces = static_cast<std::size_t>(std::max<std::int64_t>(clamped(*width), 0));
     budget.check_text(spaces);
@@ -201,7 +209,7 @@ Value truncate(Interpreter& interpreter, const Value& value, Arguments& argument
   reader.finish();
   const Value held = to_text(budget, value);
   const std::string& text = *held.text();
-  const std::vector<std::size_t> offsets = code_point_offsets(text);
+  const std::vector<std::size_t> offsets = counted_offsets(budget, text);
   const auto tail = static_cast<std::int64_t>(count_code_points(end));
   if (length < tail || leeway < 0) budget.fail("truncate: expected length >= " + std::to_string(tail));
   const auto size = static_cast<std::int64_t>(offsets.size()) - 1;
@@ -213,6 +221,7 @@ Value truncate(Interpreter& interpreter, const Value& value, Arguments& argument
 
 Value wordcount(Interpreter& interpreter, const Value& value, Arguments&) {
   const Value held = to_text(interpreter.budget(), value);
+  interpreter.budget().step_bytes(held.text()->size());
   std::int64_t words = 0;
   bool inside = false;
   for (std::size_t at = 0; at < held.text()->size();) {

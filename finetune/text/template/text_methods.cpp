@@ -46,11 +46,13 @@ bool is_alphanumeric(char32_t c) { return is_letter(c) || is_numeric(c); }
 bool is_decimal(char32_t c) { return is_digit(c) && is_word_character(c) && c != U'²' && c != U'³' && c != U'¹'; }
 
 template <bool kLarge>
-Value has_case(Interpreter&, const Value& self, Arguments&) {
+Value has_case(Interpreter& interpreter, const Value& self, Arguments&) {
+  interpreter.budget().step_bytes(self.text()->size());
   return boolean(has_only_case(*self.text(), kLarge));
 }
 
-Value is_ascii(Interpreter&, const Value& self, Arguments&) {
+Value is_ascii(Interpreter& interpreter, const Value& self, Arguments&) {
+  interpreter.budget().step_bytes(self.text()->size());
   return boolean(std::all_of(self.text()->begin(), self.text()->end(), [](char c) { return (c & 0x80) == 0; }));
 }
 
@@ -61,6 +63,7 @@ Value strip(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   const auto characters = reader.optional_text("chars");
   reader.finish();
   const std::string& text = *self.text();
+  budget.step_bytes(text.size());
   if (!characters) return make_text(budget, std::string(stripped(text, kLeft, kRight)));
   budget.step_bytes(text.size() * characters->size());
   return make_text(budget, std::string(stripped(text, kLeft, kRight, *characters)));
@@ -114,8 +117,7 @@ Window window_of(Budget& budget, const std::string& text, ArgumentReader& reader
   const Value end = reader.optional("end").value_or(none());
   reader.finish();
   if (start.is_none() && end.is_none()) return {text, 0};
-  budget.step_bytes(text.size() * 4);
-  const std::vector<std::size_t> offsets = code_point_offsets(text);
+  const std::vector<std::size_t> offsets = counted_offsets(budget, text);
   const auto size = static_cast<std::int64_t>(offsets.size()) - 1;
   const auto placed = [&](const Value& value, std::int64_t fallback) {
     const std::int64_t given = value.integer() ? clamped(*value.integer()) : fallback;
@@ -169,6 +171,7 @@ Value has_affix(Interpreter& interpreter, const Value& self, Arguments& argument
   const Value affix = reader.required("prefix");
   const Window window = window_of(budget, *self.text(), reader);
   const Sequence* tuple = affix.sequence();
+  if (tuple) budget.step_items(tuple->items.size());
   const std::vector<Value> choices = tuple ? tuple->items : std::vector<Value>{affix};
   for (const Value& choice : choices) {
     if (!choice.text()) {

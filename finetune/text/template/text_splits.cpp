@@ -88,7 +88,7 @@ Value split(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   const std::int64_t limit = reader.integer_or("maxsplit", -1);
   reader.finish();
   const std::string& text = *self.text();
-  budget.step_bytes(text.size());
+  const Reservation room = room_for_pieces(budget, text);
   if (!separator) return list_of(budget, kRight ? words_from_right(text, limit) : words(text, limit));
   if (separator->empty()) budget.fail("empty separator");
   return list_of(budget,
@@ -114,11 +114,16 @@ Value splitlines(Interpreter& interpreter, const Value& self, Arguments& argumen
   ArgumentReader reader(budget, "splitlines", arguments);
   const bool keep_ends = reader.flag_or("keepends", false);
   reader.finish();
-  budget.step_bytes(self.text()->size() * 4);
+  const Reservation room = room_for_pieces(budget, *self.text());
   return list_of(budget, split_lines(*self.text(), keep_ends));
 }
 
 }  // namespace
+
+Reservation room_for_pieces(Budget& budget, std::string_view text) {
+  budget.step_bytes(4 * text.size());
+  return Reservation(budget, text.size() * sizeof(std::string_view) / 2);
+}
 
 Method find_text_split(std::string_view name) {
   static constexpr std::array<std::pair<std::string_view, Method>, 5> kMethods{{

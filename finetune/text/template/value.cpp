@@ -74,13 +74,13 @@ Value empty_tuple() {
 
 Value make_text(Budget& budget, std::string bytes) {
   budget.check_text(bytes.size());
-  budget.step_bytes(bytes.size());
+  budget.step(1 + bytes.size() / 64);
   Reservation held(budget, bytes.size() + kNodeBytes);
   return Value{TextPointer(std::make_shared<Text>(Text{std::move(bytes), std::move(held), {}}))};
 }
 
 Value make_sequence(Budget& budget, std::vector<Value> items, Sequence::Kind kind, std::string label) {
-  budget.step_items(items.size());
+  budget.step(1 + items.size() / 4);
   auto sequence = std::make_shared<Sequence>();
   sequence->held = Reservation(budget, items.size() * sizeof(Value) + 2 * kNodeBytes);
   for (const Value& item : items) sequence->nesting = std::max(sequence->nesting, 1 + nesting_of(item));
