@@ -64,6 +64,8 @@ class Budget {
   }
   /// For work that grows with the length of a text or a list.
   void step_bytes(std::size_t bytes) { step(bytes / 64); }
+  /// The same for work on each character, which takes longer.
+  void step_characters(std::size_t bytes) { step(bytes / 8); }
   void step_items(std::size_t items) { step(items / 4); }
 
   /// Throws kTooLarge if a text of so many bytes may not be made.

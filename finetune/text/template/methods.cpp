@@ -117,32 +117,28 @@ const Entry* find_entry(const std::array<Entry, kSize>& entries, std::string_vie
   return found == entries.end() ? nullptr : &*found;
 }
 
-std::optional<Method> method_of(const Value& value, std::string_view name) {
-  if (value.text()) {
-    const Method method = find_text_method(name);
-    return method ? std::optional(method) : std::nullopt;
-  }
-  const Entry* entry = nullptr;
+// nullptr if values of this kind have no such method.
+const Entry* entry_of(const Value& value, std::string_view name) {
+  if (value.dictionary()) return find_entry(kDictionaryMethods, name);
   const Sequence* sequence = value.sequence();
-  if (value.dictionary()) entry = find_entry(kDictionaryMethods, name);
-  if (sequence && sequence->indexable()) entry = find_entry(kListMethods, name);
-  if (!entry) return std::nullopt;
-  const bool fixed = sequence && sequence->kind != Sequence::Kind::kList;
-  if (fixed && (!entry->method || entry->name == "copy")) return std::nullopt;
-  return entry->method;
+  if (!sequence || !sequence->indexable()) return nullptr;
+  const Entry* entry = find_entry(kListMethods, name);
+  const bool only_of_lists = entry && (!entry->method || entry->name == "copy");
+  return only_of_lists && sequence->kind != Sequence::Kind::kList ? nullptr : entry;
 }
 
 }  // namespace
 
 std::optional<Value> find_method(Interpreter& interpreter, const Value& value, const std::string& name) {
-  const auto method = method_of(value, name);
-  if (!method) return std::nullopt;
-  if (!*method) {
+  const Entry* entry = entry_of(value, name);
+  const Method method = value.text() ? find_text_method(name) : entry ? entry->method : nullptr;
+  if (!entry && !method) return std::nullopt;
+  if (!method) {
     return make_undefined(interpreter.budget(), "access to attribute '" + name + "' of '" +
                                                     std::string(type_name(value)) +
                                                     "' object is unsafe: values never change, use a namespace");
   }
-  auto bound = std::make_shared<BoundMethod>(value, *method);
+  auto bound = std::make_shared<BoundMethod>(value, method);
   interpreter.budget().check_nesting(bound->nesting);
   return Value{ObjectPointer(std::move(bound))};
 }

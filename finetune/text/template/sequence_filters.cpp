@@ -239,7 +239,7 @@ Value AttributePath::of(const Value& value) const {
 
 Value comparison_key(Budget& budget, const Value& value, bool case_sensitive) {
   if (case_sensitive || !value.text()) return value;
-  budget.step_bytes(4 * value.text()->size());
+  budget.step_characters(value.text()->size());
   return make_text(budget, lower(*value.text()));
 }
 

@@ -97,7 +97,7 @@ Value to_float(Interpreter& interpreter, const Value& value, Arguments& argument
   const Value fallback = reader.optional("default").value_or(real(0));
   reader.finish();
   if (const auto number = value.number()) return real(*number);
-  if (value.text()) interpreter.budget().step_bytes(value.text()->size());
+  if (value.text()) interpreter.budget().step_characters(value.text()->size());
   const auto parsed = value.text() ? parse_float(*value.text()) : std::nullopt;
   return parsed ? real(*parsed) : fallback;
 }
@@ -110,7 +110,7 @@ Value to_integer(Interpreter& interpreter, const Value& value, Arguments& argume
   if (const auto number = value.integer()) return integer(*number);
   auto number = value.number();
   if (const std::string* text = value.text()) {
-    interpreter.budget().step_bytes(text->size());
+    interpreter.budget().step_characters(text->size());
     if (base < 0 || base > 36 || base == 1) return fallback;
     if (const auto parsed = parse_integer(*text, static_cast<int>(base))) return integer(*parsed);
     number = parse_float(*text);
@@ -151,7 +151,7 @@ bool starts_word(char32_t c) { return is_space(c) || c == U'-' || c == U'(' || c
 Value title(Interpreter& interpreter, const Value& value, Arguments&) {
   const Value held = to_text(interpreter.budget(), value);
   const std::string& text = *held.text();
-  interpreter.budget().step_bytes(4 * text.size());
+  interpreter.budget().step_characters(text.size());
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
     std::size_t end = at;
@@ -221,7 +221,7 @@ Value truncate(Interpreter& interpreter, const Value& value, Arguments& argument
 
 Value wordcount(Interpreter& interpreter, const Value& value, Arguments&) {
   const Value held = to_text(interpreter.budget(), value);
-  interpreter.budget().step_bytes(held.text()->size());
+  interpreter.budget().step_characters(held.text()->size());
   std::int64_t words = 0;
   bool inside = false;
   for (std::size_t at = 0; at < held.text()->size();) {

@@ -17,7 +17,7 @@ namespace {
 template <std::string (*kChange)(std::string_view)>
 Value changed(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   ArgumentReader(interpreter.budget(), "the text method", arguments).finish();
-  interpreter.budget().step_bytes(4 * self.text()->size());
+  interpreter.budget().step_characters(self.text()->size());
   return make_text(interpreter.budget(), kChange(*self.text()));
 }
 
@@ -35,7 +35,7 @@ std::string swapped_case(std::string_view text) {
 template <bool (*kMatches)(char32_t)>
 Value all_are(Interpreter& interpreter, const Value& self, Arguments&) {
   const std::string& text = *self.text();
-  interpreter.budget().step_bytes(text.size());
+  interpreter.budget().step_characters(text.size());
   for (std::size_t at = 0; at < text.size();) {
     if (!kMatches(next_code_point(text, at))) return boolean(false);
   }
@@ -47,12 +47,12 @@ bool is_decimal(char32_t c) { return is_digit(c) && is_word_character(c) && c !=
 
 template <bool kLarge>
 Value has_case(Interpreter& interpreter, const Value& self, Arguments&) {
-  interpreter.budget().step_bytes(self.text()->size());
+  interpreter.budget().step_characters(self.text()->size());
   return boolean(has_only_case(*self.text(), kLarge));
 }
 
 Value is_ascii(Interpreter& interpreter, const Value& self, Arguments&) {
-  interpreter.budget().step_bytes(self.text()->size());
+  interpreter.budget().step_characters(self.text()->size());
   return boolean(std::all_of(self.text()->begin(), self.text()->end(), [](char c) { return (c & 0x80) == 0; }));
 }
 
@@ -63,7 +63,7 @@ Value strip(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   const auto characters = reader.optional_text("chars");
   reader.finish();
   const std::string& text = *self.text();
-  budget.step_bytes(text.size());
+  budget.step_characters(text.size());
   if (!characters) return make_text(budget, std::string(stripped(text, kLeft, kRight)));
   budget.step_bytes(text.size() * characters->size());
   return make_text(budget, std::string(stripped(text, kLeft, kRight, *characters)));

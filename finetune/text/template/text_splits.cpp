@@ -121,7 +121,7 @@ Value splitlines(Interpreter& interpreter, const Value& self, Arguments& argumen
 }  // namespace
 
 Reservation room_for_pieces(Budget& budget, std::string_view text) {
-  budget.step_bytes(4 * text.size());
+  budget.step_characters(text.size());
   return Reservation(budget, text.size() * sizeof(std::string_view) / 2);
 }
 
