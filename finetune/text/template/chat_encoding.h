@@ -1,0 +1,35 @@
+// Conversations of a base that brings a chat template, as tokens with the targets of the loss. The whole render is
+// encoded at once, control tokens included, as every other tool does; so a text that spells a control token in a
+// message is refused here, because it would become one. Pure functions; any thread.
+#pragma once
+
+#include "finetune/text/chat_format.h"
+#include "finetune/text/template/chat_template.h"
+
+namespace finetune {
+
+/// What a template is rendered with, besides the messages.
+struct ChatSettings {
+  platform::json::value tools = nullptr;
+  platform::json::object variables;  // bos_token, eos_token, enable_thinking, ...
+};
+
+/// bos_token, eos_token, pad_token and unk_token of a model folder's tokenizer_config.json, as texts.
+platform::json::object template_variables(const std::filesystem::path& folder);
+
+/// Bytes of the render that the model learns to write: the template's generation blocks, or, where it has none, what
+/// each assistant turn adds to the render of the messages before it. Throws kInvalidInput where such a turn is written
+/// in another way once further messages follow.
+RenderedChat supervised_render(const ChatTemplate& chat, const platform::json::array& messages,
+                               const ChatSettings& settings);
+
+/// The render as tokens; supervised is every token that holds a byte of a generated span. Throws kInvalidInput where a
+/// message spells a control token, or where the tokens do not give the text back byte for byte.
+TokenSequence encode_render(const Tokenizer& tokenizer, const RenderedChat& rendered);
+TokenSequence encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, const platform::json::array& messages,
+                          const ChatSettings& settings);
+/// Up to where the model goes on: with the template's generation prompt.
+std::vector<std::int32_t> encode_chat_prompt(const Tokenizer& tokenizer, const ChatTemplate& chat,
+                                             const platform::json::array& messages, const ChatSettings& settings);
+
+}  // namespace finetune
