@@ -1,8 +1,11 @@
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "deploy/serving/asked_records.h"
 #include "deploy/serving/routes.h"
 #include "deploy/storable_text.h"
 #include "platform/base/error.h"
@@ -18,7 +21,6 @@ using platform::ErrorCode;
 using platform::Request;
 using platform::Response;
 
-constexpr std::size_t kMostRecords = 4096;
 constexpr std::size_t kLongestKey = 200;
 constexpr std::size_t kBodyLimitBytes = std::size_t{32} << 20;
 
@@ -44,24 +46,10 @@ json::object answer_of(const finetune::Prediction& prediction) {
 json::array problems_of(const std::vector<platform::FieldProblem>& problems) {
   json::array list;
   for (const auto& problem : problems)
-    list.push_back(json::object{{"code", problem.code}, {"field", problem.field}, {"value", problem.value}});
+    list.push_back(json::object{{"code", problem.code},
+                                {"field", problem.field},
+                                {problem.code == "unknown_field" ? "did_you_mean" : "value", problem.value}});
   return list;
-}
-
-// The records of a request; `single` says that one answer rather than a list is expected.
-json::array records_of(const json::value& body, bool& single) {
-  if (!body.is_object())
-    throw Error(ErrorCode::kInvalidInput, "body is no JSON object; send {\"record\": {...}} or {\"records\": [...]}");
-  const json::object& object = body.as_object();
-  single = !object.contains("records");
-  if (const json::value* records = platform::find(object, "records")) {
-    const json::array& list = platform::as_array(*records, "records");
-    if (list.size() > kMostRecords)
-      throw Error(ErrorCode::kTooLarge, "more than 4096 records in one request; send several", "records");
-    return list;
-  }
-  if (const json::value* record = platform::find(object, "record")) return {*record};
-  return {body};
 }
 
 std::vector<finetune::Prediction> compute(Serving& serving, ServedModel& served,
@@ -77,32 +65,75 @@ std::vector<finetune::Prediction> compute(Serving& serving, ServedModel& served,
   return predictions;
 }
 
+// A required field that is missing has been told of already.
+platform::Example rendered(const platform::Profile& profile, const json::value& record,
+                           std::vector<platform::FieldProblem>& problems) {
+  std::vector<platform::FieldProblem> more;
+  platform::Example example = platform::render_request(profile, record, &more);
+  for (platform::FieldProblem& problem : more)
+    if (problem.code != "missing" && problem.code != "not_a_signal") problems.push_back(std::move(problem));
+  return example;
+}
+
+// One record on its way to an answer.
+struct Asked {
+  std::vector<platform::FieldProblem> problems;
+  std::optional<platform::Example> example;  // absent: refused
+  std::string refusal;
+};
+
+// In a list a record that cannot be answered costs the others nothing.
+std::vector<Asked> judged_records(const platform::Profile& profile, const AskedRecords& asked) {
+  std::vector<Asked> all(asked.records.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string path = asked.single ? "record" : "records[" + std::to_string(i) + "]";
+    refuse_nul(asked.records[i], path);
+    try {
+      judge_record(profile, asked.records[i], path, all[i].problems);
+      all[i].example = rendered(profile, asked.records[i], all[i].problems);
+    } catch (const Error& error) {
+      if (asked.single) throw;
+      all[i].refusal = error.what();
+    }
+  }
+  const bool none = std::none_of(all.begin(), all.end(), [](const Asked& one) { return one.example.has_value(); });
+  if (none && !all.empty()) throw Error(ErrorCode::kInvalidInput, all.front().refusal, "records[0]");
+  return all;
+}
+
+json::array answers_of(Serving& serving, ServedModel& served, const AskedRecords& asked) {
+  const std::vector<Asked> all = judged_records(*served.profile, asked);
+  std::vector<platform::Example> examples;
+  for (const Asked& one : all)
+    if (one.example) examples.push_back(*one.example);
+  const auto predictions = examples.empty() ? std::vector<finetune::Prediction>{} : compute(serving, served, examples);
+  json::array answers;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    json::object answer;
+    if (all[i].example) {
+      const std::string id = platform::new_uuid();
+      answer = answer_of(predictions[next++]);
+      serving.keep_answer(served, id, asked.records[i], answer);
+      answer["id"] = id;
+    } else {
+      answer["error"] = all[i].refusal;
+    }
+    if (!all[i].problems.empty()) answer["problems"] = problems_of(all[i].problems);
+    answers.push_back(std::move(answer));
+  }
+  return answers;
+}
+
 Response predict(Serving& serving, const Request& request) {
   const auto served = serving.model();
   if (!served->profile)
     throw Error(ErrorCode::kConflict, "model " + served->targets().model +
                                           " was trained on plain text and has no profile; ask /v1/chat/completions");
-  bool single = false;
-  const json::array records = records_of(request.json_body(), single);
-  std::vector<platform::Example> examples;
-  std::vector<std::vector<platform::FieldProblem>> problems(records.size());
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    refuse_nul(records[i], single ? "record" : "records[" + std::to_string(i) + "]");
-    examples.push_back(platform::render_request(*served->profile, records[i], &problems[i]));
-  }
-  const auto predictions = examples.empty() ? std::vector<finetune::Prediction>{} : compute(serving, *served, examples);
-
-  json::array answers;
-  for (std::size_t i = 0; i < predictions.size(); ++i) {
-    const std::string id = platform::new_uuid();
-    json::object answer = answer_of(predictions[i]);
-    serving.keep_answer(*served, id, records[i], answer);
-    answer["id"] = id;
-    if (!problems[i].empty()) answer["problems"] = problems_of(problems[i]);
-    answers.push_back(std::move(answer));
-  }
+  const AskedRecords asked = asked_records(request.json_body());
+  json::array answers = answers_of(serving, *served, asked);
   json::object body = identity_of(*served);
-  if (!single) {
+  if (!asked.single) {
     body["predictions"] = std::move(answers);
     return platform::json_response(body);
   }

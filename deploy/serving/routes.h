@@ -9,7 +9,9 @@ namespace deploy {
 
 /// POST /v1/predict, POST /v1/feedback, GET /healthz, GET /readyz, GET /metrics.
 ///   /v1/predict   {"record": R} or {"records": [R, ...]}; R is an object of raw fields, or an array of them for a
-///                 windowed profile
+///                 windowed profile; without either name the body is one record. `problems` of an answer lists what
+///                 the record lacks ("missing"), what the model does not know ("unknown_field") and bad values; a
+///                 record with none of the model's fields is refused, in a list by an `error` in its place
 ///   /v1/feedback  {"id": ID, "label" | "value" | "text": what really happened}; ID as in the answer of /v1/predict or
 ///                 of a completion; on disk when it answers 202; an Idempotency-Key tells several for one ID apart
 void add_predict_routes(platform::RouteTable& table, Serving& serving);

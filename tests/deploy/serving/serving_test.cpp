@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "deploy/agent/agent.h"
+#include "deploy/serving/asked_records.h"
 #include "deploy/serving/routes.h"
 #include "platform/base/error.h"
 #include "platform/http/client.h"
@@ -98,6 +99,45 @@ TEST_F(Serving, NamesModelVersionAndAdapterWithEachAnswer) {
   EXPECT_EQ(answers[0].as_object().at("label"), "hot");
   EXPECT_EQ(answers[1].as_object().at("label"), "cold");
   EXPECT_EQ(answers[2].as_object().at("problems").as_array()[0].as_object().at("code"), "not_a_number");
+}
+
+TEST_F(Serving, RefusesARecordWithNoneOfTheModelsFields) {
+  serve(1);
+  for (const char* body :
+       {"{}", R"({"recrod":1})", R"({"rows":[{"torque":1}]})", R"({"record":{}})", R"({"record":{"torqe":25.5}})",
+        R"({"record":{"torque":null}})", R"({"records":[{"torqe":25.5}]})", R"({"record":{"torque":1},"recrods":[]})",
+        R"({"record":{"torque":1},"records":[]})", R"({"record":[]})"})
+    EXPECT_EQ(client_->post("/v1/predict", body).status, 400) << body;
+  const std::string why = client_->post("/v1/predict", R"({"record":{"torqe":1}})").body;
+  EXPECT_NE(why.find("did you mean 'torque'?"), std::string::npos) << why;
+  EXPECT_NE(client_->post("/v1/predict", R"({"recrod":1})").body.find("did you mean 'record'?"), std::string::npos);
+  EXPECT_TRUE(queued().empty());
+}
+
+TEST_F(Serving, ListsWhatARecordLacksAndWhatTheModelDoesNotKnow) {
+  const auto profile = platform::profile_from_yaml(
+      "name: press\nfields:\n  torque: {kind: number, from: \"Torque [Nm]\"}\n  speed: number\n  line: ignore\ntarget: "
+      "{field: state, task: classify, labels: [a, b]}\n",
+      "press.yaml");
+  std::vector<platform::FieldProblem> problems;
+  deploy::judge_record(profile, json::parse(R"({"Torque [Nm]":1,"sped":2,"line":3,"state":"a"})"), "record", problems);
+  ASSERT_EQ(problems.size(), 2u);
+  EXPECT_EQ(problems[0].code + " " + problems[0].field, "missing speed");
+  EXPECT_EQ(problems[1].code + " " + problems[1].field + " " + problems[1].value, "unknown_field sped speed");
+}
+
+TEST_F(Serving, AnswersTheOtherRecordsOfAListWhereOneIsRefused) {
+  serve(1);
+  const auto batch =
+      post("/v1/predict", json::parse(R"({"records":[{"torqe":20},{"torque":20,"tool":7},{"torque":-20}]})"));
+  const auto& answers = batch.at("predictions").as_array();
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_TRUE(answers[0].as_object().contains("error"));
+  EXPECT_FALSE(answers[0].as_object().contains("label"));
+  EXPECT_EQ(answers[1].as_object().at("label"), "hot");
+  EXPECT_EQ(answers[1].as_object().at("problems").as_array()[0].as_object().at("code"), "unknown_field");
+  EXPECT_EQ(answers[2].as_object().at("label"), "cold");
+  EXPECT_FALSE(answers[2].as_object().contains("problems"));
 }
 
 TEST_F(Serving, KeepsAnswersAndFeedbackForTheServer) {
