@@ -10,7 +10,9 @@
 #include "deploy/storable_text.h"
 #include "platform/base/error.h"
 #include "platform/base/id.h"
+#include "platform/base/shortened.h"
 #include "platform/dataset/render.h"
+#include "platform/http/refusals.h"
 
 namespace deploy {
 namespace {
@@ -114,6 +116,7 @@ json::array answers_of(Serving& serving, ServedModel& served, const AskedRecords
     if (all[i].example) {
       const std::string id = platform::new_uuid();
       answer = answer_of(predictions[next++]);
+      serving.known().remember(id, false);
       serving.keep_answer(served, id, asked.records[i], answer);
       answer["id"] = id;
     } else {
@@ -152,50 +155,90 @@ std::string prediction_id(const std::string& text) {
   return std::string(id);
 }
 
+// What really happened, as the model could have said it. Feedback on an answer that is not known here (given before the
+// last start, or by another agent) is judged by the model that answers now.
+json::value truth_of(Serving& serving, const json::object& body, const std::string& id, bool completion) {
+  std::string kind;
+  for (const char* one : {"label", "value", "text"}) {
+    if (!body.contains(one)) continue;
+    if (!kind.empty())
+      throw Error(ErrorCode::kInvalidInput, "label, value and text: one of them says what really happened", one);
+    kind = one;
+  }
+  if (kind.empty())
+    throw Error(ErrorCode::kInvalidInput, "exactly one of label, value and text says what really happened", "label");
+  const bool on_record = !serving.known().completion(id).value_or(completion);
+  if (const auto served = serving.model_or_null(); served && served->profile && on_record)
+    judge_truth(*served->profile, kind, body.at(kind));
+  return body.at(kind);
+}
+
 Response feedback(Serving& serving, const Request& request) {
   const json::object body = request.json_object();
   platform::refuse_unknown_keys(body, {"id", "label", "value", "text", "at"}, "body");
   refuse_nul(body, "body");
-  const std::string id = prediction_id(platform::require_string(body, "id", "body"));
+  const std::string sent = platform::require_string(body, "id", "body"), id = prediction_id(sent);
   json::object entry{{"prediction", id},
-                     {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")}};
+                     {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")},
+                     {"outcome", truth_of(serving, body, id, sent != id)}};
   platform::parse_time(entry["at"].as_string());
-  int outcomes = 0;
-  for (const char* kind : {"label", "value", "text"}) {
-    if (const json::value* outcome = platform::find(body, kind)) {
-      entry["outcome"] = *outcome;
-      ++outcomes;
-    }
-  }
-  if (outcomes != 1)
-    throw Error(ErrorCode::kInvalidInput, "exactly one of label, value and text says what really happened", "label");
-  // The caller's key is unique where the caller stands; ours must be so over all agents.
+  // The caller's key is unique where the caller stands; ours must be so over all agents, and a correction is no
+  // repetition.
   const std::string given = request.header("Idempotency-Key").value_or("feedback");
   if (given.size() > kLongestKey)
     throw Error(ErrorCode::kInvalidInput, "the Idempotency-Key is longer than 200 characters; send a shorter one",
                 "Idempotency-Key");
-  const std::string key = serving.options().agent + "/" + id + "/" + given;
+  const bool known = serving.known().completion(id).has_value();
+  const std::string key =
+      serving.options().agent + "/" + id + "/" + given + "/" + serving.known().statement(id, entry["outcome"]);
   serving.outbox().append({key, "feedback", std::move(entry)}, Durability::kSynced);
   serving.metrics().count("anneal_agent_feedback_total", "Feedback taken");
-  return platform::json_response(json::object{{"id", id}, {"kept", true}}, 202);
+  if (!known) {
+    serving.known().count_unknown();
+    serving.metrics().count("anneal_agent_feedback_unknown_total",
+                            "Feedback on answers that this agent has not given since its start");
+  }
+  return platform::json_response(json::object{{"id", id}, {"kept", true}, {"known", known}}, 202);
 }
 
 Response health(Serving& serving) {
   const auto served = serving.model_or_null();
-  json::object body{
-      {"status", "ok"}, {"agent", serving.options().agent}, {"queue_bytes", serving.outbox().backlog_bytes()}};
-  if (served) body["serving"] = identity_of(*served);
+  json::object body{{"status", "ok"},
+                    {"agent", serving.options().agent},
+                    {"queue_bytes", serving.outbox().backlog_bytes()},
+                    {"feedback_unknown", serving.known().unknown()}};
+  if (served)
+    body["serving"] = identity_of(*served);
+  else
+    body["note"] = serving.why_none();
   return platform::json_response(body);
 }
 
 }  // namespace
 
+std::function<Response(const Request&)> for_json(std::function<Response(const Request&)> handler) {
+  return [handler = std::move(handler)](const Request& request) {
+    const std::string type = request.content_type();
+    if (type == "application/json" || (type.starts_with("application/") && type.ends_with("+json")))
+      return handler(request);
+    return platform::refusal(415, "unsupported_media_type",
+                             "the body is said to be '" + platform::shortened(type, 100) +
+                                 "'; send JSON with Content-Type: application/json");
+  };
+}
+
+void add_description_route(platform::RouteTable& table) {
+  const json::object description = table.openapi("Anneal agent", "1");
+  table.add({platform::Method::kGet, "/openapi.json", "This description of every route", "",
+             [description](const Request&) { return platform::json_response(description); }});
+}
+
 void add_predict_routes(platform::RouteTable& table, Serving& serving) {
   using platform::Method;
   table.add({Method::kPost, "/v1/predict", "Answers one record or a list of them", "",
-             [&serving](const Request& request) { return predict(serving, request); }, kBodyLimitBytes});
+             for_json([&serving](const Request& request) { return predict(serving, request); }), kBodyLimitBytes});
   table.add({Method::kPost, "/v1/feedback", "Takes what really happened after a prediction", "",
-             [&serving](const Request& request) { return feedback(serving, request); }});
+             for_json([&serving](const Request& request) { return feedback(serving, request); })});
   table.add({Method::kGet, "/healthz", "Says that the agent runs, and what it answers with", "",
              [&serving](const Request&) { return health(serving); }});
   table.add({Method::kGet, "/readyz", "Succeeds once a model answers", "", [&serving](const Request&) {
