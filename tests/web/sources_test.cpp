@@ -208,4 +208,31 @@ TEST_F(SourceApiDb, ARunningSourceDoesNotReadALinkToTheServersOwnFilesAndNamesIt
   EXPECT_EQ(json::serialize(latest("line")).find("666"), std::string::npos);
 }
 
+TEST_F(SourceApiDb, RefusesAPathThatIsNone) {
+  for (const std::string& path : {std::string(), std::string("a\0b", 3)}) {
+    const auto answer = create({{"name", "line"}, {"connector", "file"}, {"settings", json::object{{"path", path}}}});
+    EXPECT_EQ(answer.status, 400) << answer.body;
+    EXPECT_NE(answer.body.find("settings.path"), std::string::npos) << answer.body;
+  }
+}
+
+TEST_F(SourceApiDb, SaysInPlainWordsThatANameIsTaken) {
+  create({{"name", "mill"}}).checked();
+  const auto answer = create({{"name", "mill"}});
+  EXPECT_EQ(answer.status, 409);
+  EXPECT_NE(answer.body.find("there is a source named mill already; choose another name or delete it"),
+            std::string::npos)
+      << answer.body;
+  EXPECT_EQ(answer.body.find("sources_pkey"), std::string::npos) << answer.body;
+}
+
+TEST_F(SourceApiDb, LetsOnlyThoseCallOutWhoMayChangeASource) {
+  create({{"name", "mill"}}).checked();
+  auto viewer = client(Role::kViewer);
+  for (const char* verb : {"/check", "/discover"}) {
+    EXPECT_EQ(viewer.post(address("mill") + verb, "").status, 403) << verb;
+    EXPECT_EQ(asking_->post(address("mill") + verb, "").status, 200) << verb;
+  }
+}
+
 }  // namespace
