@@ -48,7 +48,7 @@ stop_all() {
   [ -f "$(pids)" ] || return 0
   while read -r name pid; do
     # The pid may be another program's by now; the program's file may have been built anew.
-    case "$(tr '\0' '\n' < "/proc/$pid/cmdline" 2>/dev/null | head -1)" in
+    case "$({ tr "\0" "\n" < "/proc/$pid/cmdline"; } 2>/dev/null | head -1)" in
       */anneal|*/anneal-agent) kill "$pid" 2>/dev/null || true ;;
       *) continue ;;
     esac
