@@ -163,7 +163,17 @@ class FileConnector final : public Connector {
     }
     // Where a link leads can change without the file's look.
     if (!trouble || trouble->code() != ErrorCode::kForbidden) last = {look, state.offset, state.generation, trouble};
-    return true;
+    return trouble || !look.settled || state.offset > 0 || sink(nothing_in(*reading));
+  }
+
+  // Said once a look of a file that is still and gave no row.
+  RecordBatch nothing_in(Reading& reading) const {
+    const bool empty = reading.text.read(0, kHead).find_first_not_of(" \t\r\n\xEF\xBB\xBF") == std::string::npos;
+    RecordBatch batch;
+    batch.errors.push_back(
+        {1, "", "no_records", "the file " + reading.id + (empty ? " is empty" : " holds a header and no row")});
+    batch.cursor = cursor();
+    return batch;
   }
 
   // The next batch of the file; nullopt if there is none for now.
