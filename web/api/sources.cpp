@@ -180,6 +180,9 @@ class SourceRoutes {
 
   Response post_records(const Request& request) const {
     const Source source = require(request);
+    if (source.name.starts_with("feedback-"))  // what really happened is said to the agent that answered
+      throw Error(ErrorCode::kForbidden, source.name + " takes what agents report only; POST /v1/feedback to the agent",
+                  "name");
     const connectors::SourceConfig config = source_config(source, services_);
     json::object settings = config.profile.input;
     if (const json::value* own = platform::find(config.settings, "input"))
