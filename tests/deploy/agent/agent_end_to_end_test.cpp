@@ -301,13 +301,11 @@ TEST_F(AgentEndToEnd, InstallsACourierBundleThatTheServerDoesNotOffer) {
   ASSERT_TRUE(until([&] { return ask(25.5).at("model_version") == "2"; }));
   ASSERT_TRUE(until([&] { return saved_state() == "idle"; }));
   kill_agent();
-
   start_agent({"--bundle", (folder_.path() / "one.anneal").string()});  // now it is older
   const auto notice = [&] { return store_->find_agent("default", "edge-01")->notice; };
   ASSERT_TRUE(until([&] { return notice().find("older") != std::string::npos; })) << notice();
   EXPECT_EQ(ask(25.5).at("model_version"), "2");
   kill_agent();
-
   std::string bytes = platform::read_file(folder_.path() / "one.anneal");
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   platform::write_file_atomically(folder_.path() / "two.anneal", bytes);
