@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -64,6 +65,9 @@ using SecretReader = std::function<std::string(const std::string& name)>;
 /// Reads the environment variable ANNEAL_SECRET_<NAME>, upper case, '-' as '_'.
 std::string secret_from_environment(const std::string& name);
 
+/// Whether the file or folder at `real`, a path without links, may be read; empty = every one.
+using FileRule = std::function<bool(const std::filesystem::path& real)>;
+
 struct SourceConfig {
   std::string id;    // what the supervisor and its sink call the source, as two projects may use one name; empty = name
   std::string name;  // as people call it: in records, key templates and messages
@@ -71,6 +75,7 @@ struct SourceConfig {
   platform::json::object settings;
   platform::Profile profile;                 // key template and default input; may be empty
   std::chrono::milliseconds interval{5000};  // between two readings
+  FileRule file_allowed;                     // asked at every reading of a file, where its links lead by then
 };
 
 /// The profile's input with the source's `settings.input` on top.

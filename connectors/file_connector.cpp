@@ -24,8 +24,8 @@ platform::Time now() { return platform::SystemClock().now(); }
 
 // One file while it is read.
 struct Reading {
-  Reading(const std::filesystem::path& path, std::string file, FileState from, bool is_settled)
-      : text(path), id(std::move(file)), state(std::move(from)), settled(is_settled) {}
+  Reading(const std::filesystem::path& path, const FileRule& allowed, std::string file, FileState from, bool is_settled)
+      : text(path, allowed), id(std::move(file)), state(std::move(from)), settled(is_settled) {}
   TextFile text;
   std::string id;
   FileState state;
@@ -56,16 +56,14 @@ class FileConnector final : public Connector {
     std::error_code error;
     if (!std::filesystem::exists(path_, error))
       return {false, "there is no file or folder " + path_.string() + "; check settings.path"};
-    const auto files = list();
-    if (files.empty()) return {false, "no file in " + path_.string() + " matches " + pattern_};
-    for (const auto& file : files) {
-      try {  // a file that cannot be read is an answer, not a failure of the check
-        TextFile{file};
-      } catch (const Error& refusal) {
-        return {false, refusal.what()};
-      }
+    try {  // a file that cannot be read is an answer, not a failure of the check
+      const auto files = list();
+      if (files.empty()) return {false, "no file in " + path_.string() + " matches " + pattern_};
+      for (const auto& file : files) TextFile{file, config_.file_allowed};
+      return {true, std::to_string(files.size()) + " file(s) at " + path_.string()};
+    } catch (const Error& refusal) {
+      return {false, refusal.what()};
     }
-    return {true, std::to_string(files.size()) + " file(s) at " + path_.string()};
   }
 
   std::vector<Stream> discover() override {
@@ -102,6 +100,10 @@ class FileConnector final : public Connector {
     std::vector<std::filesystem::path> files;
     std::error_code error;
     if (std::filesystem::is_directory(path_, error)) {
+      const std::filesystem::path real = std::filesystem::canonical(path_, error);
+      if (config_.file_allowed && (error || !config_.file_allowed(real)))  // the names of its files would be told
+        throw Error(ErrorCode::kForbidden, "the server may not read the folder " + path_.string() +
+                                               ": a link leads out of the folders that it may read; check it");
       for (const auto& entry : std::filesystem::directory_iterator(path_, error)) {
         if (entry.is_regular_file(error) && platform::matches(pattern_, entry.path().filename().string()))
           files.push_back(entry.path());
@@ -116,7 +118,7 @@ class FileConnector final : public Connector {
   std::vector<std::string> fields_of(const std::filesystem::path& file) const {
     std::vector<std::string> fields;
     try {  // a file that cannot be read must not hide the others
-      const std::string sample = TextFile(file).read(0, 64 << 10);
+      const std::string sample = TextFile(file, config_.file_allowed).read(0, 64 << 10);
       const ParsedRecords parsed =
           parse_records(sample.substr(0, sample.rfind('\n') + 1), "", input_, config_.profile, config_.name);
       if (parsed.records.empty()) return fields;
@@ -149,7 +151,7 @@ class FileConnector final : public Connector {
     for (;;) {
       std::optional<RecordBatch> batch;
       try {  // one file that is damaged or unreadable must not keep the others from being read
-        if (!reading) reading.emplace(file, id, state, look.settled);
+        if (!reading) reading.emplace(file, config_.file_allowed, id, state, look.settled);
         batch = next(*reading);
       } catch (const Error& error) {
         trouble = error;
@@ -159,8 +161,19 @@ class FileConnector final : public Connector {
       batch->cursor = cursor();
       if (!sink(*std::move(batch))) return false;
     }
-    last = {look, state.offset, state.generation, trouble};
-    return true;
+    // Where a link leads can change without the file's look.
+    if (!trouble || trouble->code() != ErrorCode::kForbidden) last = {look, state.offset, state.generation, trouble};
+    return trouble || !look.settled || state.offset > 0 || sink(nothing_in(*reading));
+  }
+
+  // Said once a look of a file that is still and gave no row.
+  RecordBatch nothing_in(Reading& reading) const {
+    const bool empty = reading.text.read(0, kHead).find_first_not_of(" \t\r\n\xEF\xBB\xBF") == std::string::npos;
+    RecordBatch batch;
+    batch.errors.push_back(
+        {1, "", "no_records", "the file " + reading.id + (empty ? " is empty" : " holds a header and no row")});
+    batch.cursor = cursor();
+    return batch;
   }
 
   // The next batch of the file; nullopt if there is none for now.

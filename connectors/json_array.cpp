@@ -16,6 +16,28 @@ std::size_t past_blanks(std::string_view text, std::size_t at) {
   return std::min(text.find_first_not_of(" \t\r\n", at), text.size());
 }
 
+// Behind the object or array that begins at `at`, however deep it is; npos if its brackets do not match.
+std::size_t past_brackets(std::string_view text, std::size_t at) {
+  std::string open;
+  for (bool quoted = false; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quoted) {
+      if (c == '\n') return std::string_view::npos;
+      if (c == '\\') ++at;
+      quoted = c != '"';
+    } else if (c == '{' || c == '[') {
+      open += c;
+    } else if (c == '}' || c == ']') {
+      if (open.empty() || open.back() != (c == '}' ? '{' : '[')) return std::string_view::npos;
+      open.pop_back();
+      if (open.empty()) return at + 1;
+    } else {
+      quoted = c == '"';
+    }
+  }
+  return std::string_view::npos;
+}
+
 // Reads one value by its tokens.
 class ElementScanner {
  public:
@@ -197,6 +219,14 @@ bool JsonArrayReader::next(JsonElement& element) {
   element.error = "the record is broken: " + scanner.wanted() + " was expected at line " +
                   std::to_string(line_ + std::count(before.begin(), before.end(), '\n')) + ", column " +
                   std::to_string(column + 1);
+  if (scanner.depth() >= kDeepest && !lost_in_brackets_) {
+    const std::size_t behind = past_brackets(body_, begin);
+    lost_in_brackets_ = behind == std::string_view::npos;
+    if (!lost_in_brackets_) {
+      move_to(behind);
+      return true;
+    }
+  }
   go_on(begin, {scanner.doubtful_from(), scanner.depth(), scanner.at() >= body_.size()});
   if (ended_) element.error += "; no further record was found behind it";
   return true;

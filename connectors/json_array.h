@@ -39,6 +39,7 @@ class JsonArrayReader {
   bool opened_ = false, ended_ = false;
   std::string_view name_;  // first of the last whole record
   int second_looks_ = 0;
+  bool lost_in_brackets_ = false;  // brackets were followed in vain; again it would cost the square of the text
 };
 
 }  // namespace connectors

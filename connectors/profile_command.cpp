@@ -26,6 +26,11 @@ int profile_command(const std::vector<std::string>& arguments) {
     std::fprintf(stderr, "%s:%lld: %s\n", line.text("data").c_str(), static_cast<long long>(parsed.errors[i].line),
                  parsed.errors[i].message.c_str());
   }
+  for (const StrayCells& stray : stray_cells(parsed.records)) {
+    std::fprintf(stderr,
+                 "warning: the column %s holds numbers but for %lld cells, the first '%s'; these count as missing\n",
+                 stray.column.c_str(), static_cast<long long>(stray.count), stray.first.c_str());
+  }
   const platform::Profile profile = profile_from_table(parsed.records, line.text("target"), line.text("name"),
                                                        line.text("group"), line.text("order"));
   const std::string text = profile_to_yaml(profile);

@@ -2,6 +2,7 @@
 // data folder under profiles/, and the profile that a plain table asks for. Any thread.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -23,12 +24,21 @@ std::vector<std::string> profile_names(const platform::DataFolder& data = {});
 const std::string_view* shipped_profile(std::string_view name);
 
 /// The profile of a table whose column `target` is to be predicted: numbers, categories (few values) and text are told
-/// apart; constant and identifier-like columns are ignored; a number with many values is regressed, anything else
-/// classified. Splits by hash, by time if there is an `order` column, by group if `group` is given.
-/// Throws kInvalidInput naming the columns there are if `target` is none of them.
+/// apart; a column is numeric if all its cells are numbers, or 95 % of them and at least ten, and what is none there is
+/// a missing value, in the target too; constant and identifier-like columns are ignored; a number with many values is
+/// regressed, anything else classified. Splits by hash, by time if there is an `order` column, by group if `group` is
+/// given. Throws kInvalidInput naming the columns there are if `target` is none of them.
 platform::Profile profile_from_table(std::span<const platform::Observation> rows, const std::string& target,
                                      const std::string& name = "table", const std::string& group = {},
                                      const std::string& order = {});
+/// A numeric column with cells that are no numbers.
+struct StrayCells {
+  std::string column;
+  std::int64_t count = 0;
+  std::string first;  // its text
+};
+/// What profile_from_table takes for missing values although it is written.
+std::vector<StrayCells> stray_cells(std::span<const platform::Observation> rows);
 /// The profile as YAML that read_profile_file reads back.
 std::string profile_to_yaml(const platform::Profile& profile);
 

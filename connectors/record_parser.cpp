@@ -32,6 +32,11 @@ std::string format_of(std::string_view body, std::string_view content_type, cons
   return "csv";
 }
 
+bool blank(std::string_view body) {
+  if (body.starts_with(kByteOrderMark)) body.remove_prefix(kByteOrderMark.size());
+  return body.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
 // One parse of one text.
 class TextParser {
  public:
@@ -191,7 +196,15 @@ ParsedRecords parse_records(std::string_view body, std::string_view content_type
   std::optional<TableShape> shape;
   if (part.format == "csv") shape = table_shape(body, input, true);
   if (shape) part.shape = &*shape;
-  return parse_part(body, part, input, profile, source);
+  ParsedRecords parsed = parse_part(body, part, input, profile, source);
+  if (parsed.rows == 0 && (part.format != "json" || blank(body))) {
+    ++parsed.rows;
+    parsed.errors.push_back({1, "", "no_records",
+                             blank(body) ? "the body or file is empty; there is no record in it"
+                                         : "there is a header and no row; set input.header to "
+                                           "false if the line is a record"});
+  }
+  return parsed;
 }
 
 }  // namespace connectors

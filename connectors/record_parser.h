@@ -17,7 +17,8 @@ namespace connectors {
 struct RecordError {
   std::int64_t line = 0;  // in the body, from 1
   std::string path;       // "[3].event_time", "column 4"
-  std::string code;       // invalid_json, invalid_record, invalid_row, invalid_text, invalid_time, too_many_errors
+  std::string code;       // invalid_json, invalid_record, invalid_row, invalid_text, invalid_time, no_records,
+                          // too_many_errors
   std::string message;
 };
 platform::json::value to_json(const RecordError& error);
@@ -31,7 +32,8 @@ struct ParsedRecords {
 };
 
 /// `content_type`: media type or "" (then the input's format, else the first bytes decide). `profile` gives the key
-/// template, its field names and the default `input`; an empty Profile has none. `source` is set on every record.
+/// template, its field names and the default `input`; an empty Profile has none. `source` is set on every record. A
+/// body that is empty or holds a header alone is an error; an empty JSON array is none.
 ParsedRecords parse_records(std::string_view body, std::string_view content_type, const InputFormat& input,
                             const platform::Profile& profile, const std::string& source);
 

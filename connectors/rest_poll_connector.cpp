@@ -1,5 +1,6 @@
 #include "connectors/rest_poll_connector.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -27,6 +28,16 @@ const json::value* at_path(const json::value& value, std::string_view path) {
   return here->is_null() ? nullptr : here;
 }
 
+// What goes into the line of a request as it stands.
+std::string sendable(std::string text, const std::string& field) {
+  if (std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c <= ' ') || c == 127; }))
+    throw Error(ErrorCode::kInvalidInput,
+                field + " holds a blank or a control character: '" + platform::percent_encode(text) +
+                    "' (shown percent-encoded); percent-encode it, a blank as %20",
+                field);
+  return text;
+}
+
 struct PollSettings {
   std::string target, items, cursor_param, cursor_next, cursor_field, page_param, sequence;
   std::int64_t first_page = 1, page_size = 0;
@@ -36,7 +47,7 @@ struct PollSettings {
     platform::refuse_unknown_keys(
         object, {"url", "target", "items", "cursor", "page", "sequence", "auth", "limit_pages", "input"}, "settings");
     PollSettings settings;
-    settings.target = platform::string_or(object, "target", "/", "settings");
+    settings.target = sendable(platform::string_or(object, "target", "/", "settings"), "settings.target");
     settings.items = platform::string_or(object, "items", "", "settings");
     settings.sequence = platform::string_or(object, "sequence", "", "settings");
     settings.limit_pages = platform::int_or(object, "limit_pages", 100, "settings");
@@ -47,7 +58,8 @@ struct PollSettings {
     if (cursor != nullptr) {
       const json::object& keys = platform::as_object(*cursor, "settings.cursor");
       platform::refuse_unknown_keys(keys, {"param", "next", "field"}, "settings.cursor");
-      settings.cursor_param = platform::require_string(keys, "param", "settings.cursor");
+      settings.cursor_param =
+          sendable(platform::require_string(keys, "param", "settings.cursor"), "settings.cursor.param");
       settings.cursor_next = platform::string_or(keys, "next", "", "settings.cursor");
       settings.cursor_field = platform::string_or(keys, "field", "", "settings.cursor");
       if (settings.cursor_next.empty() && settings.cursor_field.empty())
@@ -55,7 +67,7 @@ struct PollSettings {
     } else {
       const json::object& keys = platform::as_object(*page, "settings.page");
       platform::refuse_unknown_keys(keys, {"param", "first", "size"}, "settings.page");
-      settings.page_param = platform::require_string(keys, "param", "settings.page");
+      settings.page_param = sendable(platform::require_string(keys, "param", "settings.page"), "settings.page.param");
       settings.first_page = platform::int_or(keys, "first", 1, "settings.page");
       settings.page_size = platform::require_int(keys, "size", "settings.page");
     }

@@ -6,8 +6,25 @@ namespace connectors {
 
 namespace json = platform::json;
 
+namespace {
+
+// Settings are shown to everybody who may see the source.
+void refuse_user_info(const std::string& url) {
+  const std::size_t host = url.find("://");
+  const std::size_t begin = host == std::string::npos ? 0 : host + 3;
+  if (url.substr(begin, url.find_first_of("/?#", begin) - begin).find('@') == std::string::npos) return;
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "settings.url holds a user's name or password, which everybody would see and nobody would "
+                        "send; take it out and name a secret: settings.auth {bearer: SECRET} or {header: "
+                        "Authorization, secret: SECRET}",
+                        "settings.url");
+}
+
+}  // namespace
+
 std::unique_ptr<Connector> make_rest_poll_connector(const SourceConfig& config, const SecretReader& secrets) {
   const std::string url = platform::require_string(config.settings, "url", "settings");
+  refuse_user_info(url);
   platform::HttpClientOptions options;
   options.retries = 3;
   if (const json::value* auth = platform::find(config.settings, "auth")) {

@@ -26,6 +26,10 @@ struct Column {
   bool rising = true;  // whole numbers, each one more than the last
   double last = 0;
   std::set<std::string> values;  // at most kKept
+  std::set<std::string> strays;  // texts among them that are no numbers
+  std::string first_stray;
+
+  bool numeric() const { return numbers == present || (numbers >= 10 && numbers * 100 >= present * 95); }
 };
 
 constexpr std::size_t kKept = 2000;
@@ -53,6 +57,8 @@ std::vector<Column> columns_of(std::span<const Observation> rows) {
         column.last = *number;
       } else {
         column.rising = false;
+        if (column.numbers == column.present) column.first_stray = text;
+        if (column.strays.size() < kKept) column.strays.insert(text);
       }
       ++column.present;
       column.bytes += static_cast<std::int64_t>(text.size());
@@ -76,8 +82,7 @@ bool identifier_like(const Column& column) {
 FieldKind kind_of(const Column& column) {
   if (column.values.size() < 2 || identifier_like(column)) return FieldKind::kIgnore;
   if (column.arrays == column.present) return FieldKind::kSignal;
-  const bool numeric = column.numbers * 10 >= column.present * 9;
-  if (numeric) return FieldKind::kNumber;
+  if (column.numeric()) return FieldKind::kNumber;
   const auto distinct = static_cast<std::int64_t>(column.values.size());
   if (distinct <= 64 && distinct * 3 <= column.present) return FieldKind::kCategory;
   // Codes that hardly repeat say nothing; sentences do.
@@ -112,19 +117,29 @@ Profile profile_from_table(std::span<const Observation> rows, const std::string&
     field.kind =
         column.name == target || column.name == group || column.name == order ? FieldKind::kIgnore : kind_of(column);
     if (field.kind == FieldKind::kCategory) field.values.assign(column.values.begin(), column.values.end());
+    if (column.numeric()) field.missing.insert(field.missing.end(), column.strays.begin(), column.strays.end());
     profile.fields.push_back(std::move(field));
   }
   profile.target.field = slot_name(target);
-  const bool regress =
-      wanted->numbers == wanted->present && (wanted->values.size() > 20 || wanted->whole < wanted->numbers);
+  const std::size_t classes = wanted->values.size() - (wanted->numeric() ? wanted->strays.size() : 0);
+  const bool regress = wanted->numeric() && (classes > 20 || wanted->whole < wanted->numbers);
   profile.target.task = regress ? platform::TargetTask::kRegress : platform::TargetTask::kClassify;
-  if (!regress && wanted->values.size() == 2 && wanted->values.contains("1")) profile.target.positive = "1";
+  if (!regress && classes == 2 && wanted->values.contains("1")) profile.target.positive = "1";
   profile.group = group;
   profile.order = order;
   platform::SplitRule split;
   if (!order.empty() && group.empty()) split.by = platform::SplitBy::kTime;
   profile.split = split;
   return profile;
+}
+
+std::vector<StrayCells> stray_cells(std::span<const Observation> rows) {
+  std::vector<StrayCells> found;
+  for (const Column& column : columns_of(rows)) {
+    if (column.numeric() && column.numbers < column.present)
+      found.push_back({column.name, column.present - column.numbers, column.first_stray});
+  }
+  return found;
 }
 
 }  // namespace connectors

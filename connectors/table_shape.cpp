@@ -16,6 +16,24 @@ std::vector<std::string> trimmed(std::vector<std::string> cells) {
   return cells;
 }
 
+// A first row that would be names but for one that comes twice: taken for a record it would cost all the names.
+void refuse_doubled_name(const std::vector<std::string>& cells, const InputFormat& input) {
+  if (input.header || !input.columns.empty()) return;
+  const std::vector<std::string> names = trimmed(cells);
+  const std::set<std::string> once(names.begin(), names.end());
+  if (once.size() == names.size() || !looks_like_header({once.begin(), once.end()})) return;
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (seen.insert(name).second) continue;
+    throw platform::Error(
+        platform::ErrorCode::kInvalidInput,
+        (name.empty() ? std::string("two columns have no name") : "two columns are named '" + name + "'") +
+            "; give each a name of its own, or say with input.header whether the first row holds "
+            "names (true: the second becomes NAME_2; false: it is a record)",
+        "input.header");
+  }
+}
+
 }  // namespace
 
 bool is_header(const std::vector<std::string>& cells, const InputFormat& input) {
@@ -47,6 +65,7 @@ std::optional<TableShape> table_shape(std::string_view text, const InputFormat& 
   do {
     if (!parser.next(first)) return std::nullopt;
   } while (!first.error.empty());
+  refuse_doubled_name(first.cells, input);
   shape.header = is_header(first.cells, input);
   if (shape.header && !parser.next(second)) return std::nullopt;
   shape.columns = column_names(first.cells, input, shape.header);

@@ -20,7 +20,8 @@ struct TableShape {
 };
 
 /// nullopt while there is no complete row of data: what follows the names decides how numbers are written.
-/// `whole`: the text ends with `sample`.
+/// `whole`: the text ends with `sample`. Throws kInvalidInput naming a column name that a header says twice, unless
+/// `input` says what the first row is.
 std::optional<TableShape> table_shape(std::string_view sample, const InputFormat& input, bool whole);
 
 /// Whether the first row holds names: as `input.header` says; else, with columns, if it equals them; else if it looks

@@ -1,21 +1,58 @@
 #include "connectors/text_file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 
+#include "platform/base/file.h"
+
 namespace connectors {
 
 using platform::Error;
 using platform::ErrorCode;
 
-TextFile::TextFile(const std::filesystem::path& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-  if (file_ == nullptr)
-    throw Error(ErrorCode::kUnavailable, "the file cannot be read: " + path.string() + ": " + std::strerror(errno) +
-                                             "; check the path and its rights");
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void cannot_read(const fs::path& path, const std::string& reason) {
+  throw Error(ErrorCode::kUnavailable,
+              "the file cannot be read: " + path.string() + ": " + reason + "; check the path and its rights");
+}
+
+// Opens where the links of `path` lead. Under a rule, what is open is compared with what the rule was asked about: a
+// folder of the path may have been exchanged for a link between the two.
+platform::FileDescriptor open_file(const fs::path& path, const FileRule& allowed) {
+  std::error_code failed;
+  const fs::path real = fs::canonical(path, failed);
+  if (failed) cannot_read(path, failed.message());
+  if (allowed && !allowed(real))
+    throw Error(ErrorCode::kForbidden, "the server may not read the file " + path.string() +
+                                           ": a link leads out of the folders that it may read; remove the link, or "
+                                           "put a copy in its place");
+  platform::FileDescriptor file(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!file) cannot_read(path, std::strerror(errno));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) cannot_read(path, std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) cannot_read(path, "it is no plain file");
+  if (!allowed) return file;
+  const fs::path opened = fs::read_symlink("/proc/self/fd/" + std::to_string(file.get()), failed);
+  if (failed || opened != real) cannot_read(path, "it changed while it was opened");
+  return file;
+}
+
+}  // namespace
+
+TextFile::TextFile(const fs::path& path, const FileRule& allowed) : path_(path) {
+  platform::FileDescriptor file = open_file(path, allowed);
+  file_ = gzdopen(file.get(), "rb");
+  if (file_ == nullptr) cannot_read(path, "out of memory");
+  file.release();
 }
 
 TextFile::~TextFile() { gzclose(file_); }

@@ -1,5 +1,6 @@
 // The text of a file, plain or gzip; offsets count uncompressed bytes. A gzip file that is still being copied gives the
-// bytes that are there and says so. One thread.
+// bytes that are there and says so. Under a rule, the file that is open is the one that the rule was asked about, also
+// when somebody exchanges links or folders meanwhile. One thread.
 #pragma once
 
 #include <zlib.h>
@@ -8,14 +9,15 @@
 #include <filesystem>
 #include <string>
 
+#include "connectors/connector.h"
 #include "platform/base/error.h"
 
 namespace connectors {
 
 class TextFile {
  public:
-  /// Throws kUnavailable if the file cannot be opened.
-  explicit TextFile(const std::filesystem::path& path);
+  /// Throws kUnavailable if the file cannot be opened, kForbidden if `allowed` refuses where its links lead.
+  explicit TextFile(const std::filesystem::path& path, const FileRule& allowed = {});
   ~TextFile();
   TextFile(const TextFile&) = delete;
   TextFile& operator=(const TextFile&) = delete;

@@ -5,6 +5,7 @@
 #   deploy/quickstart.sh                                    on a simulated milling machine
 #   deploy/quickstart.sh --data parts.csv --target failed   on a table of your own
 #   deploy/quickstart.sh --exit                             stops everything after the table
+#   deploy/quickstart.sh --stop                             stops what an earlier call left running, and does nothing else
 #
 #   --data-folder DIR   where all is kept (/var/lib/anneal-quickstart for root, else ~/.local/share/anneal-quickstart)
 #   --port PORT         of the server (8470, or any free one if that is taken)
@@ -16,7 +17,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 bin=${ANNEAL_BIN:-$root/build/release/bin}
 data="$HOME/.local/share/anneal-quickstart"
 [ "$(id -u)" != 0 ] || data=/var/lib/anneal-quickstart
-table="" target="" port=8470 leave=yes stage="the options"
+table="" target="" port=8470 leave=yes only_stop=no stage="the options"
 begin=$(date +%s)
 
 say() { if [ -t 1 ]; then printf '\033[1m== %s\033[0m\n' "$*"; else printf '== %s\n' "$*"; fi; }
@@ -28,10 +29,14 @@ while [ $# -gt 0 ]; do
     --data-folder) data=${2:?--data-folder needs a folder}; shift 2 ;;
     --port) port=${2:?--port needs a number}; shift 2 ;;
     --exit) leave=no; shift ;;
-    -h|--help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --stop) only_stop=yes; shift ;;
+    -h|--help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) fail "unknown option $1; see deploy/quickstart.sh --help" ;;
   esac
 done
+[[ $port =~ ^[0-9]{1,5}$ ]] && [ $((10#$port)) -le 65535 ] || fail "--port is a number from 0 to 65535, not '$port'"
+port=$((10#$port))
+data=$(realpath -m -- "$data")
 [ -z "$table" ] || [ -r "$table" ] || fail "cannot read $table"
 [ -n "$table" ] && [ -z "$target" ] && fail "--data needs --target, the column to predict; the columns are: $(head -1 "$table" | cut -c1-300)"
 [ -z "$target" ] || [ -n "$table" ] || fail "--target needs --data, the table that has it"
@@ -43,7 +48,7 @@ stop_all() {
   [ -f "$(pids)" ] || return 0
   while read -r name pid; do
     # The pid may be another program's by now; the program's file may have been built anew.
-    case "$(tr '\0' '\n' < "/proc/$pid/cmdline" 2>/dev/null | head -1)" in
+    case "$({ tr "\0" "\n" < "/proc/$pid/cmdline"; } 2>/dev/null | head -1)" in
       */anneal|*/anneal-agent) kill "$pid" 2>/dev/null || true ;;
       *) continue ;;
     esac
@@ -58,10 +63,18 @@ start() {  # NAME COMMAND...
   setsid nohup "$@" > "$data/logs/$name.log" 2>&1 < /dev/null &
   echo "$name $!" >> "$(pids)"
 }
-wait_for() {  # SECONDS WHAT COMMAND...
-  local limit=$1 what=$2
+wait_for() {  # SECONDS WHAT COMMAND...: the process that start made last must not end meanwhile
+  local limit=$1 what=$2 name pid
   shift 2
-  for _ in $(seq $((limit * 5))); do "$@" > /dev/null 2>&1 && return 0; sleep 0.2; done
+  read -r name pid < <(tail -1 "$(pids)")
+  for _ in $(seq $((limit * 5))); do
+    "$@" > /dev/null 2>&1 && return 0
+    if ! kill -0 "$pid" 2>/dev/null; then
+      { echo "quickstart: $name ended at once; the last lines of $data/logs/$name.log:"; tail -5 "$data/logs/$name.log"; } >&2
+      return 1
+    fi
+    sleep 0.2
+  done
   echo "quickstart: $what is not there after $limit s; the logs are in $data/logs" >&2
   return 1
 }
@@ -73,6 +86,10 @@ on_exit() {
   if [ $code != 0 ]; then echo "quickstart: failed at: $stage (exit code $code). Logs: $data/logs. It is safe to call it again." >&2; fi
   if [ $code != 0 ] || [ $leave = no ]; then stop_all; fi
 }
+if [ $only_stop = yes ]; then
+  if [ -f "$(pids)" ]; then stop_all; say "stopped what ran on $data"; else say "nothing of this script runs on $data"; fi
+  exit 0
+fi
 trap on_exit EXIT
 anneal() { "$bin/anneal" "$@"; }
 done_stage() { say "$stage: $(($(date +%s) - stage_begin)) s"; }
@@ -96,7 +113,6 @@ chmod 755 "$data"
 stop_all
 export ANNEAL_DATA=$data OMP_WAIT_POLICY=passive
 unset ANNEAL_SERVER ANNEAL_TOKEN
-rm -f "$data/server-address"
 start server "$bin/anneal" serve --data-folder "$data" --port "$(free_port "$port")"
 wait_for 90 "the server" anneal sources list
 address=$(cat "$data/server-address")
@@ -160,6 +176,7 @@ else
   next_stage "bringing the model to the agent"
   deployment=$(anneal deploy create "$name" candidate --to line=3 --waves 100% --soak 0s --json | sed -n 's/^ *"id" *: *"\([0-9a-f-]*\)".*/\1/p' | head -1)
   anneal deploy follow "$deployment"
+  echo "The first rows of the table. Most of them are rows it learned from: how good it is on others say the scores above."
   anneal predict "$table" --agent "$agent" --show "$target"
   done_stage
 fi
@@ -168,8 +185,8 @@ say "done in $(($(date +%s) - begin)) s"
 if [ $leave = yes ]; then
   echo "The page:  $address/   (token: cat $data/admin-token)"
   echo "The agent: $agent/v1/predict"
-  echo "Commands:  export ANNEAL_DATA=$data PATH=$bin:\$PATH; anneal help"
-  say "Anneal runs at $address; deploy/quickstart.sh --exit stops it after another round"
+  echo "Commands:  export ANNEAL_DATA=$(printf %q "$data") PATH=$bin:\$PATH; anneal help"
+  say "Anneal runs at $address; $(printf '%q ' "$0" --stop --data-folder "$data")stops it"
 else
   say "the table is above; everything is stopped"
 fi

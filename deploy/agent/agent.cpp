@@ -3,6 +3,7 @@
 #include <exception>
 #include <utility>
 
+#include "deploy/agent/front_door.h"
 #include "deploy/bundle.h"
 #include "deploy/serving/routes.h"
 #include "platform/base/error.h"
@@ -13,12 +14,31 @@ namespace {
 
 constexpr const char* kNoServer = "http://127.0.0.1:9";  // nothing is ever sent there
 
+// Two agents would send the same queue twice and switch each other's versions.
+platform::FolderLock only_agent_of(const std::filesystem::path& data) {
+  std::filesystem::create_directories(data);
+  const std::filesystem::path address = data / "agent-address";
+  if (auto lock = platform::FolderLock::take(data)) {
+    std::error_code absent;
+    std::filesystem::remove(address, absent);  // of an agent that was killed
+    return *std::move(lock);
+  }
+  std::string where = "which is just starting";
+  if (std::filesystem::exists(address)) {
+    where = "on " + platform::read_file(address, 4096);
+    where.erase(where.find_last_not_of("\r\n") + 1);
+  }
+  throw platform::Error(platform::ErrorCode::kConflict, "another agent runs with the folder " + data.string() + ", " +
+                                                            where + "; stop it, or give this one its own --data");
+}
+
 }  // namespace
 
 Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log log)
     : options_(std::move(options)),
       clock_(clock),
       log_(log.with({{"agent", options_.name}})),
+      lock_(only_agent_of(options_.data)),
       folder_(options_.data),
       outbox_(folder_.queue()),
       serving_(outbox_, metrics_, clock_, {options_.name, options_.threads, !options_.server.empty(), log_}),
@@ -33,10 +53,12 @@ Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log l
   platform::RouteTable routes;
   add_predict_routes(routes, serving_);
   add_openai_routes(routes, serving_);
+  add_description_route(routes);
   platform::ServerOptions server;
   server.address = options_.address;
   server.port = options_.port;
-  http_ = std::make_unique<platform::Server>(server, std::move(routes), platform::allow_everything, metrics_, log_);
+  http_ = std::make_unique<platform::Server>(server, std::move(routes), front_door(options_.address, options_.hosts),
+                                             metrics_, log_);
 }
 
 void Agent::install_bundle() {
@@ -52,10 +74,11 @@ void Agent::install_bundle_or_say_why_not() {
   try {
     install_bundle();
   } catch (const std::exception& failure) {
+    const std::string refusal =
+        "courier bundle " + options_.bundle->filename().string() + " refused: " + failure.what();
     log_.error("courier bundle refused", {{"file", options_.bundle->string()}, {"reason", failure.what()}});
-    if (!options_.server.empty())
-      peer_.notice("courier bundle " + options_.bundle->filename().string() + " refused: " + failure.what(),
-                   clock_.now());
+    serving_.say_why_none(refusal);
+    if (!options_.server.empty()) peer_.notice(refusal, clock_.now());
   }
 }
 

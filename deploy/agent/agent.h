@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "deploy/agent/http_peer.h"
 #include "deploy/agent/outbox.h"
@@ -19,6 +20,7 @@
 #include "deploy/agent/updater.h"
 #include "deploy/serving/serving.h"
 #include "platform/base/clock.h"
+#include "platform/base/folder_lock.h"
 #include "platform/base/log.h"
 #include "platform/base/metrics.h"
 #include "platform/http/server.h"
@@ -36,12 +38,14 @@ struct AgentOptions {
   std::chrono::milliseconds poll{10'000};       // between two questions to the server
   std::optional<std::filesystem::path> root;    // the server's root.json, to pin
   std::optional<std::filesystem::path> bundle;  // a courier file to install at the start
+  std::vector<std::string> hosts;               // more names that callers reach the port by, beside its address
   int threads = 0;
 };
 
 class Agent {
  public:
-  /// Resumes what a power cut left, loads the current version and opens the port.
+  /// Resumes what a power cut left, loads the current version and opens the port. Throws kConflict, naming its address,
+  /// while another agent runs on the same folder.
   Agent(AgentOptions options, const platform::Clock& clock, platform::Log log);
   /// "http://127.0.0.1:8471"
   std::string address() const { return http_->address(); }
@@ -66,6 +70,7 @@ class Agent {
   std::mutex mutex_;
   std::condition_variable wake_;
   platform::Metrics metrics_;
+  platform::FolderLock lock_;  // before all that reads the folder
   ReleaseFolder folder_;
   Outbox outbox_;
   Serving serving_;

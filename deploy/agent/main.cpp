@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -29,6 +30,7 @@ platform::CommandLine command_line() {
   line.option("labels", "K=V,...", "what deployments select by, e.g. line=3,site=ulsan");
   line.option("data", "DIR", "where versions and the queue are kept", {.fallback = "/var/lib/anneal-agent"});
   line.option("address", "IP", "address to answer on", {.fallback = "127.0.0.1"});
+  line.option("hosts", "NAME,...", "more names by which callers reach this port, e.g. press-3.plant");
   line.option("port", "PORT", "port to answer on; 0 = any free one", {.fallback = "8471"});
   line.option("token-file", "FILE", "file with the agent's token");
   line.option("root", "FILE", "the server's keys/root.json, pinned at the first start");
@@ -52,6 +54,11 @@ deploy::AgentOptions options_from(const platform::CommandLine& line) {
   if (line.has("token-file")) options.token = first_line(platform::read_file(line.text("token-file"), 4096));
   if (line.has("root")) options.root = line.text("root");
   if (line.has("bundle")) options.bundle = line.text("bundle");
+  for (std::string rest = line.text("hosts"); !rest.empty();) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    if (comma > 0) options.hosts.push_back(rest.substr(0, comma));
+    rest.erase(0, comma + 1);
+  }
   const double poll = line.number("poll-seconds");
   if (poll < 0.05 || poll > 86400)
     throw platform::Error(platform::ErrorCode::kInvalidInput, "poll-seconds lies between 0.05 and 86400",

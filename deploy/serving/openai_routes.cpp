@@ -137,6 +137,7 @@ finetune::Generation generate(Serving& serving, ServedModel& served, const Ask& 
     return ask.chat ? served.predictor.chat(ask.messages, ask.options, on_piece)
                     : served.predictor.complete(ask.prompt, ask.options, on_piece);
   });
+  serving.known().remember(ask.prediction, true);
   serving.keep_answer(served, ask.prediction, asked_of(ask),
                       {{"text", generation.text}, {"finish_reason", generation.finish_reason}});
   return generation;
@@ -233,12 +234,14 @@ void add_openai_routes(platform::RouteTable& table, Serving& serving) {
   using platform::Method;
   table.add({Method::kGet, "/v1/models", "Lists the model that answers", "",
              [&serving](const Request&) { return models(serving); }});
-  table.add({Method::kPost, "/v1/chat/completions", "Answers a conversation (OpenAI's format)", "",
-             with_openai_errors([&serving](const Request& request) { return complete(serving, request, true); }),
-             kBodyLimitBytes});
-  table.add({Method::kPost, "/v1/completions", "Continues a text (OpenAI's format)", "",
-             with_openai_errors([&serving](const Request& request) { return complete(serving, request, false); }),
-             kBodyLimitBytes});
+  table.add(
+      {Method::kPost, "/v1/chat/completions", "Answers a conversation (OpenAI's format)", "",
+       for_json(with_openai_errors([&serving](const Request& request) { return complete(serving, request, true); })),
+       kBodyLimitBytes});
+  table.add(
+      {Method::kPost, "/v1/completions", "Continues a text (OpenAI's format)", "",
+       for_json(with_openai_errors([&serving](const Request& request) { return complete(serving, request, false); })),
+       kBodyLimitBytes});
 }
 
 }  // namespace deploy

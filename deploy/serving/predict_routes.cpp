@@ -1,13 +1,18 @@
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "deploy/serving/asked_records.h"
 #include "deploy/serving/routes.h"
 #include "deploy/storable_text.h"
 #include "platform/base/error.h"
 #include "platform/base/id.h"
+#include "platform/base/shortened.h"
 #include "platform/dataset/render.h"
+#include "platform/http/refusals.h"
 
 namespace deploy {
 namespace {
@@ -18,7 +23,6 @@ using platform::ErrorCode;
 using platform::Request;
 using platform::Response;
 
-constexpr std::size_t kMostRecords = 4096;
 constexpr std::size_t kLongestKey = 200;
 constexpr std::size_t kBodyLimitBytes = std::size_t{32} << 20;
 
@@ -44,24 +48,10 @@ json::object answer_of(const finetune::Prediction& prediction) {
 json::array problems_of(const std::vector<platform::FieldProblem>& problems) {
   json::array list;
   for (const auto& problem : problems)
-    list.push_back(json::object{{"code", problem.code}, {"field", problem.field}, {"value", problem.value}});
+    list.push_back(json::object{{"code", problem.code},
+                                {"field", problem.field},
+                                {problem.code == "unknown_field" ? "did_you_mean" : "value", problem.value}});
   return list;
-}
-
-// The records of a request; `single` says that one answer rather than a list is expected.
-json::array records_of(const json::value& body, bool& single) {
-  if (!body.is_object())
-    throw Error(ErrorCode::kInvalidInput, "body is no JSON object; send {\"record\": {...}} or {\"records\": [...]}");
-  const json::object& object = body.as_object();
-  single = !object.contains("records");
-  if (const json::value* records = platform::find(object, "records")) {
-    const json::array& list = platform::as_array(*records, "records");
-    if (list.size() > kMostRecords)
-      throw Error(ErrorCode::kTooLarge, "more than 4096 records in one request; send several", "records");
-    return list;
-  }
-  if (const json::value* record = platform::find(object, "record")) return {*record};
-  return {body};
 }
 
 std::vector<finetune::Prediction> compute(Serving& serving, ServedModel& served,
@@ -77,32 +67,76 @@ std::vector<finetune::Prediction> compute(Serving& serving, ServedModel& served,
   return predictions;
 }
 
+// A required field that is missing has been told of already.
+platform::Example rendered(const platform::Profile& profile, const json::value& record,
+                           std::vector<platform::FieldProblem>& problems) {
+  std::vector<platform::FieldProblem> more;
+  platform::Example example = platform::render_request(profile, record, &more);
+  for (platform::FieldProblem& problem : more)
+    if (problem.code != "missing" && problem.code != "not_a_signal") problems.push_back(std::move(problem));
+  return example;
+}
+
+// One record on its way to an answer.
+struct Asked {
+  std::vector<platform::FieldProblem> problems;
+  std::optional<platform::Example> example;  // absent: refused
+  std::string refusal;
+};
+
+// In a list a record that cannot be answered costs the others nothing.
+std::vector<Asked> judged_records(const platform::Profile& profile, const AskedRecords& asked) {
+  std::vector<Asked> all(asked.records.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string path = asked.single ? "record" : "records[" + std::to_string(i) + "]";
+    refuse_nul(asked.records[i], path);
+    try {
+      judge_record(profile, asked.records[i], path, all[i].problems);
+      all[i].example = rendered(profile, asked.records[i], all[i].problems);
+    } catch (const Error& error) {
+      if (asked.single) throw;
+      all[i].refusal = error.what();
+    }
+  }
+  const bool none = std::none_of(all.begin(), all.end(), [](const Asked& one) { return one.example.has_value(); });
+  if (none && !all.empty()) throw Error(ErrorCode::kInvalidInput, all.front().refusal, "records[0]");
+  return all;
+}
+
+json::array answers_of(Serving& serving, ServedModel& served, const AskedRecords& asked) {
+  const std::vector<Asked> all = judged_records(*served.profile, asked);
+  std::vector<platform::Example> examples;
+  for (const Asked& one : all)
+    if (one.example) examples.push_back(*one.example);
+  const auto predictions = examples.empty() ? std::vector<finetune::Prediction>{} : compute(serving, served, examples);
+  json::array answers;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    json::object answer;
+    if (all[i].example) {
+      const std::string id = platform::new_uuid();
+      answer = answer_of(predictions[next++]);
+      serving.known().remember(id, false);
+      serving.keep_answer(served, id, asked.records[i], answer);
+      answer["id"] = id;
+    } else {
+      answer["error"] = all[i].refusal;
+    }
+    if (!all[i].problems.empty()) answer["problems"] = problems_of(all[i].problems);
+    answers.push_back(std::move(answer));
+  }
+  return answers;
+}
+
 Response predict(Serving& serving, const Request& request) {
   const auto served = serving.model();
   if (!served->profile)
     throw Error(ErrorCode::kConflict, "model " + served->targets().model +
                                           " was trained on plain text and has no profile; ask /v1/chat/completions");
-  bool single = false;
-  const json::array records = records_of(request.json_body(), single);
-  std::vector<platform::Example> examples;
-  std::vector<std::vector<platform::FieldProblem>> problems(records.size());
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    refuse_nul(records[i], single ? "record" : "records[" + std::to_string(i) + "]");
-    examples.push_back(platform::render_request(*served->profile, records[i], &problems[i]));
-  }
-  const auto predictions = examples.empty() ? std::vector<finetune::Prediction>{} : compute(serving, *served, examples);
-
-  json::array answers;
-  for (std::size_t i = 0; i < predictions.size(); ++i) {
-    const std::string id = platform::new_uuid();
-    json::object answer = answer_of(predictions[i]);
-    serving.keep_answer(*served, id, records[i], answer);
-    answer["id"] = id;
-    if (!problems[i].empty()) answer["problems"] = problems_of(problems[i]);
-    answers.push_back(std::move(answer));
-  }
+  const AskedRecords asked = asked_records(request.json_body());
+  json::array answers = answers_of(serving, *served, asked);
   json::object body = identity_of(*served);
-  if (!single) {
+  if (!asked.single) {
     body["predictions"] = std::move(answers);
     return platform::json_response(body);
   }
@@ -121,50 +155,90 @@ std::string prediction_id(const std::string& text) {
   return std::string(id);
 }
 
+// What really happened, as the model could have said it. Feedback on an answer that is not known here (given before the
+// last start, or by another agent) is judged by the model that answers now.
+json::value truth_of(Serving& serving, const json::object& body, const std::string& id, bool completion) {
+  std::string kind;
+  for (const char* one : {"label", "value", "text"}) {
+    if (!body.contains(one)) continue;
+    if (!kind.empty())
+      throw Error(ErrorCode::kInvalidInput, "label, value and text: one of them says what really happened", one);
+    kind = one;
+  }
+  if (kind.empty())
+    throw Error(ErrorCode::kInvalidInput, "exactly one of label, value and text says what really happened", "label");
+  const bool on_record = !serving.known().completion(id).value_or(completion);
+  if (const auto served = serving.model_or_null(); served && served->profile && on_record)
+    judge_truth(*served->profile, kind, body.at(kind));
+  return body.at(kind);
+}
+
 Response feedback(Serving& serving, const Request& request) {
   const json::object body = request.json_object();
   platform::refuse_unknown_keys(body, {"id", "label", "value", "text", "at"}, "body");
   refuse_nul(body, "body");
-  const std::string id = prediction_id(platform::require_string(body, "id", "body"));
+  const std::string sent = platform::require_string(body, "id", "body"), id = prediction_id(sent);
   json::object entry{{"prediction", id},
-                     {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")}};
+                     {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")},
+                     {"outcome", truth_of(serving, body, id, sent != id)}};
   platform::parse_time(entry["at"].as_string());
-  int outcomes = 0;
-  for (const char* kind : {"label", "value", "text"}) {
-    if (const json::value* outcome = platform::find(body, kind)) {
-      entry["outcome"] = *outcome;
-      ++outcomes;
-    }
-  }
-  if (outcomes != 1)
-    throw Error(ErrorCode::kInvalidInput, "exactly one of label, value and text says what really happened", "label");
-  // The caller's key is unique where the caller stands; ours must be so over all agents.
+  // The caller's key is unique where the caller stands; ours must be so over all agents, and a correction is no
+  // repetition.
   const std::string given = request.header("Idempotency-Key").value_or("feedback");
   if (given.size() > kLongestKey)
     throw Error(ErrorCode::kInvalidInput, "the Idempotency-Key is longer than 200 characters; send a shorter one",
                 "Idempotency-Key");
-  const std::string key = serving.options().agent + "/" + id + "/" + given;
+  const bool known = serving.known().completion(id).has_value();
+  const std::string key =
+      serving.options().agent + "/" + id + "/" + given + "/" + serving.known().statement(id, entry["outcome"]);
   serving.outbox().append({key, "feedback", std::move(entry)}, Durability::kSynced);
   serving.metrics().count("anneal_agent_feedback_total", "Feedback taken");
-  return platform::json_response(json::object{{"id", id}, {"kept", true}}, 202);
+  if (!known) {
+    serving.known().count_unknown();
+    serving.metrics().count("anneal_agent_feedback_unknown_total",
+                            "Feedback on answers that this agent has not given since its start");
+  }
+  return platform::json_response(json::object{{"id", id}, {"kept", true}, {"known", known}}, 202);
 }
 
 Response health(Serving& serving) {
   const auto served = serving.model_or_null();
-  json::object body{
-      {"status", "ok"}, {"agent", serving.options().agent}, {"queue_bytes", serving.outbox().backlog_bytes()}};
-  if (served) body["serving"] = identity_of(*served);
+  json::object body{{"status", "ok"},
+                    {"agent", serving.options().agent},
+                    {"queue_bytes", serving.outbox().backlog_bytes()},
+                    {"feedback_unknown", serving.known().unknown()}};
+  if (served)
+    body["serving"] = identity_of(*served);
+  else
+    body["note"] = serving.why_none();
   return platform::json_response(body);
 }
 
 }  // namespace
 
+std::function<Response(const Request&)> for_json(std::function<Response(const Request&)> handler) {
+  return [handler = std::move(handler)](const Request& request) {
+    const std::string type = request.content_type();
+    if (type == "application/json" || (type.starts_with("application/") && type.ends_with("+json")))
+      return handler(request);
+    return platform::refusal(415, "unsupported_media_type",
+                             "the body is said to be '" + platform::shortened(type, 100) +
+                                 "'; send JSON with Content-Type: application/json");
+  };
+}
+
+void add_description_route(platform::RouteTable& table) {
+  const json::object description = table.openapi("Anneal agent", "1");
+  table.add({platform::Method::kGet, "/openapi.json", "This description of every route", "",
+             [description](const Request&) { return platform::json_response(description); }});
+}
+
 void add_predict_routes(platform::RouteTable& table, Serving& serving) {
   using platform::Method;
   table.add({Method::kPost, "/v1/predict", "Answers one record or a list of them", "",
-             [&serving](const Request& request) { return predict(serving, request); }, kBodyLimitBytes});
+             for_json([&serving](const Request& request) { return predict(serving, request); }), kBodyLimitBytes});
   table.add({Method::kPost, "/v1/feedback", "Takes what really happened after a prediction", "",
-             [&serving](const Request& request) { return feedback(serving, request); }});
+             for_json([&serving](const Request& request) { return feedback(serving, request); })});
   table.add({Method::kGet, "/healthz", "Says that the agent runs, and what it answers with", "",
              [&serving](const Request&) { return health(serving); }});
   table.add({Method::kGet, "/readyz", "Succeeds once a model answers", "", [&serving](const Request&) {

@@ -30,13 +30,16 @@ std::shared_ptr<ServedModel> Serving::load(const Release& release) const {
 }
 
 void Serving::swap_in(std::shared_ptr<ServedModel> model) {
-  const std::string name = model ? model->targets().model + " " + model->targets().model_version : "none";
+  const std::string name = model ? model->targets().model + " " + model->targets().model_version : "";
   {
     const std::lock_guard lock(mutex_);
     active_ = std::move(model);
     prepared_.reset();
   }
-  options_.log.info("model answers", {{"model", name}});
+  if (name.empty())
+    options_.log.warning("no model answers; deploy one to this agent, or start it with --bundle FILE");
+  else
+    options_.log.info("model answers", {{"model", name}});
 }
 
 void Serving::prepare(const Release& release) {
@@ -95,10 +98,20 @@ std::shared_ptr<ServedModel> Serving::model_or_null() const {
   return active_;
 }
 
+std::string Serving::why_none() const {
+  const std::lock_guard lock(mutex_);
+  return "no model is active on this agent yet; deploy one to " + options_.agent +
+         (reason_none_.empty() ? "" : " (" + reason_none_ + ")");
+}
+
+void Serving::say_why_none(const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  reason_none_ = reason;
+}
+
 std::shared_ptr<ServedModel> Serving::model() const {
   auto served = model_or_null();
-  if (!served)
-    throw Error(ErrorCode::kUnavailable, "no model is active on this agent yet; deploy one to " + options_.agent);
+  if (!served) throw Error(ErrorCode::kUnavailable, why_none());
   return served;
 }
 

@@ -11,6 +11,7 @@
 
 #include "deploy/agent/outbox.h"
 #include "deploy/agent/updater.h"
+#include "deploy/serving/known_answers.h"
 #include "finetune/generate/predictor.h"
 #include "platform/base/clock.h"
 #include "platform/base/error.h"
@@ -68,6 +69,9 @@ class Serving final : public ModelSlot {
 
   /// Throws kUnavailable while there is none.
   std::shared_ptr<ServedModel> model() const;
+  /// Why nothing answers, in words; `say_why_none` adds what was tried last.
+  std::string why_none() const;
+  void say_why_none(const std::string& reason);
   /// nullptr while there is none.
   std::shared_ptr<ServedModel> model_or_null() const;
 
@@ -75,6 +79,7 @@ class Serving final : public ModelSlot {
   void keep_answer(const ServedModel& served, const std::string& id, const platform::json::value& asked,
                    platform::json::object answer);
 
+  KnownAnswers& known() { return known_; }
   Outbox& outbox() { return outbox_; }
   platform::Metrics& metrics() { return metrics_; }
   const platform::Clock& clock() const { return clock_; }
@@ -88,7 +93,9 @@ class Serving final : public ModelSlot {
   platform::Metrics& metrics_;
   const platform::Clock& clock_;
   ServingOptions options_;
+  KnownAnswers known_;
   mutable std::mutex mutex_;
+  std::string reason_none_;
   std::shared_ptr<ServedModel> active_, prepared_;  // shared with the requests that are under way
 };
 

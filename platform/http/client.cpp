@@ -49,6 +49,27 @@ bool repeatable(const Message& message) {
          message.find("Idempotency-Key") != message.end();
 }
 
+/// A line break would end the line and begin a header or a request of the caller's own. Values may be secrets: they are
+/// not told.
+void refuse_broken_header(const std::string& name, const std::string& value) {
+  const bool sound = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return c > ' ' && c < 127 && std::string_view("()<>@,;:\\\"/[]?={}").find(c) == std::string_view::npos;
+  });
+  if (!sound)
+    throw Error(ErrorCode::kInvalidInput, "not the name of a header: '" + percent_encode(name) +
+                                              "'; use letters, digits and '-', such as X-Api-Key");
+  if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
+    throw Error(ErrorCode::kInvalidInput,
+                "the value of the header " + name + " holds a line break or a NUL; take it out");
+}
+
+void refuse_broken_target(std::string_view target) {
+  if (std::any_of(target.begin(), target.end(), [](char c) { return (c >= 0 && c <= ' ') || c == 127; }))
+    throw Error(ErrorCode::kInvalidInput, "the target '" + percent_encode(target) +
+                                              "' (shown percent-encoded) holds a blank or a control character; "
+                                              "percent-encode it, a blank as %20");
+}
+
 bool busy(int status) { return status == 429 || (status >= 502 && status <= 504); }
 
 }  // namespace
@@ -58,6 +79,11 @@ struct HttpClient::State {
     const auto parsed = boost::urls::parse_uri(base_url);
     if (!parsed || parsed->scheme() != "http" || parsed->encoded_host().empty()) {
       throw Error(ErrorCode::kInvalidInput, "not an address of the form http://host:port: " + base_url);
+    }
+    if (parsed->has_userinfo()) {
+      throw Error(ErrorCode::kInvalidInput, "the address of " + std::string(parsed->encoded_host_and_port()) +
+                                                " holds a user's name or password, which would not be sent; take "
+                                                "everything up to the '@' out and use a token or a header");
     }
     host = parsed->host_address();
     port = parsed->has_port() && !parsed->port().empty() ? std::string(parsed->port()) : "80";
@@ -175,6 +201,7 @@ struct HttpClient::State {
 
   Message message(Method method, std::string_view target, std::string body, std::string_view content_type,
                   const Headers& headers) const {
+    refuse_broken_target(target);
     Message made;
     made.version(11);
     made.method_string(std::string(to_string(method)));
@@ -185,6 +212,7 @@ struct HttpClient::State {
     if (!content_type.empty()) made.set(http::field::content_type, std::string(content_type));
     for (const auto& [name, value] : options.headers) made.set(name, value);
     for (const auto& [name, value] : headers) made.set(name, value);
+    for (const auto& field : made) refuse_broken_header(std::string(field.name_string()), std::string(field.value()));
     made.body() = std::move(body);
     if (!made.body().empty() || method == Method::kPost || method == Method::kPut) made.prepare_payload();
     return made;

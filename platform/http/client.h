@@ -52,14 +52,16 @@ struct ServerEvent {
 
 class HttpClient {
  public:
-  /// `base_url`: http://host[:port][/prefix]. Throws kInvalidInput for anything else; https is not spoken yet.
+  /// `base_url`: http://host[:port][/prefix]. Throws kInvalidInput for anything else, also for a user's name in it;
+  /// https is not spoken yet.
   explicit HttpClient(std::string base_url, HttpClientOptions options = {});
   ~HttpClient();
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
 
   /// `target`: "/path?query" relative to the base address. All throw kUnavailable naming host and reason when no answer
-  /// comes.
+  /// comes, and kInvalidInput before anything is sent for a blank or control character in the target, a header's name
+  /// that is none, and a line break or NUL in its value.
   HttpResponse get(std::string_view target, const Headers& headers = {});
   HttpResponse post(std::string_view target, std::string body, std::string_view content_type = "application/json",
                     const Headers& headers = {});

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -88,6 +89,8 @@ class DeploymentStore {
   /// Feedback whose prediction is not here: kept, once by prediction and key, until the prediction comes.
   void keep_unmatched(const UnmatchedFeedback& feedback);
   std::vector<UnmatchedFeedback> unmatched(const std::string& project, const std::vector<std::string>& predictions);
+  /// How many feedbacks of each agent wait for their prediction; agents without any are left out.
+  std::map<std::string, std::int64_t> unmatched_counts(const std::string& project);
   void drop_unmatched(const UnmatchedFeedback& feedback);
 
  private:

@@ -135,6 +135,16 @@ std::vector<UnmatchedFeedback> DeploymentStore::unmatched(const std::string& pro
   });
 }
 
+std::map<std::string, std::int64_t> DeploymentStore::unmatched_counts(const std::string& project) {
+  return transact(database_, [&](pqxx::work& work) {
+    std::map<std::string, std::int64_t> counts;
+    for (const pqxx::row& row : work.exec_params(
+             "SELECT agent, count(*) FROM unmatched_feedback WHERE project_id = $1 GROUP BY agent", project))
+      counts[row[0].as<std::string>()] = row[1].as<std::int64_t>();
+    return counts;
+  });
+}
+
 void DeploymentStore::drop_unmatched(const UnmatchedFeedback& feedback) {
   transact(database_, [&](pqxx::work& work) {
     work.exec_params("DELETE FROM unmatched_feedback WHERE project_id = $1 AND prediction_id = $2 AND key = $3",

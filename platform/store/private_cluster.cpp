@@ -97,6 +97,20 @@ std::filesystem::path socket_folder_of(const DataFolder& data) {
          ("anneal-" + sha256_hex(std::filesystem::absolute(data.root).string()).substr(0, 16));
 }
 
+// A value of a libpq connection string.
+std::string quoted(const std::string& text) {
+  std::string made = "'";
+  for (const char letter : text) {
+    if (letter == '\'' || letter == '\\') made += '\\';
+    made += letter;
+  }
+  return made + "'";
+}
+
+std::string connection_to(const std::filesystem::path& socket_folder, const std::string& database) {
+  return "host=" + quoted(socket_folder.string()) + " user=anneal dbname=" + database;
+}
+
 // The log of the starts before goes when it has grown: PostgreSQL writes warnings only, but for years.
 void limit_log(const std::filesystem::path& path) {
   constexpr std::uintmax_t kLargest = 16 << 20;
@@ -231,8 +245,7 @@ void PrivateCluster::wait_until_ready() {
 }
 
 void PrivateCluster::make_database() {
-  const std::string host = "host=" + socket_folder_.string() + " user=anneal dbname=postgres";
-  Database postgres({.connection = host, .connections = 1});
+  Database postgres({.connection = connection_to(socket_folder_, "postgres"), .connections = 1});
   const bool known = transact(postgres, [](pqxx::work& work) {
     return !work.exec("SELECT 1 FROM pg_database WHERE datname = 'anneal'").empty();
   });
@@ -252,12 +265,10 @@ void PrivateCluster::stop() {
   server_.reset();
 }
 
-std::string PrivateCluster::connection_string() const {
-  return "host=" + socket_folder_.string() + " user=anneal dbname=anneal";
-}
+std::string PrivateCluster::connection_string() const { return connection_to(socket_folder_, "anneal"); }
 
 std::string private_connection_string(const DataFolder& data) {
-  return "host=" + socket_folder_of(data).string() + " user=anneal dbname=anneal";
+  return connection_to(socket_folder_of(data), "anneal");
 }
 
 }  // namespace platform

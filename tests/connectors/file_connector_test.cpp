@@ -369,5 +369,19 @@ TEST_F(FileConnector, ReadsAFolderInTheOrderOfNames) {
   EXPECT_EQ(batch.records[2].fields.at("n"), json::value(3));
 }
 
+TEST_F(FileConnector, SaysOnceThatAFileIsEmptyOrHoldsAHeaderAlone) {
+  settle_seconds = 0;
+  for (const auto& [text, told] :
+       {std::pair<std::string, std::string>{"", "empty"}, {"hello\n", "a header and no row"}}) {
+    write(text, false);
+    const RecordBatch batch = read();
+    ASSERT_EQ(batch.errors.size(), 1u) << text;
+    EXPECT_NE(batch.errors[0].message.find("log.csv"), std::string::npos);
+    EXPECT_NE(batch.errors[0].message.find(told), std::string::npos) << batch.errors[0].message;
+  }
+  write("world\n");
+  EXPECT_EQ(read().records.size(), 1u);
+}
+
 }  // namespace
 }  // namespace connectors

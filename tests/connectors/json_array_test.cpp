@@ -85,6 +85,17 @@ TEST(JsonArrayReader, SaysWhatIsWrongAroundTheRecords) {
   }
 }
 
+TEST(JsonArrayReader, CostsOneRecordWhereItIsNestedTooDeep) {
+  const std::string deep = std::string(200, '[') + "\"]\"" + std::string(200, ']');
+  for (const std::string& broken : {deep, "{\"x\": " + deep + "}"}) {
+    const ParsedRecords parsed =
+        parse_records("[" + broken + ",{\"n\": 1}, " + broken + ", {\"n\": 2}]", "application/json", {}, {}, "s");
+    EXPECT_EQ(parsed.records.size(), 2u);
+    ASSERT_EQ(parsed.errors.size(), 2u);
+    EXPECT_NE(parsed.errors[0].message.find("64 levels"), std::string::npos) << parsed.errors[0].message;
+  }
+}
+
 TEST(JsonArrayReader, ReadsHostileTextInLinearTime) {
   for (const std::string piece : {"{", "[", "{\"a\":[\n", "{,", "\"", "{\"a\":1,", "\n", " ,", "{\"a\":\"}, {\"a\": 1",
                                   "{\"a\" x,{\"a\":1", "]", "x ", "{\"a\":[{\"a\":1 1},"}) {

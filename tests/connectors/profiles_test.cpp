@@ -54,5 +54,37 @@ TEST(Profiles, OfATableTakeNumbersThatNoWholeNumberHolds) {
   EXPECT_EQ(profile_from_table(rows, "broken").field("charge")->kind, platform::FieldKind::kNumber);
 }
 
+TEST(Profiles, OfATableKeepANumericTargetNumericOverAFewCellsThatAreNone) {
+  for (const std::string stray : {"측정불가", "NaN", "-", ""}) {
+    std::string csv = "torque,wear\n";
+    for (int i = 0; i < 600; ++i)
+      csv += std::to_string(i * 7 % 50) + ".5," + (i == 417 ? stray : std::to_string(i * 3 % 97) + ".25") + "\n";
+    const auto rows = parse_records(csv, "text/csv", {}, {}, "s").records;
+    ASSERT_EQ(rows.size(), 600u);
+    const platform::Profile profile = profile_from_table(rows, "wear");
+    EXPECT_EQ(profile.target.task, platform::TargetTask::kRegress) << stray;
+    EXPECT_EQ(platform::to_json(platform::profile_from_yaml(profile_to_yaml(profile), "t.yaml")),
+              platform::to_json(profile));
+    const auto strays = stray_cells(rows);
+    if (stray.empty() || stray == "NaN") {
+      EXPECT_TRUE(strays.empty()) << stray;
+      continue;
+    }
+    ASSERT_EQ(strays.size(), 1u) << stray;
+    EXPECT_EQ(strays[0].column + ":" + strays[0].first, "wear:" + stray);
+    EXPECT_EQ(strays[0].count, 1);
+  }
+}
+
+TEST(Profiles, OfATableClassifyWhereMoreThanATwentiethOfTheTargetIsNoNumber) {
+  std::vector<platform::Observation> rows(100);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].fields["n"] = static_cast<double>(i % 30) + 0.5;
+    if (i % 10 == 0) rows[i].fields["n"] = "off";
+  }
+  EXPECT_EQ(profile_from_table(rows, "n").target.task, platform::TargetTask::kClassify);
+  EXPECT_TRUE(stray_cells(rows).empty());
+}
+
 }  // namespace
 }  // namespace connectors

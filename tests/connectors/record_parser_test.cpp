@@ -172,5 +172,29 @@ TEST(RecordParser, SaysThatAnArrayIsCutOffAndKeepsWhatCameBefore) {
   EXPECT_GE(parsed.errors.size(), 1u);
 }
 
+TEST(RecordParser, RefusesATableWhoseHeaderSaysANameTwice) {
+  try {
+    parse("a,a\n1,2\n", "text/csv");
+    FAIL();
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("two columns are named 'a'"), std::string::npos) << error.what();
+  }
+  InputFormat input;
+  input.header = false;
+  EXPECT_EQ(parse("a,a\n1,2\n", "text/csv", input).records.size(), 2u);
+}
+
+TEST(RecordParser, SaysWhenABodyIsEmptyOrHoldsAHeaderAlone) {
+  for (const auto& [body, told] : {std::pair<std::string, std::string>{"hello\n", "a header and no row"},
+                                   {"a,b\n", "a header and no row"},
+                                   {"", "empty"},
+                                   {"\xEF\xBB\xBF\n", "empty"}}) {
+    const ParsedRecords parsed = parse(body, "");
+    ASSERT_EQ(parsed.errors.size(), 1u) << body;
+    EXPECT_NE(parsed.errors[0].message.find(told), std::string::npos) << parsed.errors[0].message;
+  }
+  EXPECT_TRUE(parse("[]", "application/json").errors.empty());
+}
+
 }  // namespace
 }  // namespace connectors

@@ -148,5 +148,38 @@ TEST(RestPollConnector, RefusesSettingsThatCannotWork) {
   }
 }
 
+TEST(RestPollConnector, RefusesWhatWouldBeginALineOfTheRequestOfItsOwn) {
+  for (const std::string& end : {std::string("\r\nX-Role: admin"), std::string("\n"), std::string(" HTTP/1.1"),
+                                 std::string("\0", 1), std::string("\t"), std::string("\x7f")}) {
+    const json::object good{{"param", "after"}, {"next", "n"}};
+    for (const json::object& settings :
+         {json::object{{"target", "/records" + end}, {"cursor", good}},
+          json::object{{"cursor", json::object{{"param", "after" + end}, {"next", "n"}}}},
+          json::object{{"page", json::object{{"param", "page" + end}, {"size", 3}}}}}) {
+      SourceConfig config;
+      config.settings = settings;
+      try {
+        make_rest_poll_connector(config, [](const std::string&) { return json::value(); });
+        ADD_FAILURE() << json::serialize(settings);
+      } catch (const platform::Error& error) {
+        EXPECT_NE(std::string(error.what()).find("control character"), std::string::npos) << error.what();
+      }
+    }
+  }
+}
+
+TEST(RestPollConnector, RefusesAUsersPasswordInTheUrlAndNamesTheSettingForIt) {
+  SourceConfig config;
+  config.settings = {{"url", "http://anna:s3cret@plant:8080"},
+                     {"cursor", json::object{{"param", "after"}, {"next", "n"}}}};
+  try {
+    make_rest_poll_connector(config, SecretReader());
+    FAIL();
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("settings.auth"), std::string::npos) << error.what();
+    EXPECT_EQ(std::string(error.what()).find("s3cret"), std::string::npos) << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace connectors

@@ -93,6 +93,14 @@ TEST_F(ClientEndToEnd, WorkflowsAreListedShownSavedAndRun) {
   EXPECT_EQ(here({"runs", "cancel", id}).exit_code, 2) << "it is over";
 }
 
+TEST_F(ClientEndToEnd, ARunOfAFileUsesTheServerThatRuns) {
+  const std::string file = folder_->write("here.yaml", "name: here\nsteps:\n  ok: {uses: approval}\n");
+  const auto started = here({"run", file, "--detach"});
+  EXPECT_EQ(started.exit_code, 0) << started.text;
+  EXPECT_SAYS(here({"runs", "show", started.text.substr(0, 36)}), "here");
+  EXPECT_EQ(here({"runs", "cancel", started.text.substr(0, 36)}).exit_code, 0);
+}
+
 TEST_F(ClientEndToEnd, WhatIsNotThereYetIsSaidWithTheNextStep) {
   EXPECT_SAYS(here({"models", "list"}), "No model");
   EXPECT_SAYS(here({"datasets", "list"}), "No dataset yet");

@@ -7,6 +7,8 @@
 #include "platform/store/transaction.h"
 #include "tests/web/api_fixture.h"
 #include "web/api/workflows.h"
+#include "workflows/definitions.h"
+#include "workflows/steps.h"
 #include "workflows/steps/approval_step.h"
 
 namespace {
@@ -158,6 +160,16 @@ TEST_F(RunApiDb, ARunReadsOnlyFilesThatTheServerMayReadForPeople) {
   EXPECT_NE(refused.body.find("--files-from"), std::string::npos) << refused.body;
   EXPECT_TRUE(engineer_->get(kRuns).checked().json().at("items").as_array().empty());
   EXPECT_EQ(start((folder_.path() / "inbox/parts.csv").string()).status, 201);
+}
+
+TEST_F(RunApiDb, ARunThatAnotherServerLetReadMoreGoesOnHereOnlyWithinWhatThisOneMayRead) {
+  const workflows::Workflow flow = workflows::workflow_from_text(
+      "name: x\nsteps:\n  ok: {uses: approval, with: {role: engineer}}\n  data: {uses: dataset.snapshot, needs: [ok], "
+      "with: {files: /etc/passwd, target: grade}}\n",
+      "x", workflows::step_kinds());
+  const std::string id = platform::start_run(*runs_, workflows::new_run(flow, {}, "default", "admin")).id.str();
+  EXPECT_EQ(engineer_->post(kRuns + "/" + id + "/steps/ok/approve", "{}").status, 403);
+  EXPECT_EQ(engineer_->post(kRuns + "/" + id + "/retry", R"({"step":"ok"})").status, 403);
 }
 
 TEST_F(RunApiDb, ListsNewestFirstAndSaysWhereTheRestBegins) {

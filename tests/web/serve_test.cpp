@@ -5,6 +5,7 @@
 
 #include "platform/base/error.h"
 #include "platform/base/file.h"
+#include "platform/security/token.h"
 #include "tests/support/plant.h"
 
 namespace tests {
@@ -114,6 +115,60 @@ TEST_F(ServeEndToEnd, ASecondCtrlCDoesNotWaitForWhatHangs) {
   ::kill(database, SIGCONT);
   EXPECT_TRUE(wait_until([&] { return !server().postmaster(); })) << "it notices that its parent is gone";
   server().start();
+}
+
+TEST_F(ServeEndToEnd, ASecondServerOnADataFolderIsRefusedWithTheAddressOfTheOneThatRuns) {
+  server().start();
+  const auto second = platform::run_command(
+      {program("anneal"), "serve", "--no-worker", "--port", "0", "--data-folder", server().data().root.string()});
+  EXPECT_EQ(second.exit_code, 2) << second.text;
+  EXPECT_NE(second.text.find("already: " + server().address() + ";"), std::string::npos) << second.text;
+  EXPECT_TRUE(fs::exists(server().data().address())) << "the first one is still found";
+  server().kill();
+  server().start();
+  EXPECT_EQ(server().stop(), 0) << "what was killed holds nothing";
+}
+
+TEST_F(ServeEndToEnd, AServerForOneTokenRefusesAllOthersAndStartsNoStoredSource) {
+  ServerProcess normal(at("data"), {"--no-worker"});
+  normal.start();
+  const PlantProcess plant(folder_.path(), 3);
+  normal.client().post("/api/v1/sources", {{"name", "mill"},
+                                           {"connector", "rest_poll"},
+                                           {"settings",
+                                            {{"url", plant.address()},
+                                             {"target", "/records"},
+                                             {"items", "items"},
+                                             {"cursor", {{"param", "after"}, {"next", "next"}}}}}});
+  normal.client().post("/api/v1/sources/mill/start");
+  const json::object made = normal.client().post("/api/v1/tokens", {{"name", "lee"}, {"role", "engineer"}});
+  const std::string engineer(made.at("token").as_string());
+  normal.stop();
+  const std::string own = platform::make_token();
+  platform::write_file_atomically(at("own-token"), own, 0600);
+  ServerProcess closed(at("data"), {"--no-worker", "--files-from", "/", "--only-token", at("own-token")});
+  closed.start();
+  const json::value theft{{"name", "theft"}, {"connector", "file"}, {"settings", {{"path", "/etc/shadow"}}}};
+  for (const std::string& token : {engineer, normal.token(), std::string()}) {
+    const auto refused =
+        RestClient(closed.address(), token).send(platform::Method::kPost, "/api/v1/sources", json::serialize(theft));
+    EXPECT_EQ(refused.status, 401) << refused.body;
+    EXPECT_NE(refused.body.find("belongs to one `anneal run`"), std::string::npos) << refused.body;
+  }
+  RestClient owner(closed.address(), own);
+  EXPECT_FALSE(owner.get("/api/v1/sources/mill").contains("reader")) << "no reader runs";
+  owner.post("/api/v1/sources", theft);
+  closed.stop();
+  normal.start();
+  EXPECT_EQ(normal.client().send(platform::Method::kPost, "/api/v1/sources/theft/start").status, 403)
+      << "what was made there may read no more than others";
+}
+
+TEST_F(ServeEndToEnd, ADataFolderMayHaveAnyName) {
+  ServerProcess odd(at("a b'c\\d"));
+  odd.start();
+  EXPECT_TRUE(odd.client().get("/api/v1/tokens").contains("items"));
+  EXPECT_EQ(odd.stop(), 0);
 }
 
 TEST_F(ServeEndToEnd, AFolderForFilesHasToBeThereAndIsNotTheServersOwn) {

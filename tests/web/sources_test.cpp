@@ -180,4 +180,59 @@ TEST_F(SourceApiDb, TakesTheTimeBetweenTwoReadingsAsTheScheduleAndRefusesAnythin
   EXPECT_EQ(web::source_config(*sources_->find("default", "line"), services).interval, std::chrono::minutes(5));
 }
 
+TEST_F(SourceApiDb, ARunningSourceDoesNotReadALinkToTheServersOwnFilesAndNamesIt) {
+  const std::filesystem::path inbox = folder_.path() / "inbox" / "d";
+  std::filesystem::create_directories(inbox);
+  std::ofstream(data_.token()) << "n,x\n666,anneal_admin\n";
+  std::ofstream(inbox / "a.csv") << "n,x\n1,a\n";
+  std::filesystem::create_symlink(data_.token(), inbox / "before.csv");
+  create({{"name", "line"},
+          {"connector", "file"},
+          {"settings", json::object{{"path", inbox.string()}, {"settle_seconds", 0}}},
+          {"schedule", "1s"}})
+      .checked();
+  const auto check = asking_->post(address("line") + "/check", "").checked().json();
+  EXPECT_NE(std::string(check.at("message").as_string()).find("before.csv"), std::string::npos);
+  asking_->post(address("line") + "/start", "").checked();
+  std::filesystem::create_symlink(data_.token(), inbox / "b.csv");
+  std::ofstream(inbox / "c.csv") << "n,x\n2,c\n";
+  std::string told;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while ((records_->count("default", "line") < 2 || told.find("b.csv") == std::string::npos) &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    told = json::serialize(asking_->get(address("line")).checked().json().at("reader"));
+  }
+  EXPECT_EQ(records_->count("default", "line"), 2);
+  EXPECT_NE(told.find("b.csv: a link leads out"), std::string::npos) << told;
+  EXPECT_EQ(json::serialize(latest("line")).find("666"), std::string::npos);
+}
+
+TEST_F(SourceApiDb, RefusesAPathThatIsNone) {
+  for (const std::string& path : {std::string(), std::string("a\0b", 3)}) {
+    const auto answer = create({{"name", "line"}, {"connector", "file"}, {"settings", json::object{{"path", path}}}});
+    EXPECT_EQ(answer.status, 400) << answer.body;
+    EXPECT_NE(answer.body.find("settings.path"), std::string::npos) << answer.body;
+  }
+}
+
+TEST_F(SourceApiDb, SaysInPlainWordsThatANameIsTaken) {
+  create({{"name", "mill"}}).checked();
+  const auto answer = create({{"name", "mill"}});
+  EXPECT_EQ(answer.status, 409);
+  EXPECT_NE(answer.body.find("there is a source named mill already; choose another name or delete it"),
+            std::string::npos)
+      << answer.body;
+  EXPECT_EQ(answer.body.find("sources_pkey"), std::string::npos) << answer.body;
+}
+
+TEST_F(SourceApiDb, LetsOnlyThoseCallOutWhoMayChangeASource) {
+  create({{"name", "mill"}}).checked();
+  auto viewer = client(Role::kViewer);
+  for (const char* verb : {"/check", "/discover"}) {
+    EXPECT_EQ(viewer.post(address("mill") + verb, "").status, 403) << verb;
+    EXPECT_EQ(asking_->post(address("mill") + verb, "").status, 200) << verb;
+  }
+}
+
 }  // namespace

@@ -1,3 +1,4 @@
+#include "platform/store/source_store.h"
 #include "tests/workflows/steps_fixture.h"
 #include "workflows/steps/deploy_rollout_step.h"
 
@@ -165,6 +166,28 @@ TEST_F(StepsDb, AnEvaluationThatRunsTwiceGivesTheSameAndStopsWhenAsked) {
   } catch (const platform::Error& error) {
     EXPECT_EQ(error.code(), platform::ErrorCode::kCancelled) << error.what();
   }
+}
+
+TEST_F(StepsDb, OfTwoTruthsAboutOnePredictionTheNewerIsLearnedFrom) {
+  platform::SourceStore sources(database());
+  platform::Source source;
+  source.name = "feedback-bearing";
+  source.connector = "rest_push";
+  sources.create(source);
+  platform::IngestRequest said;
+  said.source = source.name;
+  for (const auto& [key, label, at] : std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"a", "hot", "2026-03-01T09:00:00Z"}, {"b", "cold", "2026-03-01T08:00:00Z"}}) {
+    platform::Observation row;
+    row.key = key;
+    row.event_time = platform::parse_time(at);
+    row.fields = {{"torque", 1}, {"state", label}, {"anneal.prediction", "p"}};
+    said.records.push_back(row);
+  }
+  records_->ingest(std::move(said));
+  auto context = alone("dataset.snapshot", {{"source", "feedback-bearing"}, {"target", "state"}});
+  const auto outcome = execute(context);
+  EXPECT_EQ(outcome.outputs.at("examples"), json::value(1));
 }
 
 TEST_F(StepsDb, ADatasetWithoutAProfileIsCalledAfterItsTable) {

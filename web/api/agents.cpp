@@ -103,7 +103,16 @@ class AgentRoutes {
 
   Response list(const Request& request) const {
     json::array items;
-    for (const Agent& agent : services_.store.agents(project_of(request))) items.push_back(to_json(agent));
+    const auto unmatched = services_.store.unmatched_counts(project_of(request));
+    for (const Agent& agent : services_.store.agents(project_of(request))) {
+      json::object item = to_json(agent);
+      const auto waiting = unmatched.find(agent.name);
+      item["unmatched_feedback"] = waiting == unmatched.end() ? 0 : waiting->second;
+      if (waiting != unmatched.end())
+        item["unmatched_reason"] =
+            "no prediction with these ids has come from any agent; it teaches nothing until then";
+      items.push_back(std::move(item));
+    }
     return platform::json_response(json::object{{"items", std::move(items)}});
   }
 

@@ -1,5 +1,7 @@
 #include "web/api/file_access.h"
 
+#include <algorithm>
+
 #include "platform/base/error.h"
 #include "platform/engine/expression.h"
 
@@ -15,7 +17,8 @@ namespace {
 // Links followed, also those of a path whose end does not exist yet.
 fs::path real(const fs::path& path) {
   std::error_code failed;
-  const fs::path found = fs::weakly_canonical(fs::absolute(path), failed);
+  const fs::path whole = fs::absolute(path, failed);
+  const fs::path found = failed ? whole : fs::weakly_canonical(whole, failed);
   if (failed)
     throw Error(ErrorCode::kInvalidInput, "the path cannot be followed: " + path.string() + ": " + failed.message());
   return found;
@@ -30,6 +33,11 @@ bool below(const fs::path& path, const fs::path& folder) {
     ++step;
   }
   return true;
+}
+
+void refuse_no_path(const fs::path& path, const std::string& field) {
+  if (path.empty() || path.native().find('\0') != std::string::npos)
+    throw Error(ErrorCode::kInvalidInput, "the path of a file is empty or holds a NUL; name a file or a folder", field);
 }
 
 bool is_path(const std::string& profile) {
@@ -81,10 +89,13 @@ bool FileAccess::within(const fs::path& file, const fs::path& folder) const {
   return below(file, allowed) && (!below(file, data_) || below(allowed, data_));
 }
 
+bool FileAccess::allows_real(const fs::path& file) const {
+  return std::any_of(folders_.begin(), folders_.end(), [&](const fs::path& folder) { return within(file, folder); });
+}
+
 bool FileAccess::allows(const fs::path& path) const {
   const fs::path file = real(path);
-  bool found = false;
-  for (const fs::path& folder : folders_) found = found || within(file, folder);
+  const bool found = allows_real(file);
   std::error_code ignored;
   if (!found || !fs::is_directory(file, ignored)) return found;
   for (const auto& entry : fs::directory_iterator(file, ignored)) {
@@ -94,7 +105,11 @@ bool FileAccess::allows(const fs::path& path) const {
 }
 
 void FileAccess::check(const fs::path& path, const std::string& field) const {
-  if (allows(path)) return;
+  refuse_no_path(path, field);
+  if (!allows(path)) refuse(path, field);
+}
+
+void FileAccess::refuse(const fs::path& path, const std::string& field) const {
   std::string listed;
   for (const fs::path& folder : folders_) listed += (listed.empty() ? "" : ", ") + folder.string();
   throw Error(ErrorCode::kForbidden,
@@ -109,7 +124,10 @@ void FileAccess::check_profile(const std::string& profile, const std::string& fi
 
 void FileAccess::check(const platform::Source& source) const {
   check_profile(source.profile, "profile");
-  if (source.connector == "file") check(platform::require_string(source.settings, "path", "settings"), "settings.path");
+  if (source.connector != "file") return;
+  const fs::path path = platform::require_string(source.settings, "path", "settings");
+  refuse_no_path(path, "settings.path");
+  if (!allows_real(real(path))) refuse(path, "settings.path");
 }
 
 void FileAccess::check(const platform::Run& run) const {

@@ -25,15 +25,21 @@ class FileAccess {
   /// True for a file, or a folder with all its files, that lies below a folder of the list, where every link of the
   /// path leads.
   bool allows(const std::filesystem::path& path) const;
-  /// Throws kForbidden naming the path, the folders that may be read, and the field that holds it.
+  /// The same question for one file whose path is free of links, and no link is followed: what a reader asks of the
+  /// file that it opened.
+  bool allows_real(const std::filesystem::path& file) const;
+  /// Throws kInvalidInput for an empty path, kForbidden naming the path, the folders that may be read, and the field
+  /// that holds it.
   void check(const std::filesystem::path& path, const std::string& field) const;
-  /// The files that a source's settings and profile name.
+  /// The paths that a source's settings and profile name. The files of a folder come and go while the source runs; its
+  /// reader asks allows_real of each.
   void check(const platform::Source& source) const;
   /// The files and profiles that the steps of a run not yet started name. Refuses as well a path made of a step's
   /// output, since nobody knows it yet.
   void check(const platform::Run& run) const;
 
  private:
+  [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& field) const;
   bool within(const std::filesystem::path& real, const std::filesystem::path& folder) const;
   void check_profile(const std::string& profile, const std::string& field) const;
 

@@ -1,5 +1,6 @@
 #include "web/api/runs.h"
 
+#include <set>
 #include <thread>
 
 #include "platform/base/error.h"
@@ -102,6 +103,23 @@ std::int64_t first_wanted(const Request& request) {
   return asked.query_int("Last-Event-ID", 0, 0, INT64_MAX);
 }
 
+// The run with the steps only that are still to come: where `from` is named, it and all that follow it are.
+Run to_come(Run run, const std::string& from) {
+  std::set<std::string> again{from};
+  for (std::size_t before = 0; before != again.size();) {
+    before = again.size();
+    for (const RunStep& step : run.steps) {
+      for (const std::string& need : step.definition.needs) {
+        if (again.contains(need)) again.insert(step.definition.name);
+      }
+    }
+  }
+  std::erase_if(run.steps, [&](const RunStep& step) {
+    return step.state == platform::StepState::kSucceeded && !again.contains(step.definition.name);
+  });
+  return run;
+}
+
 class RunRoutes {
  public:
   explicit RunRoutes(RunServices services) : services_(services) {}
@@ -185,6 +203,7 @@ class RunRoutes {
     platform::refuse_unknown_keys(body, {"step"}, "");
     const Run run = require_run(request);
     const std::string from = body.contains("step") ? platform::require_string(body, "step", "") : first_failed(run);
+    services_.files.check(to_come(run, from));  // another server may have let it read more than this one does
     return changed(platform::retry_run(services_.runs, run.id, from, request.identity.name));
   }
 
@@ -236,7 +255,9 @@ class RunRoutes {
     platform::refuse_unknown_keys(body, {"comment"}, "");
     const platform::ApprovalDecision decision{approve, request.identity.name, request.identity.role,
                                               platform::string_or(body, "comment", "", "")};
-    return changed(platform::decide_approval(services_.runs, require_run(request).id, request.param("step"), decision));
+    const Run run = require_run(request);
+    if (approve) services_.files.check(to_come(run, request.param("step")));
+    return changed(platform::decide_approval(services_.runs, run.id, request.param("step"), decision));
   }
 
   Response changed(const Run& run) const { return platform::json_response(to_json(found(run.id))); }

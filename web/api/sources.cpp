@@ -103,8 +103,18 @@ class SourceRoutes {
     source.owner = platform::string_or(body, "owner", request.identity.name, "");
     source.location = platform::string_or(body, "location", "", "");
     connectors::make_connector(source_config(source, services_));  // refuses settings that cannot work
-    services_.sources.create(source);
+    store(source);
     return platform::json_response(to_json(*services_.sources.find(source.project, source.name)), 201);
+  }
+
+  void store(const Source& source) const {
+    try {
+      services_.sources.create(source);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kConflict) throw;
+      throw Error(ErrorCode::kConflict,
+                  "there is a source named " + source.name + " already; choose another name or delete it", "name");
+    }
   }
 
   Response list(const Request& request) const {
@@ -170,6 +180,9 @@ class SourceRoutes {
 
   Response post_records(const Request& request) const {
     const Source source = require(request);
+    if (source.name.starts_with("feedback-"))  // what really happened is said to the agent that answered
+      throw Error(ErrorCode::kForbidden, source.name + " takes what agents report only; POST /v1/feedback to the agent",
+                  "name");
     const connectors::SourceConfig config = source_config(source, services_);
     json::object settings = config.profile.input;
     if (const json::value* own = platform::find(config.settings, "input"))
@@ -233,6 +246,7 @@ connectors::SourceConfig source_config(const Source& source, const SourceService
   config.name = source.name;
   config.connector = source.connector;
   config.settings = source.settings;
+  config.file_allowed = [files = services.files](const std::filesystem::path& real) { return files.allows_real(real); };
   if (!source.schedule.empty() && !connectors::connector_kind(source.connector).pushed)
     config.interval = interval_of(source.schedule);
   if (!source.profile.empty()) config.profile = connectors::load_profile(source.profile, services.data);
@@ -249,9 +263,9 @@ void add_source_routes(platform::RouteTable& table, SourceServices services) {
   table.add({Method::kDelete, one, "Removes a source with its records", "sources.write", bind(&SourceRoutes::remove)});
   table.add({Method::kGet, one + "/gaps", "Lists what the source is known to have lost", "sources.read",
              bind(&SourceRoutes::gaps)});
-  table.add({Method::kPost, one + "/check", "Tries the source without taking anything", "sources.read",
+  table.add({Method::kPost, one + "/check", "Tries the source without taking anything", "sources.write",
              bind(&SourceRoutes::check)});
-  table.add({Method::kPost, one + "/discover", "Says what can be read from the source", "sources.read",
+  table.add({Method::kPost, one + "/discover", "Says what can be read from the source", "sources.write",
              bind(&SourceRoutes::discover)});
   table.add({Method::kPost, one + "/start", "Starts reading", "sources.write", bind(&SourceRoutes::start)});
   table.add({Method::kPost, one + "/stop", "Stops reading after the batch under way", "sources.write",

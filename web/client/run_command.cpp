@@ -10,7 +10,10 @@
 #include <thread>
 
 #include "platform/base/data_folder.h"
+#include "platform/base/file.h"
+#include "platform/base/folder_lock.h"
 #include "platform/base/process.h"
+#include "platform/security/token.h"
 #include "web/client/commands.h"
 #include "web/client/run_view.h"
 #include "web/client/server_connection.h"
@@ -31,7 +34,8 @@ constexpr std::chrono::seconds kStartLimit{90};
 
 /// True if a server was named, or answers on the data folder.
 bool has_server(const platform::CommandLine& line) {
-  if (line.has("server") || std::getenv("ANNEAL_SERVER") != nullptr) return true;
+  const char* named = std::getenv("ANNEAL_SERVER");
+  if (line.has("server") || (named != nullptr && *named != '\0')) return true;
   if (!std::filesystem::exists(platform::data_folder(line.text("data-folder")).address())) return false;
   try {
     ServerConnection(line).get("/workflows");
@@ -42,18 +46,48 @@ bool has_server(const platform::CommandLine& line) {
   }
 }
 
-/// A server of our own on the data folder; stops with the object.
+/// A server of our own on the data folder; stops with the object. It may read what its starter may, so it takes one
+/// token, made for this run, and refuses all others.
 class OwnServer {
  public:
-  explicit OwnServer(const platform::CommandLine& line) : data_(platform::data_folder(line.text("data-folder"))) {
+  explicit OwnServer(const platform::CommandLine& line)
+      : data_(platform::data_folder(line.text("data-folder"))), token_(platform::make_token()) {
     platform::make_private(data_);
-    std::filesystem::remove(data_.address());  // of a server that was killed
+    forget_killed_server();
+    const platform::TemporaryFolder secret(data_.root, "run");
+    platform::write_file_atomically(secret.path() / "token", token_, 0600);
+    std::filesystem::create_directories(data_.root / "inbox");
+    start(line, secret.path() / "token");
+    wait_until_ready();
+  }
+
+  const platform::DataFolder& data() const { return data_; }
+  ServerConnection connection(bool json_wanted) const {
+    std::string address = platform::read_file(data_.address(), 4096);
+    address.erase(address.find_last_not_of('\n') + 1);
+    return {std::move(address), token_, json_wanted};
+  }
+
+ private:
+  void forget_killed_server() const {
+    if (!platform::FolderLock::take(data_.root))
+      throw Error(ErrorCode::kConflict, "a server on " + data_.root.string() +
+                                            " is starting, stopping or does not answer; try again, or name another "
+                                            "folder with --data-folder");
+    std::filesystem::remove(data_.address());
+  }
+
+  void start(const platform::CommandLine& line, const std::filesystem::path& token_file) {
     std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(),
                                      "serve",
                                      "--data-folder",
                                      data_.root.string(),
                                      "--port",
                                      "0",
+                                     "--only-token",
+                                     token_file.string(),
+                                     "--files-from",
+                                     data_.root / "inbox",
                                      "--files-from",
                                      "/"};  // whoever runs a file may read what he may read
     if (line.has("threads")) command.insert(command.end(), {"--worker-threads", line.text("threads")});
@@ -61,12 +95,8 @@ class OwnServer {
     options.log_file = data_.logs() / "server.log";
     options.stop_grace = std::chrono::minutes(2);
     process_.emplace(command, options);
-    wait_until_ready();
   }
 
-  const platform::DataFolder& data() const { return data_; }
-
- private:
   void wait_until_ready() {
     const auto deadline = std::chrono::steady_clock::now() + kStartLimit;
     while (!std::filesystem::exists(data_.address())) {
@@ -81,6 +111,7 @@ class OwnServer {
   }
 
   platform::DataFolder data_;
+  std::string token_;
   std::optional<platform::Process> process_;
 };
 
@@ -135,7 +166,7 @@ int tell_who_decides(const json::object& run, const std::optional<OwnServer>& ow
 }
 
 int start_and_follow(const platform::CommandLine& line, const std::string& text, const std::optional<OwnServer>& own) {
-  ServerConnection server(line);
+  ServerConnection server = own ? own->connection(line.has("json")) : ServerConnection(line);
   const json::object run =
       server.post("/runs", {{"text", text}, {"inputs", workflows::inputs_from(line.all("set"), "--set")}});
   const std::string id = cell(run, "id");
@@ -164,7 +195,8 @@ int run_command(const std::vector<std::string>& arguments) {
   line.flag("json", "print the finished run as JSON");
   line.option("server", "URL", "the server; default $ANNEAL_SERVER, else the one on the data folder");
   line.option("data-folder", "DIR", "data folder; default $ANNEAL_DATA");
-  line.option("token-file", "FILE", "file with the access token; default $ANNEAL_TOKEN, else the data folder's");
+  line.option("token-file", "FILE",
+              "file with the access token to the server that runs; default $ANNEAL_TOKEN, else the data folder's");
   line.option("threads", "N", "compute threads, where a server has to be started");
   if (!line.read(arguments)) return 0;
   const std::string text = workflows::workflow_text(line.text("FILE"));

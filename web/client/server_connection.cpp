@@ -96,6 +96,9 @@ ServerConnection::ServerConnection(const platform::CommandLine& line)
       json_wanted_(line.has("json")),
       client_(address_, client_options(find_token(line, address_))) {}
 
+ServerConnection::ServerConnection(std::string address, std::string token, bool json_wanted)
+    : address_(std::move(address)), json_wanted_(json_wanted), client_(address_, client_options(std::move(token))) {}
+
 bool ServerConnection::local() const { return on_this_machine(address_); }
 
 platform::HttpResponse ServerConnection::send(Method method, const std::string& path, std::string body,

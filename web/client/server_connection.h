@@ -18,6 +18,9 @@ class ServerConnection {
   /// kNotFound saying what to start or to set.
   explicit ServerConnection(const platform::CommandLine& line);
 
+  /// A server that is known already.
+  ServerConnection(std::string address, std::string token, bool json_wanted);
+
   /// `path` is relative to /api/v1: "/sources/line-3". All throw the Error that the answer stands for, kUnavailable
   /// naming the address if nothing answers.
   platform::json::object get(const std::string& path);

@@ -5,6 +5,8 @@
 
 #include "platform/base/command_line.h"
 #include "platform/base/file.h"
+#include "platform/base/folder_lock.h"
+#include "platform/security/token.h"
 #include "web/api/routes.h"
 #include "web/server/commands.h"
 #include "web/server/stop_signals.h"
@@ -26,6 +28,8 @@ platform::CommandLine options_of_serve() {
               "folder whose files sources and runs may read; may stand several times; default the data folder's inbox",
               {.repeated = true});
   line.option("worker-threads", "N", "compute threads of the worker; default one a core");
+  line.option("only-token", "FILE",
+              "take the token in this file and no other, and start no stored source; for anneal run");
   line.flag("no-worker", "start no worker; others run `anneal worker`");
   return line;
 }
@@ -51,6 +55,30 @@ std::vector<std::filesystem::path> folders_of(const platform::CommandLine& line,
   }
   if (folders.empty()) std::filesystem::create_directories(data.root / "inbox");
   return folders;
+}
+
+// One server a data folder: a second one would take the address of the first and remove it in the end.
+platform::FolderLock lock(const platform::DataFolder& data) {
+  if (auto taken = platform::FolderLock::take(data.root)) return *std::move(taken);
+  std::error_code absent;
+  const bool known = std::filesystem::exists(data.address(), absent);
+  std::string at = known ? platform::read_file(data.address(), 4096) : "(it is starting or stopping)";
+  at.erase(at.find_last_not_of('\n') + 1);
+  throw platform::Error(platform::ErrorCode::kConflict,
+                        "a server runs on " + data.root.string() + " already: " + at +
+                            "; use that one, or name another folder with --data-folder",
+                        "data-folder");
+}
+
+// Empty if every token of the database counts.
+std::string only_token(const platform::CommandLine& line) {
+  if (!line.has("only-token")) return "";
+  std::string token = platform::read_file(line.text("only-token"), 4096);
+  token.erase(token.find_last_not_of(" \t\r\n") + 1);
+  if (platform::is_token(token)) return token;
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "the file holds no token: " + line.text("only-token") + "; anneal run makes one itself",
+                        "only-token");
 }
 
 // The server's own program, whatever its file is called now.
@@ -109,7 +137,9 @@ int serve_command(const std::vector<std::string>& arguments) {
   std::optional<SecondSignal> second;  // also while the services stop
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
   platform::make_private(data);
-  Services services({data, line.text("database"), folders_of(line, data)}, platform::Log());
+  const platform::FolderLock locked = lock(data);
+  std::filesystem::remove(data.address());  // of a server that was killed
+  Services services({data, line.text("database"), folders_of(line, data), only_token(line)}, platform::Log());
   serve_until_stopped(line, data, services, stop, second);
   return 0;
 }

@@ -39,12 +39,16 @@ struct ServicesOptions {
   platform::DataFolder data;
   std::string database;                           // connection string; empty = the private cluster in the data folder
   std::vector<std::filesystem::path> files_from;  // what people may have the server read; none = the inbox
+  // Of the one who started a server for himself: it is an admin, every other token is refused, and no stored source is
+  // started. Empty = the tokens of the database.
+  std::string only_token = {};
 };
 
 class Services {
  public:
   /// Starts the private cluster if no database is given, applies the migrations, starts the sources of every
-  /// project that were running, and goes on with the rollouts that are under way. Throws kUnavailable.
+  /// project that were running (unless there is an only token), and goes on with the rollouts that are under way.
+  /// Throws kUnavailable.
   Services(ServicesOptions options, platform::Log log);
 
   const platform::DataFolder& data() const { return options_.data; }
@@ -68,10 +72,13 @@ class Services {
   /// The admin token if this call made it (first start), to be printed once.
   const std::optional<std::string>& new_token() const { return new_token_; }
 
-  /// A public route is open; every other one wants a token whose role allows it. Throws kUnauthenticated or kForbidden.
+  /// A public route is open; every other one wants a token whose role allows it, or the only one. Throws
+  /// kUnauthenticated or kForbidden.
   platform::Identity authorize(const platform::Request& request, std::string_view permission);
 
  private:
+  platform::Identity only_one(const std::string& token) const;
+
   ServicesOptions options_;
   FileAccess files_;
   platform::Log log_;

@@ -1,6 +1,7 @@
 #include "workflows/steps/dataset_snapshot_step.h"
 
 #include <algorithm>
+#include <map>
 #include <cctype>
 #include <set>
 
@@ -87,6 +88,28 @@ std::string base_of(const platform::Run& run) {
   return "anneal-nano";
 }
 
+// Of what was said about one prediction the newest counts; what it corrects stays in the source.
+void keep_newest_feedback(std::vector<Observation>& rows) {
+  const auto prediction_of = [](const Observation& row) {
+    const json::value* id = row.fields.if_contains("anneal.prediction");
+    return id != nullptr && id->is_string() ? std::string(id->get_string()) : std::string();
+  };
+  std::map<std::string, const Observation*> newest;
+  for (const Observation& row : rows) {
+    const std::string id = prediction_of(row);
+    if (id.empty()) continue;
+    const Observation*& best = newest[id];
+    if (best == nullptr || best->event_time <= row.event_time) best = &row;
+  }
+  if (newest.empty()) return;
+  std::vector<Observation> kept;
+  for (Observation& row : rows) {
+    const auto found = newest.find(prediction_of(row));
+    if (found == newest.end() || found->second == &row) kept.push_back(std::move(row));
+  }
+  rows = std::move(kept);
+}
+
 }  // namespace
 
 // What the report says in tokens: those of the base that the run will train.
@@ -150,6 +173,7 @@ std::vector<Observation> DatasetSnapshotStep::read(platform::StepContext& contex
     });
   }
   if (context.should_stop()) throw Error(ErrorCode::kCancelled, "stopped while reading records");
+  keep_newest_feedback(rows);
   return rows;
 }
 

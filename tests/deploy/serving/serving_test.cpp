@@ -5,8 +5,10 @@
 #include <stdexcept>
 
 #include "deploy/agent/agent.h"
+#include "deploy/serving/asked_records.h"
 #include "deploy/serving/routes.h"
 #include "platform/base/error.h"
+#include "platform/base/id.h"
 #include "platform/http/client.h"
 #include "platform/http/server.h"
 #include "tests/deploy/support/tiny_adapter.h"
@@ -21,6 +23,7 @@ class Serving : public testing::Test {
   void SetUp() override {
     deploy::add_predict_routes(routes_, serving_);
     deploy::add_openai_routes(routes_, serving_);
+    deploy::add_description_route(routes_);
     server_ = std::make_unique<platform::Server>(platform::ServerOptions{}, routes_, platform::allow_everything,
                                                  metrics_, platform::Log::silent());
     client_ = std::make_unique<platform::HttpClient>(server_->address());
@@ -78,8 +81,26 @@ class Serving : public testing::Test {
 TEST_F(Serving, SaysThatNoModelIsThereYet) {
   EXPECT_EQ(client_->post("/v1/predict", "{\"record\":{\"torque\":1}}").status, 503);
   EXPECT_EQ(client_->get("/readyz").status, 503);
-  EXPECT_EQ(client_->get("/healthz").status, 200);
+  const auto health = client_->get("/healthz");
+  EXPECT_EQ(health.status, 200);
+  EXPECT_NE(health.body.find("no model is active"), std::string::npos) << health.body;
+  serving_.say_why_none("courier bundle x refused: older");
+  EXPECT_NE(client_->get("/readyz").body.find("courier bundle x refused"), std::string::npos);
   EXPECT_EQ(client_->get("/v1/models").json().as_object().at("data").as_array().size(), 0u);
+}
+
+TEST_F(Serving, TakesJsonOnly) {
+  serve(1);
+  for (const char* path : {"/v1/predict", "/v1/feedback", "/v1/chat/completions", "/v1/completions"})
+    for (const char* type : {"text/plain", "application/x-www-form-urlencoded", ""})
+      EXPECT_EQ(client_->post(path, "{\"torque\":1}", type).status, 415) << path << " " << type;
+  EXPECT_EQ(client_->post("/v1/predict", "{\"torque\":1}", "application/json; charset=utf-8").status, 200);
+}
+
+TEST_F(Serving, ListsItsOwnRoutes) {
+  const auto paths = client_->get("/openapi.json").json().as_object().at("paths").as_object();
+  EXPECT_TRUE(paths.contains("/v1/predict"));
+  EXPECT_FALSE(paths.contains("/api/v1/agents"));
 }
 
 TEST_F(Serving, NamesModelVersionAndAdapterWithEachAnswer) {
@@ -98,6 +119,45 @@ TEST_F(Serving, NamesModelVersionAndAdapterWithEachAnswer) {
   EXPECT_EQ(answers[0].as_object().at("label"), "hot");
   EXPECT_EQ(answers[1].as_object().at("label"), "cold");
   EXPECT_EQ(answers[2].as_object().at("problems").as_array()[0].as_object().at("code"), "not_a_number");
+}
+
+TEST_F(Serving, RefusesARecordWithNoneOfTheModelsFields) {
+  serve(1);
+  for (const char* body :
+       {"{}", R"({"recrod":1})", R"({"rows":[{"torque":1}]})", R"({"record":{}})", R"({"record":{"torqe":25.5}})",
+        R"({"record":{"torque":null}})", R"({"records":[{"torqe":25.5}]})", R"({"record":{"torque":1},"recrods":[]})",
+        R"({"record":{"torque":1},"records":[]})", R"({"record":[]})"})
+    EXPECT_EQ(client_->post("/v1/predict", body).status, 400) << body;
+  const std::string why = client_->post("/v1/predict", R"({"record":{"torqe":1}})").body;
+  EXPECT_NE(why.find("did you mean 'torque'?"), std::string::npos) << why;
+  EXPECT_NE(client_->post("/v1/predict", R"({"recrod":1})").body.find("did you mean 'record'?"), std::string::npos);
+  EXPECT_TRUE(queued().empty());
+}
+
+TEST_F(Serving, ListsWhatARecordLacksAndWhatTheModelDoesNotKnow) {
+  const auto profile = platform::profile_from_yaml(
+      "name: press\nfields:\n  torque: {kind: number, from: \"Torque [Nm]\"}\n  speed: number\n  line: ignore\ntarget: "
+      "{field: state, task: classify, labels: [a, b]}\n",
+      "press.yaml");
+  std::vector<platform::FieldProblem> problems;
+  deploy::judge_record(profile, json::parse(R"({"Torque [Nm]":1,"sped":2,"line":3,"state":"a"})"), "record", problems);
+  ASSERT_EQ(problems.size(), 2u);
+  EXPECT_EQ(problems[0].code + " " + problems[0].field, "missing speed");
+  EXPECT_EQ(problems[1].code + " " + problems[1].field + " " + problems[1].value, "unknown_field sped speed");
+}
+
+TEST_F(Serving, AnswersTheOtherRecordsOfAListWhereOneIsRefused) {
+  serve(1);
+  const auto batch =
+      post("/v1/predict", json::parse(R"({"records":[{"torqe":20},{"torque":20,"tool":7},{"torque":-20}]})"));
+  const auto& answers = batch.at("predictions").as_array();
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_TRUE(answers[0].as_object().contains("error"));
+  EXPECT_FALSE(answers[0].as_object().contains("label"));
+  EXPECT_EQ(answers[1].as_object().at("label"), "hot");
+  EXPECT_EQ(answers[1].as_object().at("problems").as_array()[0].as_object().at("code"), "unknown_field");
+  EXPECT_EQ(answers[2].as_object().at("label"), "cold");
+  EXPECT_FALSE(answers[2].as_object().contains("problems"));
 }
 
 TEST_F(Serving, KeepsAnswersAndFeedbackForTheServer) {
@@ -126,7 +186,46 @@ TEST_F(Serving, TellsFeedbackOfTwoMachinesApartThatNumberItAlike) {
                        {{"Idempotency-Key", std::string(201, 'k')}})
                 .status,
             400);
-  EXPECT_EQ(queued().back().key, "edge-01/" + id + "/1");
+  EXPECT_TRUE(queued().back().key.starts_with("edge-01/" + id + "/1/"));
+}
+
+TEST_F(Serving, ACorrectionIsNoRepetition) {
+  serve(1);
+  const auto answer = post("/v1/predict", json::object{{"torque", 9.5}});
+  for (const char* label : {"cold", "cold", "hot", "hot", "cold"})
+    post("/v1/feedback", json::object{{"id", answer.at("id")}, {"label", label}}, 202);
+  const auto entries = queued();
+  ASSERT_EQ(entries.size(), 6u);
+  EXPECT_EQ(entries[1].key, entries[2].key);
+  EXPECT_NE(entries[2].key, entries[3].key);
+  EXPECT_EQ(entries[3].key, entries[4].key);
+  EXPECT_NE(entries[5].key, entries[1].key);
+  EXPECT_NE(entries[5].key, entries[4].key);
+}
+
+TEST_F(Serving, RefusesATruthThatTheModelCouldNotHaveSaid) {
+  serve(1);
+  const auto id = post("/v1/predict", json::object{{"torque", 9.5}}).at("id");
+  for (const char* truth : {R"({"label":"clod"})", R"({"label":null})", R"({"value":3})", R"({"text":"hot"})",
+                            R"({"label":"hot","value":1})"}) {
+    json::object body = json::parse(truth).as_object();
+    body["id"] = id;
+    const auto refused = client_->post("/v1/feedback", json::serialize(body));
+    EXPECT_EQ(refused.status, 400) << truth;
+  }
+  const auto why = client_->post("/v1/feedback", json::serialize(json::object{{"id", id}, {"label", "clod"}})).body;
+  EXPECT_NE(why.find("did you mean 'cold'?"), std::string::npos) << why;
+  EXPECT_NE(why.find("cold, hot"), std::string::npos) << why;
+}
+
+TEST_F(Serving, SaysWhereFeedbackIsAboutAnAnswerThatItDoesNotKnow) {
+  serve(1);
+  const auto id = post("/v1/predict", json::object{{"torque", 9.5}}).at("id");
+  EXPECT_EQ(post("/v1/feedback", json::object{{"id", id}, {"label", "hot"}}, 202).at("known"), true);
+  const std::string strange = platform::new_uuid();
+  EXPECT_EQ(post("/v1/feedback", json::object{{"id", strange}, {"label", "hot"}}, 202).at("known"), false);
+  EXPECT_NE(metrics_.text().find("anneal_agent_feedback_unknown_total 1"), std::string::npos);
+  EXPECT_EQ(client_->get("/healthz").json().as_object().at("feedback_unknown"), 1);
 }
 
 TEST_F(Serving, KeepsCompletionsAndTakesFeedbackOnThem) {

@@ -144,4 +144,45 @@ TEST(HttpClient, RefusesAnAddressThatIsNone) {
   EXPECT_THROW(platform::HttpClient("ftp://host"), Error);
 }
 
+TEST(HttpClient, RefusesAUsersPasswordInTheAddressWithoutTellingIt) {
+  try {
+    platform::HttpClient("http://anna:s3cret@plant:8080");
+    FAIL();
+  } catch (const Error& refused) {
+    EXPECT_EQ(refused.code(), ErrorCode::kInvalidInput);
+    EXPECT_EQ(std::string(refused.what()).find("s3cret"), std::string::npos) << refused.what();
+  }
+}
+
+TEST(HttpClient, SendsNothingThatWouldBeginALineOfItsOwn) {
+  std::atomic<int> asked = 0;
+  platform::RouteTable table;
+  table.add({Method::kGet, "/x", "Counts", "", [&](const Request&) {
+               ++asked;
+               return platform::empty_response();
+             }});
+  support::HttpFixture fixture(std::move(table));
+  auto client = fixture.client();
+  const auto refused = [&](const std::string& target, const platform::Headers& headers) {
+    try {
+      client.get(target, headers);
+      return false;
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::kInvalidInput;
+    }
+  };
+  for (const std::string end : {"\r", "\n", "\r\nX-Role: admin", " HTTP/1.1", "\x7f"})
+    EXPECT_TRUE(refused("/x" + end, {})) << end;
+  EXPECT_TRUE(refused("/x" + std::string(1, '\0'), {}));
+  for (const std::string& value : {std::string("a\rb"), std::string("a\nb"), std::string("a\0b", 3)}) {
+    EXPECT_TRUE(refused("/x", {{"X-A", value}}));
+    EXPECT_TRUE(refused("/x", {{"X-A" + value, "a"}}));
+  }
+  EXPECT_TRUE(refused("/x", {{"X A", "a"}}));
+  EXPECT_TRUE(refused("/x", {{"X-A: b", "a"}}));
+  EXPECT_EQ(asked, 0);
+  EXPECT_FALSE(refused("/x?a=%0d%0a", {{"X-A", "a b"}}));
+  EXPECT_EQ(asked, 1);
+}
+
 }  // namespace
