@@ -57,10 +57,10 @@ void refuse_control_tokens(const Tokenizer& tokenizer, const json::value& value)
   if (const auto* text = value.if_string()) {
     for (const std::int32_t id : tokenizer.encode(*text, {.parse_special_tokens = true})) {
       if (!tokenizer.is_special(id)) continue;
-      throw Error(ErrorCode::kInvalidInput,
-                  "a message spells a control token of this base: " + std::string(tokenizer.token_bytes(id)) +
-                      "; take it out of the text",
-                  "messages");
+      throw Error(
+          ErrorCode::kInvalidInput,
+          "a message spells a control token of this base: " + tokenizer.token_bytes(id) + "; take it out of the text",
+          "messages");
     }
   }
   if (const auto* list = value.if_array()) {
@@ -102,7 +102,7 @@ TokenSequence encode_render(const Tokenizer& tokenizer, const RenderedChat& rend
   sequence.ids = tokenizer.encode(rendered.text, {.parse_special_tokens = true});
   std::size_t at = 0;
   for (const std::int32_t id : sequence.ids) {
-    const std::string_view bytes = tokenizer.token_bytes(id);
+    const std::string bytes = tokenizer.token_bytes(id);
     if (rendered.text.compare(at, bytes.size(), bytes) != 0) fail_unequal();
     const std::size_t end = at + bytes.size();
     const bool supervised = std::any_of(rendered.generated.begin(), rendered.generated.end(),
