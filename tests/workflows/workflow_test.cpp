@@ -211,14 +211,14 @@ TEST(Workflow, AnInputThatMakesAnOptionUnfitIsToldByItsDefaultAndByItsValue) {
       "[data], with: {base: nano, dataset: \"${{ steps.data.dataset }}\", r: \"${{ inputs.rank }}\"}}\n";
   const auto mistakes = mistakes_in(head + "99999" + rest);
   ASSERT_EQ(mistakes.size(), 1u);
-  EXPECT_EQ(mistakes[0], "f:6:106: 'r' must be at most 1024, not '99999' (from input rank)");
+  EXPECT_EQ(mistakes[0], "f:6:106: 'r' must be at most 256, not '99999' (from input rank)");
   const Workflow workflow = workflow_from_text(head + "16" + rest, "f", step_schemas());
   EXPECT_NO_THROW(settle_inputs(workflow, {{"rank", 8}}));
   try {
     settle_inputs(workflow, {{"rank", 2000}});
     FAIL() << "a rank of 2000 was taken";
   } catch (const platform::Error& error) {
-    EXPECT_EQ(std::string(error.what()), "step 'tune': 'r' must be at most 1024, not '2000' (from input rank)");
+    EXPECT_EQ(std::string(error.what()), "step 'tune': 'r' must be at most 256, not '2000' (from input rank)");
   }
 }
 

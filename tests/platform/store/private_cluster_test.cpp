@@ -71,7 +71,8 @@ TEST(PrivateClusterDb, DoesNotUseASocketFolderThatSomebodyElsePutThere) {
   const TemporaryFolder folder;
   const DataFolder data{folder.path() / std::string(60, 'a') / std::string(60, 'b')};
   const std::string connection = private_connection_string(data);
-  const std::string socket = connection.substr(5, connection.find(' ') - 5);
+  const std::size_t begin = connection.find('\'') + 1;  // host='/tmp/...'
+  const std::string socket = connection.substr(begin, connection.find('\'', begin) - begin);
   std::filesystem::create_directory(socket);
   ASSERT_EQ(::chown(socket.c_str(), 12345, 12345), 0);
   EXPECT_THROW(PrivateCluster(data, Log::silent(), {.durable = false}), Error);
