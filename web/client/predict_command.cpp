@@ -48,22 +48,28 @@ std::string certainty_of(const json::object& prediction) {
   return likely == nullptr ? "-" : short_number(likely->to_number<double>());
 }
 
-// "missing torque; sped is unknown (speed?)", the first three.
+// "missing torque; sped is unknown (speed?)", the first three. A table has columns of its own: those that the model
+// does not know are told where a record lacks something that one of them may have been meant for.
 std::string problems_of(const json::object& prediction) {
   const json::value* problems = platform::find(prediction, "problems");
   std::string text = platform::find(prediction, "error") == nullptr ? "" : "not answered";
   if (problems == nullptr) return text;
   const json::array& list = platform::as_array(*problems, "problems");
-  for (std::size_t i = 0; i < list.size() && i < 3; ++i) {
-    const json::object& one = platform::as_object(list[i], "problems");
+  const bool lacks = std::any_of(list.begin(), list.end(), [](const json::value& one) {
+    return cell(platform::as_object(one, "problems"), "code") == "missing";
+  });
+  std::size_t told = 0;
+  for (const json::value& each : list) {
+    const json::object& one = platform::as_object(each, "problems");
     const std::string code = cell(one, "code"), field = cell(one, "field"), near = cell(one, "did_you_mean");
+    if ((code == "unknown_field" && !lacks) || ++told > 3) continue;
     text += text.empty() ? "" : "; ";
     if (code == "unknown_field")
       text += field + " is unknown" + (near.empty() ? "" : " (" + near + "?)");
     else
       text += code + " " + field + (cell(one, "value").empty() ? "" : " = " + cell(one, "value"));
   }
-  return text + (list.size() > 3 ? "; " + std::to_string(list.size() - 3) + " more" : "");
+  return text + (told > 3 ? "; " + std::to_string(told - 3) + " more" : "");
 }
 
 // A misspelt column would only show empty cells.
