@@ -1,23 +1,16 @@
 // Random damage to a sound file: never a crash, never memory of the claimed size, only a platform::Error or a sound
 // read.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-
 #include <fstream>
 #include <iostream>
 #include <random>
 
 #include "finetune/formats/gguf.h"
 #include "platform/base/error.h"
+#include "tests/support/peak_memory.h"
 
 namespace finetune {
 namespace {
-
-long peak_memory_kibibytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss;
-}
 
 std::string damaged(std::string bytes, std::mt19937_64& random) {
   for (std::uint64_t times = 1 + random() % 4; times > 0 && !bytes.empty(); --times) {
@@ -34,12 +27,6 @@ std::string damaged(std::string bytes, std::mt19937_64& random) {
   return bytes;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr long kAllowedKibibytes = 1024 * 1024;  // a sanitizer keeps what was freed for a while
-#else
-constexpr long kAllowedKibibytes = 64 * 1024;
-#endif
-
 TEST(GgufFuzz, SurvivesRandomDamageWithoutAllocatingClaimedSizes) {
   const std::uint64_t seed = std::random_device{}();
   std::cout << "seed: " << seed << "\n";
@@ -54,7 +41,7 @@ TEST(GgufFuzz, SurvivesRandomDamageWithoutAllocatingClaimedSizes) {
                                         {"blk.0.attn_q.weight", GgufType::kQ5_0, &weight}});
   const platform::TemporaryFolder folder;
   const auto path = folder.path() / "x.gguf";
-  const long before = peak_memory_kibibytes();
+  const long before = support::peak_memory_kibibytes();
   int accepted = 0;
   constexpr int kRounds = 6000;
   for (int round = 0; round < kRounds; ++round) {
@@ -68,7 +55,7 @@ TEST(GgufFuzz, SurvivesRandomDamageWithoutAllocatingClaimedSizes) {
     }
   }
   std::cout << "accepted " << accepted << " of " << kRounds << "\n";
-  EXPECT_LT(peak_memory_kibibytes() - before, kAllowedKibibytes);
+  EXPECT_LT(support::peak_memory_kibibytes() - before, support::kDamageKibibytes);
 }
 
 }  // namespace

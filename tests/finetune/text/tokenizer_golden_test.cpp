@@ -1,9 +1,7 @@
 // The tokenizer beside the outputs of Hugging Face's own, family by family.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 
 #include "finetune/text/byte_level.h"
@@ -13,25 +11,14 @@
 #include "finetune/text/pre_tokenizer.h"
 #include "finetune/text/tokenizer.h"
 #include "platform/base/json.h"
+#include "tests/support/golden_folder.h"
 
 namespace finetune {
 namespace {
 
 namespace json = platform::json;
 
-std::filesystem::path golden_folder() {
-  const char* root = std::getenv("ANNEAL_GOLDEN");
-  return std::filesystem::path(root ? root : "../shared/golden") / "tokenizers";
-}
-
-std::vector<json::value> read_lines(const std::filesystem::path& path) {
-  std::vector<json::value> lines;
-  std::ifstream stream(path);
-  for (std::string line; std::getline(stream, line);) {
-    if (!line.empty()) lines.push_back(json::parse(line));
-  }
-  return lines;
-}
+std::filesystem::path golden_folder() { return support::golden_folder() / "tokenizers"; }
 
 std::vector<std::int32_t> ids_of(const json::value& value) { return json::value_to<std::vector<std::int32_t>>(value); }
 
@@ -95,7 +82,7 @@ std::vector<std::int32_t> encoded(const Tokenizer& tokenizer, const json::object
 
 std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path& folder) {
   const std::string family = folder.filename().string();
-  const std::vector<json::value> cases = read_lines(folder / "cases.jsonl");
+  const std::vector<json::value> cases = support::golden_lines(folder / "cases.jsonl");
   for (const json::value& value : cases) {
     const json::object& expected = value.as_object();
     const std::string name = family + "/" + std::string(expected.at("name").as_string());
@@ -104,7 +91,7 @@ std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path
     check_whole_characters(tokenizer, expected, ids, name);
     check_decoding(tokenizer, expected, ids, name);
   }
-  const std::vector<json::value> decode_cases = read_lines(folder / "decode_cases.jsonl");
+  const std::vector<json::value> decode_cases = support::golden_lines(folder / "decode_cases.jsonl");
   for (const json::value& value : decode_cases) {
     const json::object& expected = value.as_object();
     check_decoding(tokenizer, expected, ids_of(expected.at("ids")),
@@ -148,7 +135,7 @@ TEST(TokenizerGolden, NormalisesSplitsAndDecodesAsEachComponent) {
   const auto path = golden_folder() / "components.jsonl";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data at " << path;
   std::size_t checked = 0;
-  for (const json::value& value : read_lines(path)) {
+  for (const json::value& value : support::golden_lines(path)) {
     const json::object& row = value.as_object();
     check_component(std::string(row.at("kind").as_string()), row);
     ++checked;

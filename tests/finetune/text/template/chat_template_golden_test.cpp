@@ -1,13 +1,12 @@
 // Chat templates beside the renders of transformers, family by family, construct by construct, and hostile ones.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 
 #include "finetune/text/template/chat_encoding.h"
 #include "platform/base/file.h"
+#include "tests/support/golden_folder.h"
 
 namespace finetune {
 namespace {
@@ -20,19 +19,7 @@ class FrozenClock final : public platform::Clock {
   platform::Time now() const override { return platform::parse_time("2026-01-02T03:04:05Z"); }
 };
 
-std::filesystem::path golden_folder() {
-  const char* root = std::getenv("ANNEAL_GOLDEN");
-  return std::filesystem::path(root ? root : "../shared/golden") / "templates";
-}
-
-std::vector<json::value> read_lines(const std::filesystem::path& path) {
-  std::vector<json::value> lines;
-  std::ifstream stream(path);
-  for (std::string line; std::getline(stream, line);) {
-    if (!line.empty()) lines.push_back(json::parse(line));
-  }
-  return lines;
-}
+std::filesystem::path golden_folder() { return support::golden_folder() / "templates"; }
 
 // The value of `key`, or null.
 json::value value_of(const json::object& object, std::string_view key) {
@@ -156,7 +143,7 @@ TEST(ChatTemplateGolden, SupervisesTheTokensThatTransformersMasks) {
 TEST(ChatTemplateGolden, ComputesEveryConstructAsJinjaDoes) {
   const auto path = golden_folder() / "constructs" / "cases.jsonl";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data at " << path;
-  const std::vector<json::value> cases = read_lines(path);
+  const std::vector<json::value> cases = support::golden_lines(path);
   for (const json::value& expected : cases) check_construct(expected.as_object(), text_of(expected.at("name")));
   std::cout << "cases checked: " << cases.size() << "\n";
   EXPECT_GT(cases.size(), 0u);
@@ -165,7 +152,7 @@ TEST(ChatTemplateGolden, ComputesEveryConstructAsJinjaDoes) {
 TEST(ChatTemplateGolden, StopsEveryHostileTemplateEarly) {
   const auto path = golden_folder() / "hostile.jsonl";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data at " << path;
-  const std::vector<json::value> cases = read_lines(path);
+  const std::vector<json::value> cases = support::golden_lines(path);
   for (const json::value& hostile : cases) {
     const std::string name = text_of(hostile.at("name"));
     const auto begin = std::chrono::steady_clock::now();
