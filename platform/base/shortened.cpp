@@ -23,6 +23,15 @@ std::size_t character_length(std::string_view text, std::size_t at) {
   return overlong || no_character ? 0 : length;
 }
 
+bool is_plain_text(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = text[at] == '\0' ? 0 : character_length(text, at);
+    if (length == 0) return false;
+    at += length;
+  }
+  return true;
+}
+
 std::string shortened(std::string_view text, std::size_t limit) {
   constexpr std::string_view kCut = "...";
   std::string out;

@@ -12,5 +12,7 @@ namespace platform {
 std::string shortened(std::string_view text, std::size_t limit);
 /// The length of the UTF-8 character at `at`, or 0 if there is none.
 std::size_t character_length(std::string_view text, std::size_t at);
+/// True for UTF-8 without NUL: what JSON, the database and a log can hold.
+bool is_plain_text(std::string_view text);
 
 }  // namespace platform

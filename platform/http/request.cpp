@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "platform/base/shortened.h"
+
 namespace platform {
 
 namespace {
@@ -15,6 +17,8 @@ constexpr std::array<std::pair<Method, std::string_view>, 6> kMethods{{{Method::
                                                                        {Method::kPut, "PUT"},
                                                                        {Method::kPatch, "PATCH"},
                                                                        {Method::kDelete, "DELETE"}}};
+
+constexpr std::size_t kShown = 200;  // of an address, in a message
 
 char lower(char letter) { return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter; }
 
@@ -104,12 +108,14 @@ std::string percent_decode(std::string_view text, bool plus_is_blank) {
       const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
       const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
       if (high < 0 || low < 0)
-        throw Error(ErrorCode::kInvalidInput, "bad percent-encoding in the address: " + std::string(text));
+        throw Error(ErrorCode::kInvalidInput, "bad percent-encoding in the address: " + shortened(text, kShown));
       decoded += static_cast<char>(high * 16 + low);
       i += 2;
     }
   }
-  if (decoded.find('\0') != std::string::npos) throw Error(ErrorCode::kInvalidInput, "a zero byte in the address");
+  if (!is_plain_text(decoded))
+    throw Error(ErrorCode::kInvalidInput, "the address holds a NUL character or bytes that are not UTF-8: " +
+                                              shortened(text, kShown) + "; send UTF-8, percent-encoded");
   return decoded;
 }
 

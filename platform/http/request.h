@@ -61,7 +61,8 @@ struct Request {
   json::object json_object() const;
 };
 
-/// Percent-decoding of one path segment or query part ('+' is a blank only in a query). Throws kInvalidInput.
+/// Percent-decoding of one path segment or query part ('+' is a blank only in a query). Throws kInvalidInput also where
+/// what was encoded is no UTF-8 or holds a NUL: nothing behind this door can keep it.
 std::string percent_decode(std::string_view text, bool plus_is_blank = false);
 /// Encodes everything but unreserved characters; for building paths: "/api/v1/sources/" + percent_encode(name).
 std::string percent_encode(std::string_view text);

@@ -26,9 +26,6 @@ Request to_request(const Connection& connection, const Parser& parser) {
   const auto& message = parser.get();
   request.method = method_from(std::string_view(message.method_string().data(), message.method_string().size()))
                        .value_or(Method::kGet);
-  const std::string target(message.target().data(), message.target().size());
-  const std::size_t mark = target.find('?');
-  request.path = target.substr(0, mark);
   for (const auto& field : message) {
     request.headers[std::string(field.name_string())] = std::string(field.value());
   }
@@ -41,7 +38,15 @@ Request to_request(const Connection& connection, const Parser& parser) {
   const tcp::endpoint remote = connection.socket.remote_endpoint(unknown);
   if (!unknown) request.remote = remote.address().to_string() + ":" + std::to_string(remote.port());
   request.cancel_flag = connection.cancel_flag;
-  if (mark == std::string::npos) return request;
+  return request;
+}
+
+// Path and query, checked here once for all routes. Throws kInvalidInput.
+void read_target(Request& request, const std::string& target) {
+  const std::size_t mark = target.find('?');
+  percent_decode(target.substr(0, mark));  // also what no {name} of a route takes comes back in answers and logs
+  request.path = target.substr(0, mark);
+  if (mark == std::string::npos) return;
   for (std::size_t start = mark + 1; start < target.size();) {
     const std::size_t end = std::min(target.find('&', start), target.size());
     const std::string_view pair = std::string_view(target).substr(start, end - start);
@@ -51,7 +56,6 @@ Request to_request(const Connection& connection, const Parser& parser) {
           percent_decode(pair.substr(std::min(equals + 1, pair.size())), true);
     start = end + 1;
   }
-  return request;
 }
 
 Response read_failure(const Connection& connection, error_code failed) {
@@ -183,12 +187,14 @@ std::optional<Response> read_request_line(const Connection& connection, const Pa
   const auto method = parser.get().method_string();
   if (!method_from(std::string_view(method.data(), method.size())))
     return refusal(501, "invalid_input", "unknown method");
+  const auto target = parser.get().target();
+  request = to_request(connection, parser);
   try {
-    request = to_request(connection, parser);
+    read_target(request, std::string(target.data(), target.size()));
     match = connection.core.routes.match(request.method, request.path);
     request.params = match.params;
   } catch (const Error& error) {
-    return problem_response(error);
+    return problem_response(error, request.request_id);
   }
   return std::nullopt;
 }

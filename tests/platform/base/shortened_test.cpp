@@ -30,5 +30,13 @@ TEST(Shortened, HoldsNothingThatPostgresqlRefuses) {
   EXPECT_EQ(shortened("\xf0\x9f\x94\xa7", 4), "\xf0\x9f\x94\xa7");
 }
 
+TEST(PlainText, IsUtf8WithoutNul) {
+  for (const std::string& text : {std::string(), std::string("torque 42\n"), std::string("토크 \xf0\x9f\x94\xa7")})
+    EXPECT_TRUE(is_plain_text(text)) << text;
+  for (const std::string& text : {std::string("a\0b", 3), std::string("\xff"), std::string("\xed\x95"),
+                                  std::string("\xc0\xaf"), std::string("\xed\xa0\x80")})
+    EXPECT_FALSE(is_plain_text(text));
+}
+
 }  // namespace
 }  // namespace platform

@@ -68,6 +68,7 @@ TEST(PercentCoding, GivesBackWhatWentIn) {
   EXPECT_THROW(platform::percent_decode("%4"), platform::Error);
   EXPECT_THROW(platform::percent_decode("%zz"), platform::Error);
   EXPECT_THROW(platform::percent_decode("%00"), platform::Error);
+  EXPECT_THROW(platform::percent_decode("%ED%95"), platform::Error) << "half a syllable";
 }
 
 }  // namespace

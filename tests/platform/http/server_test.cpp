@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "platform/base/file.h"
+#include "platform/base/shortened.h"
 #include "tests/support/http_fixture.h"
 
 namespace {
@@ -197,6 +198,21 @@ TEST(HttpServer, RefusesMalformedRequests) {
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 " + status)) << bytes.substr(0, 60) << "\n" << answer;
   }
   EXPECT_EQ(fixture.client().get("/hello/b").status, 200);
+}
+
+TEST(HttpServer, RefusesAnAddressThatHoldsNoTextBeforeAnyRouteSeesIt) {
+  HttpFixture fixture(echo_routes());
+  for (const std::string target : {"/hello/%FF", "/hello/a%00b", "/hello/\xFF", "/nowhere/%C0%AF", "/hello/a?x=%ED%95",
+                                   "/hello/a?%00=1", "/hello/%ED%A0%80", "/\xFF"}) {
+    const std::string answer = raw(fixture.server.port(), "GET " + target +
+                                                              " HTTP/1.1\r\nHost: a\r\nX-Request-Id: "
+                                                              "shift-7\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 400")) << target << "\n" << answer;
+    EXPECT_NE(answer.find("\"code\":\"invalid_input\""), std::string::npos) << answer;
+    EXPECT_NE(answer.find("\"request_id\":\"shift-7\""), std::string::npos) << answer;
+    EXPECT_TRUE(platform::is_plain_text(answer)) << target;
+  }
+  EXPECT_EQ(fixture.client().get("/hello/%EA%B0%80?x=%EA%B0%80").body, "hello 가");
 }
 
 TEST(HttpServer, TimesOutAClientThatStopsInTheMiddleOfItsHeaders) {
