@@ -147,7 +147,7 @@ void Supervisor::run(Reader& reader) {
       read_once(reader);
       wait = reader.config.interval;
     } catch (const std::exception& error) {
-      note_failure(reader, error.what());
+      note_failure(reader, error);
       std::int64_t failures = 0;
       {
         const std::lock_guard lock(mutex_);
@@ -184,14 +184,15 @@ void Supervisor::read_once(Reader& reader) {
   reader.status.state = "running";
 }
 
-void Supervisor::note_failure(Reader& reader, const std::string& message) {
+void Supervisor::note_failure(Reader& reader, const std::exception& error) {
   if (!reader.away_since) {
     reader.away_since = now();
-    log_.warning("a source cannot be read; it is tried again", {{"source", reader.config.id}, {"error", message}});
+    log_.warning("a source cannot be read; it is tried again",
+                 {{"source", reader.config.id}, {"error", platform::in_full(error)}});
   }
   const std::lock_guard lock(mutex_);
   reader.status.state = "waiting";
-  reader.status.last_error = message;
+  reader.status.last_error = error.what();
   ++reader.status.failures;
 }
 

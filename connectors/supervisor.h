@@ -74,7 +74,7 @@ class Supervisor {
   void halt(Slot& slot);
   void run(Reader& reader);
   void read_once(Reader& reader);
-  void note_failure(Reader& reader, const std::string& message);
+  void note_failure(Reader& reader, const std::exception& error);
   bool pause(Reader& reader, std::chrono::milliseconds length);
 
   RecordSink& sink_;

@@ -37,6 +37,11 @@ const Row& row(ErrorCode code) {
 std::string_view to_string(ErrorCode code) { return row(code).name; }
 int http_status(ErrorCode code) { return row(code).status; }
 bool retryable(ErrorCode code) { return code == ErrorCode::kUnavailable || code == ErrorCode::kDiskFull; }
+std::string in_full(const std::exception& error) {
+  const auto* ours = dynamic_cast<const Error*>(&error);
+  const bool more = ours != nullptr && !ours->cause().empty();
+  return more ? std::string(error.what()) + " (" + ours->cause() + ")" : error.what();
+}
 int exit_code(ErrorCode code) { return http_status(code) < 500 && code != ErrorCode::kCancelled ? 2 : 1; }
 
 }  // namespace platform

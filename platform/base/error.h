@@ -28,17 +28,24 @@ class Error : public std::runtime_error {
  public:
   /// `message`: what failed, then the value, then the next action, e.g.
   /// "artifact signature does not verify: edge-07/3; check the key in agent.yaml".
-  Error(ErrorCode code, const std::string& message, std::string path = {})
-      : std::runtime_error(message), code_(code), path_(std::move(path)) {}
+  Error(ErrorCode code, const std::string& message, std::string path = {}, std::string cause = {})
+      : std::runtime_error(message), code_(code), path_(std::move(path)), cause_(std::move(cause)) {}
 
   ErrorCode code() const { return code_; }
   /// JSON path or YAML key of the field at fault ("with.rank", "[3].event_time"); empty if there is none.
   const std::string& path() const { return path_; }
+  /// What another program said, such as the database: tables, statements, addresses. For the log and for the terminal
+  /// of who runs the program, never for an answer. Empty if there is nothing.
+  const std::string& cause() const { return cause_; }
 
  private:
   ErrorCode code_;
   std::string path_;
+  std::string cause_;
 };
+
+/// The message and, of an Error, the cause behind it.
+std::string in_full(const std::exception& error);
 
 /// Stable snake_case name, e.g. "invalid_input".
 std::string_view to_string(ErrorCode code);

@@ -31,7 +31,7 @@ void RepeatingTask::do_round() {
     round_();
     last_failure_.clear();
   } catch (const std::exception& failure) {  // the top of this thread
-    if (last_failure_ != failure.what()) log_.error(name_ + " failed; trying again", {{"error", failure.what()}});
+    if (last_failure_ != failure.what()) log_.error(name_ + " failed; trying again", {{"error", in_full(failure)}});
     last_failure_ = failure.what();
   }
 }

@@ -67,6 +67,8 @@ class TreeBuilder final : public YAML::EventHandler {
     scalar.scalar = value;
     scalar.quoted = tag == "!";
     check_tag(mark, tag);
+    if (value.find('\0') != std::string::npos)  // by an escape: the bytes of the file are looked at before
+      report(mark, "a NUL character cannot be kept; leave it out");
     add(std::move(scalar));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,

@@ -71,7 +71,7 @@ void LeaseKeeper::beat() {
     if (!lines.empty()) store_.add_log(run_, step_, attempt_, lines);
   } catch (const Error& error) {
     if (!retryable(error.code())) {
-      log_.error("what the step reported cannot be stored and is dropped", {{"reason", error.what()}});
+      log_.error("what the step reported cannot be stored and is dropped", {{"reason", in_full(error)}});
       return;
     }
     // The database is away: the step goes on, and whether its result counts is decided by the fencing number at commit.

@@ -49,6 +49,7 @@ struct Worker::Outcome {
   json::object outputs;
   std::string error;
   std::optional<std::chrono::milliseconds> wait_for;
+  std::string cause = {};      // behind `error`, for the log
   bool database_away = false;  // the step needed the database while it was not there
 };
 
@@ -118,7 +119,7 @@ void Worker::run() {
       if (std::exchange(failing, false)) log_.info("looking for work goes on");
     } catch (const Error& error) {
       if (!std::exchange(failing, true))
-        log_.warning("looking for work failed; trying until it works", {{"error", error.what()}});
+        log_.warning("looking for work failed; trying until it works", {{"error", in_full(error)}});
     }
     if (!worked && !stopping()) std::this_thread::sleep_for(options_.idle);
   }
@@ -195,6 +196,7 @@ Worker::Outcome Worker::execute(Context& context) {
   } catch (const DatabaseUnavailable& error) {
     // Not the step's fault: it goes on under its number, as after a lost worker, and as often.
     outcome.database_away = true;
+    outcome.cause = error.cause();
     outcome.error = shortened(error.what(), kLongestError);
     outcome.wait_for = kPauseForDatabase;
     const bool again = context.step().lost + 1 < options_.losses;
@@ -202,6 +204,7 @@ Worker::Outcome Worker::execute(Context& context) {
     if (again) outcome.error.clear();
   } catch (const Error& error) {
     const bool stopped = error.code() == ErrorCode::kCancelled;
+    outcome.cause = error.cause();
     if (stopped && context.timed_out()) {
       fail("it took longer than its timeout of " + std::to_string(context.step().definition.timeout.count()) + " s",
            false);
@@ -232,16 +235,19 @@ void Worker::commit(const Context& context, Outcome outcome) {
     } catch (const Error& error) {
       const bool nobodys = error.code() == ErrorCode::kConflict || error.code() == ErrorCode::kNotFound;
       if (nobodys || (!retryable(error.code()) && refused)) {
-        context.log().warning("the step's result is dropped", {{"reason", error.what()}});
+        context.log().warning("the step's result is dropped", {{"reason", in_full(error)}});
         return;
       }
       if (!retryable(error.code())) {
         refused = true;
-        outcome = {
-            StepHappening::kFailed, {}, "its result cannot be stored: " + shortened(error.what(), kLongestError), {}};
+        outcome = {StepHappening::kFailed,
+                   {},
+                   "its result cannot be stored: " + shortened(error.what(), kLongestError),
+                   {},
+                   error.cause()};
         continue;
       }
-      context.log().warning("the step's result cannot be stored yet", {{"reason", error.what()}});
+      context.log().warning("the step's result cannot be stored yet", {{"reason", in_full(error)}});
     }
     if (stopping() && !give_up) give_up = steady_clock::now() + options_.lease;
     if (give_up && steady_clock::now() >= *give_up) return;
@@ -271,7 +277,9 @@ void Worker::commit_once(const Context& context, const Outcome& outcome) {
     follow_up(run, events);
     return events;
   });
-  context.log().info("step ended", {{"as", to_string(outcome.happening)}, {"error", outcome.error}});
+  json::object told{{"as", to_string(outcome.happening)}, {"error", outcome.error}};
+  if (!outcome.cause.empty()) told["cause"] = outcome.cause;
+  context.log().info("step ended", std::move(told));
 }
 
 }  // namespace platform

@@ -147,7 +147,7 @@ asio::awaitable<void> write_stream(std::shared_ptr<Connection> connection, Answe
     try {
       std::get<StreamBody>(out.response.body).produce(sink);
     } catch (const std::exception& failed) {
-      core.log.warning("an event stream ended early", {{"reason", failed.what()}});
+      core.log.warning("an event stream ended early", {{"reason", in_full(failed)}});
     }
     asio::post(connection->socket.get_executor(), [&done] { done.cancel(); });
   });

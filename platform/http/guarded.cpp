@@ -5,6 +5,14 @@ namespace platform {
 
 namespace {
 
+// What the client is not told stands in the log, under the request id that the answer carries.
+void note(const Log& log, const Error& error) {
+  if (http_status(error.code()) < 500 && error.cause().empty()) return;
+  json::object told{{"code", to_string(error.code())}};
+  if (!error.cause().empty()) told["cause"] = error.cause();
+  log.warning(error.what(), std::move(told));
+}
+
 /// What `work` returns; every failure becomes a problem answer.
 template <class Result, class Work>
 Result guarded(ServerCore& core, const Request& request, const Work& work) {
@@ -12,8 +20,7 @@ Result guarded(ServerCore& core, const Request& request, const Work& work) {
   try {
     return work();
   } catch (const Error& error) {
-    if (http_status(error.code()) >= 500)
-      core.log.with(context).warning(error.what(), {{"code", to_string(error.code())}});
+    note(core.log.with(context), error);
     return problem_response(error, request.request_id);
   } catch (const std::exception& error) {
     core.log.with(context).error("a handler failed", {{"reason", error.what()}});

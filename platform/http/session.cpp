@@ -287,7 +287,7 @@ asio::awaitable<void> serve_connection(ServerCore& core, tcp::socket socket) {
     }
     if (connection->socket.is_open() && !core.stopping) co_await drain(*connection);
   } catch (const std::exception& failed) {
-    core.log.warning("a connection broke", {{"reason", failed.what()}});
+    core.log.warning("a connection broke", {{"reason", in_full(failed)}});
   }
   connection->no_deadline();
   connection->close();

@@ -12,6 +12,7 @@
 
 #include "platform/base/digest.h"
 #include "platform/base/repeating_task.h"
+#include "platform/base/shortened.h"
 #include "platform/store/transaction.h"
 
 namespace platform {
@@ -133,7 +134,7 @@ void Lease::connect() {
     --pool.out;
     pool.watched.erase(this);
     pool.freed.notify_one();
-    throw DatabaseUnavailable(std::string("the database cannot be reached: ") + error.what());
+    throw DatabaseUnavailable("the database cannot be reached; look whether it runs", database_words(error));
   }
 }
 
@@ -160,40 +161,65 @@ bool asks_to_repeat() {
   }
 }
 
+std::string database_words(const std::exception& error) {
+  constexpr std::size_t kLongest = 2000;
+  std::string words = error.what();
+  if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error))
+    words += " [" + sql->sqlstate() + "] " + sql->query();
+  return shortened(words, kLongest);
+}
+
+namespace {
+
+// What stands behind a refusal of a statement, by its SQLSTATE. `broken`: the server shuts down or starts up.
+[[noreturn]] void throw_sql_error(const pqxx::sql_error& error, bool& broken) {
+  const std::string state = error.sqlstate(), words = database_words(error);
+  broken = state.starts_with("57P");
+  if (state == "57014") throw DatabaseUnavailable("the database took longer than its limit; try again", words);
+  if (broken || state == "53300") throw DatabaseUnavailable("the database is not available; try again", words);
+  if (state.starts_with("54"))
+    throw Error(ErrorCode::kTooLarge, "a name or key is longer than the database can look up; choose a shorter one", {},
+                words);
+  throw Error(ErrorCode::kInternal, "the database refused a statement of this program; the server's log says why", {},
+              words);
+}
+
+}  // namespace
+
 void throw_database_error(bool& broken) {
   broken = false;
   try {
     throw;
   } catch (const pqxx::broken_connection& error) {
     broken = true;
-    throw DatabaseUnavailable(std::string("the database went away: ") + error.what());
+    throw DatabaseUnavailable("the database went away; try again", database_words(error));
   } catch (const pqxx::in_doubt_error& error) {
     broken = true;
-    throw DatabaseUnavailable(std::string("the database went away during a commit; ask again: ") + error.what());
+    throw DatabaseUnavailable("the database went away during a commit; ask again", database_words(error));
   } catch (const pqxx::transaction_rollback& error) {
     broken = true;
-    throw DatabaseUnavailable(std::string("the database gave a transaction up; try again: ") + error.what());
+    throw DatabaseUnavailable("the database gave a transaction up; try again", database_words(error));
   } catch (const pqxx::unique_violation& error) {
-    throw Error(ErrorCode::kConflict, std::string("it exists already: ") + error.what());
+    throw Error(ErrorCode::kConflict, "another request made the same thing just now; look at it, then ask again", {},
+                database_words(error));
   } catch (const pqxx::foreign_key_violation& error) {
     throw Error(ErrorCode::kConflict,
-                std::string("it refers to what is not there, or is still referred to: ") + error.what());
+                "something that this needs was removed meanwhile, or something still needs what this removes; look at "
+                "what there is, then ask again",
+                {}, database_words(error));
   } catch (const pqxx::data_exception& error) {
-    throw Error(ErrorCode::kInvalidInput, std::string("the database cannot hold this value: ") + error.what());
+    throw Error(ErrorCode::kInvalidInput,
+                "the database cannot hold a value: send text as UTF-8 without NUL characters, and numbers and times "
+                "within their ranges",
+                {}, database_words(error));
   } catch (const pqxx::disk_full& error) {
-    throw Error(ErrorCode::kDiskFull, std::string("the database's disk is full; free space on it: ") + error.what());
+    throw Error(ErrorCode::kDiskFull, "the database's disk is full; free space on it", {}, database_words(error));
   } catch (const pqxx::sql_error& error) {
-    // 57P01..57P03: the server shuts down or starts up; 53300: too many connections; 57014: over statement_timeout.
-    const std::string state = error.sqlstate();
-    broken = state.rfind("57P", 0) == 0;
-    if (state == "57014")
-      throw DatabaseUnavailable(std::string("the database took longer than its limit: ") + error.what());
-    if (broken || state == "53300")
-      throw DatabaseUnavailable(std::string("the database is not available: ") + error.what());
-    throw Error(ErrorCode::kInternal, std::string("database error ") + state + ": " + error.what());
+    throw_sql_error(error, broken);
   } catch (const std::exception& error) {
     broken = true;
-    throw Error(ErrorCode::kInternal, std::string("database error: ") + error.what());
+    throw Error(ErrorCode::kInternal, "the database's answer is not understood; the server's log says why", {},
+                database_words(error));
   }
 }
 

@@ -26,7 +26,8 @@ struct DatabaseOptions {
 /// type of its own, so that a worker can tell its own database from a peer that is away.
 class DatabaseUnavailable final : public Error {
  public:
-  explicit DatabaseUnavailable(const std::string& message) : Error(ErrorCode::kUnavailable, message) {}
+  explicit DatabaseUnavailable(const std::string& message, std::string cause = {})
+      : Error(ErrorCode::kUnavailable, message, {}, std::move(cause)) {}
 };
 
 class Database {
@@ -39,7 +40,7 @@ class Database {
   /// Throws kCorrupt if an applied migration differs from the built-in one, or if the database is newer than this
   /// program.
   void migrate();
-  /// Throws kUnavailable with the server's own words if a connection cannot be made or does not answer.
+  /// Throws kUnavailable if a connection cannot be made or does not answer.
   void check();
   const std::string& connection_string() const { return options_.connection; }
   /// Of one transaction.

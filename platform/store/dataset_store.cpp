@@ -69,8 +69,8 @@ std::optional<DatasetVersion> DatasetStore::find_version(const std::string& proj
                                                          std::int64_t number) {
   return transact(database_, [&](pqxx::work& work) {
     return one(work.exec_params(
-        "SELECT " + kColumns + " FROM dataset_versions WHERE project_id = $1 AND dataset = $2 AND number = $3", project,
-        dataset, number));
+        "SELECT " + kColumns + " FROM dataset_versions WHERE project_id = $1 AND dataset = $2 AND number = $3::bigint",
+        project, dataset, number));
   });
 }
 
@@ -94,10 +94,11 @@ std::vector<DatasetVersion> DatasetStore::versions(const std::string& project, c
                                                    std::int64_t before, int limit) {
   return transact(database_, [&](pqxx::work& work) {
     std::vector<DatasetVersion> found;
-    for (const pqxx::row& row : work.exec_params("SELECT " + kColumns +
-                                                     " FROM dataset_versions WHERE project_id = $1 AND dataset = $2 "
-                                                     "AND ($3 = 0 OR number < $3) ORDER BY number DESC LIMIT $4",
-                                                 project, dataset, before, limit)) {
+    for (const pqxx::row& row :
+         work.exec_params("SELECT " + kColumns +
+                              " FROM dataset_versions WHERE project_id = $1 AND dataset = $2 "
+                              "AND ($3::bigint = 0 OR number < $3::bigint) ORDER BY number DESC LIMIT $4",
+                          project, dataset, before, limit)) {
       found.push_back(version_from(row));
     }
     return found;

@@ -86,8 +86,8 @@ std::optional<ModelVersion> ModelStore::find_version(const std::string& project,
                                                      std::int64_t number) {
   return transact(database_, [&](pqxx::work& work) {
     return one(work.exec_params(
-        "SELECT " + kColumns + " FROM model_versions WHERE project_id = $1 AND model = $2 AND number = $3", project,
-        model, number));
+        "SELECT " + kColumns + " FROM model_versions WHERE project_id = $1 AND model = $2 AND number = $3::bigint",
+        project, model, number));
   });
 }
 
@@ -103,10 +103,11 @@ std::vector<ModelVersion> ModelStore::versions(const std::string& project, const
                                                std::int64_t before, int limit) {
   return transact(database_, [&](pqxx::work& work) {
     std::vector<ModelVersion> found;
-    for (const pqxx::row& row : work.exec_params("SELECT " + kColumns +
-                                                     " FROM model_versions WHERE project_id = $1 AND model = $2 AND "
-                                                     "($3 = 0 OR number < $3) ORDER BY number DESC LIMIT $4",
-                                                 project, model, before, limit)) {
+    for (const pqxx::row& row :
+         work.exec_params("SELECT " + kColumns +
+                              " FROM model_versions WHERE project_id = $1 AND model = $2 AND "
+                              "($3::bigint = 0 OR number < $3::bigint) ORDER BY number DESC LIMIT $4",
+                          project, model, before, limit)) {
       found.push_back(version_from(row));
     }
     return found;
@@ -144,8 +145,8 @@ bool ModelStore::move_alias(const std::string& project, const std::string& model
       work.exec_params("DELETE FROM aliases WHERE project_id = $1 AND model = $2 AND alias = $3", project, model,
                        change.alias);
     } else {
-      if (work.exec_params("SELECT 1 FROM model_versions WHERE project_id = $1 AND model = $2 AND number = $3", project,
-                           model, *change.number)
+      if (work.exec_params("SELECT 1 FROM model_versions WHERE project_id = $1 AND model = $2 AND number = $3::bigint",
+                           project, model, *change.number)
               .empty()) {
         throw Error(ErrorCode::kNotFound,
                     "there is no version " + model + "/" + std::to_string(*change.number) + "; GET /api/v1/models/" +

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "platform/base/digest.h"
+#include "platform/base/shortened.h"
 #include "platform/dataset/storable.h"
 #include "platform/store/time_column.h"
 #include "platform/store/transaction.h"
@@ -18,6 +19,7 @@ namespace {
 // A commit takes at most about this many records, so that one answer never waits for a flood.
 constexpr std::size_t kRecordsPerCommit = 20'000;
 constexpr int kScanPortion = 2'000;
+constexpr std::size_t kLongestIdempotencyKey = 255;
 constexpr std::chrono::hours kKeysRemoved{1};  // how often old idempotency keys are looked for
 
 // A request that waits for its commit, with the records that the database can hold. Shared by the caller, who may leave
@@ -146,6 +148,26 @@ void remove_old_keys(Database& database) {
   });
 }
 
+Error no_source(const std::string& name, std::string cause = {}) {
+  return {ErrorCode::kNotFound, "no source '" + name + "'; create it before records are sent to it", "source",
+          std::move(cause)};
+}
+
+void insert(pqxx::work& work, const std::vector<PendingPtr>& fresh, std::vector<IngestResult>& made) {
+  try {
+    copy_in(work, fresh);
+    move_staged(work, made);
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+      made[i].refused = fresh[i]->result.refused;
+      made[i].duplicates = static_cast<std::int64_t>(fresh[i]->request.records.size()) - made[i].accepted;
+      save_place(work, fresh[i]->request);
+      remember(work, *fresh[i], made[i]);
+    }
+  } catch (const pqxx::foreign_key_violation& error) {  // a source was removed after ingest() had looked for it
+    throw no_source(fresh.front()->request.source, database_words(error));
+  }
+}
+
 // Stores all requests in one transaction, or throws and stores none.
 void store(Database& database, const std::vector<PendingPtr>& batch) {
   const auto results = transact(database, [&](pqxx::work& work) {
@@ -162,18 +184,18 @@ void store(Database& database, const std::vector<PendingPtr>& batch) {
     }
     if (fresh.empty()) return answers;
     std::vector<IngestResult> made(fresh.size());
-    copy_in(work, fresh);
-    move_staged(work, made);
-    for (std::size_t i = 0; i < fresh.size(); ++i) {
-      made[i].refused = fresh[i]->result.refused;
-      made[i].duplicates = static_cast<std::int64_t>(fresh[i]->request.records.size()) - made[i].accepted;
-      save_place(work, fresh[i]->request);
-      remember(work, *fresh[i], made[i]);
-      answers[places[i]] = made[i];
-    }
+    insert(work, fresh, made);
+    for (std::size_t i = 0; i < fresh.size(); ++i) answers[places[i]] = made[i];
     return answers;
   });
   for (std::size_t i = 0; i < batch.size(); ++i) batch[i]->result = results[i];
+}
+
+void check_idempotency_key(const std::string& key) {
+  if (key.size() <= kLongestIdempotencyKey && is_plain_text(key)) return;
+  throw Error(ErrorCode::kInvalidInput,
+              "an Idempotency-Key is UTF-8 text of at most 255 bytes, not '" + shortened(key, 60) + "'; send a hash",
+              "Idempotency-Key");
 }
 
 Observation observation_from(const std::string& source, const pqxx::row& row) {
@@ -261,7 +283,7 @@ class RecordStore::Writer {
     try {
       remove_old_keys(database_);
     } catch (const Error& error) {  // they are looked for again
-      log_.warning("old idempotency keys were not removed", {{"error", error.what()}});
+      log_.warning("old idempotency keys were not removed", {{"error", in_full(error)}});
     }
   }
 
@@ -279,7 +301,7 @@ class RecordStore::Writer {
         }
       }
     } catch (const std::exception& error) {
-      log_.error("records were not stored", {{"error", error.what()}});
+      log_.error("records were not stored", {{"error", in_full(error)}});
       for (const PendingPtr& pending : batch) pending->error = std::current_exception();
     }
   }
@@ -304,9 +326,8 @@ IngestResult RecordStore::ingest(IngestRequest request) {
                              request.source)
                 .empty();
   });
-  if (!known)
-    throw Error(ErrorCode::kNotFound, "no source '" + request.source + "'; create it before records are sent to it",
-                "source");
+  if (!known) throw no_source(request.source);
+  check_idempotency_key(request.idempotency_key);
   const auto pending = std::make_shared<Pending>();
   pending->request = std::move(request);
   refuse_unstorable(*pending);

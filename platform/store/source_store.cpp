@@ -28,13 +28,17 @@ Source source_from(const pqxx::row& row) {
 
 void SourceStore::create(const Source& source) {
   check_name(source.name, "source", "name");
-  transact(database_, [&](pqxx::work& work) {
-    work.exec_params(
-        "INSERT INTO sources (project_id, name, connector, settings, profile, schedule, owner, location, state) VALUES "
-        "($1, $2, $3, $4::jsonb, $5, $6, $7, $8, $9)",
-        source.project, source.name, source.connector, canonical_json(source.settings), source.profile, source.schedule,
-        source.owner, source.location, source.state);
+  const bool made = transact(database_, [&](pqxx::work& work) {
+    return work.exec_params(
+                   "INSERT INTO sources (project_id, name, connector, settings, profile, schedule, owner, location, "
+                   "state) VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+                   source.project, source.name, source.connector, canonical_json(source.settings), source.profile,
+                   source.schedule, source.owner, source.location, source.state)
+               .affected_rows() > 0;
   });
+  if (!made)
+    throw Error(ErrorCode::kConflict,
+                "there is a source named " + source.name + " already; choose another name or delete it", "name");
 }
 
 std::optional<Source> SourceStore::find(const std::string& project, const std::string& name) {

@@ -36,9 +36,13 @@ class Lease {
   std::unique_ptr<pqxx::connection> connection_;
 };
 
+/// What PostgreSQL said, with SQLSTATE and statement: it names tables, constraints and values of others, so it is a
+/// cause (Error::cause) and no message.
+std::string database_words(const std::exception& error);
 /// Rethrows the exception in flight as platform::Error: server away or over a limit -> kUnavailable, unique or foreign
-/// key -> kConflict, disk full -> kDiskFull, all others kInternal. `broken` says whether the connection must be
-/// dropped.
+/// key -> kConflict, a value out of range or no text -> kInvalidInput, a key too long to be looked up -> kTooLarge,
+/// disk full -> kDiskFull, all others kInternal. The message is ours, PostgreSQL's words are the cause. `broken` says
+/// whether the connection must be dropped.
 [[noreturn]] void throw_database_error(bool& broken);
 /// True if the exception in flight asks for the transaction to be repeated.
 bool asks_to_repeat();

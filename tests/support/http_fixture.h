@@ -11,8 +11,9 @@ namespace support {
 class HttpFixture {
  public:
   explicit HttpFixture(platform::RouteTable routes, platform::ServerOptions options = {},
-                       platform::AuthorizeFunction authorize = platform::allow_everything)
-      : server(std::move(options), std::move(routes), std::move(authorize), metrics, platform::Log::silent()) {}
+                       platform::AuthorizeFunction authorize = platform::allow_everything,
+                       platform::Log log = platform::Log::silent())
+      : server(std::move(options), std::move(routes), std::move(authorize), metrics, std::move(log)) {}
 
   platform::HttpClient client(platform::HttpClientOptions options = {}) {
     return platform::HttpClient(server.address(), std::move(options));

@@ -103,18 +103,8 @@ class SourceRoutes {
     source.owner = platform::string_or(body, "owner", request.identity.name, "");
     source.location = platform::string_or(body, "location", "", "");
     connectors::make_connector(source_config(source, services_));  // refuses settings that cannot work
-    store(source);
+    services_.sources.create(source);
     return platform::json_response(to_json(*services_.sources.find(source.project, source.name)), 201);
-  }
-
-  void store(const Source& source) const {
-    try {
-      services_.sources.create(source);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kConflict) throw;
-      throw Error(ErrorCode::kConflict,
-                  "there is a source named " + source.name + " already; choose another name or delete it", "name");
-    }
   }
 
   Response list(const Request& request) const {
@@ -286,7 +276,7 @@ void start_running_sources(SourceServices services, const std::string& project, 
         if (!connectors::connector_kind(source.connector).pushed)
           services.supervisor.start(source_config(source, services));
       } catch (const Error& error) {
-        log.error("a source cannot be started", {{"source", source_id(source)}, {"error", error.what()}});
+        log.error("a source cannot be started", {{"source", source_id(source)}, {"error", platform::in_full(error)}});
       }
     }
     if (page.size() < static_cast<std::size_t>(kPage)) return;

@@ -104,9 +104,9 @@ int run(const std::string& name, const Arguments& arguments) {
                         "unknown command: " + name + platform::did_you_mean(name, names) + "; anneal help lists them");
 }
 
-void complain(const char* message) {
+void complain(const std::string& message) {
   const bool colour = ::isatty(STDERR_FILENO) != 0;
-  std::fprintf(stderr, "%sanneal: %s%s\n", colour ? "\033[31m" : "", message, colour ? "\033[0m" : "");
+  std::fprintf(stderr, "%sanneal: %s%s\n", colour ? "\033[31m" : "", message.c_str(), colour ? "\033[0m" : "");
 }
 
 }  // namespace
@@ -116,10 +116,10 @@ int main(int count, char** words) {
   try {
     return run(count > 1 ? words[1] : "", count > 2 ? Arguments(words + 2, words + count) : Arguments());
   } catch (const platform::Error& error) {
-    complain(error.what());
+    complain(platform::in_full(error));
     return platform::exit_code(error.code());
   } catch (const std::exception& error) {
-    complain(error.what());
+    complain(platform::in_full(error));
     return 1;
   }
 }

@@ -27,6 +27,13 @@ TEST(Error, TellsTheUsersFaultFromOursByTheExitCode) {
   EXPECT_FALSE(retryable(ErrorCode::kInvalidInput));
 }
 
+TEST(Error, KeepsTheCauseApartFromTheMessage) {
+  const Error error(ErrorCode::kConflict, "the name is taken; choose another", "name", "violates things_pkey");
+  EXPECT_EQ(std::string(error.what()).find("things_pkey"), std::string::npos);
+  EXPECT_EQ(in_full(error), "the name is taken; choose another (violates things_pkey)");
+  EXPECT_EQ(in_full(std::runtime_error("broken")), "broken");
+}
+
 TEST(DidYouMean, FindsTheNearestWordAndNothingFar) {
   const std::vector<std::string> words{"needs", "uses", "with", "timeout"};
   EXPECT_EQ(did_you_mean("need", words), " (did you mean 'needs'?)");

@@ -46,6 +46,15 @@ TEST(Yaml, ASecondDocumentIsRefused) {
   EXPECT_EQ(mistakes_in("---\na: 1\n...\n"), "");
 }
 
+TEST(Yaml, AnEscapedNulIsRefusedAtItsPlace) {
+  for (const char* text : {R"(a: "b\0c")", R"(a: "\x00")", R"(a: "\u0000")"}) {
+    std::vector<Mistake> mistakes;
+    parse_yaml(text, "f.yaml", mistakes);
+    ASSERT_EQ(mistakes.size(), 1u) << text;
+    EXPECT_EQ(mistakes[0].str(), "f.yaml:1:4: a NUL character cannot be kept; leave it out");
+  }
+}
+
 TEST(Yaml, ColumnsCountCharactersNotBytes) {
   EXPECT_NE(mistakes_in("설명: {한글: 1, 한글: 2}\n").find("f.yaml:1:13: the key '한글' stands twice"),
             std::string::npos)

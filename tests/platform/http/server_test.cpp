@@ -32,6 +32,9 @@ platform::RouteTable echo_routes() {
              }});
   table.add({Method::kGet, "/breaks", "Throws something else", "",
              [](const Request&) -> platform::Response { throw std::runtime_error("secret detail"); }});
+  table.add({Method::kGet, "/taken", "Throws what a database said", "", [](const Request&) -> platform::Response {
+               throw Error(ErrorCode::kConflict, "the name is taken; choose another", "", "violates things_pkey");
+             }});
   table.add({Method::kGet, "/stream", "Counts to three", "", [](const Request&) {
                return platform::event_response([](platform::EventSink& sink) {
                  for (int i = 1; i <= 3 && sink.send("count", std::to_string(i), std::to_string(i)); ++i) {
@@ -137,6 +140,20 @@ TEST(HttpServer, HidesTheTextOfAnUnknownException) {
   const auto response = fixture.client().get("/breaks");
   EXPECT_EQ(response.status, 500);
   EXPECT_EQ(response.body.find("secret"), std::string::npos);
+}
+
+TEST(HttpServer, TellsTheCauseOfAnErrorToTheLogUnderTheRequestsIdAndNotToTheClient) {
+  const platform::TemporaryFolder folder;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen((folder.path() / "log").c_str(), "w+"),
+                                                             std::fclose);
+  HttpFixture fixture(echo_routes(), {}, platform::allow_everything, platform::Log(file.get()));
+  const auto response = fixture.client().get("/taken", {{"X-Request-Id", "shift-7"}});
+  EXPECT_EQ(response.status, 409);
+  EXPECT_EQ(response.json().at("detail"), "the name is taken; choose another");
+  EXPECT_EQ(response.body.find("things_pkey"), std::string::npos) << response.body;
+  const auto line = platform::parse_json(platform::read_file(folder.path() / "log"), "log");
+  EXPECT_EQ(line.at("cause"), "violates things_pkey");
+  EXPECT_EQ(line.at("request_id"), "shift-7");
 }
 
 TEST(HttpServer, KnowsNoSuchAddressFromNoSuchMethod) {

@@ -58,19 +58,31 @@ TEST_F(DatabaseDb, RollsBackWhatThrows) {
             0u);
 }
 
-TEST_F(DatabaseDb, TellsAConflictFromABug) {
-  const auto code = [&](const char* sql) {
+TEST_F(DatabaseDb, TellsAConflictFromABugAndKeepsPostgresqlsWordsForTheLog) {
+  const auto expect = [&](const std::string& sql, ErrorCode code, const char* cause) {
     try {
       transact(database(), [&](pqxx::work& work) { work.exec(sql); });
+      ADD_FAILURE() << sql;
     } catch (const Error& error) {
-      return error.code();
+      EXPECT_EQ(error.code(), code) << sql;
+      const std::string told = error.what();
+      for (const char* theirs : {"ERROR", "DETAIL", "constraint", "_pkey", "_fkey", "nonsense", "INSERT", "SELECT"})
+        EXPECT_EQ(told.find(theirs), std::string::npos) << told;
+      EXPECT_NE(error.cause().find(cause), std::string::npos) << error.cause();
+      EXPECT_NE(error.cause().find(sql.substr(0, 6)), std::string::npos) << "the statement: " << error.cause();
     }
-    return ErrorCode::kCancelled;
   };
-  EXPECT_EQ(code("INSERT INTO projects (id) VALUES ('default')"), ErrorCode::kConflict);
-  EXPECT_EQ(code("INSERT INTO sources (project_id, name, connector) VALUES ('nobody', 'a', 'b')"),
-            ErrorCode::kConflict);
-  EXPECT_EQ(code("SELECT nonsense"), ErrorCode::kInternal);
+  expect("INSERT INTO projects (id) VALUES ('default')", ErrorCode::kConflict, "projects_pkey");
+  expect("INSERT INTO sources (project_id, name, connector) VALUES ('nobody', 'a', 'b')", ErrorCode::kConflict,
+         "sources_project_id_fkey");
+  expect("SELECT 'x'::uuid", ErrorCode::kInvalidInput, "uuid");
+  expect("SELECT 3000000000::int4", ErrorCode::kInvalidInput, "out of range");
+  expect("SELECT nonsense", ErrorCode::kInternal, "nonsense");
+  // Letters in no order, or the index would pack them.
+  std::string key;
+  for (unsigned i = 0, x = 7; i < 20'000; ++i)
+    key += static_cast<char>('a' + (x = x * 1103515245u + 12345u) / 65536 % 26);
+  expect("INSERT INTO projects (id) VALUES ('" + key + "')", ErrorCode::kTooLarge, "index");
 }
 
 TEST_F(DatabaseDb, RepeatsATransactionThatLostARace) {
@@ -189,6 +201,8 @@ TEST(DatabaseAway, IsUnavailableNotABug) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+    EXPECT_EQ(std::string(error.what()).find("nonexistent"), std::string::npos) << "the address is the log's";
+    EXPECT_NE(error.cause().find("nonexistent"), std::string::npos) << error.cause();
   }
 }
 

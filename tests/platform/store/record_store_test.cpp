@@ -209,6 +209,29 @@ TEST_F(RecordStoreDb, SavesTheCursorAndTheGapsWithTheRecords) {
   EXPECT_EQ(gaps[0].reason, "the machine was away");
 }
 
+TEST_F(RecordStoreDb, RecordsOfASourceThatIsRemovedWhileTheyComeAreRefusedInOurWords) {
+  // The row is gone for the commit, though it was there when the request came.
+  transact(database(), [](pqxx::work& work) {
+    work.exec0(
+        "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM sources; RETURN NEW; END $$;"
+        "CREATE TRIGGER forget BEFORE INSERT ON records FOR EACH ROW EXECUTE FUNCTION forget()");
+  });
+  try {
+    records_->ingest(request({record("a", 1)}));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+    EXPECT_STREQ(error.what(), "no source 'line-3'; create it before records are sent to it");
+    EXPECT_NE(error.cause().find("_fkey"), std::string::npos) << error.cause();
+  }
+}
+
+TEST_F(RecordStoreDb, AnIdempotencyKeyIsShortText) {
+  for (const std::string& key : {std::string(256, 'k'), std::string("\xED\x95"), std::string("a\0b", 3)})
+    EXPECT_EQ(code_of([&] { records_->ingest(request({record("a", 1)}, key)); }), ErrorCode::kInvalidInput) << key;
+  EXPECT_EQ(records_->ingest(request({record("a", 1)}, std::string(255, 'k'))).accepted, 1);
+}
+
 TEST_F(RecordStoreDb, SourcesAreListedByNameAndRemovedWithTheirRecords) {
   SourceStore sources(database());
   EXPECT_EQ(code_of([&] { sources.create({.name = "line-3", .connector = "file"}); }), ErrorCode::kConflict);
