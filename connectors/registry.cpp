@@ -16,9 +16,9 @@ using platform::ErrorCode;
 const std::vector<ConnectorKind>& connector_kinds() {
   static const std::vector<ConnectorKind> kKinds = {
       {"file", "A file or a folder of CSV, JSON lines or plain lines, also gzip; follows growth and rotation", false,
-       make_file_connector},
-      {"rest_poll", "A JSON API read by cursor or page number", false, make_rest_poll_connector},
-      {"rest_push", "Records that the plant posts to this server", true, make_rest_push_connector},
+       false, make_file_connector},
+      {"rest_poll", "A JSON API read by cursor or page number", false, true, make_rest_poll_connector},
+      {"rest_push", "Records that the plant posts to this server", true, false, make_rest_push_connector},
   };
   return kKinds;
 }

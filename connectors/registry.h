@@ -13,7 +13,8 @@ namespace connectors {
 struct ConnectorKind {
   std::string_view name;
   std::string_view summary;
-  bool pushed;  // records come by POST sources/{name}/records, nothing is read
+  bool pushed;     // records come by POST sources/{name}/records, nothing is read
+  bool calls_out;  // reading opens connections to an address of the settings: only an administrator says where to
   std::unique_ptr<Connector> (*make)(const SourceConfig& config, const SecretReader& secrets);
 };
 

@@ -22,7 +22,8 @@ constexpr std::array kRoles{
     RoleRow{Role::kAgent, "agent", "a plant agent: polls for deployments, downloads them, reports back"},
     RoleRow{Role::kApprover, "approver", "sees everything but tokens and the audit log, and approves runs that wait"},
     RoleRow{Role::kAuditor, "auditor", "sees everything, the tokens' names and the audit log too, and changes nothing"},
-    RoleRow{Role::kEngineer, "engineer", "connects sources, adapts models, approves, deploys and rolls back"},
+    RoleRow{Role::kEngineer, "engineer",
+            "connects sources that come to the server, adapts models, approves, deploys and rolls back"},
     RoleRow{Role::kOperator, "operator", "the line and its systems: sends records and sees how all goes"},
     RoleRow{Role::kViewer, "viewer", "sees everything but tokens and the audit log"},
 };
@@ -41,10 +42,10 @@ constexpr std::array kPermissions{
     PermissionRow{"metrics.read", /*     */ "x.xxxxx"}, PermissionRow{"models.read", /*      */ "x.xxxxx"},
     PermissionRow{"models.write", /*     */ "x...x.."}, PermissionRow{"records.write", /*    */ "x...xx."},
     PermissionRow{"runs.approve", /*     */ "x.x.x.."}, PermissionRow{"runs.read", /*        */ "x.xxxxx"},
-    PermissionRow{"runs.write", /*       */ "x...x.."}, PermissionRow{"sources.read", /*     */ "x.xxxxx"},
-    PermissionRow{"sources.write", /*    */ "x...x.."}, PermissionRow{"users.read", /*       */ "x..x..."},
-    PermissionRow{"users.write", /*      */ "x......"}, PermissionRow{"workflows.read", /*   */ "x.xxxxx"},
-    PermissionRow{"workflows.write", /*  */ "x...x.."},
+    PermissionRow{"runs.write", /*       */ "x...x.."}, PermissionRow{"sources.call_out", /* */ "x......"},
+    PermissionRow{"sources.read", /*     */ "x.xxxxx"}, PermissionRow{"sources.write", /*    */ "x...x.."},
+    PermissionRow{"users.read", /*       */ "x..x..."}, PermissionRow{"users.write", /*      */ "x......"},
+    PermissionRow{"workflows.read", /*   */ "x.xxxxx"}, PermissionRow{"workflows.write", /*  */ "x...x.."},
 };
 
 const RoleRow& row_of(Role role) { return kRoles[static_cast<std::size_t>(role)]; }

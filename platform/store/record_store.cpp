@@ -191,6 +191,22 @@ void store(Database& database, const std::vector<PendingPtr>& batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) batch[i]->result = results[i];
 }
 
+void check_writer(Database& database, const IngestRequest& request) {
+  const pqxx::result rows = transact(database, [&](pqxx::work& work) {
+    return work.exec_params("SELECT kind FROM sources WHERE project_id = $1 AND name = $2", request.project,
+                            request.source);
+  });
+  if (rows.empty()) throw no_source(request.source);
+  const SourceKind kind = source_kind_from(rows[0][0].c_str());
+  if (kind == request.from) return;
+  if (kind == SourceKind::kFeedback)
+    throw Error(ErrorCode::kForbidden,
+                "source " + request.source + " takes what agents report only; POST /v1/feedback to the agent",
+                "source");
+  throw Error(ErrorCode::kConflict,
+              "source " + request.source + " takes no feedback; delete it, and it is made anew for feedback", "source");
+}
+
 void check_idempotency_key(const std::string& key) {
   if (key.size() <= kLongestIdempotencyKey && is_plain_text(key)) return;
   throw Error(ErrorCode::kInvalidInput,
@@ -321,12 +337,7 @@ RecordStore::RecordStore(Database& database, Log log)
 RecordStore::~RecordStore() = default;
 
 IngestResult RecordStore::ingest(IngestRequest request) {
-  const bool known = transact(database_, [&](pqxx::work& work) {
-    return !work.exec_params("SELECT 1 FROM sources WHERE project_id = $1 AND name = $2", request.project,
-                             request.source)
-                .empty();
-  });
-  if (!known) throw no_source(request.source);
+  check_writer(database_, request);
   check_idempotency_key(request.idempotency_key);
   const auto pending = std::make_shared<Pending>();
   pending->request = std::move(request);

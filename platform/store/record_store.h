@@ -33,6 +33,7 @@ struct IngestResult {
 struct IngestRequest {
   std::string project = "default";
   std::string source;
+  SourceKind from = SourceKind::kRecords;  // whom the records come from; it must be the source's kind
   std::vector<Observation> records;
   std::string idempotency_key;        // empty = none; the same request again within a week gets the first answer and
                                       // stores nothing
@@ -45,10 +46,11 @@ class RecordStore {
   explicit RecordStore(Database& database, Log log = Log::silent());
   ~RecordStore();
 
-  /// Blocks until committed. Throws kNotFound for an unknown source, kConflict if the idempotency key came with other
-  /// records before, kInvalidInput if the database can hold none of the records of a push (a request without cursor and
-  /// gaps), kDiskFull, and kUnavailable if the database is away or does not answer within its limits (then nothing is
-  /// acknowledged; repeating is safe). A request that fails costs the requests beside it nothing.
+  /// Blocks until committed. Throws kNotFound for an unknown source, kForbidden if it takes feedback only, kConflict if
+  /// it takes none or if the idempotency key came with other records before, kInvalidInput if the database can hold
+  /// none of the records of a push (a request without cursor and gaps), kDiskFull, and kUnavailable if the database is
+  /// away or does not answer within its limits (then nothing is acknowledged; repeating is safe). A request that fails
+  /// costs the requests beside it nothing.
   IngestResult ingest(IngestRequest request);
 
   /// Calls `take` for every record of the source in order of key until it returns false; reads in portions.

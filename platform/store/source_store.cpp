@@ -7,7 +7,7 @@ namespace platform {
 namespace {
 
 const std::string kColumns =
-    "project_id, name, connector, settings, profile, schedule, owner, location, state, " + utc_text("created_at");
+    "project_id, name, connector, settings, profile, schedule, owner, location, state, kind, " + utc_text("created_at");
 
 Source source_from(const pqxx::row& row) {
   Source source;
@@ -20,7 +20,8 @@ Source source_from(const pqxx::row& row) {
   source.owner = row[6].c_str();
   source.location = row[7].c_str();
   source.state = row[8].c_str();
-  source.created_at = parse_time(row[9].c_str());
+  source.kind = source_kind_from(row[9].c_str());
+  source.created_at = parse_time(row[10].c_str());
   return source;
 }
 
@@ -31,9 +32,9 @@ void SourceStore::create(const Source& source) {
   const bool made = transact(database_, [&](pqxx::work& work) {
     return work.exec_params(
                    "INSERT INTO sources (project_id, name, connector, settings, profile, schedule, owner, location, "
-                   "state) VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+                   "state, kind) VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
                    source.project, source.name, source.connector, canonical_json(source.settings), source.profile,
-                   source.schedule, source.owner, source.location, source.state)
+                   source.schedule, source.owner, source.location, source.state, std::string(to_string(source.kind)))
                .affected_rows() > 0;
   });
   if (!made)

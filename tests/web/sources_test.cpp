@@ -4,6 +4,7 @@
 #include <fstream>
 #include <thread>
 
+#include "connectors/registry.h"
 #include "platform/base/digest.h"
 #include "tests/web/api_fixture.h"
 #include "web/api/datasets.h"
@@ -224,6 +225,38 @@ TEST_F(SourceApiDb, SaysInPlainWordsThatANameIsTaken) {
             std::string::npos)
       << answer.body;
   EXPECT_EQ(answer.body.find("sources_pkey"), std::string::npos) << answer.body;
+}
+
+TEST_F(SourceApiDb, TakesFeedbackOfAgentsOnlyAndLetsNobodyMakeSuchASourceByHand) {
+  sources_->create({.name = "feedback-mill", .connector = "rest_push", .kind = platform::SourceKind::kFeedback});
+  EXPECT_EQ(asking_->get(address("feedback-mill")).checked().json().at("source").at("kind"), "feedback");
+  const auto refused = push("feedback-mill", "[{\"n\": 1}]", "application/json");
+  EXPECT_EQ(refused.status, 403) << refused.body;
+  EXPECT_NE(refused.body.find("POST /v1/feedback to the agent"), std::string::npos) << refused.body;
+  EXPECT_EQ(records_->count("default", "feedback-mill"), 0);
+  const auto made = create({{"name", "feedback-line-4"}});
+  EXPECT_EQ(made.status, 400) << made.body;
+  EXPECT_NE(made.body.find("choose another name"), std::string::npos) << made.body;
+}
+
+TEST_F(SourceApiDb, OnlyAnAdminMakesASourceThatCallsOut) {
+  auto engineer = client(Role::kEngineer);
+  for (const connectors::ConnectorKind& kind : connectors::connector_kinds()) {
+    const std::string name = "by-" + std::string(kind.name);
+    const std::string body = json::serialize(json::object{
+        {"name", name},
+        {"connector", kind.name},
+        {"settings", kind.calls_out
+                         ? json::object{{"url", "http://169.254.169.254"}, {"page", {{"param", "p"}, {"size", 10}}}}
+                         : json::object()}});
+    const auto answer = engineer.post("/api/v1/sources", body);
+    EXPECT_EQ(answer.status == 403, kind.calls_out) << kind.name << answer.body;
+    if (!kind.calls_out) continue;
+    EXPECT_NE(answer.body.find("ask an admin"), std::string::npos) << answer.body;
+    EXPECT_FALSE(sources_->find("default", name));
+    EXPECT_EQ(asking_->post("/api/v1/sources", body).status, 201) << kind.name;
+    EXPECT_EQ(engineer.post(address(name) + "/stop", "").status, 200) << "what an admin made is the engineers' to run";
+  }
 }
 
 TEST_F(SourceApiDb, LetsOnlyThoseCallOutWhoMayChangeASource) {

@@ -268,7 +268,8 @@ class AgentRoutes {
     if (!prediction) return false;
     platform::IngestRequest ingest;
     ingest.project = feedback.project;
-    ingest.source = "feedback-" + prediction->model;
+    ingest.source = std::string(platform::kFeedbackPrefix) + prediction->model;
+    ingest.from = platform::SourceKind::kFeedback;
     ingest.records.push_back(joined(feedback, *prediction));
     make_source(ingest.project, ingest.source);
     services_.records.ingest(std::move(ingest));
@@ -281,6 +282,7 @@ class AgentRoutes {
     source.project = project;
     source.name = name;
     source.connector = "rest_push";
+    source.kind = platform::SourceKind::kFeedback;
     source.owner = "anneal";
     try {
       services_.sources.create(source);

@@ -2,6 +2,7 @@
 
 #include "connectors/profiles.h"
 #include "connectors/registry.h"
+#include "platform/security/roles.h"
 #include "web/api/project_of.h"
 #include "web/api/resource.h"
 #include "workflows/duration.h"
@@ -30,6 +31,7 @@ json::object to_json(const Source& source) {
           {"owner", source.owner},
           {"location", source.location},
           {"state", source.state},
+          {"kind", platform::to_string(source.kind)},
           {"created_at", platform::format_time(source.created_at)}};
 }
 
@@ -74,6 +76,23 @@ std::chrono::milliseconds interval_of(const std::string& schedule) {
               "schedule");
 }
 
+// What nobody makes by hand, and what an administrator alone makes.
+void check_may_create(const Source& source, const platform::Identity& asking) {
+  if (source.name.starts_with(platform::kFeedbackPrefix))
+    throw Error(ErrorCode::kInvalidInput,
+                "names that begin with '" + std::string(platform::kFeedbackPrefix) +
+                    "' are for what agents report, not " + source.name + "; choose another name",
+                "name");
+  const auto role = platform::find_role(asking.role);
+  if (!connectors::connector_kind(source.connector).calls_out || (role && platform::allows(*role, "sources.call_out")))
+    return;
+  throw Error(ErrorCode::kForbidden,
+              "connector '" + source.connector + "' makes the server call the address that its settings name, which " +
+                  "role '" + asking.role + "' of '" + asking.name +
+                  "' may not choose; ask an admin to create the source, then start it yourself",
+              "connector");
+}
+
 // The handlers; each takes what it needs from the request and answers.
 class SourceRoutes {
  public:
@@ -102,6 +121,7 @@ class SourceRoutes {
     if (!source.schedule.empty()) interval_of(source.schedule);
     source.owner = platform::string_or(body, "owner", request.identity.name, "");
     source.location = platform::string_or(body, "location", "", "");
+    check_may_create(source, request.identity);
     connectors::make_connector(source_config(source, services_));  // refuses settings that cannot work
     services_.sources.create(source);
     return platform::json_response(to_json(*services_.sources.find(source.project, source.name)), 201);
@@ -170,9 +190,6 @@ class SourceRoutes {
 
   Response post_records(const Request& request) const {
     const Source source = require(request);
-    if (source.name.starts_with("feedback-"))  // what really happened is said to the agent that answered
-      throw Error(ErrorCode::kForbidden, source.name + " takes what agents report only; POST /v1/feedback to the agent",
-                  "name");
     const connectors::SourceConfig config = source_config(source, services_);
     json::object settings = config.profile.input;
     if (const json::value* own = platform::find(config.settings, "input"))

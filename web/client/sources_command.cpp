@@ -173,7 +173,7 @@ ClientCommand sources_actions() {
         "Creates a source",
         {"anneal sources create line-3 --profile machine-failure",
          "anneal sources create mill-7 --connector rest_poll --setting url=http://10.0.3.7:8080 --setting "
-         "path=/records --profile machine-failure --start",
+         "target=/records --setting cursor.param=after --setting cursor.field=id --profile machine-failure --start",
          "anneal sources create parts --connector file --setting path=/srv/parts --setting input.delimiter=';'"},
         declare_create,
         create},

@@ -66,6 +66,11 @@ TEST(Roles, OnlyTheAdminHandsOutTokens) {
   for (const Role role : all_roles()) EXPECT_EQ(allows(role, "users.write"), role == Role::kAdmin) << to_string(role);
 }
 
+TEST(Roles, OnlyTheAdminSaysWhereTheServerCallsOutTo) {
+  for (const Role role : all_roles())
+    EXPECT_EQ(allows(role, "sources.call_out"), role == Role::kAdmin) << to_string(role);
+}
+
 TEST(Roles, ApproversApproveAndEngineersDoTheWork) {
   for (const std::string_view permission : {"runs.approve", "runs.read", "models.read"})
     EXPECT_TRUE(allows(Role::kApprover, permission)) << permission;

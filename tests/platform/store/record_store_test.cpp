@@ -232,6 +232,34 @@ TEST_F(RecordStoreDb, AnIdempotencyKeyIsShortText) {
   EXPECT_EQ(records_->ingest(request({record("a", 1)}, std::string(255, 'k'))).accepted, 1);
 }
 
+TEST_F(RecordStoreDb, ASourceTakesRecordsOnlyFromThoseOfItsKind) {
+  SourceStore sources(database());
+  sources.create({.name = "feedback-mill", .connector = "rest_push", .kind = SourceKind::kFeedback});
+  EXPECT_EQ(sources.find("default", "feedback-mill")->kind, SourceKind::kFeedback);
+  EXPECT_EQ(sources.find("default", "line-3")->kind, SourceKind::kRecords);
+  IngestRequest pushed = request({record("a", 1)}), reported = request({record("a", 1)});
+  pushed.source = "feedback-mill";
+  reported.from = SourceKind::kFeedback;
+  EXPECT_EQ(code_of([&] { records_->ingest(pushed); }), ErrorCode::kForbidden);
+  EXPECT_EQ(code_of([&] { records_->ingest(reported); }), ErrorCode::kConflict);
+  reported.source = "feedback-mill";
+  EXPECT_EQ(records_->ingest(reported).accepted, 1);
+}
+
+TEST_F(RecordStoreDb, PushedSourcesOfBeforeThatWereTheAgentsByNameAreTheirsByKind) {
+  transact(database(), [](pqxx::work& work) {
+    work.exec0(
+        "ALTER TABLE sources DROP COLUMN kind; INSERT INTO sources (project_id, name, connector) VALUES "
+        "('default', 'feedback-mill', 'rest_push'), ('default', 'feedback-files', 'file'); DELETE FROM "
+        "schema_migrations WHERE number = 8");
+  });
+  database().migrate();
+  SourceStore sources(database());
+  EXPECT_EQ(sources.find("default", "feedback-mill")->kind, SourceKind::kFeedback);
+  EXPECT_EQ(sources.find("default", "feedback-files")->kind, SourceKind::kRecords);
+  EXPECT_EQ(sources.find("default", "line-3")->kind, SourceKind::kRecords);
+}
+
 TEST_F(RecordStoreDb, SourcesAreListedByNameAndRemovedWithTheirRecords) {
   SourceStore sources(database());
   EXPECT_EQ(code_of([&] { sources.create({.name = "line-3", .connector = "file"}); }), ErrorCode::kConflict);
