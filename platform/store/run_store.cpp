@@ -146,7 +146,7 @@ void RunStore::save_workflow(const SavedWorkflow& workflow) {
     work.exec_params(
         "INSERT INTO workflows (project_id, name, content_hash, text, saved_by) VALUES ($1, $2, $3, $4, $5)"
         " ON CONFLICT (project_id, name, content_hash) DO UPDATE SET saved_at = clock_timestamp(), saved_by = "
-        "excluded.saved_by",
+        "excluded.saved_by, removed_at = NULL",
         workflow.project, workflow.name, workflow.content_hash, workflow.text, workflow.saved_by);
   });
 }
@@ -155,7 +155,7 @@ std::optional<SavedWorkflow> RunStore::find_workflow(const std::string& project,
                                                      const std::string& content_hash) {
   std::optional<SavedWorkflow> found;
   transact(database_, [&](pqxx::work& work) {
-    const auto rows = work.exec_params("SELECT *, " ANNEAL_TIME("saved_at") " AS saved FROM workflows WHERE project_id = $1 AND name = $2 AND ($3 = '' OR content_hash = $3)"
+    const auto rows = work.exec_params("SELECT *, " ANNEAL_TIME("saved_at") " AS saved FROM workflows WHERE project_id = $1 AND name = $2 AND (($3 = '' AND removed_at IS NULL) OR content_hash = $3)"
                                        " ORDER BY saved_at DESC LIMIT 1", project, name, content_hash);
     if (!rows.empty()) found = workflow_from(rows[0]);
   });
@@ -165,14 +165,24 @@ std::optional<SavedWorkflow> RunStore::find_workflow(const std::string& project,
 std::vector<SavedWorkflow> RunStore::workflows(const std::string& project) {
   std::vector<SavedWorkflow> all;
   transact(database_, [&](pqxx::work& work) {
-    for (const auto& row :
-         work.exec_params("SELECT DISTINCT ON (name) *, " ANNEAL_TIME(
-                              "saved_at") " AS saved FROM workflows WHERE project_id = $1 ORDER BY name, saved_at DESC",
-                          project)) {
+    for (const auto& row : work.exec_params("SELECT DISTINCT ON (name) *, " ANNEAL_TIME(
+                                                "saved_at") " AS saved FROM workflows WHERE project_id = $1 AND "
+                                                            "removed_at IS NULL ORDER BY name, saved_at DESC",
+                                            project)) {
       all.push_back(workflow_from(row));
     }
   });
   return all;
+}
+
+bool RunStore::remove_workflow(const std::string& project, const std::string& name) {
+  return transact(database_, [&](pqxx::work& work) {
+    return work.exec_params(
+                   "UPDATE workflows SET removed_at = clock_timestamp() WHERE project_id = $1 AND name = $2 AND "
+                   "removed_at IS NULL",
+                   project, name)
+               .affected_rows() > 0;
+  });
 }
 
 void RunStore::create(const Run& run, const std::vector<NewEvent>& events) {

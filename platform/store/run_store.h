@@ -43,11 +43,14 @@ class RunStore {
 
   /// Keeps the text under name and content hash; the same text again changes only when it was saved last.
   void save_workflow(const SavedWorkflow& workflow);
-  /// The text saved last, or the one with `content_hash`.
+  /// The text saved last, or the one with `content_hash`, which a removal leaves.
   std::optional<SavedWorkflow> find_workflow(const std::string& project, const std::string& name,
                                              const std::string& content_hash = {});
   /// The newest text of every name, by name.
   std::vector<SavedWorkflow> workflows(const std::string& project);
+  /// The name stands for nothing any more until a text is saved under it; the texts stay, since runs were started from
+  /// them. Returns false if it stood for nothing.
+  bool remove_workflow(const std::string& project, const std::string& name);
 
   void create(const Run& run, const std::vector<NewEvent>& events);
   std::optional<Run> find(const RunId& id);

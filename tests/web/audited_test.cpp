@@ -118,12 +118,14 @@ TEST_F(AuditedDb, ADeploymentThatWasMade) {
   expect_line("lee", "deployment.export", "deployment/" + id, {});
 }
 
-TEST_F(AuditedDb, AWorkflowThatWasSaved) {
+TEST_F(AuditedDb, AWorkflowThatWasSavedAndDeleted) {
   const auto saved =
       engineer_->post("/api/v1/workflows", "name: ask\nsteps:\n  ok: {uses: approval}\n", "application/yaml")
           .checked()
           .json();
   expect_line("lee", "workflow.save", "workflow/ask", {{"content_hash", saved.at("content_hash")}});
+  EXPECT_EQ(engineer_->remove("/api/v1/workflows/ask").status, 204);
+  expect_line("lee", "workflow.delete", "workflow/ask", {});
 }
 
 TEST_F(AuditedDb, WhatWasRefusedIsNotWrittenAsDone) {

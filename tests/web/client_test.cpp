@@ -190,6 +190,7 @@ TEST_F(Completion, OffersCommandsActionsAndOptionsByTheirFirstLetters) {
   using Words = std::vector<std::string>;
   EXPECT_EQ(offered({"anneal", "s"}), (Words{"serve", "sources"}));
   EXPECT_EQ(offered({"anneal", "runs", "re"}), (Words{"retry", "reject"}));
+  EXPECT_EQ(offered({"anneal", "workflows", "d"}), (Words{"delete"}));
   EXPECT_EQ(offered({"anneal", "runs", "retry", "--st"}), (Words{"--step"}));
   EXPECT_EQ(offered({"anneal", "token", "create", "lee", "--ro"}), (Words{"--role"}));
   EXPECT_EQ(offered({"anneal", "ingest", "line-3", "--tol"}), (Words{"--tolerate-rejected"}));

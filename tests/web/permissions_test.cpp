@@ -83,6 +83,7 @@ const std::map<std::string, std::string> kMay{
     {"GET /api/v1/workflows", kReaders},
     {"POST /api/v1/workflows", kEngineers},
     {"GET /api/v1/workflows/{name}", kReaders},
+    {"DELETE /api/v1/workflows/{name}", kEngineers},
     {"POST /api/v1/workflows/validate", kReaders},
 };
 

@@ -91,6 +91,14 @@ TEST_F(ClientEndToEnd, WorkflowsAreListedShownSavedAndRun) {
   EXPECT_EQ(cancelled.exit_code, 0) << cancelled.text;
   EXPECT_SAYS(cancelled, "cancelled");
   EXPECT_EQ(here({"runs", "cancel", id}).exit_code, 2) << "it is over";
+  const auto over = here(
+      {"workflows", "save", folder_->write("over.yaml", "name: robot-navigation\nsteps:\n  ok: {uses: approval}\n")});
+  EXPECT_EQ(over.exit_code, 2);
+  EXPECT_SAYS(over, "give yours another `name:`");
+  EXPECT_EQ(here({"workflows", "delete", "ask"}).exit_code, 0);
+  EXPECT_EQ(here({"workflows", "list"}).text.find("사람에게 묻는다"), std::string::npos);
+  EXPECT_EQ(here({"workflows", "delete", "ask"}).exit_code, 2) << "there is none any more";
+  EXPECT_EQ(here({"workflows", "delete", "robot-navigation"}).exit_code, 2);
 }
 
 TEST_F(ClientEndToEnd, ARunOfAFileUsesTheServerThatRuns) {

@@ -68,20 +68,53 @@ TEST_F(WorkflowApiDb, ListsTheReadyOnesAndShowsTheirTextInputsAndSteps) {
   EXPECT_EQ(engineer_->get(kAll + "/adapt-tabel").status, 404);
 }
 
-TEST_F(WorkflowApiDb, AWorkflowThatWasSavedWinsOverTheReadyOneOfItsName) {
-  const auto saved = engineer_->post(kAll, flow("adapt-table", "our own"), "application/yaml").checked();
+TEST_F(WorkflowApiDb, OfTheTextsUnderOneNameTheOneSavedLastCounts) {
+  const auto saved = engineer_->post(kAll, flow("line-3", "our own"), "application/yaml").checked();
   EXPECT_EQ(saved.status, 201);
   EXPECT_EQ(saved.json().at("saved_by"), "engineer");
   EXPECT_TRUE(saved.json().at("saved_at").is_string());
-  EXPECT_EQ(listed("adapt-table").at("description"), "our own");
-  EXPECT_EQ(listed("adapt-table").at("ready"), json::value(false));
-  const json::value one = shown("adapt-table");
-  EXPECT_EQ(one.at("text"), json::value(flow("adapt-table", "our own")));
+  EXPECT_EQ(listed("line-3").at("description"), "our own");
+  EXPECT_EQ(listed("line-3").at("ready"), json::value(false));
+  const json::value one = shown("line-3");
+  EXPECT_EQ(one.at("text"), json::value(flow("line-3", "our own")));
   EXPECT_EQ(one.at("inputs").at(0).at("maximum"), json::value(9.0));
-  engineer_->post(kAll, json::serialize(json::object{{"text", flow("adapt-table", "better")}})).checked();
-  EXPECT_EQ(listed("adapt-table").at("description"), "better") << "the one saved last counts";
-  engineer_->post(kAll, flow("adapt-table", "our own"), "application/yaml").checked();
-  EXPECT_EQ(listed("adapt-table").at("description"), "our own") << "also when it is an older text saved again";
+  engineer_->post(kAll, json::serialize(json::object{{"text", flow("line-3", "better")}})).checked();
+  EXPECT_EQ(listed("line-3").at("description"), "better");
+  engineer_->post(kAll, flow("line-3", "our own"), "application/yaml").checked();
+  EXPECT_EQ(listed("line-3").at("description"), "our own") << "also when it is an older text saved again";
+}
+
+TEST_F(WorkflowApiDb, NobodySavesOverOrDeletesAWorkflowThatComesWithTheProgram) {
+  const auto refused = engineer_->post(kAll, flow("adapt-table", "our own"), "application/yaml");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_EQ(refused.json().at("code"), "conflict");
+  EXPECT_EQ(refused.json().at("path"), "name");
+  EXPECT_NE(refused.body.find("give yours another `name:`"), std::string::npos) << refused.body;
+  // Saved before the program brought a workflow of this name.
+  runs_->save_workflow(text_of_run("adapt-table", flow("adapt-table", "older than the program's"), "lee"));
+  for (const json::value& ready : {json::value(listed("adapt-table")), shown("adapt-table")}) {
+    EXPECT_EQ(ready.at("ready"), json::value(true));
+    EXPECT_EQ(ready.at("saved_by"), "anneal");
+  }
+  const auto kept = engineer_->remove(kAll + "/adapt-table");
+  EXPECT_EQ(kept.status, 409);
+  EXPECT_NE(kept.body.find("comes with the program"), std::string::npos) << kept.body;
+  EXPECT_EQ(engineer_->get(kAll + "/adapt-table").status, 200);
+}
+
+TEST_F(WorkflowApiDb, ADeletedWorkflowIsGoneButTheTextsOfItsRunsAreShownByTheirHash) {
+  const std::string text = flow("line-3", "our own");
+  const std::string hash(
+      engineer_->post(kAll, text, "application/yaml").checked().json().at("content_hash").as_string());
+  engineer_->post(kAll, flow("line-3", "better"), "application/yaml").checked();
+  EXPECT_EQ(client(Role::kViewer).remove(kAll + "/line-3").status, 403);
+  EXPECT_EQ(engineer_->remove(kAll + "/line-3").status, 204);
+  EXPECT_TRUE(listed("line-3").empty());
+  EXPECT_EQ(engineer_->get(kAll + "/line-3").status, 404);
+  EXPECT_EQ(engineer_->remove(kAll + "/line-3").status, 404);
+  EXPECT_EQ(engineer_->get(kAll + "/line-3?content_hash=" + hash).checked().json().at("text"), json::value(text));
+  web::keep_text_of_run(*runs_, text_of_run("line-3", text, "engineer"));
+  EXPECT_EQ(shown("line-3").at("description"), "our own") << "the name was free again";
 }
 
 TEST_F(WorkflowApiDb, ATextThatARunKeptHidesNeitherTheReadyOneNorTheOneThatWasSaved) {
@@ -89,10 +122,9 @@ TEST_F(WorkflowApiDb, ATextThatARunKeptHidesNeitherTheReadyOneNorTheOneThatWasSa
   web::keep_text_of_run(*runs_, text_of_run("adapt-table", trial, "engineer"));
   EXPECT_EQ(listed("adapt-table").at("ready"), json::value(true));
   EXPECT_EQ(shown("adapt-table").at("saved_by"), "anneal");
-  engineer_->post(kAll, flow("adapt-table", "our own"), "application/yaml").checked();
-  web::keep_text_of_run(*runs_, text_of_run("adapt-table", trial, "engineer"));
-  web::keep_text_of_run(*runs_, text_of_run("adapt-table", flow("adapt-table", "another trial"), "engineer"));
-  EXPECT_EQ(shown("adapt-table").at("description"), "our own");
+  engineer_->post(kAll, flow("line-3", "our own"), "application/yaml").checked();
+  web::keep_text_of_run(*runs_, text_of_run("line-3", flow("line-3", "another trial"), "engineer"));
+  EXPECT_EQ(shown("line-3").at("description"), "our own");
   const std::string hash = text_of_run("adapt-table", trial, "").content_hash;
   EXPECT_EQ(engineer_->get(kAll + "/adapt-table?content_hash=" + hash).checked().json().at("text"), json::value(trial))
       << "the run's text can still be shown";

@@ -50,6 +50,7 @@ const std::array kActions{
     Action{Method::kPost, "/api/v1/sources/{name}/start", "source.start", "source/{name}", {}},
     Action{Method::kPost, "/api/v1/sources/{name}/stop", "source.stop", "source/{name}", {}},
     Action{Method::kPost, "/api/v1/workflows", "workflow.save", "workflow/{name}", {"content_hash"}},
+    Action{Method::kDelete, "/api/v1/workflows/{name}", "workflow.delete", "workflow/{name}", {}},
 };
 
 // What a line may take its words from.

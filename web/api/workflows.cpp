@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::string_view kProgram = "anneal";  // who saved a ready workflow
 
+bool is_ready(const std::string& name) { return workflows::shipped_definition(name) != nullptr; }
+
 json::object to_json(const workflows::WorkflowInput& input) {
   json::object made{{"name", input.name},
                     {"type", input.type},
@@ -40,7 +42,7 @@ json::object summary(const SavedWorkflow& saved, const Workflow* workflow) {
   json::object made{{"name", saved.name},
                     {"description", workflow == nullptr ? "" : workflow->description},
                     {"content_hash", saved.content_hash},
-                    {"ready", saved.saved_by == kProgram},
+                    {"ready", is_ready(saved.name)},
                     {"saved_by", saved.saved_by}};
   made["valid"] = workflow != nullptr;
   made["saved_at"] =
@@ -83,7 +85,8 @@ class WorkflowRoutes {
     for (const std::string& name : workflows::shipped_definition_names())
       named.emplace(name, ready_workflow(project, name, *workflows::shipped_definition(name)));
     for (SavedWorkflow& saved : services_.runs.workflows(project)) {
-      if (saved.saved_by != kProgram) named.insert_or_assign(saved.name, std::move(saved));
+      std::string name = saved.name;
+      named.emplace(std::move(name), std::move(saved));  // the ready one of a name keeps it
     }
     json::array items;
     for (const auto& [name, saved] : named) {
@@ -98,9 +101,7 @@ class WorkflowRoutes {
     const std::string hash = request.query_or("content_hash", "");
     const auto saved = hash.empty() ? named_workflow(services_.runs, project_of(request), request.param("name"))
                                     : services_.runs.find_workflow(project_of(request), request.param("name"), hash);
-    if (!saved)
-      throw Error(ErrorCode::kNotFound,
-                  "there is no workflow '" + request.param("name") + "'; GET /api/v1/workflows lists them", "name");
+    if (!saved) throw unknown(request.param("name"));
     std::vector<platform::Mistake> mistakes;
     const auto workflow = parsed(*saved, mistakes);
     json::object body = summary(*saved, workflow ? &*workflow : nullptr);
@@ -118,11 +119,26 @@ class WorkflowRoutes {
     const Workflow workflow = workflows::workflow_from_text(saved.text, "workflow", workflows::step_kinds());
     saved.project = project_of(request);
     saved.name = workflow.name;
+    if (is_ready(saved.name))
+      throw Error(
+          ErrorCode::kConflict,
+          "the name '" + saved.name +
+              "' belongs to a workflow that comes with the program; give yours another `name:` and save it again",
+          "name");
     saved.content_hash = workflow.content_hash;
     saved.saved_by = request.identity.name;
     services_.runs.save_workflow(saved);
     const auto kept = services_.runs.find_workflow(saved.project, saved.name);
     return platform::json_response(summary(kept.value_or(saved), &workflow), 201);
+  }
+
+  Response remove(const Request& request) const {
+    const std::string& name = request.param("name");
+    if (is_ready(name))
+      throw Error(ErrorCode::kConflict,
+                  "workflow '" + name + "' comes with the program and cannot be deleted; leave it unused", "name");
+    if (!services_.runs.remove_workflow(project_of(request), name)) throw unknown(name);
+    return platform::empty_response();
   }
 
   Response validate(const Request& request) const {
@@ -135,6 +151,10 @@ class WorkflowRoutes {
   }
 
  private:
+  static Error unknown(const std::string& name) {
+    return {ErrorCode::kNotFound, "there is no workflow '" + name + "'; GET /api/v1/workflows lists them", "name"};
+  }
+
   // An older program may have kept what this one finds mistakes in; it is shown with them.
   static std::optional<Workflow> parsed(const SavedWorkflow& saved, std::vector<platform::Mistake>& mistakes) {
     return workflows::parse_workflow(saved.text, saved.name, workflows::step_kinds(), mistakes);
@@ -166,18 +186,16 @@ json::object to_json(const Workflow& workflow) {
 
 std::optional<SavedWorkflow> named_workflow(platform::RunStore& runs, const std::string& project,
                                             const std::string& name) {
-  auto saved = runs.find_workflow(project, name);
-  if (saved && saved->saved_by != kProgram) return saved;
-  // A ready text that a run kept must not hide the one that a newer program brings.
+  // Nothing hides a ready workflow: neither a text that a run kept nor one saved before the program brought the name.
   if (const std::string_view* text = workflows::shipped_definition(name)) return ready_workflow(project, name, *text);
-  return saved;
+  return runs.find_workflow(project, name);
 }
 
 void keep_text_of_run(platform::RunStore& runs, const SavedWorkflow& text) {
-  if (runs.find_workflow(text.project, text.name, text.content_hash)) return;
   const auto meant = named_workflow(runs, text.project, text.name);
+  if (meant && runs.find_workflow(text.project, text.name, text.content_hash)) return;
   runs.save_workflow(text);
-  if (meant) runs.save_workflow(*meant);
+  if (meant && !is_ready(text.name)) runs.save_workflow(*meant);
 }
 
 void add_workflow_routes(platform::RouteTable& table, WorkflowServices services) {
@@ -193,6 +211,9 @@ void add_workflow_routes(platform::RouteTable& table, WorkflowServices services)
              .permission = "workflows.read",
              .handler = bind(&WorkflowRoutes::show),
              .query = {{"content_hash", "the text of a run, by its workflow_hash"}}});
+  table.add({Method::kDelete, all + "/{name}",
+             "Deletes a saved workflow; the texts of its runs can still be shown by their content_hash",
+             "workflows.write", bind(&WorkflowRoutes::remove)});
   table.add({Method::kPost, all + "/validate",
              "Names every mistake of a workflow's YAML with line and column; keeps nothing", "workflows.read",
              bind(&WorkflowRoutes::validate)});

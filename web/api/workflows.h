@@ -1,6 +1,6 @@
-// The REST resource `workflows`: the texts saved by people and the ready ones that come with the program. A text is
-// checked whole before it is kept; every mistake is answered with line and column. Handlers are thread-safe as the
-// stores are.
+// The REST resource `workflows`: the texts saved by people and the ready ones that come with the program, whose names
+// nobody else can use. A text is checked whole before it is kept; every mistake is answered with line and column.
+// Handlers are thread-safe as the stores are.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ struct WorkflowServices {
 
 void add_workflow_routes(platform::RouteTable& table, WorkflowServices services);
 
-/// The text that `name` stands for: the one saved last, else the ready one. nullopt if there is neither.
+/// The text that `name` stands for: the ready one, else the one saved last. nullopt if there is neither.
 std::optional<platform::SavedWorkflow> named_workflow(platform::RunStore& runs, const std::string& project,
                                                       const std::string& name);
 /// Keeps the text that a run is started from, so that it can always be shown. What the name stands for stays as it is,

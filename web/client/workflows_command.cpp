@@ -51,6 +51,12 @@ int save(ServerConnection& server, const CommandLine& line) {
   return 0;
 }
 
+int remove(ServerConnection& server, const CommandLine& line) {
+  server.remove("/workflows/" + segment(line.text("NAME")));
+  if (!server.json_wanted()) std::printf("Workflow %s is deleted.\n", line.text("NAME").c_str());
+  return 0;
+}
+
 }  // namespace
 
 ClientCommand workflows_actions() {
@@ -62,7 +68,12 @@ ClientCommand workflows_actions() {
             "Keeps a workflow file on the server",
             {"anneal workflows save my-flow.yaml"},
             [](CommandLine& line) { line.argument("FILE", "workflow file"); },
-            save}}};
+            save},
+           {"delete",
+            "Deletes a saved workflow; runs that were started from it stay",
+            {"anneal workflows delete my-flow"},
+            name_only,
+            remove}}};
 }
 
 }  // namespace web
