@@ -132,6 +132,7 @@ Decision retry_from(Run& run, const std::string& step) {
     decision.steps.push_back(change_step(run, each.definition.name, StepHappening::kRetryRequested));
     each.attempt = 0;
     each.lost = 0;
+    each.waits = false;
     each.anew = true;
     each.outputs = {};
     each.error.clear();

@@ -271,7 +271,10 @@ void Worker::commit_once(const Context& context, const Outcome& outcome) {
     change_step(run, name, outcome.happening);
     events.push_back({name, std::string(to_string(outcome.happening)), std::move(data)});
     step.lost = outcome.database_away ? step.lost + 1 : 0;  // this worker lives
-    if (outcome.happening != StepHappening::kHandedBack) step.outputs = outcome.outputs;
+    if (outcome.happening != StepHappening::kHandedBack) {
+      step.outputs = outcome.outputs;
+      step.waits = outcome.happening == StepHappening::kWaits;
+    }
     step.error = outcome.error;
     step.wait_for = outcome.wait_for;
     follow_up(run, events);

@@ -72,6 +72,7 @@ struct RunStep {
   std::int64_t fence = 0;    // rises with each lease; only the holder of the newest may commit
   std::int64_t lost = 0;     // leases lost one after another while the step got no further
   std::string worker;        // of the newest lease
+  bool waits = false;        // for the world outside, until it ends; ready or running by turns, as it looks again
   json::object outputs;
   json::value progress;  // what the step last said of itself; null = nothing
   std::string error;
@@ -81,6 +82,12 @@ struct RunStep {
   std::optional<std::chrono::milliseconds> lease_for;  // the lease ends that long from now
   std::optional<std::chrono::milliseconds> wait_for;   // no lease before that long from now
 };
+
+/// True if the step waits for a person or for the world outside.
+inline bool is_waiting(const RunStep& step) {
+  return step.state == StepState::kWaitingApproval ||
+         (step.waits && (step.state == StepState::kReady || step.state == StepState::kRunning));
+}
 
 struct Run {
   RunId id;

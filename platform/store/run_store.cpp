@@ -45,6 +45,7 @@ RunStep step_from(const pqxx::row& row) {
   step.fence = row["fence"].as<std::int64_t>();
   step.lost = row["lost"].as<std::int64_t>();
   step.worker = text(row["worker"]);
+  step.waits = row["waits"].as<bool>();
   step.outputs = object(row["outputs"]);
   step.progress = document(row["progress"]);
   step.error = text(row["error"]);
@@ -72,19 +73,34 @@ Run run_from(const pqxx::row& row) {
   return run;
 }
 
+constexpr const char* kStepColumns =
+    "name, kind, definition, state, attempt, fence, lost, worker, waits, outputs, progress, error, " ANNEAL_TIME(
+        "started_at") " AS started, " ANNEAL_TIME("finished_at") " AS finished ";
+
 std::optional<Run> load(pqxx::work& work, const std::string& id, bool lock) {
   const auto rows = work.exec_params(
       std::string("SELECT ") + kRunColumns + "FROM runs WHERE id = $1" + (lock ? " FOR UPDATE" : ""), id);
   if (rows.empty()) return std::nullopt;
   Run run = run_from(rows[0]);
   for (const auto& row :
-       work.exec_params("SELECT name, kind, definition, state, attempt, fence, lost, worker, outputs, progress, "
-                        "error, " ANNEAL_TIME("started_at") " AS started, " ANNEAL_TIME(
-                            "finished_at") " AS finished FROM run_steps WHERE run_id = $1 ORDER BY place",
-                        id)) {
+       work.exec_params(std::string("SELECT ") + kStepColumns + "FROM run_steps WHERE run_id = $1 ORDER BY place", id))
     run.steps.push_back(step_from(row));
-  }
   return run;
+}
+
+// Gives each run those of its steps for which is_waiting() holds.
+void add_waiting_steps(pqxx::work& work, std::vector<Run>& runs) {
+  json::array ids;
+  for (const Run& run : runs) ids.emplace_back(run.id.str());
+  for (const auto& row : work.exec_params(
+           std::string("SELECT run_id, ") + kStepColumns +
+               "FROM run_steps WHERE run_id IN (SELECT jsonb_array_elements_text($1::jsonb)::uuid) AND (state = "
+               "'waiting_approval' OR (waits AND state IN ('ready', 'running'))) ORDER BY run_id, place",
+           line(ids))) {
+    const std::string id = text(row["run_id"]);
+    for (Run& run : runs)
+      if (run.id.str() == id) run.steps.push_back(step_from(row));
+  }
 }
 
 void write_events(pqxx::work& work, const RunId& id, const std::vector<NewEvent>& events) {
@@ -95,7 +111,7 @@ void write_events(pqxx::work& work, const RunId& id, const std::vector<NewEvent>
 }
 
 bool same(const RunStep& a, const RunStep& b) {
-  return a.state == b.state && a.attempt == b.attempt && a.fence == b.fence && a.lost == b.lost &&
+  return a.state == b.state && a.attempt == b.attempt && a.fence == b.fence && a.lost == b.lost && a.waits == b.waits &&
          a.worker == b.worker && a.outputs == b.outputs && a.error == b.error && !b.lease_for && !b.wait_for && !b.anew;
 }
 
@@ -112,10 +128,10 @@ void write_step(pqxx::work& work, const RunId& id, const RunStep& step) {
       "started_at END,"
       " finished_at = CASE WHEN $11 THEN clock_timestamp() ELSE NULL END, progress = CASE WHEN $13 THEN NULL ELSE "
       "progress END,"
-      " lost = $12, furthest = CASE WHEN $13 THEN -1 ELSE furthest END"
+      " lost = $12, furthest = CASE WHEN $13 THEN -1 ELSE furthest END, waits = $14"
       " WHERE run_id = $1 AND name = $2",
       id.str(), step.definition.name, std::string(to_string(step.state)), step.attempt, step.fence, step.worker,
-      line(step.outputs), step.error, lease_ms, wait_ms, is_final(step.state), step.lost, step.anew);
+      line(step.outputs), step.error, lease_ms, wait_ms, is_final(step.state), step.lost, step.anew, step.waits);
 }
 
 void write(pqxx::work& work, const Run& before, const Run& after, const std::vector<NewEvent>& events) {
@@ -218,6 +234,7 @@ std::vector<Run> RunStore::list(const std::string& project, const std::string& b
         std::string("SELECT ") + kRunColumns +
         "FROM runs WHERE project_id = $1 AND ($2 = '' OR id < nullif($2, '')::uuid) ORDER BY id DESC LIMIT $3";
     for (const auto& row : work.exec_params(sql, project, before, limit)) runs.push_back(run_from(row));
+    add_waiting_steps(work, runs);
   });
   return runs;
 }

@@ -54,7 +54,7 @@ class RunStore {
 
   void create(const Run& run, const std::vector<NewEvent>& events);
   std::optional<Run> find(const RunId& id);
-  /// Newest first, those before `before` (empty = from the newest), at most `limit`; without their steps.
+  /// Newest first, those before `before` (empty = from the newest), at most `limit`; of their steps those that wait.
   std::vector<Run> list(const std::string& project, const std::string& before, std::int64_t limit);
 
   /// Throws kNotFound. Returns the run as written.

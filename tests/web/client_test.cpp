@@ -71,6 +71,16 @@ TEST(ClientProgress, ShowsWhatATrainingStepReports) {
   EXPECT_EQ(progress_of(nullptr), "working");
 }
 
+TEST(ClientRuns, ARunSaysWhatItWaitsFor) {
+  const json::object waiting{
+      {"waiting_for",
+       json::array{json::object{{"step", "ok"}, {"uses", "approval"}, {"details", {{"role", "approver"}}}},
+                   json::object{{"step", "out"}, {"uses", "deploy.rollout"}, {"details", nullptr}}}}};
+  EXPECT_EQ(waits_for(waiting), "approval of ok (approver), rollout of out");
+  EXPECT_EQ(waits_for({{"waiting_for", json::array()}}), "");
+  EXPECT_EQ(waits_for(json::object()), "") << "an older server";
+}
+
 TEST(ClientSettings, PairsBecomeNestedValuesOfTheirType) {
   EXPECT_EQ(settings_from({"url=http://x?a=b", "input.header=true", "input.columns=[\"a\",\"b\"]", "rank=16",
                            "quoted=\"16\"", "empty="},

@@ -101,6 +101,20 @@ TEST_F(ClientEndToEnd, WorkflowsAreListedShownSavedAndRun) {
   EXPECT_EQ(here({"workflows", "delete", "robot-navigation"}).exit_code, 2);
 }
 
+TEST_F(ClientEndToEnd, ARunThatWaitsForAPersonSaysSoInTheList) {
+  const std::string file =
+      folder_->write("sign.yaml", "name: sign\nsteps:\n  off: {uses: approval, with: {role: approver}}\n");
+  const auto started = here({"run", file, "--detach"});
+  ASSERT_EQ(started.exit_code, 0) << started.text;
+  WorkerProcess worker(server_->data().root);
+  worker.start();
+  ASSERT_TRUE(wait_until([] {
+    return here({"runs", "list"}).text.find("approval of off (approver)") != std::string::npos;
+  })) << here({"runs", "list"}).text;
+  EXPECT_SAYS(here({"runs", "show", started.text.substr(0, 36)}), "approval of off (approver)");
+  EXPECT_EQ(here({"runs", "cancel", started.text.substr(0, 36)}).exit_code, 0);
+}
+
 TEST_F(ClientEndToEnd, ARunOfAFileUsesTheServerThatRuns) {
   const std::string file = folder_->write("here.yaml", "name: here\nsteps:\n  ok: {uses: approval}\n");
   const auto started = here({"run", file, "--detach"});

@@ -42,6 +42,24 @@ class QuickStep final : public platform::Step {
   const bool& fails_;
 };
 
+/// Stands for a rollout: says how far it is, and ends as it is told.
+class LookingStep final : public platform::Step {
+ public:
+  LookingStep(platform::StepOutcome::Kind kind, std::function<void()> meanwhile)
+      : kind_(kind), meanwhile_(std::move(meanwhile)) {}
+  platform::StepOutcome execute(platform::StepContext& context) override {
+    context.report_progress({{"committed", 1}});
+    meanwhile_();
+    platform::StepOutcome outcome;
+    outcome.kind = kind_;
+    return outcome;
+  }
+
+ private:
+  platform::StepOutcome::Kind kind_;
+  std::function<void()> meanwhile_;
+};
+
 class RunApiDb : public tests::ApiFixture {
  protected:
   void SetUp() override {
@@ -228,6 +246,54 @@ TEST_F(RunApiDb, OnlyTheRoleThatAStepAsksForDecidesAndNotWhoStartedTheRun) {
   EXPECT_EQ(done.at("state"), "succeeded");
   EXPECT_EQ(done.at("steps").at(1).at("outputs").at("approved_by"), "approver");
   EXPECT_EQ(approver.post(decision, "{}").status, 409) << "it is decided";
+}
+
+TEST_F(RunApiDb, ARunThatWaitsSaysForWhatInListsToo) {
+  const std::string id = waiting_run();
+  start();
+  const json::value items = engineer_->get(kRuns).checked().json().at("items");
+  EXPECT_TRUE(items.at(0).at("waiting_for").as_array().empty()) << "it goes on";
+  EXPECT_EQ(items.at(1).at("state"), "running");
+  for (const json::value& waiting : {items.at(1), run(id)}) {
+    ASSERT_EQ(waiting.at("waiting_for").as_array().size(), 1u) << json::serialize(waiting);
+    EXPECT_EQ(waiting.at("waiting_for").at(0).at("step"), "ok");
+    EXPECT_EQ(waiting.at("waiting_for").at(0).at("uses"), "approval");
+    EXPECT_EQ(waiting.at("waiting_for").at(0).at("details").at("role"), "approver");
+  }
+  client(Role::kApprover).post(kRuns + "/" + id + "/steps/ok/approve", "{}").checked();
+  EXPECT_TRUE(run(id).at("waiting_for").as_array().empty());
+}
+
+TEST_F(RunApiDb, ARunThatWaitsForARolloutSaysSoBetweenTwoLooksAndAtThem) {
+  platform::Run made;
+  made.id = platform::RunId::make();
+  made.workflow = "ship";
+  platform::RunStep out;
+  out.definition.name = "out";
+  out.definition.kind = "deploy.rollout";
+  made.steps.push_back(out);
+  const std::string id = platform::start_run(*runs_, std::move(made)).id.str();
+  EXPECT_TRUE(run(id).at("waiting_for").as_array().empty()) << "it has not begun";
+  json::value at_a_look;
+  const auto look = [&](platform::StepOutcome::Kind kind) {
+    platform::WorkerOptions options;
+    options.kinds = {"deploy.rollout"};
+    const auto make = [&](const std::string&) {
+      return std::make_unique<LookingStep>(kind, [&] { at_a_look = run(id); });
+    };
+    return platform::Worker(*runs_, make, {folder_.path()}, options, platform::Log::silent()).run_one();
+  };
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(look(platform::StepOutcome::Kind::kWaits));
+    EXPECT_EQ(step(id, 0).at("state"), "waiting");
+    const json::value listed = engineer_->get(kRuns).checked().json().at("items").at(0);
+    EXPECT_EQ(listed.at("waiting_for").at(0).at("uses"), "deploy.rollout") << json::serialize(listed);
+    EXPECT_EQ(listed.at("waiting_for").at(0).at("details").at("committed"), json::value(1));
+  }
+  EXPECT_EQ(at_a_look.at("steps").at(0).at("state"), "waiting") << "the second look";
+  ASSERT_TRUE(look(platform::StepOutcome::Kind::kSucceeded));
+  EXPECT_TRUE(run(id).at("waiting_for").as_array().empty());
+  EXPECT_EQ(step(id, 0).at("state"), "succeeded");
 }
 
 TEST_F(RunApiDb, WhoStartedTheRunDoesNotDecideEvenAsAnAdmin) {

@@ -28,6 +28,14 @@ class CurveStep final : public platform::Step {
   }
 };
 
+/// Asks for approval, as the step of that kind does.
+class AskingStep final : public platform::Step {
+ public:
+  platform::StepOutcome execute(platform::StepContext&) override {
+    return {platform::StepOutcome::Kind::kAsksApproval, {{"role", "approver"}}, ""};
+  }
+};
+
 class StatusPageBrowser : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -42,6 +50,7 @@ class StatusPageBrowser : public testing::Test {
     platform::Database database({.connection = platform::private_connection_string(server_->data())});
     platform::RunStore runs(database);
     for (int i = 0; i < 9; ++i) start(runs, "waits-for-a-person", "approval");
+    ask_for_approval(runs);
     for (const char* workflow : {"tool-failure", "robot-navigation"}) draw_a_curve(runs, workflow);
     register_versions(database);
   }
@@ -63,6 +72,12 @@ class StatusPageBrowser : public testing::Test {
     step.definition.kind = kind;
     run.steps.push_back(step);
     platform::start_run(runs, run);
+  }
+  static void ask_for_approval(platform::RunStore& runs) {
+    platform::WorkerOptions options;
+    options.kinds = {"approval"};
+    const auto make = [](const std::string&) { return std::make_unique<AskingStep>(); };
+    ASSERT_TRUE(platform::Worker(runs, make, {folder_->path() / "work"}, options, platform::Log::silent()).run_one());
   }
   static void draw_a_curve(platform::RunStore& runs, const std::string& workflow) {
     start(runs, workflow, "finetune.lora");
@@ -160,6 +175,24 @@ TEST_F(StatusPageBrowser, SaysThatThereIsMoreAndShowsIt) {
   browser.evaluate("document.querySelector('#runs .note button').click()");
   EXPECT_TRUE(browser.becomes("document.querySelectorAll('#runs tbody tr').length === 11")) << page(browser);
   EXPECT_EQ(page(browser).find("There are more than these"), std::string::npos) << page(browser);
+}
+
+TEST_F(StatusPageBrowser, ARunThatWaitsSaysForWhatInBothLanguages) {
+  Browser browser("en-US");
+  sign_in(browser, server_->token());
+  ASSERT_TRUE(browser.becomes("document.querySelectorAll('#runs tbody tr').length >= 10")) << page(browser);
+  browser.evaluate("document.querySelector('#runs .note button')?.click()");  // the oldest one asks
+  EXPECT_TRUE(
+      browser.becomes("document.querySelector('#runs td.waits')?.textContent === "
+                      "'waits for approval (tune, approver)'"))
+      << page(browser);
+  EXPECT_NE(page(browser).find("running"), std::string::npos) << "the others do not wait";
+  browser.evaluate("document.getElementById('language').click()");
+  EXPECT_TRUE(
+      browser.becomes("document.querySelector('#runs td.waits')?.textContent === "
+                      "'승인 대기 중 (tune, approver)'"))
+      << page(browser);
+  EXPECT_TRUE(browser.exceptions().empty()) << browser.exceptions().front();
 }
 
 TEST_F(StatusPageBrowser, WhatATokenBroughtDoesNotComeBackAfterItWasForgotten) {

@@ -26,15 +26,36 @@ using platform::RunStep;
 namespace {
 
 constexpr std::int64_t kEventPage = 200;
-constexpr std::chrono::milliseconds kLook{500};  // between two looks for new journal lines
+constexpr std::string_view kWaiting = "waiting";  // a step between two looks at the world outside
+constexpr std::chrono::milliseconds kLook{500};   // between two looks for new journal lines
 constexpr std::chrono::seconds kKeepAlive{15};
+
+// Ready and running take turns in such a step, which tells people nothing.
+std::string_view shown_state(const RunStep& step) {
+  const bool looks = step.state != platform::StepState::kWaitingApproval && is_waiting(step);
+  return looks ? kWaiting : platform::to_string(step.state);
+}
+
+// What the run waits for, one entry a step; of a run from a list those steps are all that is known.
+json::array waiting_for(const Run& run) {
+  json::array waiting;
+  if (is_final(run.state)) return waiting;
+  for (const RunStep& step : run.steps) {
+    if (!is_waiting(step)) continue;
+    const bool asks = step.state == platform::StepState::kWaitingApproval;
+    waiting.push_back(json::object{{"step", step.definition.name},
+                                   {"uses", step.definition.kind},
+                                   {"details", asks ? json::value(step.outputs) : step.progress}});
+  }
+  return waiting;
+}
 
 json::object to_json(const RunStep& step) {
   const platform::StepDefinition& definition = step.definition;
   return {{"name", definition.name},
           {"uses", definition.kind},
           {"needs", json::array(definition.needs.begin(), definition.needs.end())},
-          {"state", platform::to_string(step.state)},
+          {"state", shown_state(step)},
           {"attempt", step.attempt},
           {"worker", step.worker},
           {"progress", step.progress},
@@ -49,6 +70,7 @@ json::object summary(const Run& run) {
           {"workflow", run.workflow},
           {"workflow_hash", run.workflow_hash},
           {"state", platform::to_string(run.state)},
+          {"waiting_for", waiting_for(run)},
           {"error", run.error},
           {"inputs", run.inputs},
           {"started_by", run.started_by},
@@ -295,7 +317,7 @@ void add_run_routes(platform::RouteTable& table, RunServices services) {
                .handler = bind(member),
                .query = std::move(query)});
   };
-  read(all, "Lists runs, newest first", &RunRoutes::list,
+  read(all, "Lists runs, newest first, with what each waits for", &RunRoutes::list,
        {{"before", "older than this run"}, {"limit", "at most so many"}});
   read(one, "Shows a run with its steps", &RunRoutes::show);
   read(one + "/events", "The run's journal; with Accept: text/event-stream as it grows, until the run is over",

@@ -122,7 +122,7 @@ bool waits_for_a_person(const json::object& run) {
   bool waits = false;
   for (const json::value& step : steps_of(run)) {
     const std::string state = cell(step.as_object(), "state");
-    if (state == "running" || state == "ready") return false;
+    if (state == "running" || state == "ready" || state == "waiting") return false;
     waits = waits || state == "waiting_approval";
   }
   return waits;
@@ -144,11 +144,27 @@ std::string progress_of(const json::value& progress) {
              std::chrono::seconds(static_cast<std::int64_t>(platform::number_or(said, "seconds_left", 0, "progress"))));
 }
 
+std::string waits_for(const json::object& run) {
+  const json::value* waiting = platform::find(run, "waiting_for");
+  if (waiting == nullptr) return {};
+  std::string text;
+  for (const json::value& each : platform::as_array(*waiting, "waiting_for")) {
+    const json::object& step = platform::as_object(each, "waiting_for");
+    const std::string uses = cell(step, "uses");
+    text += (text.empty() ? "" : ", ") + (uses == "deploy.rollout" ? "rollout" : uses) + " of " + cell(step, "step");
+    const json::value* details = platform::find(step, "details");
+    const std::string role = details != nullptr && details->is_object() ? cell(details->get_object(), "role") : "";
+    if (!role.empty()) text += " (" + role + ")";
+  }
+  return text;
+}
+
 void print_run(const json::object& run) {
   Details details;
   details.add("run", cell(run, "id"))
       .add("workflow", cell(run, "workflow"))
       .add("state", cell(run, "state"))
+      .add("waits for", waits_for(run))
       .add("error", cell(run, "error"))
       .add("inputs", cell(run, "inputs"));
   details.add("started", short_time(cell(run, "created_at")) + " UTC by " + cell(run, "started_by"))

@@ -11,6 +11,8 @@ namespace web {
 
 class ServerConnection;
 
+/// "approval of ok (approver), rollout of ship"; empty if the run waits for nothing. Pure.
+std::string waits_for(const platform::json::object& run);
 /// The run, then its steps, one a row.
 void print_run(const platform::json::object& run);
 /// Metric, value with its interval, each baseline; nothing if no step evaluated.

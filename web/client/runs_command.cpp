@@ -31,12 +31,12 @@ int list(ServerConnection& server, const CommandLine& line) {
   const json::array items =
       platform::as_array(platform::require(server.get("/runs?limit=" + line.text("limit")), "items", ""), "items");
   if (server.json_wanted()) return print_json(json::object{{"items", items}}), 0;
-  Table table({"ID", "WORKFLOW", "STATE", "STARTED (UTC)", "BY", "INPUTS", "ERROR"});
+  Table table({"ID", "WORKFLOW", "STATE", "WAITS FOR", "STARTED (UTC)", "BY", "INPUTS", "ERROR"});
   table.states(2);
   for (const json::value& item : items) {
     const json::object& run = item.as_object();
-    table.add({cell(run, "id"), cell(run, "workflow"), cell(run, "state"), short_time(cell(run, "created_at")),
-               cell(run, "started_by"), cell(run, "inputs"), cell(run, "error")});
+    table.add({cell(run, "id"), cell(run, "workflow"), cell(run, "state"), waits_for(run),
+               short_time(cell(run, "created_at")), cell(run, "started_by"), cell(run, "inputs"), cell(run, "error")});
   }
   table.print("No run yet. Start one with: anneal runs start WORKFLOW --set source=NAME");
   return 0;
