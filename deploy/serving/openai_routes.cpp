@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "deploy/serving/routes.h"
-#include "deploy/storable_text.h"
 #include "platform/base/error.h"
 #include "platform/base/id.h"
+#include "platform/dataset/storable.h"
 
 namespace deploy {
 namespace {
@@ -99,7 +99,7 @@ finetune::GenerateOptions options_of(const json::object& body) {
 
 Ask ask_from(const Request& request, const ServedModel& served, const platform::Clock& clock, bool chat) {
   const json::object body = request.json_object();
-  refuse_nul(body, "body");
+  platform::require_storable(body, "body");
   Ask ask;
   ask.chat = chat;
   ask.model = platform::string_or(body, "model", served.targets().model, "body");

@@ -7,11 +7,11 @@
 
 #include "deploy/serving/asked_records.h"
 #include "deploy/serving/routes.h"
-#include "deploy/storable_text.h"
 #include "platform/base/error.h"
 #include "platform/base/id.h"
 #include "platform/base/shortened.h"
 #include "platform/dataset/render.h"
+#include "platform/dataset/storable.h"
 #include "platform/http/refusals.h"
 
 namespace deploy {
@@ -89,7 +89,7 @@ std::vector<Asked> judged_records(const platform::Profile& profile, const AskedR
   std::vector<Asked> all(asked.records.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     const std::string path = asked.single ? "record" : "records[" + std::to_string(i) + "]";
-    refuse_nul(asked.records[i], path);
+    platform::require_storable(asked.records[i], path);
     try {
       judge_record(profile, asked.records[i], path, all[i].problems);
       all[i].example = rendered(profile, asked.records[i], all[i].problems);
@@ -176,7 +176,7 @@ json::value truth_of(Serving& serving, const json::object& body, const std::stri
 Response feedback(Serving& serving, const Request& request) {
   const json::object body = request.json_object();
   platform::refuse_unknown_keys(body, {"id", "label", "value", "text", "at"}, "body");
-  refuse_nul(body, "body");
+  platform::require_storable(body, "body");
   const std::string sent = platform::require_string(body, "id", "body"), id = prediction_id(sent);
   json::object entry{{"prediction", id},
                      {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")},

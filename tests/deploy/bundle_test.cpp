@@ -5,7 +5,6 @@
 #include <fstream>
 
 #include "deploy/selector.h"
-#include "deploy/storable_text.h"
 #include "deploy/tar_stream.h"
 #include "platform/base/digest.h"
 #include "platform/base/error.h"
@@ -214,21 +213,6 @@ TEST(Selector, ReadsLabelsAndNamesThePartAtFault) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("\"broken\""), std::string::npos) << error.what();
-  }
-}
-
-TEST(StorableText, RefusesANulWhereverItStands) {
-  namespace json = platform::json;
-  const std::string nul("a\0b", 3);
-  json::object named;
-  named[nul] = 1;
-  EXPECT_NO_THROW(deploy::refuse_nul(json::parse(R"({"a":["b",{"c":"\\u0000"}]})"), "record"));
-  EXPECT_THROW(deploy::refuse_nul(named, "record"), Error);
-  try {
-    deploy::refuse_nul(json::object{{"rows", json::array{json::object{{"note", nul}}}}}, "record");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.path(), "record.rows.note");
   }
 }
 

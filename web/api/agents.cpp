@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <utility>
 
-#include "deploy/storable_text.h"
 #include "platform/base/error.h"
+#include "platform/dataset/storable.h"
 #include "web/api/deployments.h"
 #include "web/api/project_of.h"
 #include "web/api/resource.h"
@@ -200,7 +200,7 @@ class AgentRoutes {
       const json::object& object = platform::as_object(entry, "body");
       const json::object& content = platform::as_object(platform::require(object, "body", "body"), "body");
       const std::string kind = platform::require_string(object, "kind", "body");
-      deploy::refuse_nul(entry, "body");
+      platform::require_storable(entry, "body");
       if (kind == "prediction")
         predictions.push_back(prediction_from(content, project, agent));
       else if (kind == "feedback")
