@@ -48,8 +48,8 @@ class StepContext {
   /// name and position again replaces the value.
   virtual void report_metric(const std::string& name, std::int64_t position, double value) = 0;
   virtual void report_progress(json::object progress) = 0;
-  /// True after a cancel request, a lost lease, the step's timeout or when the worker is asked to end: save what
-  /// is worth saving and throw kCancelled.
+  /// True after a cancel request, a lost lease, the step's timeout (from the first lease of this attempt) or when the
+  /// worker is asked to end: save what is worth saving and throw kCancelled.
   virtual bool should_stop() const = 0;
   /// Whether the worker takes kWaits. Where it does not, a step that waits keeps its worker and looks itself.
   virtual bool may_wait() const { return false; }

@@ -61,7 +61,7 @@ class Worker::Context final : public StepContext {
         work_folder_(worker.data_.work(run_.id.str(), step)),
         log_(worker.log_.with({{"run", run_.id.str()}, {"step", step}})),
         worker_(worker),
-        deadline_(steady_clock::now() + step_.definition.timeout),
+        deadline_(steady_clock::now() + step_.definition.timeout - step_.tried_for),
         keeper_(worker.store_, run_.id, step, step_.attempt, step_.fence, worker.options_.lease,
                 worker.options_.heartbeat, log_) {}
 
@@ -85,7 +85,12 @@ class Worker::Context final : public StepContext {
 
   bool may_wait() const override { return true; }
 
-  bool timed_out() const { return step_.definition.timeout.count() > 0 && steady_clock::now() >= deadline_; }
+  bool timed_out() const { return time_left().count() <= 0; }
+  // Of this attempt, over all its leases.
+  std::chrono::milliseconds time_left() const {
+    if (step_.definition.timeout.count() == 0) return std::chrono::milliseconds::max();
+    return std::chrono::ceil<std::chrono::milliseconds>(deadline_ - steady_clock::now());
+  }
   bool cancelled() const { return keeper_.cancelled(); }
   bool lost() const { return keeper_.lost(); }
   LeaseKeeper& keeper() { return keeper_; }
@@ -150,7 +155,10 @@ std::optional<std::pair<Run, std::string>> Worker::lease() {
     }
     // A try that was interrupted goes on under its number; `attempt` counts tries that failed by themselves, plus this
     // one.
-    if (step.attempt == 0 || !step.error.empty()) ++step.attempt;
+    if (step.attempt == 0 || !step.error.empty()) {
+      ++step.attempt;
+      step.tried_for = std::chrono::milliseconds(0);
+    }
     ++step.fence;
     step.error.clear();
     step.worker = options_.name;
@@ -190,7 +198,7 @@ Worker::Outcome Worker::execute(Context& context) {
     if (done.kind == StepOutcome::Kind::kAsksApproval) outcome.happening = StepHappening::kAsksApproval;
     if (done.kind == StepOutcome::Kind::kWaits) {
       outcome.happening = StepHappening::kWaits;
-      outcome.wait_for = done.wait;
+      outcome.wait_for = std::min(done.wait, context.time_left());
     }
     if (done.kind == StepOutcome::Kind::kFailed) fail(done.error, true);
   } catch (const DatabaseUnavailable& error) {
@@ -206,7 +214,8 @@ Worker::Outcome Worker::execute(Context& context) {
     const bool stopped = error.code() == ErrorCode::kCancelled;
     outcome.cause = error.cause();
     if (stopped && context.timed_out()) {
-      fail("it took longer than its timeout of " + std::to_string(context.step().definition.timeout.count()) + " s",
+      fail("it took longer than its timeout of " + std::to_string(context.step().definition.timeout.count()) +
+               " s: " + error.what(),
            false);
     } else if (stopped && context.cancelled()) {
       outcome.happening = StepHappening::kCancelled;

@@ -77,6 +77,7 @@ struct RunStep {
   json::value progress;  // what the step last said of itself; null = nothing
   std::string error;
   std::optional<Time> started_at, finished_at;
+  std::chrono::milliseconds tried_for{0};  // since this attempt was first leased, as of reading
   // Written, not read back. The database's clock counts, not the worker's.
   bool anew = false;                                   // it begins again: start time, progress and position are cleared
   std::optional<std::chrono::milliseconds> lease_for;  // the lease ends that long from now

@@ -51,6 +51,7 @@ RunStep step_from(const pqxx::row& row) {
   step.error = text(row["error"]);
   step.started_at = time(row["started"]);
   step.finished_at = time(row["finished"]);
+  step.tried_for = std::chrono::milliseconds(row["tried_ms"].as<std::int64_t>());
   return step;
 }
 
@@ -75,7 +76,9 @@ Run run_from(const pqxx::row& row) {
 
 constexpr const char* kStepColumns =
     "name, kind, definition, state, attempt, fence, lost, worker, waits, outputs, progress, error, " ANNEAL_TIME(
-        "started_at") " AS started, " ANNEAL_TIME("finished_at") " AS finished ";
+        "started_at") " AS started, " ANNEAL_TIME("finished_at") " AS finished, coalesce((extract(epoch FROM "
+                                                                 "clock_timestamp() - tried_at) * 1000)::bigint, 0) "
+                                                                 "AS tried_ms ";
 
 std::optional<Run> load(pqxx::work& work, const std::string& id, bool lock) {
   const auto rows = work.exec_params(
@@ -128,6 +131,7 @@ void write_step(pqxx::work& work, const RunId& id, const RunStep& step) {
       "started_at END,"
       " finished_at = CASE WHEN $11 THEN clock_timestamp() ELSE NULL END, progress = CASE WHEN $13 THEN NULL ELSE "
       "progress END,"
+      " tried_at = CASE WHEN attempt <> $4 THEN clock_timestamp() ELSE tried_at END,"
       " lost = $12, furthest = CASE WHEN $13 THEN -1 ELSE furthest END, waits = $14"
       " WHERE run_id = $1 AND name = $2",
       id.str(), step.definition.name, std::string(to_string(step.state)), step.attempt, step.fence, step.worker,

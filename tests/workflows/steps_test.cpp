@@ -100,6 +100,18 @@ TEST_F(StepsDb, ARolloutToNobodyIsRefusedWithTheLabelsThereAre) {
       << run(id).error;
 }
 
+TEST_F(StepsDb, ARolloutIsGivenUpWhenItsStepHasNoTimeLeft) {
+  add_agent("edge-3", "3");  // and never answers
+  std::string text = flow(kToTheLine);
+  text.replace(text.find("needs: [model],"), 15, "needs: [model], timeout: 1s,");
+  const platform::RunId id = start(text);
+  work_off();
+  EXPECT_EQ(run(id).state, RunState::kFailed);
+  EXPECT_NE(run(id).error.find("timeout of 1 s: stopped while waiting for the rollout; deployment "), std::string::npos)
+      << run(id).error;
+  EXPECT_EQ(deployment_store_->list("default", 0, 1).front().state, platform::DeploymentState::kRunning);
+}
+
 TEST_F(StepsDb, ARolloutHandsItselfBackBetweenTwoLooks) {
   add_agent("edge-3", "3");
   const platform::RunId id =

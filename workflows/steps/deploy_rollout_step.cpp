@@ -155,8 +155,9 @@ platform::StepOutcome DeployRolloutStep::execute(platform::StepContext& context)
       return *ended;
     }
     if (context.should_stop())
-      throw Error(ErrorCode::kCancelled,
-                  "stopped while waiting for the rollout; deployment " + deployment.id.str() + " goes on");
+      throw Error(ErrorCode::kCancelled, "stopped while waiting for the rollout; deployment " + deployment.id.str() +
+                                             " is " + std::string(to_string(deployment.state)) +
+                                             " and goes on without it: pause it or roll it back");
     if (context.may_wait()) return until_the_next_look();
     std::this_thread::sleep_for(kLook);
     services_.deployments->advance(deployment.id);
@@ -172,14 +173,7 @@ std::optional<platform::StepOutcome> DeployRolloutStep::look(platform::StepConte
   report(context, deployment, agents);
   if (deployment.state != DeploymentState::kRunning && deployment.state != DeploymentState::kPaused)
     return outcome_of(deployment, agents);
-  const auto timeout = context.step().definition.timeout;
-  if (timeout.count() == 0 || platform::SystemClock().now() - deployment.created_at < timeout) return std::nullopt;
-  platform::StepOutcome late;
-  late.kind = platform::StepOutcome::Kind::kFailed;
-  late.error = "the rollout took longer than the step's timeout of " + std::to_string(timeout.count()) +
-               " s; deployment " + deployment.id.str() + " is " + std::string(to_string(deployment.state)) +
-               " and goes on without this run: pause it or roll it back";
-  return late;
+  return std::nullopt;
 }
 
 }  // namespace workflows

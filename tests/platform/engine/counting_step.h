@@ -97,6 +97,7 @@ class WaitingStep final : public Step {
     StepOutcome outcome;
     outcome.outputs["looks"] = looks;
     if (looks >= int_or(context.inputs(), "looks", 3, "with")) return outcome;
+    if (context.should_stop()) throw Error(ErrorCode::kCancelled, "asked to stop at look " + std::to_string(looks));
     outcome.kind = StepOutcome::Kind::kWaits;
     outcome.wait = std::chrono::milliseconds(30);
     return outcome;

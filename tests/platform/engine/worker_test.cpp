@@ -167,6 +167,25 @@ TEST_F(WorkerDb, AStepThatWaitsLeavesTheWorkerToOthersAndGoesOnUnderItsTry) {
             (std::vector<std::string>{"ready", "leased", "waits", "leased", "waits", "leased", "succeeded"}));
 }
 
+TEST_F(WorkerDb, ATimeoutCountsFromTheFirstLeaseOfEachAttemptAndNotFromEveryLease) {
+  RunStep slow = step("a", "wait", {{"looks", 1000}});
+  slow.definition.timeout = 1s;
+  slow.definition.attempts = 2;
+  slow.definition.backoff = 0s;
+  const auto run = start({slow});
+  ASSERT_TRUE(until(store(), run.id, [&](const platform::Run& now) {
+    worker()->run_one();  // another worker at each look
+    return is_final(now.state);
+  }));
+  const auto done = store().find(run.id);
+  const RunStep* ended = done->step("a");
+  EXPECT_EQ(ended->state, StepState::kFailed);
+  EXPECT_TRUE(ended->error.starts_with("it took longer than its timeout of 1 s: asked to stop at look"))
+      << ended->error;
+  EXPECT_EQ(ended->attempt, 2);
+  EXPECT_GE(*ended->finished_at - *ended->started_at, 2s) << "the second attempt had its own second";
+}
+
 TEST_F(WorkerDb, AStepThatIsRetriedBeginsAnew) {
   const auto run = start({step("a", "count", {{"to", 2}})});
   work_off();
