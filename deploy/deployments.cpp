@@ -42,6 +42,21 @@ std::string base_digest_in(const std::string& adapter_manifest) {
   return platform::require_string(object, "base", "anneal.json");
 }
 
+// After a failure with nothing to go back to: an agent that was through answers with the version until it gets another.
+std::string who_keeps_it(const std::vector<DeploymentAgent>& agents) {
+  std::string first;
+  std::size_t others = 0;
+  for (const DeploymentAgent& agent : agents) {
+    if (agent.progress != platform::AgentProgress::kCommitted) continue;
+    if (first.empty())
+      first = agent.agent;
+    else
+      ++others;
+  }
+  if (first.empty()) return ", and no agent answers with this one";
+  return "; " + first + (others == 0 ? " goes" : " and " + std::to_string(others) + " more go") + " on with this one";
+}
+
 }  // namespace
 
 void DeploymentRequest::validate() const {
@@ -158,8 +173,9 @@ void Deployments::finish(const Deployment& deployment) {
 void Deployments::go_back(const Deployment& deployment, const std::string& reason) {
   const auto backs = ways_back(deployment, kRollout);
   if (backs.empty()) {
-    store_.move(deployment.id, DeploymentState::kRunning, DeploymentState::kPaused, kRollout,
-                reason + "; there is no earlier version to go back to: resume it, or deploy another version");
+    store_.move(deployment.id, DeploymentState::kRunning, DeploymentState::kFailed, kRollout,
+                reason + "; there is no earlier version to go back to" + who_keeps_it(store_.agents_of(deployment.id)) +
+                    ". Mend what the reason says, then deploy it again");
     return;
   }
   if (!store_.roll_back(deployment.id, kRollout, reason, backs)) return;  // somebody else was faster

@@ -23,7 +23,7 @@ struct RolloutAction {
     kOffer,      // offer the bundle to `agents`
     kFinish,     // every agent has committed (or failed within the threshold)
     kPause,      // too many failures; a person decides
-    kRollBack,   // too many failures; go back by itself
+    kRollBack,   // too many failures; go back by itself, or fail where there is nothing to go back to
     kSupersede,  // newer deployments took agents, and there is nobody left to wait for
   };
   Kind kind = Kind::kWait;

@@ -21,6 +21,7 @@ enum class DeploymentState {
   kFinished,    // the last wave is through
   kRolledBack,  // another deployment brings the previous version back
   kSuperseded,  // a newer deployment took over: the same model and selector, or the last agents that it waited for
+  kFailed,      // too many failures, and nothing stood there before that an automatic rollback could bring back
 };
 
 /// Where one agent stands in one deployment.
@@ -33,7 +34,7 @@ enum class AgentProgress {
 };
 
 constexpr std::string_view to_string(DeploymentState state) {
-  constexpr std::string_view kNames[] = {"running", "paused", "finished", "rolled_back", "superseded"};
+  constexpr std::string_view kNames[] = {"running", "paused", "finished", "rolled_back", "superseded", "failed"};
   return kNames[static_cast<std::size_t>(state)];
 }
 constexpr std::string_view to_string(AgentProgress progress) {
@@ -43,7 +44,7 @@ constexpr std::string_view to_string(AgentProgress progress) {
 /// Throw kInvalidInput for an unknown name.
 inline DeploymentState deployment_state_from(std::string_view name) {
   for (const auto state : {DeploymentState::kRunning, DeploymentState::kPaused, DeploymentState::kFinished,
-                           DeploymentState::kRolledBack, DeploymentState::kSuperseded})
+                           DeploymentState::kRolledBack, DeploymentState::kSuperseded, DeploymentState::kFailed})
     if (to_string(state) == name) return state;
   throw Error(ErrorCode::kInvalidInput, "unknown deployment state: " + std::string(name));
 }
@@ -68,7 +69,7 @@ struct Deployment {
   double failure_threshold = 0.0;  // share of a wave that may fail before the rollout stops
   bool automatic_rollback = true;
   DeploymentState state = DeploymentState::kRunning;
-  std::string reason;   // why it is paused, rolled back or superseded
+  std::string reason;   // why it is paused, rolled back, superseded or failed
   std::string targets;  // signed envelope
   std::string created_by;
   Time created_at{};

@@ -222,7 +222,8 @@ std::vector<EarlierDeployment> DeploymentStore::earlier(const Deployment& deploy
         work.exec_params(
             "SELECT m.agent, (SELECT d.id FROM deployment_agents had JOIN deployments d ON d.id = had.deployment_id "
             "WHERE had.agent = m.agent AND had.progress = 'committed' AND d.project_id = $2 AND d.number < $3 AND "
-            "d.adapter_digest <> $4 AND d.state <> 'rolled_back' ORDER BY d.number DESC LIMIT 1) AS earlier "
+            "d.adapter_digest <> $4 AND d.state NOT IN ('rolled_back', 'failed') ORDER BY d.number DESC LIMIT 1) AS "
+            "earlier "
             "FROM deployment_agents m WHERE m.deployment_id = $1 AND m.progress <> 'superseded' AND NOT EXISTS "
             "(SELECT 1 FROM deployment_agents has JOIN deployments d ON d.id = has.deployment_id WHERE has.agent = "
             "m.agent AND d.project_id = $2 AND d.number > $3) ORDER BY m.agent",

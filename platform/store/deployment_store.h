@@ -54,7 +54,7 @@ class DeploymentStore {
   /// The newest running or finished deployment of each selector, newest first: one of those is for a new agent.
   std::vector<Deployment> joinable(const std::string& project);
   /// For each agent of the deployment that no newer deployment has: the newest one before it that the agent committed,
-  /// with another adapter and not rolled back since.
+  /// with another adapter, unless that one was rolled back or failed since.
   std::vector<EarlierDeployment> earlier(const Deployment& deployment);
   std::vector<DeploymentAgent> agents_of(const DeploymentId& id);
   std::vector<DeploymentEvent> history(const DeploymentId& id);

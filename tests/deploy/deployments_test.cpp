@@ -292,12 +292,21 @@ TEST_F(DeploymentsDb, MovesProductionBackWithTheFleet) {
   EXPECT_EQ(finished_, (std::vector<std::string>{"1", "2", "1"}));
 }
 
-TEST_F(DeploymentsDb, PausesAndSaysSoWhereThereIsNothingToGoBackTo) {
-  add_agent("a", "3");
-  const auto one = deploy_version("1");
-  report(one, "a", "failure", "failed");
-  EXPECT_EQ(now(one).state, DeploymentState::kPaused);
-  EXPECT_NE(now(one).reason.find("no earlier version"), std::string::npos) << now(one).reason;
+TEST_F(DeploymentsDb, FailsAndSaysSoWhereThereIsNothingToGoBackTo) {
+  for (const char* name : {"a", "b", "c"}) add_agent(name, "3");
+  const auto one = deploy_version("1", {0.1, 1.0});
+  const std::string through = in(one, AgentProgress::kOffered).front();
+  report(one, through, "success");
+  const auto second = in(one, AgentProgress::kOffered);
+  ASSERT_EQ(second.size(), 2u);
+  report(one, second[0], "failure", "failed");
+  EXPECT_EQ(now(one).state, DeploymentState::kFailed);
+  for (const std::string& told : {second[0] + ": it failed", std::string("no earlier version"), through + " goes on"})
+    EXPECT_NE(now(one).reason.find(told), std::string::npos) << told << " in " << now(one).reason;
+  EXPECT_FALSE(store_->offered_to("default", second[1])) << "what is under way is withdrawn";
+  const auto two = deploy_version("2");
+  report(two, second[0], "failure", "failed");
+  EXPECT_EQ(now(two).state, DeploymentState::kFailed) << "a version that has failed is nothing to go back to";
 }
 
 TEST_F(DeploymentsDb, TravelsAsOneFile) {

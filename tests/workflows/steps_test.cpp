@@ -100,6 +100,24 @@ TEST_F(StepsDb, ARolloutToNobodyIsRefusedWithTheLabelsThereAre) {
       << run(id).error;
 }
 
+TEST_F(StepsDb, AFirstRolloutThatFailsEndsItsStepAndAPersonMayTryAgain) {
+  add_agent("edge-3", "3");
+  const platform::RunId id = start(flow(kToTheLine));
+  {
+    const Answering agent(*this, "edge-3", false);
+    work_off();
+  }
+  ASSERT_EQ(run(id).state, RunState::kFailed);
+  for (const char* told : {"has failed", "no earlier version", "edge-3: as the test says"})
+    EXPECT_NE(run(id).error.find(told), std::string::npos) << told << " in " << run(id).error;
+  EXPECT_EQ(production(), "none");
+  platform::retry_run(*runs_, id, "ship", "kim");
+  const Answering agent(*this, "edge-3", true);
+  work_off();
+  EXPECT_EQ(run(id).state, RunState::kSucceeded) << run(id).error;
+  EXPECT_EQ(production(), "bearing/1");
+}
+
 TEST_F(StepsDb, ARolloutIsGivenUpWhenItsStepHasNoTimeLeft) {
   add_agent("edge-3", "3");  // and never answers
   std::string text = flow(kToTheLine);

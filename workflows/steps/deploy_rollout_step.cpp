@@ -96,8 +96,9 @@ platform::StepOutcome outcome_of(const Deployment& deployment, const std::vector
   outcome.outputs = {{"deployment", deployment.id.str()}, {"agents", agents.size()}};
   if (deployment.state == DeploymentState::kFinished && deployment.reason.empty()) return outcome;
   outcome.kind = platform::StepOutcome::Kind::kFailed;
-  outcome.error = "the rollout of " + deployment.model + "/" + deployment.model_version + " is " +
-                  std::string(to_string(deployment.state)) +
+  const bool failed = deployment.state == DeploymentState::kFailed;
+  outcome.error = "the rollout of " + deployment.model + "/" + deployment.model_version +
+                  (failed ? " has failed" : " is " + std::string(to_string(deployment.state))) +
                   (deployment.reason.empty() ? "" : ": " + deployment.reason) + failures_of(agents);
   return outcome;
 }
