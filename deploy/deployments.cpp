@@ -300,6 +300,17 @@ void Deployments::agent_appeared(const platform::Agent& agent) {
   }
 }
 
+void Deployments::agent_answers_with(const platform::Agent& agent) {
+  const auto deployment = store_.lost_by(agent.project, agent.name, agent.adapter_digest);
+  if (!deployment || !selects(deployment->selector, agent.name, agent.labels)) return;
+  const std::string why = (agent.adapter_digest.empty() ? "the agent answers with nothing"
+                                                        : "the agent answers with " + agent.adapter_digest) +
+                          std::string("; it is offered again");
+  if (!store_.install_again(deployment->id, agent.name, why)) return;
+  log_.warning("agent has lost its version", {{"deployment", deployment->id.str()}, {"agent", agent.name}});
+  advance(deployment->id);
+}
+
 BundleMetadata Deployments::metadata(const Deployment& deployment, std::chrono::seconds valid) {
   return {keys_.root(),
           sign_timestamp(keys_, deployment.targets, deployment.number, store_.next_timestamp_version(), clock_.now(),

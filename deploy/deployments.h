@@ -76,6 +76,9 @@ class Deployments {
   /// A registered agent: adds it to the newest running or finished deployment that selects it, in the last wave, unless
   /// it has had a newer one (after its labels changed: then it waits for the next deployment).
   void agent_appeared(const platform::Agent& agent);
+  /// What a registered agent says that it answers with (its adapter; empty = nothing). A version that it has lost
+  /// (DeploymentStore::lost_by) is offered to it again.
+  void agent_answers_with(const platform::Agent& agent);
 
   /// The documents for an agent or a courier file; the timestamp is fresh and valid for `valid`.
   BundleMetadata metadata(const platform::Deployment& deployment, std::chrono::seconds valid);

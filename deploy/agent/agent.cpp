@@ -84,8 +84,8 @@ void Agent::install_bundle_or_say_why_not() {
 
 void Agent::describe_if_changed() {
   const auto served = serving_.model_or_null();
-  const std::string now = served ? served->targets().adapter_digest : "none";
-  if (now == described_) return;
+  const std::string now = served ? served->targets().adapter_digest : "";
+  if (described_ == now) return;
   if (served)
     peer_.describe(options_.labels, served->targets().model, served->targets().model_version,
                    served->targets().adapter_digest);
@@ -110,10 +110,12 @@ void Agent::speak() {
   }
 }
 
+    if (peer_.believed() != described_) described_.reset();  // a server that was restored from its backup
 void Agent::work() {
   while (!stopping_ && updater_.step()) {
   }
 }
+    described_.reset();  // it may have forgotten us when it answers again
 
 void Agent::wait() {
   std::unique_lock lock(mutex_);

@@ -76,8 +76,8 @@ class Agent {
   Serving serving_;
   HttpPeer peer_;
   Updater updater_;
-  std::string described_;       // what the server was told last
-  bool silent_server_ = false;  // told of once, not at every poll
+  std::optional<std::string> described_;  // adapter that the server was told of last; empty = none
+  bool silent_server_ = false;            // told of once, not at every poll
   std::unique_ptr<platform::Server> http_;
 };
 

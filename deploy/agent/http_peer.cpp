@@ -51,6 +51,7 @@ std::optional<std::string> HttpPeer::poll() {
   const json::value document = client_.get(path("")).checked().json();
   const json::object& body = platform::as_object(document, "agent");
   offered_.reset();
+  believed_ = platform::string_or(body, "adapter_digest", "", "agent");
   if (const json::value* links = platform::find(body, "_links"))
     if (const json::value* base = platform::find(platform::as_object(*links, "_links"), "deploymentBase")) {
       const std::string href =

@@ -27,8 +27,10 @@ class HttpPeer final : public UpdatePeer {
   /// Tells the server who we are. Throws kUnavailable if it is away.
   void describe(const std::map<std::string, std::string>& labels, const std::string& model,
                 const std::string& model_version, const std::string& adapter_digest);
-  /// The deployment that is offered, if any. Throws as describe does.
+  /// The deployment that is offered, if any. Throws as describe does, and kNotFound if the server does not know us.
   std::optional<std::string> poll();
+  /// The adapter that the server took us to answer with at the last poll; empty = none.
+  const std::string& believed() const { return believed_; }
   Offer fetch_offer(const std::string& deployment);
   /// Sends what waits in the outbox; throws kUnavailable while the server is away, and returns early where the server
   /// fails on it, so that it can still be polled. An entry that the server refuses for
@@ -54,6 +56,7 @@ class HttpPeer final : public UpdatePeer {
   platform::Log log_;
   bool known_ = false;  // what the server offers; false while it is away
   std::optional<std::string> offered_;
+  std::string believed_;
 };
 
 }  // namespace deploy

@@ -1,5 +1,6 @@
 #include "deploy/agent/updater.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -180,12 +181,42 @@ bool Updater::offer(const Offer& offer) {
     refuse(offer, error.path() == kOlderTargets ? "older" : "refused", error.what());
     return false;
   }
-  if (record_.previous == record_.targets->version) {
-    tell("closed", "success");
+  if (record_.previous == record_.targets->version && !damaged_current()) {
     record_ = Record{};
     return false;
   }
   enter(AgentEvent::kOffered);
+  return true;
+}
+
+// The version on offer is here: tells the server whether it answers. True if its files are damaged; then they are
+// thrown away, so that the version can come anew.
+bool Updater::damaged_current() {
+  const std::string trouble = restore_current();
+  if (trouble.empty()) {
+    tell("closed", "success");
+    return false;
+  }
+  const auto whole = [&](const auto& file) {
+    try {
+      folder_.blobs().verify(file.second.digest, file.second.size);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  const auto& files = record_.targets->files;
+  if (std::count_if(files.begin(), files.end(), whole) == static_cast<std::ptrdiff_t>(files.size())) {
+    record_.code = "failed";
+    record_.reason = "its files are whole, but it does not load: " + trouble;
+    tell("closed", "failure");
+    return false;
+  }
+  folder_.switch_to_none();
+  std::set<std::int64_t> kept = folder_.versions();
+  kept.erase(record_.targets->version);
+  folder_.prune(kept);
+  record_.previous = 0;
   return true;
 }
 

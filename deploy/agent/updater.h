@@ -85,8 +85,8 @@ class Updater {
   AgentState state() const { return record_.state; }
   /// Begins an update if idle. Documents that do not verify are reported as refused, and as "older" if this machine has
   /// seen a newer bundle, and change nothing; returns whether an update began. The version that is already current is
-  /// confirmed to the server. Throws kDiskFull or kUnavailable if nothing can be stored now, and why a courier bundle
-  /// is refused: no server waits for its report.
+  /// confirmed to the server if it answers; if its files are damaged it is installed anew. Throws kDiskFull or
+  /// kUnavailable if nothing can be stored now, and why a courier bundle is refused: no server waits for its report.
   bool offer(const Offer& offer);
   /// Does the work of the present state. Returns false if there was nothing to do now: idle, a download that must wait
   /// for the network, or a soak that is not over.
@@ -113,6 +113,7 @@ class Updater {
   void fail(AgentEvent event, const std::string& code, const std::string& reason);
   void refuse(const Offer& offer, const std::string& code, const std::string& reason);
   std::string restore_current();
+  bool damaged_current();
   void tell(const std::string& execution, const std::string& finished);
   void tell_progress();
   void wait_for(const std::string& reason);

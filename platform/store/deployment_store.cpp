@@ -298,6 +298,38 @@ bool DeploymentStore::add_agent(const DeploymentId& id, const DeploymentAgent& a
   });
 }
 
+std::optional<Deployment> DeploymentStore::lost_by(const std::string& project, const std::string& agent,
+                                                   const std::string& adapter_digest) {
+  return transact(database_, [&](pqxx::work& work) {
+    return first(
+        work.exec_params(
+            std::string(kDeployment) +
+                "JOIN deployment_agents m ON m.deployment_id = d.id WHERE d.project_id = $1 AND m.agent = $2 AND "
+                "d.adapter_digest <> $3 AND ((m.progress = 'committed' AND d.state IN ('running', 'paused', "
+                "'finished')) OR ($3 = '' AND m.progress = 'failed' AND d.state = 'finished')) AND NOT EXISTS (SELECT "
+                "1 "
+                "FROM deployment_agents n JOIN deployments newer ON newer.id = n.deployment_id WHERE n.agent = $2 AND "
+                "newer.project_id = $1 AND newer.number > d.number AND (n.progress IN ('waiting', 'offered', "
+                "'committed') OR (n.progress = 'failed' AND newer.state = 'finished'))) AND ($3 = '' OR NOT EXISTS "
+                "(SELECT 1 FROM deployments c WHERE c.project_id = $1 AND c.adapter_digest = $3 AND c.number > "
+                "d.number)) ORDER BY d.number DESC LIMIT 1",
+            project, agent, adapter_digest),
+        deployment_from);
+  });
+}
+
+bool DeploymentStore::install_again(const DeploymentId& id, const std::string& agent, const std::string& why) {
+  return transact(database_, [&](pqxx::work& work) {
+    const auto waits = work.exec_params(
+        "UPDATE deployment_agents SET progress = 'waiting', attempts = 0, reason = $3, updated_at = now() WHERE "
+        "deployment_id = $1 AND agent = $2 AND progress IN ('committed', 'failed')",
+        id.str(), agent, why);
+    if (waits.affected_rows() == 0) return false;
+    add_event(work, id.str(), "agent:" + agent, "lost", why);
+    return true;
+  });
+}
+
 bool DeploymentStore::report(const DeploymentId& id, const std::string& agent, const std::string& key,
                              const std::function<void(DeploymentAgent&)>& apply) {
   return transact(database_, [&](pqxx::work& work) {

@@ -67,6 +67,15 @@ class DeploymentStore {
   void forgive_failures(const DeploymentId& id);
   /// Adds an agent that appeared after the deployment was made. False if it is there, or has had a higher number.
   bool add_agent(const DeploymentId& id, const DeploymentAgent& agent);
+  /// The deployment that an agent has lost, as after a change of its disk: the newest one that it has committed and
+  /// that stands, where it answers with another adapter than that one's, or (empty) with nothing; then also one that
+  /// has finished and that it had failed. Nothing while a newer one is on its way to the agent, and where it answers
+  /// with what was deployed later: it has that by courier.
+  std::optional<Deployment> lost_by(const std::string& project, const std::string& agent,
+                                    const std::string& adapter_digest);
+  /// The agent waits again, as if it had never had the deployment; `why` stands in the history. False if it is not
+  /// through with it.
+  bool install_again(const DeploymentId& id, const std::string& agent, const std::string& why);
   /// Lets `apply` change the agent's row, once per key: a report that was seen already changes nothing and returns
   /// false, as does one of an agent that is not part of the deployment.
   bool report(const DeploymentId& id, const std::string& agent, const std::string& key,

@@ -309,6 +309,37 @@ TEST_F(DeploymentsDb, FailsAndSaysSoWhereThereIsNothingToGoBackTo) {
   EXPECT_EQ(now(two).state, DeploymentState::kFailed) << "a version that has failed is nothing to go back to";
 }
 
+TEST_F(DeploymentsDb, OffersAgainWhatAnAgentHasLostAndNothingElse) {
+  add_agent("a", "3");
+  const auto answers = [&](const std::string& adapter, const std::string& line = "3") {
+    platform::Agent agent;
+    agent.name = "a";
+    agent.labels = {{"line", line}};
+    agent.adapter_digest = adapter;
+    deployments_->agent_answers_with(agent);
+    const auto offered = store_->offered_to("default", "a");
+    return offered ? offered->model_version : "nothing";
+  };
+  const auto one = deploy_version("1");
+  report(one, "a", "success");
+  const auto two = deploy_version("2");
+  EXPECT_EQ(answers(one.adapter_digest), "2") << "that is on its way already";
+  report(two, "a", "success");
+  EXPECT_EQ(answers(two.adapter_digest), "nothing");
+  EXPECT_EQ(answers("", "4"), "nothing") << "it belongs to another line now";
+  EXPECT_EQ(answers(one.adapter_digest), "2") << "an old disk";
+  report(two, "a", "success");
+  EXPECT_EQ(answers(""), "2") << "an empty disk";
+  EXPECT_EQ(now(two).state, DeploymentState::kFinished);
+  report(two, "a", "failure", "failed");
+  EXPECT_EQ(answers(one.adapter_digest), "nothing");
+  EXPECT_EQ(answers(""), "2") << "what has failed is tried again at each start, and never an older one";
+  EXPECT_EQ(finished_, (std::vector<std::string>{"1", "2"})) << "production stays where it is";
+  const auto courier = deploy_version("3", {1.0}, true, "tool-failure", "line=9");
+  report(two, "a", "success");
+  EXPECT_EQ(answers(courier.adapter_digest), "nothing") << "it has that from a courier";
+}
+
 TEST_F(DeploymentsDb, TravelsAsOneFile) {
   add_agent("a", "3");
   const auto one = deploy_version("1");

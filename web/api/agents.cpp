@@ -131,6 +131,7 @@ class AgentRoutes {
     agent.adapter_digest = platform::string_or(body, "adapter_digest", "", "");
     services_.store.register_agent(agent);
     services_.deployments.agent_appeared(agent);
+    if (body.contains("adapter_digest")) services_.deployments.agent_answers_with(agent);
     return platform::json_response(json::object{{"name", agent.name}});
   }
 

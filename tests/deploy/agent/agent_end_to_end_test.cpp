@@ -227,6 +227,31 @@ TEST_F(AgentEndToEnd, AnswersWhileTheServerIsGoneAlsoAfterARestart) {
   EXPECT_EQ(downloads_, downloads + 1);  // only the new manifest; weights and base were here
 }
 
+TEST_F(AgentEndToEnd, GetsItsVersionAgainAfterAChangeOfItsDisk) {
+  start_agent();
+  install("1");
+  kill_agent();
+  std::filesystem::remove_all(agent_folder());
+  start_agent();
+  ASSERT_TRUE(until([&] { return client_->get("/readyz").status == 200; }));
+  EXPECT_EQ(ask(25.5).at("model_version"), "1");
+  const auto deployment = store_->list("default", 0, 1).front();
+  EXPECT_TRUE(
+      until([&] { return store_->agents_of(deployment.id).front().progress == platform::AgentProgress::kCommitted; }));
+  EXPECT_EQ(state_of(deployment), DeploymentState::kFinished);
+}
+
+TEST_F(AgentEndToEnd, DescribesItselfAgainToAServerThatHasForgottenIt) {
+  start_agent();
+  install("1");
+  ASSERT_TRUE(until([&] { return store_->find_agent("default", "edge-01")->model_version == "1"; }));
+  platform::Agent stale;
+  stale.name = "edge-01";
+  stale.labels = {{"line", "3"}};
+  store_->register_agent(stale);  // as a server would know it that was restored from an older backup
+  EXPECT_TRUE(until([&] { return store_->find_agent("default", "edge-01")->model_version == "1"; }));
+}
+
 TEST_F(AgentEndToEnd, RefusesATamperedBlobAndKeepsAnswering) {
   start_agent();
   install("1");

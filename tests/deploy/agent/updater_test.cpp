@@ -232,6 +232,29 @@ TEST(Updater, GoesBackWhenTheServerWithdraws) {
   EXPECT_EQ(machine.world.reports.back().code, "withdrawn");
 }
 
+TEST(Updater, InstallsItsVersionAnewWhereTheFilesAreDamaged) {
+  for (const bool damaged : {true, false}) {
+    Machine machine;
+    machine.install(1);
+    machine.world.unloadable = 1;
+    const auto program = machine.start();
+    ASSERT_EQ(machine.world.answering(), 0);
+    const auto weights = program->releases.blobs().path(platform::digest_of("adapter 1"));
+    if (damaged) platform::write_file_atomically(weights, "adapter ?");
+    EXPECT_EQ(program->updater.offer(machine.offer(1)), damaged);
+    if (!damaged) {
+      EXPECT_EQ(told(machine.world), "failure:failed");
+      EXPECT_NE(machine.world.reports.back().detail.find("weights are damaged"), std::string::npos);
+      continue;
+    }
+    machine.world.unloadable = 0;
+    machine.finish(*program);
+    EXPECT_EQ(program->current(), 1);
+    EXPECT_EQ(machine.world.answering(), 1);
+    EXPECT_EQ(platform::read_file(program->releases.current()->adapter() / "anneal.json"), "adapter 1");
+  }
+}
+
 TEST(Updater, ConfirmsTheVersionThatItAlreadyRuns) {
   Machine machine;
   machine.install(1);
