@@ -362,11 +362,14 @@ SeenMetadata MetadataStore::read_seen() const {
           platform::require_string(object, "targets_digest", "seen.json"), parse_seen_time(object)};
 }
 
-Targets MetadataStore::accept(std::string_view timestamp, std::string_view targets, platform::Time now) {
+std::string MetadataStore::root() const {
   if (!pinned())
     throw Error(ErrorCode::kConflict, "no root is pinned; give the agent the server's root.json with --root");
-  CheckedMetadata checked = check_metadata(platform::read_file(folder_ / "root.json", kMetadataLimitBytes), timestamp,
-                                           targets, read_seen(), now);
+  return platform::read_file(folder_ / "root.json", kMetadataLimitBytes);
+}
+
+Targets MetadataStore::accept(std::string_view timestamp, std::string_view targets, platform::Time now) {
+  CheckedMetadata checked = check_metadata(root(), timestamp, targets, read_seen(), now);
   platform::write_json_file(folder_ / "seen.json",
                             json::object{{"timestamp_version", checked.seen.timestamp_version},
                                          {"targets_version", checked.seen.targets_version},

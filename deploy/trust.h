@@ -86,6 +86,8 @@ class MetadataStore {
   /// Pins the first root. The same root again is fine; another one throws kConflict (roots change through `next_root`).
   void pin(std::string_view root);
   void next_root(std::string_view next);
+  /// The document that is pinned. Throws kConflict if none is.
+  std::string root() const;
   /// check_metadata against the stored state; the new state is on disk when this returns.
   Targets accept(std::string_view timestamp, std::string_view targets, platform::Time now);
 

@@ -32,6 +32,15 @@ platform::FolderLock only_agent_of(const std::filesystem::path& data) {
                                                             where + "; stop it, or give this one its own --data");
 }
 
+// Whom this machine believes; pinned at the first start.
+std::string pinned_root(const AgentOptions& options, const std::filesystem::path& trust) {
+  MetadataStore store(trust);
+  if (options.root) store.pin(platform::read_file(*options.root, kMetadataLimitBytes));
+  if (store.pinned()) return store.root();
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "this agent trusts nobody yet; give it the server's keys/root.json once with --root FILE");
+}
+
 }  // namespace
 
 Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log log)
@@ -41,14 +50,15 @@ Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log l
       lock_(only_agent_of(options_.data)),
       folder_(options_.data),
       outbox_(folder_.queue()),
-      serving_(outbox_, metrics_, clock_, {options_.name, options_.threads, !options_.server.empty(), log_}),
+      serving_(outbox_, metrics_, clock_,
+               {.agent = options_.name,
+                .threads = options_.threads,
+                .keep_answers = !options_.server.empty(),
+                .root = pinned_root(options_, folder_.trust()),
+                .log = log_}),
       peer_(options_.server.empty() ? kNoServer : options_.server, options_.token, options_.name, outbox_, stopping_,
             log_),
       updater_(folder_, peer_, serving_, clock_, {.log = log_, .name = options_.name, .labels = options_.labels}) {
-  if (options_.root) MetadataStore(folder_.trust()).pin(platform::read_file(*options_.root, kMetadataLimitBytes));
-  if (!MetadataStore(folder_.trust()).pinned())
-    throw platform::Error(platform::ErrorCode::kInvalidInput,
-                          "this agent trusts nobody yet; give it the server's keys/root.json once with --root FILE");
   updater_.resume();
   platform::RouteTable routes;
   add_predict_routes(routes, serving_);
@@ -100,22 +110,22 @@ void Agent::speak() {
     describe_if_changed();
     peer_.deliver();
     const auto offered = peer_.poll();
+    if (peer_.believed() != described_) described_.reset();  // a server that was restored from its backup
     if (offered && updater_.state() == AgentState::kIdle) updater_.offer(peer_.fetch_offer(*offered));
     metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 1);
     if (std::exchange(silent_server_, false)) log_.info("the server answers again");
   } catch (const std::exception& failure) {
+    described_.reset();  // it may have forgotten us when it answers again
     metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 0);
     if (!std::exchange(silent_server_, true))
       log_.warning("nothing comes from the server; answering goes on", {{"reason", failure.what()}});
   }
 }
 
-    if (peer_.believed() != described_) described_.reset();  // a server that was restored from its backup
 void Agent::work() {
   while (!stopping_ && updater_.step()) {
   }
 }
-    described_.reset();  // it may have forgotten us when it answers again
 
 void Agent::wait() {
   std::unique_lock lock(mutex_);

@@ -1,5 +1,5 @@
 // The answers that this agent gave of late, so that what people say about them can be judged where they say it. In
-// memory only: after a restart an id is unknown, which is no fault of the caller. Thread-safe.
+// memory only: after a restart an answer is judged by less, which is no fault of the caller. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -25,7 +25,7 @@ class KnownAnswers {
   void remember(const std::string& id, bool completion);
   /// Whether it was a completion; nullopt for an id that is not known (any more).
   std::optional<bool> completion(const std::string& id) const;
-  /// Feedback that came for ids that are not known, since the start.
+  /// Feedback that was refused, since the start: about answers that nobody gave.
   std::int64_t unknown() const { return unknown_; }
   void count_unknown() { ++unknown_; }
   /// The name of one statement about an answer: the same as long as the same is said in a row (a caller that tries

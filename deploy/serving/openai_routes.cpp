@@ -6,7 +6,6 @@
 
 #include "deploy/serving/routes.h"
 #include "platform/base/error.h"
-#include "platform/base/id.h"
 #include "platform/dataset/storable.h"
 
 namespace deploy {
@@ -97,7 +96,7 @@ finetune::GenerateOptions options_of(const json::object& body) {
   return options;
 }
 
-Ask ask_from(const Request& request, const ServedModel& served, const platform::Clock& clock, bool chat) {
+Ask ask_from(const Request& request, const ServedModel& served, Serving& serving, bool chat) {
   const json::object body = request.json_object();
   platform::require_storable(body, "body");
   Ask ask;
@@ -116,9 +115,9 @@ Ask ask_from(const Request& request, const ServedModel& served, const platform::
   if (const json::value* stream_options = platform::find(body, "stream_options"))
     ask.include_usage = platform::bool_or(platform::as_object(*stream_options, "stream_options"), "include_usage",
                                           false, "stream_options");
-  ask.prediction = platform::new_uuid();
+  ask.prediction = serving.ids().make();
   ask.id = (chat ? "chatcmpl-" : "cmpl-") + ask.prediction;
-  ask.created = std::chrono::duration_cast<std::chrono::seconds>(clock.now().time_since_epoch()).count();
+  ask.created = std::chrono::duration_cast<std::chrono::seconds>(serving.clock().now().time_since_epoch()).count();
   return ask;
 }
 
@@ -204,7 +203,7 @@ void stream(Serving& serving, ServedModel& served, const Ask& ask, platform::Eve
 
 Response complete(Serving& serving, const Request& request, bool chat) {
   const auto served = serving.model();
-  const Ask ask = ask_from(request, *served, serving.clock(), chat);
+  const Ask ask = ask_from(request, *served, serving, chat);
   serving.metrics().count("anneal_agent_completions_total", "Generations asked for");
   if (ask.stream)
     return platform::event_response(

@@ -114,7 +114,7 @@ json::array answers_of(Serving& serving, ServedModel& served, const AskedRecords
   for (std::size_t i = 0; i < all.size(); ++i) {
     json::object answer;
     if (all[i].example) {
-      const std::string id = platform::new_uuid();
+      const std::string id = serving.ids().make();
       answer = answer_of(predictions[next++]);
       serving.known().remember(id, false);
       serving.keep_answer(served, id, asked.records[i], answer);
@@ -155,8 +155,19 @@ std::string prediction_id(const std::string& text) {
   return std::string(id);
 }
 
-// What really happened, as the model could have said it. Feedback on an answer that is not known here (given before the
-// last start, or by another agent) is judged by the model that answers now.
+// Refuses what no answer of this plant's agents can have as its id: nothing would ever come to be joined with it.
+void require_given(Serving& serving, const std::string& id) {
+  if (serving.ids().made(id)) return;
+  serving.known().count_unknown();
+  serving.metrics().count("anneal_agent_feedback_unknown_total", "Feedback refused: about an answer that nobody gave");
+  throw Error(ErrorCode::kNotFound,
+              "no agent of this plant gave an answer with the id " + id +
+                  "; send the id of the answer as it stands there, to an agent of the server that the answer came from",
+              "id");
+}
+
+// What really happened, as the model could have said it. Feedback on an answer that is not remembered here (given
+// before the last start, or by another agent) is judged by the model that answers now.
 json::value truth_of(Serving& serving, const json::object& body, const std::string& id, bool completion) {
   std::string kind;
   for (const char* one : {"label", "value", "text"}) {
@@ -178,6 +189,7 @@ Response feedback(Serving& serving, const Request& request) {
   platform::refuse_unknown_keys(body, {"id", "label", "value", "text", "at"}, "body");
   platform::require_storable(body, "body");
   const std::string sent = platform::require_string(body, "id", "body"), id = prediction_id(sent);
+  require_given(serving, id);
   json::object entry{{"prediction", id},
                      {"at", platform::string_or(body, "at", platform::format_time(serving.clock().now()), "body")},
                      {"outcome", truth_of(serving, body, id, sent != id)}};
@@ -188,17 +200,11 @@ Response feedback(Serving& serving, const Request& request) {
   if (given.size() > kLongestKey)
     throw Error(ErrorCode::kInvalidInput, "the Idempotency-Key is longer than 200 characters; send a shorter one",
                 "Idempotency-Key");
-  const bool known = serving.known().completion(id).has_value();
   const std::string key =
       serving.options().agent + "/" + id + "/" + given + "/" + serving.known().statement(id, entry["outcome"]);
   serving.outbox().append({key, "feedback", std::move(entry)}, Durability::kSynced);
   serving.metrics().count("anneal_agent_feedback_total", "Feedback taken");
-  if (!known) {
-    serving.known().count_unknown();
-    serving.metrics().count("anneal_agent_feedback_unknown_total",
-                            "Feedback on answers that this agent has not given since its start");
-  }
-  return platform::json_response(json::object{{"id", id}, {"kept", true}, {"known", known}}, 202);
+  return platform::json_response(json::object{{"id", id}, {"kept", true}}, 202);
 }
 
 Response health(Serving& serving) {

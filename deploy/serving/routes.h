@@ -16,8 +16,8 @@ namespace deploy {
 ///                 record with none of the model's fields is refused, in a list by an `error` in its place
 ///   /v1/feedback  {"id": ID, "label" | "value" | "text": what really happened}; ID as in the answer of /v1/predict or
 ///                 of a completion; on disk when it answers 202; of several for one ID the newest counts. A
-///                 truth that the model could not have said is refused; `known`: this agent gave the answer and has not
-///                 been started since
+///                 truth that the model could not have said is refused, and with 404 an ID that no agent of this plant
+///                 gave
 void add_predict_routes(platform::RouteTable& table, Serving& serving);
 /// GET /v1/models, POST /v1/chat/completions, POST /v1/completions, with `stream`. Temperature is 0 unless given.
 /// Answers are kept for the server as those of /v1/predict are.

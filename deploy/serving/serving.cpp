@@ -15,7 +15,7 @@ bool is_models_fault(ErrorCode code) {
 }
 
 Serving::Serving(Outbox& outbox, platform::Metrics& metrics, const platform::Clock& clock, ServingOptions options)
-    : outbox_(outbox), metrics_(metrics), clock_(clock), options_(std::move(options)) {}
+    : outbox_(outbox), metrics_(metrics), clock_(clock), options_(std::move(options)), ids_(options_.root) {}
 
 std::shared_ptr<ServedModel> Serving::load(const Release& release) const {
   finetune::Predictor predictor(release.base(), release.adapter(), options_.threads);

@@ -12,6 +12,7 @@
 #include "deploy/agent/outbox.h"
 #include "deploy/agent/updater.h"
 #include "deploy/serving/known_answers.h"
+#include "deploy/serving/prediction_ids.h"
 #include "finetune/generate/predictor.h"
 #include "platform/base/clock.h"
 #include "platform/base/error.h"
@@ -36,6 +37,7 @@ struct ServingOptions {
   std::string agent;
   int threads = 0;           // of the predictor; 0 = all
   bool keep_answers = true;  // for a server; without one they would only fill the disk
+  std::string root = {};     // the plant's, for PredictionIds
   platform::Log log = platform::Log::silent();
 };
 
@@ -79,6 +81,7 @@ class Serving final : public ModelSlot {
   void keep_answer(const ServedModel& served, const std::string& id, const platform::json::value& asked,
                    platform::json::object answer);
 
+  PredictionIds& ids() { return ids_; }
   KnownAnswers& known() { return known_; }
   Outbox& outbox() { return outbox_; }
   platform::Metrics& metrics() { return metrics_; }
@@ -93,6 +96,7 @@ class Serving final : public ModelSlot {
   platform::Metrics& metrics_;
   const platform::Clock& clock_;
   ServingOptions options_;
+  PredictionIds ids_;
   KnownAnswers known_;
   mutable std::mutex mutex_;
   std::string reason_none_;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "deploy/deployments.h"
+#include "deploy/serving/prediction_ids.h"
 #include "platform/base/error.h"
 #include "platform/base/process.h"
 #include "platform/http/client.h"
@@ -230,6 +231,7 @@ TEST_F(AgentEndToEnd, AnswersWhileTheServerIsGoneAlsoAfterARestart) {
 TEST_F(AgentEndToEnd, GetsItsVersionAgainAfterAChangeOfItsDisk) {
   start_agent();
   install("1");
+  const auto before = ask(25.5);
   kill_agent();
   std::filesystem::remove_all(agent_folder());
   start_agent();
@@ -239,6 +241,7 @@ TEST_F(AgentEndToEnd, GetsItsVersionAgainAfterAChangeOfItsDisk) {
   EXPECT_TRUE(
       until([&] { return store_->agents_of(deployment.id).front().progress == platform::AgentProgress::kCommitted; }));
   EXPECT_EQ(state_of(deployment), DeploymentState::kFinished);
+  client_->post("/v1/feedback", json::serialize(json::object{{"id", before.at("id")}, {"label", "hot"}})).checked();
 }
 
 TEST_F(AgentEndToEnd, DescribesItselfAgainToAServerThatHasForgottenIt) {
@@ -342,7 +345,8 @@ TEST_F(AgentEndToEnd, InstallsACourierBundleThatTheServerDoesNotOffer) {
 TEST_F(AgentEndToEnd, KeepsFeedbackUntilItsPredictionComes) {
   start_agent();
   install("1");
-  const std::string id = platform::new_uuid();
+  // Another agent of the same server gave the answer, and is slower to tell.
+  const std::string id = deploy::PredictionIds(platform::read_file(folder_.path() / "keys" / "root.json")).make();
   client_->post("/v1/feedback", json::serialize(json::object{{"id", id}, {"label", "hot"}})).checked();
   ASSERT_TRUE(until([&] { return store_->unmatched_counts("default")["edge-01"] == 1; }));
   auto edge = as(token("edge-02", platform::Role::kAgent));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <stdexcept>
 
 #include "deploy/agent/agent.h"
@@ -218,14 +219,35 @@ TEST_F(Serving, RefusesATruthThatTheModelCouldNotHaveSaid) {
   EXPECT_NE(why.find("cold, hot"), std::string::npos) << why;
 }
 
-TEST_F(Serving, SaysWhereFeedbackIsAboutAnAnswerThatItDoesNotKnow) {
+TEST_F(Serving, RefusesFeedbackAboutAnAnswerThatNobodyGave) {
   serve(1);
-  const auto id = post("/v1/predict", json::object{{"torque", 9.5}}).at("id");
-  EXPECT_EQ(post("/v1/feedback", json::object{{"id", id}, {"label", "hot"}}, 202).at("known"), true);
-  const std::string strange = platform::new_uuid();
-  EXPECT_EQ(post("/v1/feedback", json::object{{"id", strange}, {"label", "hot"}}, 202).at("known"), false);
-  EXPECT_NE(metrics_.text().find("anneal_agent_feedback_unknown_total 1"), std::string::npos);
-  EXPECT_EQ(client_->get("/healthz").json().as_object().at("feedback_unknown"), 1);
+  const std::string id(post("/v1/predict", json::object{{"torque", 9.5}}).at("id").as_string());
+  std::string mistyped = id;
+  mistyped[15] = mistyped[15] == '0' ? '1' : '0';
+  const std::string elsewhere = deploy::PredictionIds("another plant").make();
+  for (const std::string& strange : {mistyped, platform::new_uuid(), elsewhere, "chatcmpl-" + elsewhere}) {
+    const json::object refused = post("/v1/feedback", json::object{{"id", strange}, {"label", "hot"}}, 404);
+    EXPECT_EQ(refused.at("code"), "not_found");
+    EXPECT_NE(refused.at("detail").as_string().find("no agent of this plant gave"), json::string::npos);
+  }
+  EXPECT_EQ(queued().size(), 1u) << "only the prediction waits for the server";
+  EXPECT_EQ(client_->get("/healthz").json().as_object().at("feedback_unknown"), 4);
+  EXPECT_NE(metrics_.text().find("anneal_agent_feedback_unknown_total 4"), std::string::npos);
+  post("/v1/feedback", json::object{{"id", id}, {"label", "hot"}}, 202);
+  post("/v1/feedback", json::object{{"id", deploy::PredictionIds("").make()}, {"label", "hot"}}, 202);
+}
+
+TEST(PredictionIds, AreKnownToEveryAgentOfThePlantAndDifferWithinAMoment) {
+  deploy::PredictionIds ids("root"), other("root");
+  std::set<std::string> made;
+  for (int i = 0; i < 4096; ++i) made.insert(ids.make());
+  EXPECT_EQ(made.size(), 4096u);
+  for (const std::string& id : made) {
+    EXPECT_TRUE(platform::is_uuid(id) && id[14] == '7') << id;
+    EXPECT_TRUE(other.made(id)) << id;
+  }
+  EXPECT_FALSE(deploy::PredictionIds("next").made(*made.begin()));
+  EXPECT_FALSE(ids.made(""));
 }
 
 TEST_F(Serving, KeepsCompletionsAndTakesFeedbackOnThem) {
