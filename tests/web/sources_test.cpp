@@ -259,6 +259,18 @@ TEST_F(SourceApiDb, OnlyAnAdminMakesASourceThatCallsOut) {
   }
 }
 
+TEST_F(SourceApiDb, RefusesWhatTheDatabaseCannotHoldInOurWordsAndNamesThePlace) {
+  const auto answer = create({{"name", "line"}, {"settings", {{"input", {{"key", std::string("a\0b", 3)}}}}}});
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.json().at("path"), "body.settings.input.key");
+  create({{"name", "line"}}).checked();
+  for (const std::string& key : {std::string(5000, 'k'), std::string("half a syllable \xED\x95")}) {
+    const auto pushed = push("line", "[{\"n\": 1}]", "application/json", {{"Idempotency-Key", key}});
+    EXPECT_EQ(pushed.status, 400) << pushed.body;
+    EXPECT_EQ(pushed.json().at("path"), "Idempotency-Key");
+  }
+}
+
 TEST_F(SourceApiDb, LetsOnlyThoseCallOutWhoMayChangeASource) {
   create({{"name", "mill"}}).checked();
   auto viewer = client(Role::kViewer);

@@ -117,7 +117,7 @@ class AgentRoutes {
   }
 
   Response describe(const Request& request) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     Agent agent;
     agent.project = project_of(request);
     agent.name = name_of(request);
@@ -177,7 +177,7 @@ class AgentRoutes {
   Response report(const Request& request) const {
     const auto deployment = services_.store.find(project_of(request), request.param("id"));
     if (!deployment) return gone(request);
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     const json::object& status = platform::as_object(platform::require(body, "status", ""), "status");
     const json::object& result = platform::as_object(platform::require(status, "result", "status"), "status.result");
     std::string detail;

@@ -49,7 +49,7 @@ class DeploymentRoutes {
   explicit DeploymentRoutes(DeploymentServices services) : services_(std::move(services)) {}
 
   Response create(const Request& request) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     platform::refuse_unknown_keys(
         body, {"model", "version", "to", "waves", "soak_seconds", "failure_threshold", "automatic_rollback"}, "");
     deploy::DeploymentRequest wanted;
@@ -85,7 +85,7 @@ class DeploymentRoutes {
 
   Response pause(const Request& request) const {
     services_.deployments.pause(require(request), request.identity.name,
-                                platform::string_or(request.json_object(), "reason", "paused by hand", ""));
+                                platform::string_or(body_of(request), "reason", "paused by hand", ""));
     return show(request);
   }
 
@@ -95,9 +95,9 @@ class DeploymentRoutes {
   }
 
   Response roll_back(const Request& request) const {
-    const auto back = services_.deployments.roll_back(
-        require(request), request.identity.name,
-        platform::string_or(request.json_object(), "reason", "rolled back by hand", ""));
+    const auto back =
+        services_.deployments.roll_back(require(request), request.identity.name,
+                                        platform::string_or(body_of(request), "reason", "rolled back by hand", ""));
     json::object body = whole(require(request));
     body["undone_by"] = back ? json::value(back->id.str()) : json::value();
     return platform::json_response(body);
@@ -112,7 +112,7 @@ class DeploymentRoutes {
       throw Error(ErrorCode::kConflict, "deployment " + std::to_string(deployment.number) + " is " +
                                             std::string(platform::to_string(deployment.state)) +
                                             "; only a running or finished one is exported");
-    const json::object body = request.body.empty() ? json::object() : request.json_object();
+    const json::object body = request.body.empty() ? json::object() : body_of(request);
     platform::refuse_unknown_keys(body, {"valid_days"}, "");
     const std::int64_t days = platform::int_or(body, "valid_days", kMostBundleDays, "");
     if (days < 1 || days > kMostBundleDays)

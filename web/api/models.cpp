@@ -143,7 +143,7 @@ class ModelRoutes {
   }
 
   Response move(const Request& request) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     platform::refuse_unknown_keys(body, {"version", "reason"}, "");
     const std::string reason = reason_in(body);
     const json::value& wanted = platform::require(body, "version", "");
@@ -158,7 +158,7 @@ class ModelRoutes {
   }
 
   Response roll_back(const Request& request) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     platform::refuse_unknown_keys(body, {"reason"}, "");
     const std::string reason = reason_in(body);
     const Model model = require_model(request);

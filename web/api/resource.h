@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "platform/base/clock.h"
+#include "platform/dataset/storable.h"
 #include "platform/http/request.h"
 #include "platform/http/response.h"
 
@@ -29,6 +30,14 @@ class Handlers {
  private:
   std::shared_ptr<const Routes> routes_;  // shared by the handlers, which outlive whoever made them
 };
+
+/// The body as a JSON object that the database can hold; an empty body is an empty object. Throws kInvalidInput with
+/// the place of what it cannot hold.
+inline platform::json::object body_of(const platform::Request& request) {
+  platform::json::object body = request.json_object();
+  platform::require_storable(body, "body");
+  return body;
+}
 
 /// Absent = null; a time as text.
 template <typename Value>

@@ -147,7 +147,7 @@ class RunRoutes {
   explicit RunRoutes(RunServices services) : services_(services) {}
 
   Response start(const Request& request) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     platform::refuse_unknown_keys(body, {"workflow", "text", "inputs"}, "");
     platform::SavedWorkflow saved = wanted_workflow(request, body);
     const workflows::Workflow workflow = workflows::workflow_from_text(
@@ -221,7 +221,7 @@ class RunRoutes {
   }
 
   Response retry(const Request& request) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     platform::refuse_unknown_keys(body, {"step"}, "");
     const Run run = require_run(request);
     const std::string from = body.contains("step") ? platform::require_string(body, "step", "") : first_failed(run);
@@ -273,7 +273,7 @@ class RunRoutes {
   }
 
   Response decide(const Request& request, bool approve) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     platform::refuse_unknown_keys(body, {"comment"}, "");
     const platform::ApprovalDecision decision{approve, request.identity.name, request.identity.role,
                                               platform::string_or(body, "comment", "", "")};

@@ -107,7 +107,7 @@ class SourceRoutes {
   }
 
   Response create(const Request& request) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     platform::refuse_unknown_keys(body, {"name", "connector", "settings", "profile", "schedule", "owner", "location"},
                                   "");
     Source source;

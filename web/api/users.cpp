@@ -38,7 +38,7 @@ class UserRoutes {
   explicit UserRoutes(UserServices services) : services_(services) {}
 
   Response create(const Request& request) const {
-    const json::object body = request.json_object();
+    const json::object body = body_of(request);
     platform::refuse_unknown_keys(body, {"name", "role", "expires_at"}, "");
     const std::string name = platform::require_string(body, "name", "");
     const Role role = platform::role_from(platform::require_string(body, "role", ""));

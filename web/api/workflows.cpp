@@ -63,7 +63,7 @@ SavedWorkflow ready_workflow(const std::string& project, const std::string& name
 // YAML as it is, or {"text": "..."}.
 std::string text_of(const Request& request) {
   if (request.content_type() != "application/json") return request.body;
-  const json::object body = request.json_object();
+  const json::object body = body_of(request);
   platform::refuse_unknown_keys(body, {"text"}, "");
   return platform::require_string(body, "text", "");
 }
