@@ -346,12 +346,16 @@ void HttpClient::events(std::string_view target, const std::function<bool(const 
                      if (pending.size() + event.data.size() > kEventLimit)
                        throw Error(ErrorCode::kTooLarge, response.request + " sends an event of more than " +
                                                              std::to_string(kEventLimit) + " bytes");
-                     for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
-                       std::string line = pending.substr(0, end);
-                       pending.erase(0, end + 1);
-                       if (line.ends_with('\r')) line.pop_back();
+                     // Only what came with this piece can hold the end of a line: each byte is looked at once.
+                     std::size_t begin = 0;
+                     std::size_t end = pending.find('\n', pending.size() - piece.size());
+                     for (; end != std::string::npos; end = pending.find('\n', begin)) {
+                       std::string_view line = std::string_view(pending).substr(begin, end - begin);
+                       begin = end + 1;
+                       if (line.ends_with('\r')) line.remove_suffix(1);
                        if (!line_read(line)) return false;
                      }
+                     pending.erase(0, begin);
                      return true;
                    });
   response.body = pending;
