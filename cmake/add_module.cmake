@@ -50,6 +50,13 @@ function(anneal_discover name label filter)
   if(label MATCHES "^(kill|e2e|browser|real-data|peer)$")
     set(timeout 1500)
   endif()
+  if(ANNEAL_SANITIZER)
+    math(EXPR timeout "5 * ${timeout}")
+  endif()
+  set(reports "LSAN_OPTIONS=set:suppressions=${PROJECT_SOURCE_DIR}/tests/support/leaks.txt")
+  if(ANNEAL_SANITIZER STREQUAL "thread")
+    set(reports "TSAN_OPTIONS=set:halt_on_error=1:suppressions=${PROJECT_SOURCE_DIR}/tests/support/races.txt")
+  endif()
   gtest_discover_tests(${name}
     TEST_FILTER "${filter}"
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
@@ -57,5 +64,5 @@ function(anneal_discover name label filter)
     PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]"
       # One variable a property: a list is cut apart on its way. The working directory is the source tree.
       ENVIRONMENT "ANNEAL_BIN=${PROJECT_BINARY_DIR}/bin"
-      ENVIRONMENT_MODIFICATION "LSAN_OPTIONS=set:suppressions=${PROJECT_SOURCE_DIR}/tests/support/leaks.txt")
+      ENVIRONMENT_MODIFICATION "${reports}")
 endfunction()

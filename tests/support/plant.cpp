@@ -24,6 +24,9 @@ std::string first_line(const std::filesystem::path& file) {
 }  // namespace
 
 bool wait_until(const std::function<bool()>& ready, std::chrono::milliseconds limit) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  limit *= 5;
+#endif
   const auto deadline = std::chrono::steady_clock::now() + limit;
   for (;;) {
     try {
