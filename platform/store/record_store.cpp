@@ -4,6 +4,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -28,7 +29,7 @@ struct Pending {
   IngestRequest request;
   std::string hash;  // of the records, where there is an idempotency key
   IngestResult result;
-  std::exception_ptr error;
+  std::optional<Error> error;  // of its own: one exception thrown to several callers would be shared by their threads
   bool done = false;
 };
 using PendingPtr = std::shared_ptr<Pending>;
@@ -311,14 +312,15 @@ class RecordStore::Writer {
       const bool alone = batch.size() == 1 || retryable(error.code());
       for (const PendingPtr& pending : batch) {
         if (alone) {
-          pending->error = std::current_exception();
+          pending->error.emplace(error.code(), error.what(), error.path(), error.cause());
         } else {
           commit({pending});
         }
       }
     } catch (const std::exception& error) {
       log_.error("records were not stored", {{"error", in_full(error)}});
-      for (const PendingPtr& pending : batch) pending->error = std::current_exception();
+      for (const PendingPtr& pending : batch)
+        pending->error.emplace(ErrorCode::kInternal, "the records were not stored", std::string(), error.what());
     }
   }
 
@@ -344,7 +346,7 @@ IngestResult RecordStore::ingest(IngestRequest request) {
   refuse_unstorable(*pending);
   if (!pending->request.idempotency_key.empty()) pending->hash = hash_of(pending->request.records);
   writer_->put(pending);
-  if (pending->error) std::rethrow_exception(pending->error);
+  if (pending->error) throw std::move(*pending->error);
   return pending->result;
 }
 
