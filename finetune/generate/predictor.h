@@ -59,7 +59,8 @@ class Predictor {
   /// The same for many, computed in packed batches.
   std::vector<Prediction> predict_batch(const std::vector<platform::Example>& examples);
 
-  /// Answers a conversation.
+  /// Answers a conversation, written as the base's own chat template writes it. Throws kInvalidInput where the base has
+  /// none or refuses the messages.
   Generation chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
                   const OnPiece& on_piece = {});
   /// Continues a text.

@@ -44,13 +44,30 @@ void cut_front(EncodedExample& encoded, std::vector<std::uint8_t>& supervised, s
 }
 
 TokenSequence encode_messages(const EncodingRules& rules, const platform::Example& example, bool continued) {
-  if (!continued) return format_messages(*rules.tokenizer, example.messages);
-  std::vector<platform::Message> asked = example.messages;
-  if (asked.back().role == "assistant") asked.pop_back();  // the answer that the model shall give
+  const ChatEncoder none;
+  const ChatEncoder& chat = rules.chat != nullptr ? *rules.chat : none;
+  const Tokenizer& tokenizer = *rules.tokenizer;
+  if (rules.task == Task::kLanguageModel && !continued) return chat.taught(tokenizer, example.messages);
   TokenSequence sequence;
-  sequence.ids = format_generation_prompt(*rules.tokenizer, asked);
+  if (continued) {
+    std::vector<platform::Message> asked = example.messages;
+    if (asked.back().role == "assistant") asked.pop_back();  // the answer that the model shall give
+    sequence.ids = chat.asked(tokenizer, asked);
+  } else {
+    sequence.ids = chat.read(tokenizer, example.messages);
+  }
   sequence.supervised.assign(sequence.ids.size(), 0);
   return sequence;
+}
+
+// A conversation's faults name the example that has them.
+TokenSequence encode_named_messages(const EncodingRules& rules, const platform::Example& example, bool continued) {
+  try {
+    return encode_messages(rules, example, continued);
+  } catch (const Error& error) {
+    if (example.id.empty()) throw;
+    throw Error(error.code(), "example " + example.id + ": " + error.what(), "messages");
+  }
 }
 
 // `continued`: without what the model shall write. Only the language model writes; the other tasks read the same tokens
@@ -60,7 +77,7 @@ std::vector<std::uint8_t> encode_tokens(const EncodingRules& rules, const platfo
   const auto end = rules.tokenizer->eos_id();
   TokenSequence sequence;
   if (!example.messages.empty()) {
-    sequence = encode_messages(rules, example, continued);
+    sequence = encode_named_messages(rules, example, continued);
   } else if (!example.text.empty()) {
     sequence = format_text(*rules.tokenizer, example.text);
     if (continued && end) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "finetune/adapter/sensor_schema.h"
+#include "finetune/text/template/chat_encoder.h"
 #include "finetune/text/tokenizer.h"
 #include "finetune/train/train_config.h"
 #include "platform/dataset/example.h"
@@ -27,6 +28,7 @@ struct EncodedExample {
 /// What encoding needs besides the example; borrowed.
 struct EncodingRules {
   const Tokenizer* tokenizer = nullptr;
+  const ChatEncoder* chat = nullptr;  // null: no example has messages
   const SensorSchema* schema = nullptr;
   Task task = Task::kLanguageModel;
   const std::vector<std::string>* labels = nullptr;
