@@ -1,5 +1,6 @@
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "finetune/commands/commands.h"
@@ -110,31 +111,63 @@ int evaluate_command(const Arguments& arguments) {
   return 0;
 }
 
+namespace {
+
+void declare_sampling(platform::CommandLine& line) {
+  line.option("max-tokens", "N", "longest answer", {.fallback = "128"});
+  line.option("temperature", "X", "0 = greedy, at most 2", {.fallback = "0"});
+  line.option("top-k", "N", "choose among the N most probable tokens, 0 = all", {.fallback = "0"});
+  line.option("top-p", "X", "choose among the most probable tokens that add up to X", {.fallback = "1"});
+  line.option("min-p", "X", "leave out tokens below X times the most probable one", {.fallback = "0"});
+  line.option("typical-p", "X", "choose among the most typical tokens that add up to X", {.fallback = "1"});
+  line.option("repetition-penalty", "X", "over 1: what came before becomes less likely", {.fallback = "1"});
+  line.option("no-repeat-ngram-size", "N", "no N tokens come twice, 0 = they may", {.fallback = "0"});
+  line.option("stop", "TEXT", "end before this text", {.repeated = true});
+  line.option("seed", "S", "random seed", {.fallback = "1"});
+}
+
+GenerateOptions sampling_from(const platform::CommandLine& line) {
+  const auto share = [&](const char* name) { return static_cast<float>(line.number(name)); };
+  const auto count = [&](const char* name) {
+    return static_cast<std::int32_t>(std::clamp<std::int64_t>(line.integer(name), -1, INT32_MAX));
+  };
+  GenerateOptions options;
+  options.max_tokens = line.integer("max-tokens");
+  options.temperature = share("temperature");
+  options.top_k = count("top-k");
+  options.top_p = share("top-p");
+  options.min_p = share("min-p");
+  options.typical_p = share("typical-p");
+  options.repetition_penalty = share("repetition-penalty");
+  options.no_repeat_ngram_size = count("no-repeat-ngram-size");
+  options.stop = line.all("stop");
+  options.seed = static_cast<std::uint64_t>(line.integer("seed"));
+  options.validate();
+  return options;
+}
+
+}  // namespace
+
 int generate_command(const Arguments& arguments) {
   platform::CommandLine line(
-      "anneal generate", "Continues a text.",
-      {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64"});
+      "anneal generate", "Continues a text, or answers a message in the words of the base's chat template.",
+      {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64",
+       "anneal generate --base base --adapter adapter --chat --prompt \"Why is the spindle hot?\" --temperature 0.7 "
+       "--min-p 0.05"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("adapter", "DIR", "adapter folder", {});
   line.option("prompt", "TEXT", "text to continue", {.required = true});
-  line.option("max-tokens", "N", "longest answer", {.fallback = "128"});
-  line.option("temperature", "X", "0 = greedy", {.fallback = "0"});
-  line.option("top-p", "X", "nucleus", {.fallback = "1"});
-  line.option("seed", "S", "random seed", {.fallback = "1"});
+  declare_sampling(line);
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   line.flag("chat", "the prompt is a user's message, answered by the assistant");
   if (!line.read(arguments)) return 0;
+  const GenerateOptions options = sampling_from(line);
   std::optional<std::filesystem::path> adapter;
   if (line.has("adapter")) adapter = line.text("adapter");
   StageLine stages;
   stages.begin("reading and checking the model");
   Predictor predictor(line.text("base"), adapter, static_cast<int>(line.integer("threads")));
   stages.done();
-  GenerateOptions options;
-  options.max_tokens = line.integer("max-tokens");
-  options.temperature = static_cast<float>(line.number("temperature"));
-  options.top_p = static_cast<float>(line.number("top-p"));
-  options.seed = static_cast<std::uint64_t>(line.integer("seed"));
   const OnPiece print = [](std::string_view piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);
     std::fflush(stdout);
