@@ -83,6 +83,8 @@ int evaluate_command(const Arguments& arguments) {
   line.option("data", "FILE", "JSON lines of examples", {.required = true});
   line.option("split", "NAME", "train, validation or test", {.fallback = "test"});
   line.option("predictions", "FILE", "writes one line an example", {});
+  line.option("answers", "N", "lm: write and score the answers of at most N examples, 0 = none", {.fallback = "500"});
+  line.option("answer-tokens", "N", "lm: longest answer", {.fallback = "256"});
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   line.flag("json", "print the report as JSON");
   if (!line.read(arguments)) return 0;
@@ -92,6 +94,8 @@ int evaluate_command(const Arguments& arguments) {
   request.dataset = line.text("data");
   request.split = line.text("split");
   request.predictions_file = line.text("predictions");
+  request.answers = line.integer("answers");
+  request.answer_tokens = line.integer("answer-tokens");
   request.threads = static_cast<int>(line.integer("threads"));
   StageLine stages;
   ProgressLine signals;
@@ -101,7 +105,8 @@ int evaluate_command(const Arguments& arguments) {
   };
   stages.begin("scoring the part " + request.split + " of " + request.dataset.string());
   const EvaluationReport report = evaluate_adapter(request);
-  stages.say(std::to_string(report.examples) + " examples scored");
+  stages.say(std::to_string(report.examples) + " examples scored, " + std::to_string(report.answers) +
+             " answers written");
   if (line.has("json")) {
     std::printf("%s\n", platform::pretty_json(to_json(report)).c_str());
     return 0;
