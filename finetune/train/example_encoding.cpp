@@ -132,17 +132,19 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
 }
 
 std::vector<platform::Example> read_examples(const std::filesystem::path& file) {
-  const std::string bytes = platform::read_file(file, std::uint64_t{8} << 30);
+  return examples_from_lines(platform::read_file(file, std::uint64_t{8} << 30), file.string());
+}
+
+std::vector<platform::Example> examples_from_lines(std::string_view lines, const std::string& where) {
   std::vector<platform::Example> examples;
   std::size_t number = 0;
-  for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t end = std::min(bytes.find('\n', at), bytes.size());
-    const std::string_view line(bytes.data() + at, end - at);
+  for (std::size_t at = 0; at < lines.size();) {
+    const std::size_t end = std::min(lines.find('\n', at), lines.size());
+    const std::string_view line = lines.substr(at, end - at);
     at = end + 1;
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    examples.push_back(
-        platform::example_from_json(platform::parse_json(line, file.string() + ":" + std::to_string(number))));
+    examples.push_back(platform::example_from_json(platform::parse_json(line, where + ":" + std::to_string(number))));
   }
   return examples;
 }

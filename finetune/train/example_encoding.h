@@ -40,5 +40,7 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
 
 /// All lines of a JSON-lines file. Throws kInvalidInput naming file and line.
 std::vector<platform::Example> read_examples(const std::filesystem::path& file);
+/// The same of lines in memory; `where` is named instead of a file.
+std::vector<platform::Example> examples_from_lines(std::string_view lines, const std::string& where);
 
 }  // namespace finetune
