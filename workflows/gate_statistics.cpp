@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <numeric>
 #include <random>
 #include <set>
 
+#include "finetune/evaluate/metrics.h"
 #include "platform/base/json.h"
 
 namespace workflows {
@@ -82,12 +84,43 @@ double average_precision(Rows rows, Chosen chosen, const std::string& positive) 
   return sum;
 }
 
+bool is_of_answers(std::string_view metric) {
+  const std::vector<std::string>& names = finetune::answer_metrics();
+  return std::find(names.begin(), names.end(), metric) != names.end();
+}
+
+// The rows that a metric speaks of: a score of answers has nothing to say about those that were not asked.
+std::vector<PredictedExample> judged_rows(const std::string& metric, Rows rows) {
+  std::vector<PredictedExample> judged;
+  std::copy_if(rows.begin(), rows.end(), std::back_inserter(judged),
+               [&](const PredictedExample& row) { return !is_of_answers(metric) || row.scores.contains(metric); });
+  return judged;
+}
+
+// Of the rows that have it.
+std::optional<double> mean_score(Rows rows, Chosen chosen, const std::string& metric) {
+  double sum = 0, count = 0;
+  for (const std::size_t i : chosen) {
+    const auto found = rows[i].scores.find(metric);
+    if (found == rows[i].scores.end()) continue;
+    sum += found->second;
+    count += 1;
+  }
+  return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
 PredictedExample read_line(std::string_view line, std::size_t number) {
   const std::string where = "predictions line " + std::to_string(number);
   const json::value value = platform::parse_json(line, where);
   const json::object& object = platform::as_object(value, where);
   PredictedExample example;
   example.id = platform::string_or(object, "id", std::to_string(number), where);
+  if (const json::value* scores = platform::find(object, "scores")) {
+    for (const auto& [metric, score] : platform::as_object(*scores, where))
+      example.scores[std::string(metric)] = score.to_number<double>();
+  }
+  // A text that the model was not asked for has its loss alone.
+  if (platform::find(object, "loss") != nullptr && platform::find(object, "truth") == nullptr) return example;
   const json::value& truth = platform::require(object, "truth", where);
   const json::value& prediction = platform::require(object, "prediction", where);
   if (truth.is_number() && prediction.is_number()) {
@@ -127,10 +160,12 @@ Comparison bootstrap(std::size_t n, std::uint64_t seed, const std::function<doub
 
 double require_metric(std::string_view metric, Rows rows, Chosen chosen, const std::string& positive) {
   if (const auto value = metric_of(metric, rows, chosen, positive)) return *value;
-  throw platform::Error(platform::ErrorCode::kInvalidInput,
-                        "the metric '" + std::string(metric) +
-                            "' cannot be compared by bootstrap; use accuracy, macro_f1, average_precision, rmse or mae",
-                        "metric");
+  throw platform::Error(
+      platform::ErrorCode::kInvalidInput,
+      "the metric '" + std::string(metric) +
+          "' cannot be compared by bootstrap; use accuracy, macro_f1, average_precision, rmse, mae or a score of "
+          "answers such as rouge_l",
+      "metric");
 }
 
 }  // namespace
@@ -148,8 +183,8 @@ std::vector<PredictedExample> read_predictions(std::string_view lines) {
 }
 
 bool comparable(std::string_view metric) {
-  return metric == "accuracy" || metric == "macro_f1" || metric == "average_precision" || metric == "rmse" ||
-         metric == "mae";
+  return is_of_answers(metric) || metric == "accuracy" || metric == "macro_f1" || metric == "average_precision" ||
+         metric == "rmse" || metric == "mae";
 }
 
 std::optional<double> metric_of(std::string_view metric, Rows rows, Chosen chosen, const std::string& positive) {
@@ -160,10 +195,12 @@ std::optional<double> metric_of(std::string_view metric, Rows rows, Chosen chose
   if (metric == "mae") return error_of(rows, chosen, false);
   if (metric == "average_precision")
     return average_precision(rows, chosen, positive.empty() ? rarer_class(rows) : positive);
+  if (is_of_answers(metric)) return mean_score(rows, chosen, std::string(metric));
   return std::nullopt;
 }
 
-Comparison compare_with_score(const Yardstick& by, Rows rows, double score) {
+Comparison compare_with_score(const Yardstick& by, Rows all_rows, double score) {
+  const std::vector<PredictedExample> rows = judged_rows(by.metric, all_rows);
   const std::string positive = by.positive.empty() ? rarer_class(rows) : by.positive;
   const double direction = by.higher_is_better ? 1 : -1;
   return bootstrap(rows.size(), by.seed, [&](Chosen chosen) {
@@ -174,8 +211,9 @@ Comparison compare_with_score(const Yardstick& by, Rows rows, double score) {
 Comparison compare_paired(const Yardstick& by, Rows first, Rows second) {
   std::map<std::string_view, const PredictedExample*> by_id;
   for (const PredictedExample& row : second) by_id[row.id] = &row;
+  const std::vector<PredictedExample> rows = judged_rows(by.metric, first);
   std::vector<PredictedExample> other;
-  for (const PredictedExample& row : first) {
+  for (const PredictedExample& row : rows) {
     const auto found = by_id.find(row.id);
     if (found == by_id.end() || second.size() != first.size()) {
       throw platform::Error(platform::ErrorCode::kInvalidInput, "the two models were scored on different examples (" +
@@ -184,11 +222,11 @@ Comparison compare_paired(const Yardstick& by, Rows first, Rows second) {
     }
     other.push_back(*found->second);
   }
-  const std::string positive = by.positive.empty() ? rarer_class(first) : by.positive;
+  const std::string positive = by.positive.empty() ? rarer_class(rows) : by.positive;
   const double direction = by.higher_is_better ? 1 : -1;
-  return bootstrap(first.size(), by.seed, [&](Chosen chosen) {
+  return bootstrap(rows.size(), by.seed, [&](Chosen chosen) {
     return direction *
-           (require_metric(by.metric, first, chosen, positive) - require_metric(by.metric, other, chosen, positive));
+           (require_metric(by.metric, rows, chosen, positive) - require_metric(by.metric, other, chosen, positive));
   });
 }
 

@@ -19,13 +19,15 @@ struct PredictedExample {
   std::string truth, prediction;               // classify
   double true_value = 0, predicted_value = 0;  // regress
   std::map<std::string, double> probabilities;
+  std::map<std::string, double> scores;  // lm, by metric; empty where the model was not asked
 };
 
-/// JSON lines {id, truth, prediction, probabilities}. Throws kCorrupt naming the line.
+/// JSON lines {id, truth, prediction, probabilities, scores}. Throws kCorrupt naming the line.
 std::vector<PredictedExample> read_predictions(std::string_view lines);
 
-/// accuracy, macro_f1, average_precision, rmse, mae over the chosen rows; nullopt for a metric that cannot be had from
-/// predictions. `positive` is the class of average_precision; empty = the rarer one in all rows.
+/// accuracy, macro_f1, average_precision, rmse, mae over the chosen rows, or the mean of a score of answers; nullopt
+/// for a metric that cannot be had from predictions. `positive` is the class of average_precision; empty = the rarer
+/// one in all rows.
 std::optional<double> metric_of(std::string_view metric, std::span<const PredictedExample> rows,
                                 std::span<const std::size_t> chosen, const std::string& positive = {});
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <string>
@@ -5,6 +6,7 @@
 #include <vector>
 
 #include "deploy/serving/routes.h"
+#include "finetune/text/unicode.h"
 #include "platform/base/error.h"
 #include "platform/dataset/storable.h"
 
@@ -75,24 +77,51 @@ std::vector<platform::Message> messages_of(const json::object& body) {
   return messages;
 }
 
-finetune::GenerateOptions options_of(const json::object& body) {
+std::int32_t count_in(const json::object& body, const char* name) {
+  const std::int64_t value = platform::int_or(body, name, 0, "body");
+  if (value < -1 || value > 1'000'000)
+    throw Error(ErrorCode::kInvalidInput, std::string(name) + " lies between 0 and 1000000", name);
+  return static_cast<std::int32_t>(value);
+}
+
+// A chat says whether, and beside it how many alternatives; a completion says how many.
+std::optional<std::int32_t> logprobs_in(const json::object& body, bool chat) {
+  const json::value* asked = platform::find(body, "logprobs");
+  if (asked == nullptr || asked->is_null()) return std::nullopt;
+  if (chat && !platform::bool_or(body, "logprobs", false, "body")) return std::nullopt;
+  if (platform::bool_or(body, "stream", false, "body"))
+    throw Error(ErrorCode::kInvalidInput, "logprobs come with a whole answer only; leave out stream", "logprobs");
+  return count_in(body, chat ? "top_logprobs" : "logprobs");
+}
+
+finetune::GenerateOptions options_of(const json::object& body, bool chat) {
   finetune::GenerateOptions options;
   options.max_tokens = platform::int_or(body, "max_completion_tokens",
                                         platform::int_or(body, "max_tokens", options.max_tokens, "body"), "body");
   if (options.max_tokens < 1 || options.max_tokens > kMostTokens)
     throw Error(ErrorCode::kInvalidInput, "max_tokens lies between 1 and 8192", "max_tokens");
-  options.temperature = static_cast<float>(platform::number_or(body, "temperature", 0.0, "body"));
-  options.top_p = static_cast<float>(platform::number_or(body, "top_p", 1.0, "body"));
-  if (options.temperature < 0 || options.temperature > 2)
-    throw Error(ErrorCode::kInvalidInput, "temperature lies between 0 and 2", "temperature");
-  if (options.top_p <= 0 || options.top_p > 1)
-    throw Error(ErrorCode::kInvalidInput, "top_p lies above 0 and at most at 1", "top_p");
+  const auto number = [&](const char* name, float fallback) {
+    return static_cast<float>(platform::number_or(body, name, static_cast<double>(fallback), "body"));
+  };
+  options.temperature = number("temperature", options.temperature);
+  options.top_k = std::max(count_in(body, "top_k"), 0);  // vLLM's clients write -1 for all
+  options.top_p = number("top_p", options.top_p);
+  options.min_p = number("min_p", options.min_p);
+  options.typical_p = number("typical_p", options.typical_p);
+  options.repetition_penalty = number("repetition_penalty", options.repetition_penalty);
+  options.no_repeat_ngram_size = count_in(body, "no_repeat_ngram_size");
   options.seed = static_cast<std::uint64_t>(platform::int_or(body, "seed", 1, "body"));
   if (const json::value* stop = platform::find(body, "stop"))
     options.stop = stop->is_string() ? std::vector<std::string>{std::string(stop->as_string())}
                                      : platform::strings_from(*stop, "stop");
   if (platform::int_or(body, "n", 1, "body") != 1)
     throw Error(ErrorCode::kInvalidInput, "n is 1; ask again for more answers", "n");
+  for (const char* name : {"frequency_penalty", "presence_penalty"}) {
+    if (number(name, 0.0f) != 0.0f)
+      throw Error(ErrorCode::kInvalidInput, std::string(name) + " is not known here; use repetition_penalty", name);
+  }
+  options.logprobs = logprobs_in(body, chat);
+  options.validate();
   return options;
 }
 
@@ -110,7 +139,7 @@ Ask ask_from(const Request& request, const ServedModel& served, Serving& serving
     ask.messages = messages_of(body);
   else
     ask.prompt = platform::require_string(body, "prompt", "body");
-  ask.options = options_of(body);
+  ask.options = options_of(body, chat);
   ask.stream = platform::bool_or(body, "stream", false, "body");
   if (const json::value* stream_options = platform::find(body, "stream_options"))
     ask.include_usage = platform::bool_or(platform::as_object(*stream_options, "stream_options"), "include_usage",
@@ -160,8 +189,42 @@ json::object frame(const Ask& ask, const ServedModel& served, json::array choice
           {"choices", std::move(choices)}};
 }
 
+// A token's own text; bytes that are a part of a character are shown as U+FFFD, and stand in `bytes` as they are.
+std::string shown_text(const finetune::TokenLogprob& token) { return finetune::repair_utf8(token.bytes); }
+
+json::object chat_logprob(const finetune::TokenLogprob& token) {
+  json::array bytes;
+  for (const char byte : token.bytes) bytes.emplace_back(static_cast<unsigned char>(byte));
+  return {{"token", shown_text(token)}, {"logprob", token.logprob}, {"bytes", std::move(bytes)}};
+}
+
+json::object chat_logprobs(const finetune::Generation& generation) {
+  json::array content;
+  for (const finetune::GeneratedToken& token : generation.tokens) {
+    json::object entry = chat_logprob(token.chosen);
+    json::array top;
+    for (const finetune::TokenLogprob& other : token.alternatives) top.push_back(chat_logprob(other));
+    entry["top_logprobs"] = std::move(top);
+    content.push_back(std::move(entry));
+  }
+  return {{"content", std::move(content)}};
+}
+
+json::object text_logprobs(const finetune::Generation& generation) {
+  json::array tokens, logprobs, top;
+  for (const finetune::GeneratedToken& token : generation.tokens) {
+    tokens.emplace_back(shown_text(token.chosen));
+    logprobs.emplace_back(token.chosen.logprob);
+    json::object others;
+    for (const finetune::TokenLogprob& other : token.alternatives) others[shown_text(other)] = other.logprob;
+    top.push_back(std::move(others));
+  }
+  return {{"tokens", std::move(tokens)}, {"token_logprobs", std::move(logprobs)}, {"top_logprobs", std::move(top)}};
+}
+
 json::array whole_choice(const Ask& ask, const finetune::Generation& generation) {
   json::object choice{{"index", 0}, {"finish_reason", generation.finish_reason}, {"logprobs", nullptr}};
+  if (ask.options.logprobs) choice["logprobs"] = ask.chat ? chat_logprobs(generation) : text_logprobs(generation);
   if (ask.chat)
     choice["message"] = json::object{{"role", "assistant"}, {"content", generation.text}};
   else

@@ -40,6 +40,7 @@ Outcome class_outcome(const EncodedExample& example, const std::vector<float>& l
 
 EncodingRules LoadedAdapter::rules() const {
   return {.tokenizer = &base->tokenizer,
+          .chat = &base->chat,
           .schema = &parts->schema,
           .task = parts->task,
           .labels = &parts->labels,

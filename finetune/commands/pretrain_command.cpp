@@ -29,7 +29,7 @@ int tokenizer_command(const Arguments& arguments) {
   line.argument("action", "train");
   line.option("data", "FILE", "text to learn from", {.required = true, .repeated = true});
   line.option("vocabulary", "N", "tokens, control tokens included", {.fallback = "4096"});
-  line.option("out", "DIR", "folder for tokenizer.json", {.required = true});
+  line.option("out", "DIR", "folder for tokenizer.json and its chat template", {.required = true});
   if (!line.read(arguments)) return 0;
   if (line.text("action") != "train") {
     throw platform::Error(platform::ErrorCode::kInvalidInput,
@@ -41,6 +41,7 @@ int tokenizer_command(const Arguments& arguments) {
   options.pad_token = options.special_tokens.at(0);
   options.bos_token = options.special_tokens.at(1);
   options.eos_token = options.special_tokens.at(2);
+  options.chat_template = nano_chat_template();
   std::vector<std::filesystem::path> files;
   for (const std::string& file : line.all("data")) files.emplace_back(file);
   const BpeVocabulary vocabulary = train_bpe(files, options);

@@ -1,5 +1,6 @@
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "finetune/commands/commands.h"
@@ -82,6 +83,8 @@ int evaluate_command(const Arguments& arguments) {
   line.option("data", "FILE", "JSON lines of examples", {.required = true});
   line.option("split", "NAME", "train, validation or test", {.fallback = "test"});
   line.option("predictions", "FILE", "writes one line an example", {});
+  line.option("answers", "N", "lm: write and score the answers of at most N examples, 0 = none", {.fallback = "500"});
+  line.option("answer-tokens", "N", "lm: longest answer", {.fallback = "256"});
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   line.flag("json", "print the report as JSON");
   if (!line.read(arguments)) return 0;
@@ -91,6 +94,8 @@ int evaluate_command(const Arguments& arguments) {
   request.dataset = line.text("data");
   request.split = line.text("split");
   request.predictions_file = line.text("predictions");
+  request.answers = line.integer("answers");
+  request.answer_tokens = line.integer("answer-tokens");
   request.threads = static_cast<int>(line.integer("threads"));
   StageLine stages;
   ProgressLine signals;
@@ -100,7 +105,8 @@ int evaluate_command(const Arguments& arguments) {
   };
   stages.begin("scoring the part " + request.split + " of " + request.dataset.string());
   const EvaluationReport report = evaluate_adapter(request);
-  stages.say(std::to_string(report.examples) + " examples scored");
+  stages.say(std::to_string(report.examples) + " examples scored, " + std::to_string(report.answers) +
+             " answers written");
   if (line.has("json")) {
     std::printf("%s\n", platform::pretty_json(to_json(report)).c_str());
     return 0;
@@ -110,31 +116,63 @@ int evaluate_command(const Arguments& arguments) {
   return 0;
 }
 
+namespace {
+
+void declare_sampling(platform::CommandLine& line) {
+  line.option("max-tokens", "N", "longest answer", {.fallback = "128"});
+  line.option("temperature", "X", "0 = greedy, at most 2", {.fallback = "0"});
+  line.option("top-k", "N", "choose among the N most probable tokens, 0 = all", {.fallback = "0"});
+  line.option("top-p", "X", "choose among the most probable tokens that add up to X", {.fallback = "1"});
+  line.option("min-p", "X", "leave out tokens below X times the most probable one", {.fallback = "0"});
+  line.option("typical-p", "X", "choose among the most typical tokens that add up to X", {.fallback = "1"});
+  line.option("repetition-penalty", "X", "over 1: what came before becomes less likely", {.fallback = "1"});
+  line.option("no-repeat-ngram-size", "N", "no N tokens come twice, 0 = they may", {.fallback = "0"});
+  line.option("stop", "TEXT", "end before this text", {.repeated = true});
+  line.option("seed", "S", "random seed", {.fallback = "1"});
+}
+
+GenerateOptions sampling_from(const platform::CommandLine& line) {
+  const auto share = [&](const char* name) { return static_cast<float>(line.number(name)); };
+  const auto count = [&](const char* name) {
+    return static_cast<std::int32_t>(std::clamp<std::int64_t>(line.integer(name), -1, INT32_MAX));
+  };
+  GenerateOptions options;
+  options.max_tokens = line.integer("max-tokens");
+  options.temperature = share("temperature");
+  options.top_k = count("top-k");
+  options.top_p = share("top-p");
+  options.min_p = share("min-p");
+  options.typical_p = share("typical-p");
+  options.repetition_penalty = share("repetition-penalty");
+  options.no_repeat_ngram_size = count("no-repeat-ngram-size");
+  options.stop = line.all("stop");
+  options.seed = static_cast<std::uint64_t>(line.integer("seed"));
+  options.validate();
+  return options;
+}
+
+}  // namespace
+
 int generate_command(const Arguments& arguments) {
   platform::CommandLine line(
-      "anneal generate", "Continues a text.",
-      {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64"});
+      "anneal generate", "Continues a text, or answers a message in the words of the base's chat template.",
+      {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64",
+       "anneal generate --base base --adapter adapter --chat --prompt \"Why is the spindle hot?\" --temperature 0.7 "
+       "--min-p 0.05"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("adapter", "DIR", "adapter folder", {});
   line.option("prompt", "TEXT", "text to continue", {.required = true});
-  line.option("max-tokens", "N", "longest answer", {.fallback = "128"});
-  line.option("temperature", "X", "0 = greedy", {.fallback = "0"});
-  line.option("top-p", "X", "nucleus", {.fallback = "1"});
-  line.option("seed", "S", "random seed", {.fallback = "1"});
+  declare_sampling(line);
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   line.flag("chat", "the prompt is a user's message, answered by the assistant");
   if (!line.read(arguments)) return 0;
+  const GenerateOptions options = sampling_from(line);
   std::optional<std::filesystem::path> adapter;
   if (line.has("adapter")) adapter = line.text("adapter");
   StageLine stages;
   stages.begin("reading and checking the model");
   Predictor predictor(line.text("base"), adapter, static_cast<int>(line.integer("threads")));
   stages.done();
-  GenerateOptions options;
-  options.max_tokens = line.integer("max-tokens");
-  options.temperature = static_cast<float>(line.number("temperature"));
-  options.top_p = static_cast<float>(line.number("top-p"));
-  options.seed = static_cast<std::uint64_t>(line.integer("seed"));
   const OnPiece print = [](std::string_view piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);
     std::fflush(stdout);

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "finetune/adapter/loaded_adapter.h"
+#include "finetune/evaluate/answers.h"
 #include "finetune/evaluate/baseline.h"
 #include "finetune/evaluate/metrics.h"
 #include "finetune/train/training_job.h"
@@ -57,17 +59,34 @@ std::vector<std::int32_t> truths_of(const std::vector<std::string>& labels,
 
 std::vector<Score> all_scores(Task task, const std::vector<std::string>& labels, const std::vector<Outcome>& outcomes,
                               std::size_t positive, const EvaluateRequest& request) {
+  std::vector<std::string> names = metrics_of(task, labels);
+  std::vector<Outcome> asked;
+  std::copy_if(outcomes.begin(), outcomes.end(), std::back_inserter(asked),
+               [](const Outcome& outcome) { return outcome.answer.has_value(); });
+  if (!asked.empty()) names.insert(names.end(), answer_metrics().begin(), answer_metrics().end());
+  const auto is_of_answers = [](const std::string& name) {
+    return std::find(answer_metrics().begin(), answer_metrics().end(), name) != answer_metrics().end();
+  };
   std::vector<Score> scores;
-  for (const std::string& metric : metrics_of(task, labels)) {
+  for (const std::string& metric : names) {
     if (request.should_stop && request.should_stop())
       throw Error(ErrorCode::kCancelled, "the evaluation was asked to stop");
-    scores.push_back(score_with_interval(metric, outcomes, labels, positive, request.confidence, request.seed));
+    scores.push_back(score_with_interval(metric, is_of_answers(metric) ? asked : outcomes, labels, positive,
+                                         request.confidence, request.seed));
   }
   return scores;
 }
 
+json::object to_json(const AnswerScores& scores) {
+  return {{"exact_match", scores.exact_match}, {"token_f1", scores.token_f1}, {"rouge_1", scores.rouge_1},
+          {"rouge_2", scores.rouge_2},         {"rouge_l", scores.rouge_l},   {"chrf", scores.chrf}};
+}
+
+using Answers = std::vector<std::optional<std::string>>;
+
 void write_predictions(const std::filesystem::path& file, Task task, const std::vector<std::string>& labels,
-                       const std::vector<const platform::Example*>& examples, const std::vector<Outcome>& outcomes) {
+                       const std::vector<const platform::Example*>& examples, const std::vector<Outcome>& outcomes,
+                       const Answers& answers) {
   std::string lines;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const Outcome& outcome = outcomes[i];
@@ -85,10 +104,27 @@ void write_predictions(const std::filesystem::path& file, Task task, const std::
     } else {
       line["loss"] = outcome.predicted_value;
       line["tokens"] = outcome.weight;
+      if (outcome.answer) {
+        line["truth"] = wanted_answer(*examples[i]).value_or("");
+        line["prediction"] = *answers[i];
+        line["scores"] = to_json(*outcome.answer);
+      }
     }
     lines += platform::canonical_json(line) + "\n";
   }
   platform::write_file_atomically(file, lines);
+}
+
+// Returns how many there are.
+std::int64_t add_answers(const std::vector<const platform::Example*>& examples, const Answers& answers,
+                         std::vector<Outcome>& outcomes) {
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (!answers[i]) continue;
+    outcomes[i].answer = score_answer(wanted_answer(*examples[i]).value_or(""), *answers[i]);
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace
@@ -111,6 +147,7 @@ json::value to_json(const EvaluationReport& report) {
                       {"split", report.split},
                       {"task", report.task},
                       {"examples", report.examples},
+                      {"answers", report.answers},
                       {"positive", report.positive},
                       {"scores", to_json(report.scores)},
                       {"baselines", baselines}};
@@ -125,6 +162,7 @@ EvaluationReport evaluation_report_from_json(const json::value& value) {
   report.split = platform::string_or(object, "split", "", "evaluation");
   report.task = platform::string_or(object, "task", "", "evaluation");
   report.examples = platform::int_or(object, "examples", 0, "evaluation");
+  report.answers = platform::int_or(object, "answers", 0, "evaluation");
   report.positive = platform::string_or(object, "positive", "", "evaluation");
   report.scores = scores_from(platform::require(object, "scores", "evaluation"));
   for (const auto& pair : platform::as_object(platform::require(object, "baselines", "evaluation"), "baselines")) {
@@ -148,7 +186,7 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
     throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"", "split");
   std::vector<EncodedExample> encoded;
   for (const platform::Example* example : scored) encoded.push_back(encode_example(loaded.rules(), *example, true));
-  const std::vector<Outcome> outcomes = outcomes_of(
+  std::vector<Outcome> outcomes = outcomes_of(
       loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens, request.should_stop));
   const Task task = loaded.parts->task;
   const std::vector<std::string>& labels = loaded.parts->labels;
@@ -161,6 +199,11 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
   report.split = request.split;
   report.task = std::string(to_string(task));
   report.examples = static_cast<std::int64_t>(scored.size());
+  Answers answers;
+  if (task == Task::kLanguageModel && request.answers > 0) {
+    answers = answers_of(context, loaded, scored, {request.answers, request.answer_tokens}, request.should_stop);
+    report.answers = add_answers(scored, answers, outcomes);
+  }
   if (task == Task::kClassify && !labels.empty()) report.positive = labels[positive];
   report.scores = all_scores(task, labels, outcomes, positive, request);
   if (request.baselines) {
@@ -168,7 +211,8 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
       report.baselines.emplace_back(name, all_scores(task, labels, predicted, positive, request));
     }
   }
-  if (!request.predictions_file.empty()) write_predictions(request.predictions_file, task, labels, scored, outcomes);
+  if (!request.predictions_file.empty())
+    write_predictions(request.predictions_file, task, labels, scored, outcomes, answers);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return report;
 }

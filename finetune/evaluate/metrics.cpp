@@ -96,6 +96,16 @@ double class_loss(Outcomes outcomes) {
   return count > 0 ? sum / count : 0;
 }
 
+double mean_answer(Outcomes outcomes, double AnswerScores::*of) {
+  double sum = 0, count = 0;
+  for (const Outcome& outcome : outcomes) {
+    if (!outcome.answer) continue;
+    sum += (*outcome.answer).*of;
+    count += 1;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
 struct Scored {
   Outcomes outcomes;
   const std::vector<std::string>& labels;
@@ -118,7 +128,9 @@ constexpr Metric kMetrics[] = {
      [](const Scored& s) {
        return calibration_error(s.labels.size() == 2 ? ranking_of(s.outcomes, s.positive) : confidence_of(s.outcomes));
      }},
+    {"chrf", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::chrf); }},
     {"cohen_kappa", true, [](const Scored& s) { return cohen_kappa(table_of(s.outcomes)); }},
+    {"exact_match", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::exact_match); }},
     {"loss", false, [](const Scored& s) { return s.labels.empty() ? token_loss(s.outcomes) : class_loss(s.outcomes); }},
     {"macro_f1", true, [](const Scored& s) { return macro_f1(table_of(s.outcomes)); }},
     {"mae", false, [](const Scored& s) { return of_numbers(s.outcomes, mean_absolute_error); }},
@@ -129,6 +141,10 @@ constexpr Metric kMetrics[] = {
     {"qwk", true, [](const Scored& s) { return kappa_of_labels(s.outcomes, s.labels); }},
     {"r2", true, [](const Scored& s) { return of_numbers(s.outcomes, explained_share); }},
     {"rmse", false, [](const Scored& s) { return of_numbers(s.outcomes, root_mean_square_error); }},
+    {"rouge_1", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::rouge_1); }},
+    {"rouge_2", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::rouge_2); }},
+    {"rouge_l", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::rouge_l); }},
+    {"token_f1", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::token_f1); }},
     {"weighted_f1", true, [](const Scored& s) { return weighted_f1(table_of(s.outcomes)); }},
 };
 
@@ -150,6 +166,11 @@ std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& l
       std::all_of(labels.begin(), labels.end(), [&](const std::string& label) { return numeric(label, ignored); });
   if (ordered && labels.size() > 2) names.emplace_back("qwk");
   return names;
+}
+
+const std::vector<std::string>& answer_metrics() {
+  static const std::vector<std::string> kNames{"exact_match", "token_f1", "rouge_1", "rouge_2", "rouge_l", "chrf"};
+  return kNames;
 }
 
 std::size_t positive_class(const platform::json::value& profile, const std::vector<std::string>& labels,

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "finetune/evaluate/text_metrics.h"
 #include "finetune/train/training_job.h"
 
 namespace finetune {
@@ -21,16 +23,19 @@ struct Outcome {
   double true_value = 0;
   double predicted_value = 0;
   double weight = 1;
+  std::optional<AnswerScores> answer;  // lm: where the example was asked
 };
 
 /// The metrics that a task has, the main one first. `labels` decides on average_precision and auroc (two classes) and
 /// qwk (all numeric).
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels);
+/// What evaluation scores besides these where a language model was asked for its answers: means over them.
+const std::vector<std::string>& answer_metrics();
 /// Of classes: accuracy, balanced_accuracy, macro_f1, micro_f1, weighted_f1, cohen_kappa, matthews, qwk with the
 /// labels' numbers, loss, calibration_error (of the class `positive` where there are two, else of the choice). Of the
 /// class `positive`: average_precision, auroc, brier. Of numbers: rmse, mae, median_absolute_error, r2. Of text: loss,
-/// perplexity. Defined in class_metrics.h and number_metrics.h. Throws kInvalidInput for another name or without
-/// outcomes.
+/// perplexity, and the mean of each of AnswerScores over the outcomes that have one. Defined in class_metrics.h,
+/// number_metrics.h and text_metrics.h. Throws kInvalidInput for another name or without outcomes.
 double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
              std::size_t positive);
 /// The class that average_precision takes as positive: the profile's `target.positive`, else the one that stands least

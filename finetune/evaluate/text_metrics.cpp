@@ -155,6 +155,11 @@ double chrf(std::string_view reference, std::string_view hypothesis, int word_or
   return 100 * (1 + kBetaSquared) * precision * recall / (kBetaSquared * precision + recall);
 }
 
+AnswerScores score_answer(std::string_view wanted, std::string_view answer) {
+  return {exact_match(wanted, answer) ? 1.0 : 0.0, token_f1(wanted, answer),   rouge_n(wanted, answer, 1).f1,
+          rouge_n(wanted, answer, 2).f1,           rouge_l(wanted, answer).f1, finetune::chrf(wanted, answer)};
+}
+
 double character_bleu(std::span<const std::string> references, std::span<const std::string> hypotheses) {
   constexpr std::size_t kOrder = 4;
   std::array<Matches, kOrder> orders{};

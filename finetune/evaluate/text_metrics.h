@@ -33,4 +33,15 @@ double chrf(std::string_view reference, std::string_view hypothesis, int word_or
 /// 1 / (2^k total), k counting such orders. Pairs in equal order and number.
 double character_bleu(std::span<const std::string> references, std::span<const std::string> hypotheses);
 
+/// One answer beside the wanted one.
+struct AnswerScores {
+  double exact_match = 0;  // 0 or 1
+  double token_f1 = 0;     // 0 to 1, as the F1 of the three that follow
+  double rouge_1 = 0;
+  double rouge_2 = 0;
+  double rouge_l = 0;
+  double chrf = 0;  // 0 to 100
+};
+AnswerScores score_answer(std::string_view wanted, std::string_view answer);
+
 }  // namespace finetune

@@ -1,7 +1,9 @@
 #include "finetune/generate/generator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
+#include <numeric>
 
 #include "finetune/text/decode_stream.h"
 #include "kernels/ops/sample.h"
@@ -11,11 +13,46 @@ namespace {
 
 using kernels::Tensor;
 
-std::int32_t next_token(kernels::Context& context, const Base& base, Transformer& transformer, const Tensor& hidden,
-                        const kernels::SampleOptions& options, kernels::Random& random) {
-  Tensor logits({1, base.config.vocab_size});
-  transformer.logits(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), logits);
-  return kernels::sample_token(context, logits.view({base.config.vocab_size}), options, random);
+// Log-probabilities of one position, for those who ask.
+class Logprobs {
+ public:
+  Logprobs(const Tokenizer& tokenizer, std::span<const float> logits) : tokenizer_(tokenizer), logits_(logits) {
+    const double largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
+    double sum = 0;
+    for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
+    whole_ = largest + std::log(sum);
+  }
+  GeneratedToken of(std::int32_t chosen, std::int32_t alternatives) const {
+    std::vector<std::int32_t> order(logits_.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto count = std::min(order.size(), static_cast<std::size_t>(alternatives));
+    std::partial_sort(
+        order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+        [this](std::int32_t a, std::int32_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
+    GeneratedToken token{one(chosen), {}};
+    for (std::size_t i = 0; i < count; ++i) token.alternatives.push_back(one(order[i]));
+    return token;
+  }
+
+ private:
+  float logit(std::int32_t token) const { return logits_[static_cast<std::size_t>(token)]; }
+  TokenLogprob one(std::int32_t token) const {
+    return {token, tokenizer_.token_bytes(token), static_cast<double>(logit(token)) - whole_};
+  }
+
+  const Tokenizer& tokenizer_;
+  std::span<const float> logits_;
+  double whole_ = 0;
+};
+
+kernels::SampleOptions sampling_of(const GenerateOptions& options) {
+  return {.repetition_penalty = options.repetition_penalty,
+          .no_repeat_ngram = options.no_repeat_ngram_size,
+          .temperature = options.temperature,
+          .top_k = options.top_k,
+          .top_p = options.top_p,
+          .min_p = options.min_p,
+          .typical_p = options.typical_p};
 }
 
 // Tokens that prompt and answer may have together.
@@ -80,16 +117,18 @@ class StopFilter {
 
 Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, const EncodedExample& prompt,
                     const GenerateOptions& options, const OnPiece& on_piece, FairMutex& computing) {
+  options.validate();
   Generation result{.finish_reason = "length", .prompt_tokens = static_cast<std::int64_t>(prompt.ids.size())};
   const std::int64_t room = room_of(base, result.prompt_tokens, options.max_tokens);
   KeyValueCache cache(base.config, room);
   kernels::Random random(options.seed);
-  const kernels::SampleOptions sampling{
-      .temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p};
+  const kernels::SampleOptions sampling = sampling_of(options);
   const std::vector<std::int32_t> ends = base.end_tokens();
   DecodeStream decoder(base.tokenizer);
   StopFilter filter(options.stop);
-  std::vector<std::int32_t> ids = prompt.ids;
+  std::vector<std::int32_t> before = prompt.ids;  // prompt and answer so far
+  std::vector<std::int32_t> ids = prompt.ids;     // what the cache has not seen
+  Tensor logits({1, base.config.vocab_size});
   const auto emit = [&](const std::string& piece) {
     result.text += piece;
     return piece.empty() || !on_piece || on_piece(piece);
@@ -99,19 +138,23 @@ Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, 
     {
       const std::lock_guard lock(computing);
       const Tensor& hidden = continued(context, model, prompt, ids, cache);
-      token = next_token(context, base, model.transformer(), hidden, sampling, random);
+      model.transformer().logits(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), logits);
+      token = kernels::sample_token(context, logits.view({base.config.vocab_size}), sampling, random, before);
     }
     if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
       result.finish_reason = "stop";
       break;
     }
     ++result.completion_tokens;
+    if (options.logprobs)
+      result.tokens.push_back(Logprobs(base.tokenizer, logits.values<float>()).of(token, *options.logprobs));
     const bool wanted = emit(filter.push(decoder.push(token)));
     if (filter.stopped() || !wanted) {
       result.finish_reason = "stop";
       return result;
     }
     ids = {token};
+    before.push_back(token);
   }
   emit(filter.push(decoder.finish()));
   if (!filter.stopped()) emit(filter.finish());

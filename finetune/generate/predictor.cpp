@@ -5,7 +5,6 @@
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/probe.h"
 #include "finetune/generate/generator.h"
-#include "finetune/text/chat_format.h"
 
 namespace finetune {
 namespace {
@@ -76,8 +75,9 @@ std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Exa
 
 Generation Predictor::chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
                            const OnPiece& on_piece) {
+  const Base& base = *state_->loaded.base;
   EncodedExample prompt;
-  prompt.ids = format_generation_prompt(state_->loaded.base->tokenizer, messages);
+  prompt.ids = base.chat.asked(base.tokenizer, messages);
   return state_->generate(prompt, options, on_piece);
 }
 

@@ -14,18 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "finetune/generate/generate_options.h"
 #include "platform/dataset/example.h"
 
 namespace finetune {
-
-struct GenerateOptions {
-  std::int64_t max_tokens = 256;
-  float temperature = 0.0f;  // 0 = greedy
-  std::int32_t top_k = 0;
-  float top_p = 1.0f;
-  std::uint64_t seed = 1;
-  std::vector<std::string> stop;  // generation ends before the first of these texts
-};
 
 struct Prediction {
   std::optional<std::string> label;                           // classify
@@ -34,11 +26,24 @@ struct Prediction {
   std::optional<std::string> text;                            // lm
 };
 
+/// A token and the logarithm of the probability that the model itself gives it, before any option acts.
+struct TokenLogprob {
+  std::int32_t token = 0;
+  std::string bytes;  // what the token adds to a text; may be a part of a character
+  double logprob = 0;
+};
+
+struct GeneratedToken {
+  TokenLogprob chosen;
+  std::vector<TokenLogprob> alternatives;  // the most probable ones, in falling order; the chosen one may be among them
+};
+
 struct Generation {
   std::string text;
   std::string finish_reason;  // "stop" or "length"
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
+  std::vector<GeneratedToken> tokens;  // where GenerateOptions::logprobs asks for them
 };
 
 /// Called with each piece of text as it is made (whole characters); false stops the generation.
@@ -59,7 +64,10 @@ class Predictor {
   /// The same for many, computed in packed batches.
   std::vector<Prediction> predict_batch(const std::vector<platform::Example>& examples);
 
-  /// Answers a conversation.
+  // All that write an answer throw kInvalidInput where an option is out of its range.
+
+  /// Answers a conversation, written as the base's own chat template writes it. Throws kInvalidInput where the base has
+  /// none or refuses the messages.
   Generation chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
                   const OnPiece& on_piece = {});
   /// Continues a text.

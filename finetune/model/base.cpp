@@ -1,10 +1,40 @@
 #include "finetune/model/base.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "finetune/model/base_digest.h"
+#include "platform/base/file.h"
 
 namespace finetune {
+namespace {
+
+namespace json = platform::json;
+
+// A chat base may end its turns with a token that config.json does not name.
+std::vector<std::int32_t> read_answer_ends(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "generation_config.json";
+  if (!std::filesystem::exists(path)) return {};
+  const json::value document = platform::read_json_file(path);
+  const json::value* ends = platform::find(platform::as_object(document, path.string()), "eos_token_id");
+  if (ends == nullptr || ends->is_null()) return {};
+  std::vector<std::int32_t> tokens;
+  const auto add = [&](const json::value& token) {
+    if (!token.is_int64() || token.get_int64() < 0 || token.get_int64() > std::numeric_limits<std::int32_t>::max())
+      throw platform::Error(platform::ErrorCode::kInvalidInput,
+                            path.string() + ": eos_token_id " + json::serialize(token) + " is no token's number",
+                            "eos_token_id");
+    tokens.push_back(static_cast<std::int32_t>(token.get_int64()));
+  };
+  if (const auto* list = ends->if_array()) {
+    for (const json::value& token : *list) add(token);
+  } else {
+    add(*ends);
+  }
+  return tokens;
+}
+
+}  // namespace
 
 Base Base::load(const std::filesystem::path& folder, WeightPrecision precision) {
   ModelConfig config = read_model_config(folder);
@@ -16,14 +46,22 @@ Base Base::load(const std::filesystem::path& folder, WeightPrecision precision) 
                               folder.string());
   }
   ModelWeights weights = load_weights(folder, config, precision);
-  return {std::move(config), std::move(weights), std::move(tokenizer), base_folder_digest(folder),
-          finetune::tokenizer_digest(folder)};
+  return {std::move(config),
+          std::move(weights),
+          std::move(tokenizer),
+          base_folder_digest(folder),
+          finetune::tokenizer_digest(folder),
+          ChatEncoder::load(folder),
+          read_answer_ends(folder)};
 }
 
 std::vector<std::int32_t> Base::end_tokens() const {
   std::vector<std::int32_t> tokens = config.end_tokens;
-  const auto end = tokenizer.eos_id();
-  if (end && std::find(tokens.begin(), tokens.end(), *end) == tokens.end()) tokens.push_back(*end);
+  const auto add = [&](std::int32_t token) {
+    if (std::find(tokens.begin(), tokens.end(), token) == tokens.end()) tokens.push_back(token);
+  };
+  if (const auto end = tokenizer.eos_id()) add(*end);
+  for (const std::int32_t token : answer_ends) add(token);
   return tokens;
 }
 

@@ -25,10 +25,14 @@ std::string base_folder_digest(const std::filesystem::path& base_folder) {
 }
 
 std::string tokenizer_digest(const std::filesystem::path& base_folder) {
+  const auto is_there = [&](const char* name) { return std::filesystem::exists(base_folder / name); };
   std::vector<std::string> names;
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-    if (std::filesystem::exists(base_folder / name)) names.emplace_back(name);
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"}) {
+    if (is_there(name)) names.emplace_back(name);
   }
+  // Read only where there is no tokenizer.json.
+  if (!is_there("tokenizer.json") && is_there("tokenizer.model")) names.emplace_back("tokenizer.model");
   return digest_of_files(base_folder, std::move(names));
 }
 

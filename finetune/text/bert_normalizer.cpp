@@ -1,5 +1,6 @@
 #include "finetune/text/bert_normalizer.h"
 
+#include "finetune/text/normal_form.h"
 #include "finetune/text/unicode.h"
 
 namespace finetune {
@@ -31,18 +32,20 @@ void append_without_accent(std::string& text, char32_t c) {
 
 }  // namespace
 
-BertNormalizer::BertNormalizer(const platform::json::object& object)
-    : clean_text_(platform::bool_or(object, "clean_text", true, "normalizer")),
-      space_chinese_(platform::bool_or(object, "handle_chinese_chars", true, "normalizer")),
-      lowercase_(platform::bool_or(object, "lowercase", true, "normalizer")),
-      strip_accents_(platform::bool_or(object, "strip_accents", lowercase_, "normalizer")) {}
-
-std::string BertNormalizer::apply(std::string_view text) const {
-  std::string result(text);
-  if (clean_text_) result = map_code_points(result, append_cleaned);
-  if (space_chinese_) result = map_code_points(result, append_spaced);
-  if (strip_accents_) result = map_code_points(normalized(result, NormalForm::kNfd), append_without_accent);
-  return lowercase_ ? lowercased(result) : result;
+std::vector<RewriteStep> bert_steps(const platform::json::object& object) {
+  const auto wanted = [&](std::string_view key, bool fallback) {
+    return platform::bool_or(object, key, fallback, "normalizer");
+  };
+  const bool lowercase = wanted("lowercase", true);
+  std::vector<RewriteStep> steps;
+  if (wanted("clean_text", true)) steps.push_back(map_step(append_cleaned));
+  if (wanted("handle_chinese_chars", true)) steps.push_back(map_step(append_spaced));
+  if (wanted("strip_accents", lowercase)) {
+    steps.push_back(normal_form_step(NormalForm::kNfd));
+    steps.push_back(map_step(append_without_accent));
+  }
+  if (lowercase) steps.push_back(map_step(append_lowercased));
+  return steps;
 }
 
 }  // namespace finetune

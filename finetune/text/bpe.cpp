@@ -35,6 +35,10 @@ Bpe::Bpe(TokenToId vocabulary, const std::vector<BpeMerge>& merges, BpeOptions o
     const char character = static_cast<char>(byte);
     byte_ids_[byte] = id_of(std::string_view(&character, 1));
   }
+  for (const auto& [token, id] : vocabulary_) {
+    if (texts_.size() <= static_cast<std::size_t>(id)) texts_.resize(static_cast<std::size_t>(id) + 1);
+    texts_[static_cast<std::size_t>(id)] = token;
+  }
   slots_.resize(std::bit_ceil(merges.size() * 2 + 2));
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     insert(pair_key(merges[rank].left, merges[rank].right), static_cast<std::int32_t>(rank), merges[rank].result);
@@ -57,42 +61,65 @@ const Bpe::Slot* Bpe::find(std::int32_t left, std::int32_t right) const {
   return nullptr;
 }
 
-// An unknown token waits for what ends its run, which byte tokens do not: they pass it.
+// An unknown token waits for what ends its run, which byte tokens do not: they pass it. Lengths are bytes of the word.
 class Bpe::SymbolList {
  public:
-  explicit SymbolList(const BpeOptions& options, std::size_t capacity) : options_(options) { ids.reserve(capacity); }
-  void add(std::int32_t id) {
-    end_run();
-    ids.push_back(id);
+  SymbolList(const BpeOptions& options, std::size_t capacity) : options_(options) {
+    ids.reserve(capacity);
+    lengths.reserve(capacity);
   }
-  void add_unknown(std::string_view symbol) {
-    if (options_.unknown.name.empty()) return;
+  void add(std::int32_t id, std::size_t length) {
+    end_run();
+    push(id, length);
+  }
+  bool add_bytes(const ByteFallback& fallback, std::string_view symbol) {
+    const bool all = fallback.encode(symbol, ids);
+    lengths.resize(ids.size(), 1);
+    return all;
+  }
+  void add_unknown(std::string_view symbol, std::size_t length) {
+    if (options_.unknown.name.empty()) {  // left out; its place goes to the symbol before it
+      if (!lengths.empty()) lengths.back() += length;
+      return;
+    }
     if (!options_.fuse_unknown) end_run();
     waiting_ = options_.unknown.require_id(symbol);
+    waiting_length_ += length;
   }
   void end_run() {
-    if (waiting_) ids.push_back(*waiting_);
+    if (waiting_) push(*waiting_, waiting_length_);
     waiting_.reset();
+    waiting_length_ = 0;
   }
   std::vector<std::int32_t> ids;
+  std::vector<std::size_t> lengths;
 
  private:
+  void push(std::int32_t id, std::size_t length) {
+    ids.push_back(id);
+    lengths.push_back(length);
+  }
+
   const BpeOptions& options_;
   std::optional<std::int32_t> waiting_;
+  std::size_t waiting_length_ = 0;
 };
 
-std::vector<std::int32_t> Bpe::bytes_of(std::string_view word) const {
+Bpe::SymbolList Bpe::symbols_of(std::string_view word) const {
   SymbolList symbols(options_, word.size());
-  for (std::size_t at = 0; at < word.size(); ++at) {
-    const std::int32_t id = byte_ids_[static_cast<unsigned char>(word[at])];
-    id >= 0 ? symbols.add(id) : symbols.add_unknown(word.substr(at, 1));
-  }
+  options_.words_are_bytes ? add_bytes_of(word, symbols) : add_characters_of(word, symbols);
   symbols.end_run();
-  return std::move(symbols.ids);
+  return symbols;
 }
 
-std::vector<std::int32_t> Bpe::characters_of(std::string_view word) const {
-  SymbolList symbols(options_, word.size());
+void Bpe::add_bytes_of(std::string_view word, SymbolList& symbols) const {
+  for (std::size_t at = 0; at < word.size(); ++at) {
+    const std::int32_t id = byte_ids_[static_cast<unsigned char>(word[at])];
+    id >= 0 ? symbols.add(id, 1) : symbols.add_unknown(word.substr(at, 1), 1);
+  }
+}
+
+void Bpe::add_characters_of(std::string_view word, SymbolList& symbols) const {
   const bool bare = options_.prefix.empty() && options_.suffix.empty();
   std::string marked;
   for (std::size_t at = 0; at < word.size();) {
@@ -104,13 +131,11 @@ std::vector<std::int32_t> Bpe::characters_of(std::string_view word) const {
       symbol = marked;
     }
     if (const auto found = vocabulary_.find(symbol); found != vocabulary_.end()) {
-      symbols.add(found->second);
-    } else if (!fallback_ || !fallback_->encode(symbol, symbols.ids)) {
-      symbols.add_unknown(symbol);
+      symbols.add(found->second, at - begin);
+    } else if (!fallback_ || !symbols.add_bytes(*fallback_, symbol)) {
+      symbols.add_unknown(symbol, at - begin);
     }
   }
-  symbols.end_run();
-  return std::move(symbols.ids);
 }
 
 void Bpe::merge_short(std::vector<std::int32_t>& symbols) const {
@@ -188,12 +213,39 @@ void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
       return;
     }
   }
-  std::vector<std::int32_t> symbols = options_.words_are_bytes ? bytes_of(word) : characters_of(word);
+  std::vector<std::int32_t> symbols = symbols_of(word).ids;
   symbols.size() <= kShortWord ? merge_short(symbols) : merge_long(symbols);
   ids.insert(ids.end(), symbols.begin(), symbols.end());
   if (!shard) return;
   const std::lock_guard lock(shard->mutex);
   if (shard->words.size() < kMaxCachedWords) shard->words.emplace(word, std::move(symbols));
+}
+
+std::size_t Bpe::length_of(std::int32_t id, std::string_view word, std::size_t at) const {
+  std::string_view text = texts_[static_cast<std::size_t>(id)];
+  if (options_.words_are_bytes) return text.size();
+  if (at > 0 && text.starts_with(options_.prefix)) text.remove_prefix(options_.prefix.size());
+  const bool last = at + text.size() == word.size() + options_.suffix.size();
+  if (last && text.ends_with(options_.suffix)) text.remove_suffix(options_.suffix.size());
+  return text.size();
+}
+
+void Bpe::encode_pieces(std::string_view word, std::vector<TokenPiece>& pieces) const {
+  std::vector<std::int32_t> ids;
+  encode(word, ids);
+  const SymbolList symbols = symbols_of(word);
+  std::size_t next = 0, at = 0;
+  for (const std::int32_t id : ids) {
+    // A token is a symbol, or as many as its text is long.
+    const bool merged = next < symbols.ids.size() && symbols.ids[next] != id;
+    const std::size_t wanted = merged ? length_of(id, word, at) : 1;
+    std::size_t length = 0;
+    while (next < symbols.ids.size() && length < wanted) length += symbols.lengths[next++];
+    // Marks of a symbol that became bytes are none of the word's.
+    const std::size_t end = std::min(word.size(), at + length);
+    pieces.push_back({id, {at, end}});
+    at = end;
+  }
 }
 
 }  // namespace finetune

@@ -39,6 +39,7 @@ class Bpe : public TokenModel {
   Bpe(TokenToId vocabulary, const std::vector<BpeMerge>& merges, BpeOptions options);
 
   void encode(std::string_view word, std::vector<std::int32_t>& ids) const override;
+  void encode_pieces(std::string_view word, std::vector<TokenPiece>& pieces) const override;
   bool takes_bytes() const override { return options_.words_are_bytes; }
 
  private:
@@ -56,14 +57,18 @@ class Bpe : public TokenModel {
 
   const Slot* find(std::int32_t left, std::int32_t right) const;
   void insert(std::uint64_t pair, std::int32_t rank, std::int32_t result);
-  std::vector<std::int32_t> bytes_of(std::string_view word) const;
-  std::vector<std::int32_t> characters_of(std::string_view word) const;
+  SymbolList symbols_of(std::string_view word) const;
+  void add_bytes_of(std::string_view word, SymbolList& symbols) const;
+  void add_characters_of(std::string_view word, SymbolList& symbols) const;
+  // Bytes of a merged token's text that are the word's own, where it begins at `at`.
+  std::size_t length_of(std::int32_t id, std::string_view word, std::size_t at) const;
   void merge_short(std::vector<std::int32_t>& symbols) const;
   void merge_long(std::vector<std::int32_t>& symbols) const;
 
   TokenToId vocabulary_;
   BpeOptions options_;
   std::array<std::int32_t, 256> byte_ids_{};
+  std::vector<std::string_view> texts_;  // by id, of the vocabulary
   std::optional<ByteFallback> fallback_;
   std::vector<Slot> slots_;
   mutable std::array<CacheShard, kShards> cache_;

@@ -290,6 +290,8 @@ void write_tokenizer(const std::filesystem::path& folder, const BpeVocabulary& v
   std::filesystem::create_directories(folder);
   platform::write_file_atomically(folder / "tokenizer.json", platform::pretty_json(document));
   platform::write_file_atomically(folder / "tokenizer_config.json", platform::pretty_json(config));
+  if (!options.chat_template.empty())
+    platform::write_file_atomically(folder / "chat_template.jinja", options.chat_template);
 }
 
 }  // namespace finetune

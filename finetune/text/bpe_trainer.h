@@ -34,6 +34,8 @@ struct BpeTrainerOptions {
   std::string bos_token;
   std::string eos_token;
   std::string pad_token;
+  /// Written as chat_template.jinja; empty: none.
+  std::string chat_template;
 
   /// Throws kInvalidInput naming the field.
   void validate() const;
@@ -48,7 +50,7 @@ struct BpeVocabulary {
 
 /// Learns from whole texts; a word never crosses a text's border.
 BpeVocabulary train_bpe(const std::vector<std::filesystem::path>& text_files, const BpeTrainerOptions& options);
-/// Writes both files into `folder`.
+/// Writes tokenizer.json, tokenizer_config.json and the chat template, if there is one, into `folder`.
 void write_tokenizer(const std::filesystem::path& folder, const BpeVocabulary& vocabulary,
                      const BpeTrainerOptions& options);
 

@@ -37,6 +37,10 @@ std::string to_byte_alphabet(std::string_view bytes) {
   return token;
 }
 
+void spell_bytes(std::string_view bytes, TextRewriter& rewriter) {
+  for (std::size_t i = 0; i < bytes.size(); ++i) rewriter.put(to_byte_alphabet(bytes.substr(i, 1)), i, i + 1);
+}
+
 std::optional<std::string> from_byte_alphabet(std::string_view token) {
   std::string bytes;
   for (std::size_t at = 0; at < token.size();) {

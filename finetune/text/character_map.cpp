@@ -81,24 +81,22 @@ std::optional<std::string_view> CharacterMap::find(std::string_view key) const {
   return std::nullopt;
 }
 
-std::string CharacterMap::apply(std::string_view text) const {
-  std::string result;
-  const auto add = [&](std::string_view part) {
-    result += part;
-    if (result.size() > text_limit(text.size())) corrupt("makes a text too long for memory");
+void CharacterMap::apply(std::string_view text, TextRewriter& rewriter) const {
+  const auto add = [&](std::string_view part, std::size_t begin, std::size_t end) {
+    put_characters(rewriter, text, part, {begin, end}, CharacterOrder::kByIndex);
+    if (rewriter.size() > text_limit(text.size())) corrupt("makes a text too long for memory");
   };
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = grapheme_end(text, at);
     const auto whole = end - at < kShortCluster ? find(text.substr(at, end - at)) : std::nullopt;
-    if (whole) add(*whole);
+    if (whole) add(*whole, at, end);
     while (at < end) {
       const std::size_t begin = at;
       next_code_point(text, at);
       const std::string_view character = text.substr(begin, at - begin);
-      if (!whole) add(find(character).value_or(character));
+      if (!whole) add(find(character).value_or(character), begin, at);
     }
   }
-  return result;
 }
 
 }  // namespace finetune

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "finetune/text/text_rewriter.h"
+
 namespace finetune {
 
 class CharacterMap {
@@ -20,7 +22,7 @@ class CharacterMap {
   explicit CharacterMap(std::string_view base64);
   /// Each short grapheme cluster, or else each of its characters, by its rule. `text` must be well-formed UTF-8. Throws
   /// kCorrupt when the rules make too much of it.
-  std::string apply(std::string_view text) const;
+  void apply(std::string_view text, TextRewriter& rewriter) const;
 
  private:
   // The text of the shortest rule that `key` begins with.

@@ -70,6 +70,66 @@ std::vector<std::int32_t> JsonTokenizer::encode(std::string_view text, const Enc
   return ids;
 }
 
+void JsonTokenizer::encode_plain_spans(std::string_view text, std::size_t at, bool parse_special,
+                                       TokenSpans& found) const {
+  std::string changed(text);
+  Origins origins = own_origins(text, at);
+  file_.normalizer.apply(changed, origins);
+  const TracedText traced{changed, origins.data()};
+  const bool spell = file_.pre_tokenizer.byte_level() && !file_.model->takes_bytes();
+  std::vector<TokenPiece> pieces;
+  const auto encode_word = [&](TracedText word) {
+    pieces.clear();
+    file_.model->encode_pieces(word.text, pieces);
+    for (const TokenPiece& piece : pieces) found.add(piece.id, word.span(piece.place.begin, piece.place.end));
+  };
+  for (const TextPart& part : normalized_tokens_.split(changed, parse_special)) {
+    const auto begin = static_cast<std::size_t>(part.text.data() - changed.data());
+    if (part.token) {
+      found.add(part.token->id, traced.span(begin, begin + part.text.size()));
+      continue;
+    }
+    const TracedText plain = traced.part(begin, begin + part.text.size());
+    file_.pre_tokenizer.split_traced(plain, at == 0 && begin == 0, [&](TracedText word) {
+      if (!spell) return encode_word(word);
+      TextRewriter spelled(word);
+      spell_bytes(word.text, spelled);
+      const std::string letters = spelled.take_text();
+      const Origins places = spelled.take_origins();
+      encode_word({letters, places.data()});
+    });
+  }
+}
+
+void JsonTokenizer::trim_places(TokenSpans& found) const {
+  for (std::size_t i = 0; i < found.ids.size(); ++i) {
+    const std::string& text = texts_[static_cast<std::size_t>(found.ids[i])];
+    const std::size_t leading = std::min(text.find_first_not_of(' '), text.size());
+    const std::size_t last = text.find_last_not_of(' ');
+    const std::size_t trailing = last == std::string::npos ? text.size() : text.size() - last - 1;
+    found.spans[i] = file_.post_processor.trimmed(found.spans[i], i == 0, leading, trailing);
+  }
+}
+
+TokenSpans JsonTokenizer::encode_spans(std::string_view text, const EncodeOptions& options) const {
+  TokenSpans found;
+  const auto add_ends = [&](const std::vector<std::int32_t>& ids) {
+    for (const std::int32_t id : ids) found.add(id, {});
+  };
+  if (options.add_special_tokens) add_ends(file_.post_processor.prefix());
+  for (const TextPart& part : raw_tokens_.split(text, options.parse_special_tokens)) {
+    const auto begin = static_cast<std::size_t>(part.text.data() - text.data());
+    if (part.token) {
+      found.add(part.token->id, {begin, begin + part.text.size()});
+    } else {
+      encode_plain_spans(part.text, begin, options.parse_special_tokens, found);
+    }
+  }
+  if (file_.post_processor.trims_places()) trim_places(found);
+  if (options.add_special_tokens) add_ends(file_.post_processor.suffix());
+  return found;
+}
+
 std::string JsonTokenizer::decode(std::span<const std::int32_t> ids) const {
   if (!file_.decoder.byte_level()) {
     std::vector<std::string> tokens;

@@ -15,6 +15,7 @@ class JsonTokenizer : public TokenizerEngine {
  public:
   explicit JsonTokenizer(TokenizerFile file);
   std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options) const override;
+  TokenSpans encode_spans(std::string_view text, const EncodeOptions& options) const override;
   std::string decode(std::span<const std::int32_t> ids) const override;
   std::string bytes_of(std::int32_t id) const override;
   std::optional<std::int32_t> id_of(std::string_view token) const override;
@@ -24,6 +25,11 @@ class JsonTokenizer : public TokenizerEngine {
   void add(const AddedToken& token);
   // `at_start`: the text is the beginning of the whole one.
   void encode_plain(std::string_view text, bool at_start, bool parse_special, std::vector<std::int32_t>& ids) const;
+
+  // `at`: where the text stands in the whole one.
+  void encode_plain_spans(std::string_view text, std::size_t at, bool parse_special, TokenSpans& found) const;
+
+  void trim_places(TokenSpans& found) const;
 
   TokenizerFile file_;
   AddedTokenFinder raw_tokens_;

@@ -4,6 +4,7 @@
 #include "finetune/text/byte_level.h"
 #include "finetune/text/character_map.h"
 #include "finetune/text/component.h"
+#include "finetune/text/normal_form.h"
 #include "finetune/text/replacement.h"
 #include "finetune/text/unicode.h"
 #include "platform/base/error.h"
@@ -12,13 +13,13 @@ namespace finetune {
 namespace {
 
 namespace json = platform::json;
-using Step = std::function<std::string(std::string_view)>;
+using Steps = std::vector<RewriteStep>;
 
 constexpr const char* kComponent = "normalizer";
 
 template <NormalForm form>
-Step normal_form(const json::object&) {
-  return [](std::string_view text) { return normalized(text, form); };
+Steps normal_form(const json::object&) {
+  return {normal_form_step(form)};
 }
 
 void append_nmt(std::string& text, char32_t c) {
@@ -29,56 +30,56 @@ void append_nmt(std::string& text, char32_t c) {
   append_utf8(text, blank ? U' ' : c);
 }
 
-Step nmt(const json::object&) {
-  return [](std::string_view text) { return map_code_points(text, append_nmt); };
+Steps nmt(const json::object&) { return {map_step(append_nmt)}; }
+
+void append_unless_mark(std::string& text, char32_t c) {
+  if (!is_mark(c)) append_utf8(text, c);
 }
 
-Step strip_accents(const json::object&) {
-  const auto append = [](std::string& text, char32_t c) {
-    if (!is_mark(c)) append_utf8(text, c);
-  };
-  return [append](std::string_view text) { return map_code_points(text, append); };
+Steps strip_accents(const json::object&) { return {map_step(append_unless_mark)}; }
+
+Steps strip(const json::object& object) {
+  return {[left = platform::bool_or(object, "strip_left", true, kComponent),
+           right = platform::bool_or(object, "strip_right", true, kComponent)](std::string_view text,
+                                                                               TextRewriter& rewriter) {
+    const std::string_view kept = strip_space(text, left, right);
+    const auto begin = static_cast<std::size_t>(kept.data() - text.data());
+    rewriter.keep(begin, begin + kept.size());
+  }};
 }
 
-Step strip(const json::object& object) {
-  return [left = platform::bool_or(object, "strip_left", true, kComponent),
-          right = platform::bool_or(object, "strip_right", true, kComponent)](std::string_view text) {
-    return std::string(strip_space(text, left, right));
-  };
+Steps prepend(const json::object& object) {
+  return {[before = platform::require_string(object, "prepend", kComponent)](std::string_view text,
+                                                                             TextRewriter& rewriter) {
+    if (!text.empty()) rewriter.put_before(before);
+    rewriter.keep(0, text.size());
+  }};
 }
 
-Step prepend(const json::object& object) {
-  return [before = platform::require_string(object, "prepend", kComponent)](std::string_view text) {
-    return text.empty() ? std::string() : before + std::string(text);
-  };
-}
-
-Step precompiled(const json::object& object) {
+Steps precompiled(const json::object& object) {
   // Shared, because copies of a step use one table.
   const auto map =
       std::make_shared<const CharacterMap>(platform::require_string(object, "precompiled_charsmap", kComponent));
-  return [map](std::string_view text) { return map->apply(text); };
+  return {[map](std::string_view text, TextRewriter& rewriter) { map->apply(text, rewriter); }};
 }
 
-Step replace(const json::object& object) {
-  return [replacement = Replacement(object, kComponent)](std::string_view text) { return replacement.apply(text); };
+Steps replace(const json::object& object) {
+  return {[replacement = Replacement(object, kComponent)](std::string_view text, TextRewriter& rewriter) {
+    replacement.apply(text, rewriter);
+  }};
 }
 
-Step bert(const json::object& object) {
-  return [normalizer = BertNormalizer(object)](std::string_view text) { return normalizer.apply(text); };
-}
+Steps lowercase(const json::object&) { return {map_step(append_lowercased)}; }
 
-Step lowercase(const json::object&) { return lowercased; }
-
-Step byte_level(const json::object&) { return to_byte_alphabet; }
+Steps byte_level(const json::object&) { return {spell_bytes}; }
 
 struct Kind {
   std::string_view type;
-  Step (*make)(const json::object&);
+  Steps (*make)(const json::object&);
 };
 
 constexpr Kind kKinds[] = {
-    {"BertNormalizer", bert},
+    {"BertNormalizer", bert_steps},
     {"ByteLevel", byte_level},
     {"Lowercase", lowercase},
     {"NFC", normal_form<NormalForm::kNfc>},
@@ -96,20 +97,32 @@ constexpr Kind kKinds[] = {
 }  // namespace
 
 Normalizer::Normalizer(const json::value& value) {
-  for (const json::object* object : components_of(value, kComponent, "normalizers"))
-    steps_.push_back(kind_of(kKinds, *object, kComponent).make(*object));
+  for (const json::object* object : components_of(value, kComponent, "normalizers")) {
+    for (RewriteStep& step : kind_of(kKinds, *object, kComponent).make(*object)) steps_.push_back(std::move(step));
+  }
 }
 
 std::string Normalizer::apply(std::string_view text) const {
   std::string result(text);
-  for (const Step& step : steps_) {
-    result = step(result);
-    if (result.size() > text_limit(text.size()))
-      throw platform::Error(platform::ErrorCode::kTooLarge,
-                            "tokenizer.json: the normalizer makes " + std::to_string(result.size()) + " bytes of " +
-                                std::to_string(text.size()) + "; take out its steps that lengthen a text");
-  }
+  run(result, nullptr);
   return result;
+}
+
+void Normalizer::apply(std::string& text, Origins& origins) const { run(text, &origins); }
+
+void Normalizer::run(std::string& text, Origins* origins) const {
+  const std::size_t given = text.size();
+  for (const RewriteStep& step : steps_) {
+    TextRewriter rewriter({text, origins != nullptr ? origins->data() : nullptr});
+    step(text, rewriter);
+    std::string changed = rewriter.take_text();
+    if (origins != nullptr) *origins = rewriter.take_origins();
+    text = std::move(changed);
+    if (text.size() > text_limit(given))
+      throw platform::Error(platform::ErrorCode::kTooLarge,
+                            "tokenizer.json: the normalizer makes " + std::to_string(text.size()) + " bytes of " +
+                                std::to_string(given) + "; take out its steps that lengthen a text");
+  }
 }
 
 }  // namespace finetune

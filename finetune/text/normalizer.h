@@ -2,11 +2,11 @@
 // table of kinds. Immutable; any thread.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "finetune/text/text_rewriter.h"
 #include "platform/base/json.h"
 
 namespace finetune {
@@ -17,11 +17,15 @@ class Normalizer {
   explicit Normalizer(const platform::json::value& value);
   /// `text` must be well-formed UTF-8. Throws kTooLarge when the file's rules make too much of it.
   std::string apply(std::string_view text) const;
+  /// The same, with where each byte came from: changes both.
+  void apply(std::string& text, Origins& origins) const;
   /// True if apply() never changes anything.
   bool is_identity() const { return steps_.empty(); }
 
  private:
-  std::vector<std::function<std::string(std::string_view)>> steps_;
+  void run(std::string& text, Origins* origins) const;
+
+  std::vector<RewriteStep> steps_;
 };
 
 }  // namespace finetune

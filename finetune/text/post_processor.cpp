@@ -1,5 +1,7 @@
 #include "finetune/text/post_processor.h"
 
+#include <algorithm>
+
 #include "finetune/text/component.h"
 #include "finetune/text/token_id.h"
 #include "platform/base/error.h"
@@ -16,6 +18,8 @@ constexpr const char* kComponent = "post_processor";
 struct Surround {
   std::vector<std::int32_t> prefix;
   std::vector<std::int32_t> suffix;
+  bool trims = false;
+  bool first_space_is_ours = false;
 };
 
 [[noreturn]] void unsupported(const std::string& what) {
@@ -62,7 +66,17 @@ std::int32_t read_pair(const json::object& object, const char* key) {
 
 Surround read_bert(const json::object& object) { return {{read_pair(object, "cls")}, {read_pair(object, "sep")}}; }
 
-Surround read_nothing(const json::object&) { return {}; }
+Surround read_byte_level(const json::object& object) {
+  return {.trims = platform::bool_or(object, "trim_offsets", true, kComponent),
+          .first_space_is_ours = platform::bool_or(object, "add_prefix_space", true, kComponent)};
+}
+
+Surround read_roberta(const json::object& object) {
+  Surround surround = read_byte_level(object);
+  surround.prefix = {read_pair(object, "cls")};
+  surround.suffix = {read_pair(object, "sep")};
+  return surround;
+}
 
 struct Kind {
   std::string_view type;
@@ -71,8 +85,8 @@ struct Kind {
 
 constexpr Kind kKinds[] = {
     {"BertProcessing", read_bert},
-    {"ByteLevel", read_nothing},
-    {"RobertaProcessing", read_bert},
+    {"ByteLevel", read_byte_level},
+    {"RobertaProcessing", read_roberta},
     {"TemplateProcessing", read_template},
 };
 
@@ -84,7 +98,17 @@ PostProcessor::PostProcessor(const json::value& value) {
     const Surround ids = kind_of(kKinds, *object, kComponent).read(*object);
     prefix_.insert(prefix_.begin(), ids.prefix.begin(), ids.prefix.end());
     suffix_.insert(suffix_.end(), ids.suffix.begin(), ids.suffix.end());
+    if (!ids.trims) continue;
+    trims_places_ = true;
+    first_space_is_ours_ = ids.first_space_is_ours;
   }
+}
+
+ByteSpan PostProcessor::trimmed(ByteSpan place, bool first, std::size_t leading, std::size_t trailing) const {
+  if (leading == 1 && (first || place.begin == 0) && first_space_is_ours_) leading = 0;
+  place.begin = std::min(place.begin + leading, place.end);
+  if (place.end >= trailing) place.end = std::max(place.end - trailing, place.begin);
+  return place;
 }
 
 }  // namespace finetune

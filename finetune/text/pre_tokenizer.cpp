@@ -17,11 +17,12 @@ using Steps = std::vector<Step>;
 constexpr const char* kComponent = "pre_tokenizer";
 constexpr const char* kGpt2Expression = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-std::string with_prefix_space(std::string_view text, bool) {
-  return text.empty() || text.front() == ' ' ? std::string(text) : " " + std::string(text);
+void with_prefix_space(std::string_view text, bool, TextRewriter& rewriter) {
+  if (!text.empty() && text.front() != ' ') rewriter.put_before(" ");
+  rewriter.keep(0, text.size());
 }
 
-std::string spelled_bytes(std::string_view text, bool) { return to_byte_alphabet(text); }
+void spelled_bytes(std::string_view text, bool, TextRewriter& rewriter) { spell_bytes(text, rewriter); }
 
 void byte_level(const json::object& object, Steps& steps) {
   Step step;
@@ -58,13 +59,16 @@ Prepend read_prepend(const json::object& object) {
 void metaspace(const json::object& object, Steps& steps) {
   const std::string mark = require_character(object, "replacement", "\u2581", kComponent);
   Step step;
-  step.rewrite = [mark, prepend = read_prepend(object)](std::string_view text, bool at_start) {
-    std::string marked;
+  step.rewrite = [mark, prepend = read_prepend(object)](std::string_view text, bool at_start, TextRewriter& rewriter) {
     const bool first_is_mark = text.starts_with(' ') || text.starts_with(mark);
     const bool wanted = prepend == Prepend::kAlways || (prepend == Prepend::kFirst && at_start);
-    if (wanted && !first_is_mark && !text.empty()) marked = mark;
-    for (const char c : text) c == ' ' ? marked += mark : marked += c;
-    return marked;
+    if (wanted && !first_is_mark && !text.empty()) rewriter.put_before(mark);
+    std::size_t at = 0;
+    for (std::size_t space = 0; (space = text.find(' ', at)) != std::string_view::npos; at = space + 1) {
+      rewriter.keep(at, space);
+      rewriter.put(mark, space, space + 1);
+    }
+    rewriter.keep(at, text.size());
   };
   if (platform::bool_or(object, "split", true, kComponent)) {
     step.matcher = match_pattern(Pattern(mark, true));
@@ -146,35 +150,39 @@ PreTokenizer::PreTokenizer(const json::value& value) {
   std::erase_if(steps_, [](const Step& step) { return !step.rewrite && !step.matcher; });
 }
 
-void PreTokenizer::apply(std::size_t step, std::string_view text, bool at_start, const Sink& sink) const {
-  if (text.empty()) return;
+void PreTokenizer::apply(std::size_t step, TracedText text, bool at_start, const TracedSink& sink) const {
+  if (text.text.empty()) return;
   if (step == steps_.size()) return sink(text);
-  if (steps_[step].rewrite) return cut(step, steps_[step].rewrite(text, at_start), at_start, sink);
-  cut(step, text, at_start, sink);
+  if (!steps_[step].rewrite) return cut(step, text, at_start, sink);
+  TextRewriter rewriter(text);
+  steps_[step].rewrite(text.text, at_start, rewriter);
+  const std::string changed = rewriter.take_text();
+  const Origins origins = rewriter.take_origins();
+  cut(step, {changed, text.origins != nullptr ? origins.data() : nullptr}, at_start, sink);
 }
 
-void PreTokenizer::cut(std::size_t step, std::string_view text, bool at_start, const Sink& sink) const {
+void PreTokenizer::cut(std::size_t step, TracedText text, bool at_start, const TracedSink& sink) const {
   const Step& rule = steps_[step];
   if (!rule.matcher) return apply(step + 1, text, at_start, sink);
   const auto pass_on = [&](std::size_t begin, std::size_t end) {
-    apply(step + 1, text.substr(begin, end - begin), at_start && begin == 0, sink);
+    apply(step + 1, text.part(begin, end), at_start && begin == 0, sink);
   };
   std::size_t at = 0;
   if (rule.behavior == SplitBehavior::kIsolated) {
-    rule.matcher(text, [&](std::size_t begin, std::size_t end) {
+    rule.matcher(text.text, [&](std::size_t begin, std::size_t end) {
       pass_on(at, begin);
       pass_on(begin, end);
       at = end;
     });
-    return pass_on(at, text.size());
+    return pass_on(at, text.text.size());
   }
   std::vector<Part> parts;
-  rule.matcher(text, [&](std::size_t begin, std::size_t end) {
+  rule.matcher(text.text, [&](std::size_t begin, std::size_t end) {
     if (begin > at) parts.push_back({at, begin, rule.invert});
     parts.push_back({begin, end, !rule.invert});
     at = end;
   });
-  if (at < text.size()) parts.push_back({at, text.size(), rule.invert});
+  if (at < text.text.size()) parts.push_back({at, text.text.size(), rule.invert});
   for (const Part& part : merge_parts(std::move(parts), rule.behavior)) pass_on(part.begin, part.end);
 }
 

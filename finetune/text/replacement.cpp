@@ -1,6 +1,7 @@
 #include "finetune/text/replacement.h"
 
 #include "finetune/text/component.h"
+#include "finetune/text/unicode.h"
 #include "platform/base/error.h"
 
 namespace finetune {
@@ -12,18 +13,26 @@ Replacement::Replacement(const platform::json::object& object, const std::string
       content_(platform::require_string(object, "content", component)) {}
 
 std::string Replacement::apply(std::string_view text) const {
-  std::string result;
+  TextRewriter rewriter({text, nullptr});
+  apply(text, rewriter);
+  return rewriter.take_text();
+}
+
+void Replacement::apply(std::string_view text, TextRewriter& rewriter) const {
   std::size_t at = 0;
   pattern_->for_each_match(text, [&](std::size_t begin, std::size_t end) {
-    result += text.substr(at, begin - at);
-    result += content_;
+    rewriter.keep(at, begin);
+    // As the file's own library has it, what is put stands for the last character of the match.
+    std::size_t last = end;
+    code_point_before(text, last);
+    rewriter.put(content_, last, end);
     at = end;
-    if (result.size() > text_limit(text.size()))
+    if (rewriter.size() > text_limit(text.size()))
       throw platform::Error(platform::ErrorCode::kTooLarge,
                             "tokenizer.json: replacing '" + pattern_->expression().substr(0, 80) +
                                 "' makes a text too long for memory; shorten the replacement");
   });
-  return result += text.substr(at);
+  rewriter.keep(at, text.size());
 }
 
 }  // namespace finetune

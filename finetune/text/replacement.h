@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "finetune/text/pattern.h"
+#include "finetune/text/text_rewriter.h"
 #include "platform/base/json.h"
 
 namespace finetune {
@@ -20,6 +21,7 @@ class Replacement {
   Replacement(const platform::json::object& object, const std::string& component);
   /// Throws kTooLarge when the result passes text_limit().
   std::string apply(std::string_view text) const;
+  void apply(std::string_view text, TextRewriter& rewriter) const;
 
  private:
   std::shared_ptr<const Pattern> pattern_;  // shared: copies of a step use one compiled expression

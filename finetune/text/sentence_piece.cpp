@@ -11,6 +11,16 @@ namespace finetune {
 using platform::Error;
 using platform::ErrorCode;
 
+namespace {
+
+void check_encoded(const sentencepiece::util::Status& status) {
+  if (status.ok()) return;
+  throw Error(ErrorCode::kInvalidInput,
+              "tokenizer.model cannot encode the text: " + std::string(status.message()) + "; shorten it");
+}
+
+}  // namespace
+
 struct SentencePiece::Library {
   sentencepiece::SentencePieceProcessor processor;
 };
@@ -52,14 +62,29 @@ std::vector<std::int32_t> SentencePiece::encode(std::string_view text, const Enc
       continue;
     }
     std::vector<int> found;
-    const auto status = library_->processor.Encode({part.text.data(), part.text.size()}, &found);
-    if (!status.ok())
-      throw Error(ErrorCode::kInvalidInput,
-                  "tokenizer.model cannot encode the text: " + std::string(status.message()) + "; shorten it");
+    check_encoded(library_->processor.Encode({part.text.data(), part.text.size()}, &found));
     ids.insert(ids.end(), found.begin(), found.end());
   }
   if (options.add_special_tokens && add_eos_ && eos) ids.push_back(*eos);
   return ids;
+}
+
+TokenSpans SentencePiece::encode_spans(std::string_view text, const EncodeOptions& options) const {
+  TokenSpans found;
+  if (options.add_special_tokens && add_bos_ && bos) found.add(*bos, {});
+  for (const TextPart& part : finder_.split(text, options.parse_special_tokens)) {
+    const auto begin = static_cast<std::size_t>(part.text.data() - text.data());
+    if (part.token) {
+      found.add(part.token->id, {begin, begin + part.text.size()});
+      continue;
+    }
+    sentencepiece::ImmutableSentencePieceText pieces;
+    check_encoded(library_->processor.Encode({part.text.data(), part.text.size()}, pieces.mutable_proto()));
+    for (const auto& piece : pieces.pieces())
+      found.add(static_cast<std::int32_t>(piece.id()), {begin + piece.begin(), begin + piece.end()});
+  }
+  if (options.add_special_tokens && add_eos_ && eos) found.add(*eos, {});
+  return found;
 }
 
 std::string SentencePiece::decode(std::span<const std::int32_t> ids) const {

@@ -19,6 +19,7 @@ class SentencePiece : public TokenizerEngine {
   SentencePiece(std::string_view model, std::string_view config_json);
   ~SentencePiece() override;
   std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options) const override;
+  TokenSpans encode_spans(std::string_view text, const EncodeOptions& options) const override;
   std::string decode(std::span<const std::int32_t> ids) const override;
   std::string bytes_of(std::int32_t id) const override;
   std::optional<std::int32_t> id_of(std::string_view token) const override;

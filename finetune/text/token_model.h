@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "finetune/text/byte_span.h"
+
 namespace finetune {
 
 struct TokenHash {
@@ -26,11 +28,18 @@ struct UnknownToken {
   std::int32_t require_id(std::string_view word) const;
 };
 
+struct TokenPiece {
+  std::int32_t id;
+  ByteSpan place;  // in the word
+};
+
 class TokenModel {
  public:
   virtual ~TokenModel() = default;
   /// Appends the ids of one word. Throws kInvalidInput where the word needs an unknown token and there is none.
   virtual void encode(std::string_view word, std::vector<std::int32_t>& ids) const = 0;
+  /// The same tokens, each with the part of the word that it stands for.
+  virtual void encode_pieces(std::string_view word, std::vector<TokenPiece>& pieces) const = 0;
   /// True if words are bytes instead of text.
   virtual bool takes_bytes() const { return false; }
 };

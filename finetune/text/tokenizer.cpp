@@ -34,6 +34,10 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const EncodeO
   return is_utf8(text) ? engine_->encode(text, options) : engine_->encode(repair_utf8(text), options);
 }
 
+TokenSpans Tokenizer::encode_spans(std::string_view text, const EncodeOptions& options) const {
+  return is_utf8(text) ? engine_->encode_spans(text, options) : engine_->encode_spans(repair_utf8(text), options);
+}
+
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
   std::vector<std::int32_t> visible;
   visible.reserve(ids.size());

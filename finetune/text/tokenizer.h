@@ -27,6 +27,9 @@ class Tokenizer {
   /// Token ids of `text`; bytes that are not UTF-8 are read as U+FFFD. Throws kInvalidInput when a pattern of the file
   /// runs over its step limit.
   std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
+  /// The same ids with their places, as Hugging Face's tokenizers give them. Of a text that is not UTF-8 they are the
+  /// places in the text as it is read. Takes longer than encode().
+  TokenSpans encode_spans(std::string_view text, const EncodeOptions& options = {}) const;
   /// Text of `ids`, always valid UTF-8; ids that are no token's are skipped. Control pieces of a SentencePiece model
   /// never give text.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;

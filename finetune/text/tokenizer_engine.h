@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "finetune/text/byte_span.h"
+
 namespace finetune {
 
 struct EncodeOptions {
@@ -21,11 +23,23 @@ struct EncodeOptions {
 /// What an id is: kAbsent is no token's.
 enum class TokenKind : unsigned char { kAbsent, kPlain, kSpecial };
 
+/// Tokens, and for each the part of the text that it stands for. A token that is a part of a character has the whole
+/// character; one that stands for nothing (a mark put before a word, an end of the file's template) has an empty part.
+struct TokenSpans {
+  std::vector<std::int32_t> ids;
+  std::vector<ByteSpan> spans;
+  void add(std::int32_t id, ByteSpan span) {
+    ids.push_back(id);
+    spans.push_back(span);
+  }
+};
+
 class TokenizerEngine {
  public:
   virtual ~TokenizerEngine() = default;
   /// `text` is well-formed UTF-8.
   virtual std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options) const = 0;
+  virtual TokenSpans encode_spans(std::string_view text, const EncodeOptions& options) const = 0;
   /// Valid UTF-8; no id is absent.
   virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
   /// The bytes that a token adds inside a text.

@@ -98,18 +98,17 @@ std::string normalized(std::string_view text, NormalForm form) {
   return std::string(result, result + length);
 }
 
-std::string lowercased(std::string_view text) {
-  std::string lower;
-  lower.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const char32_t code_point = next_code_point(text, at);
-    if (code_point == 0x130) {  // the only capital whose small form is two characters
-      lower += "i\xCC\x87";
-    } else {
-      append_utf8(lower, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code_point))));
-    }
+void append_lowercased(std::string& text, char32_t code_point) {
+  // The only capital whose small form is two characters.
+  if (code_point == 0x130) {
+    text += "i\xCC\x87";
+  } else {
+    append_utf8(text, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code_point))));
   }
-  return lower;
+}
+
+int combining_class(char32_t code_point) {
+  return utf8proc_get_property(static_cast<utf8proc_int32_t>(code_point))->combining_class;
 }
 
 char32_t code_point_before(std::string_view text, std::size_t& end) {

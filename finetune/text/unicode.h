@@ -21,7 +21,10 @@ void append_utf8(std::string& text, char32_t code_point);
 
 /// `text` must be well-formed.
 std::string normalized(std::string_view text, NormalForm form);
-std::string lowercased(std::string_view text);
+/// Puts the lower case of a code point behind `text`.
+void append_lowercased(std::string& text, char32_t code_point);
+/// Category of the canonical order; 0 for what begins a new character.
+int combining_class(char32_t code_point);
 
 /// Without the white space at either end.
 std::string_view strip_space(std::string_view text, bool left, bool right);

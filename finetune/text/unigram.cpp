@@ -75,22 +75,38 @@ std::vector<Unigram::Best> Unigram::best_path(std::string_view word) const {
   return best;
 }
 
-void Unigram::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
+std::vector<ByteSpan> Unigram::parts_of(std::string_view word) const {
   const std::vector<Best> best = best_path(word);
   const auto is_unknown = [&](std::size_t end) { return best[end].id == unknown_.id.value_or(-1); };
-  std::vector<std::string_view> found;
+  std::vector<ByteSpan> parts;
   for (std::size_t end = word.size(); end > 0;) {
     std::size_t begin = best[end].begin;
     while (is_unknown(end) && begin > 0 && is_unknown(begin)) begin = best[begin].begin;
-    found.push_back(word.substr(begin, end - begin));
+    parts.push_back({begin, end});
     end = begin;
   }
-  for (auto piece = found.rbegin(); piece != found.rend(); ++piece) {
-    if (const std::int32_t id = id_of(*piece); id >= 0) {
-      ids.push_back(id);
-    } else if (!bytes_ || !bytes_->encode(*piece, ids)) {
-      ids.push_back(unknown_.require_id(*piece));
-    }
+  std::reverse(parts.begin(), parts.end());
+  return parts;
+}
+
+void Unigram::encode_part(std::string_view part, std::vector<std::int32_t>& ids) const {
+  if (const std::int32_t id = id_of(part); id >= 0) {
+    ids.push_back(id);
+  } else if (!bytes_ || !bytes_->encode(part, ids)) {
+    ids.push_back(unknown_.require_id(part));
+  }
+}
+
+void Unigram::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
+  for (const ByteSpan& part : parts_of(word)) encode_part(word.substr(part.begin, part.end - part.begin), ids);
+}
+
+void Unigram::encode_pieces(std::string_view word, std::vector<TokenPiece>& pieces) const {
+  std::vector<std::int32_t> ids;
+  for (const ByteSpan& part : parts_of(word)) {
+    ids.clear();
+    encode_part(word.substr(part.begin, part.end - part.begin), ids);
+    for (const std::int32_t id : ids) pieces.push_back({id, part});  // a byte's token stands for the whole part
   }
 }
 

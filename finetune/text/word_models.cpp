@@ -26,6 +26,12 @@ void WordLevel::encode(std::string_view word, std::vector<std::int32_t>& ids) co
   ids.push_back(found != vocabulary_.end() ? found->second : unknown_.require_id(word));
 }
 
+void WordLevel::encode_pieces(std::string_view word, std::vector<TokenPiece>& pieces) const {
+  std::vector<std::int32_t> ids;
+  encode(word, ids);
+  pieces.push_back({ids.front(), {0, word.size()}});
+}
+
 WordPiece::WordPiece(const TokenToId& vocabulary, UnknownToken unknown, std::string_view prefix,
                      std::size_t max_characters)
     : first_(trie_of(vocabulary, "")),
@@ -34,7 +40,13 @@ WordPiece::WordPiece(const TokenToId& vocabulary, UnknownToken unknown, std::str
       max_characters_(max_characters) {}
 
 void WordPiece::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
-  const std::size_t before = ids.size();
+  std::vector<TokenPiece> pieces;
+  encode_pieces(word, pieces);
+  for (const TokenPiece& piece : pieces) ids.push_back(piece.id);
+}
+
+void WordPiece::encode_pieces(std::string_view word, std::vector<TokenPiece>& pieces) const {
+  const std::size_t before = pieces.size();
   bool known = count_characters(word) <= max_characters_;
   for (std::size_t at = 0; known && at < word.size();) {
     std::size_t longest = 0;
@@ -44,12 +56,12 @@ void WordPiece::encode(std::string_view word, std::vector<std::int32_t>& ids) co
       piece = id;
     });
     known = longest > 0;
-    ids.push_back(piece);
+    pieces.push_back({piece, {at, at + longest}});
     at += longest;
   }
   if (known) return;
-  ids.resize(before);
-  ids.push_back(unknown_.require_id(word));
+  pieces.resize(before);
+  pieces.push_back({unknown_.require_id(word), {0, word.size()}});
 }
 
 }  // namespace finetune

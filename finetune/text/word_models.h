@@ -14,6 +14,7 @@ class WordLevel : public TokenModel {
   WordLevel(TokenToId vocabulary, UnknownToken unknown)
       : vocabulary_(std::move(vocabulary)), unknown_(std::move(unknown)) {}
   void encode(std::string_view word, std::vector<std::int32_t>& ids) const override;
+  void encode_pieces(std::string_view word, std::vector<TokenPiece>& pieces) const override;
 
  private:
   TokenToId vocabulary_;
@@ -26,6 +27,7 @@ class WordPiece : public TokenModel {
   /// piece covers, is one unknown token.
   WordPiece(const TokenToId& vocabulary, UnknownToken unknown, std::string_view prefix, std::size_t max_characters);
   void encode(std::string_view word, std::vector<std::int32_t>& ids) const override;
+  void encode_pieces(std::string_view word, std::vector<TokenPiece>& pieces) const override;
 
  private:
   PieceTrie first_;  // pieces that may begin a word

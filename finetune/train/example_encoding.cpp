@@ -44,13 +44,30 @@ void cut_front(EncodedExample& encoded, std::vector<std::uint8_t>& supervised, s
 }
 
 TokenSequence encode_messages(const EncodingRules& rules, const platform::Example& example, bool continued) {
-  if (!continued) return format_messages(*rules.tokenizer, example.messages);
-  std::vector<platform::Message> asked = example.messages;
-  if (asked.back().role == "assistant") asked.pop_back();  // the answer that the model shall give
+  const ChatEncoder none;
+  const ChatEncoder& chat = rules.chat != nullptr ? *rules.chat : none;
+  const Tokenizer& tokenizer = *rules.tokenizer;
+  if (rules.task == Task::kLanguageModel && !continued) return chat.taught(tokenizer, example.messages);
   TokenSequence sequence;
-  sequence.ids = format_generation_prompt(*rules.tokenizer, asked);
+  if (continued) {
+    std::vector<platform::Message> asked = example.messages;
+    if (asked.back().role == "assistant") asked.pop_back();  // the answer that the model shall give
+    sequence.ids = chat.asked(tokenizer, asked);
+  } else {
+    sequence.ids = chat.read(tokenizer, example.messages);
+  }
   sequence.supervised.assign(sequence.ids.size(), 0);
   return sequence;
+}
+
+// A conversation's faults name the example that has them.
+TokenSequence encode_named_messages(const EncodingRules& rules, const platform::Example& example, bool continued) {
+  try {
+    return encode_messages(rules, example, continued);
+  } catch (const Error& error) {
+    if (example.id.empty()) throw;
+    throw Error(error.code(), "example " + example.id + ": " + error.what(), "messages");
+  }
 }
 
 // `continued`: without what the model shall write. Only the language model writes; the other tasks read the same tokens
@@ -60,7 +77,7 @@ std::vector<std::uint8_t> encode_tokens(const EncodingRules& rules, const platfo
   const auto end = rules.tokenizer->eos_id();
   TokenSequence sequence;
   if (!example.messages.empty()) {
-    sequence = encode_messages(rules, example, continued);
+    sequence = encode_named_messages(rules, example, continued);
   } else if (!example.text.empty()) {
     sequence = format_text(*rules.tokenizer, example.text);
     if (continued && end) {
@@ -115,17 +132,19 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
 }
 
 std::vector<platform::Example> read_examples(const std::filesystem::path& file) {
-  const std::string bytes = platform::read_file(file, std::uint64_t{8} << 30);
+  return examples_from_lines(platform::read_file(file, std::uint64_t{8} << 30), file.string());
+}
+
+std::vector<platform::Example> examples_from_lines(std::string_view lines, const std::string& where) {
   std::vector<platform::Example> examples;
   std::size_t number = 0;
-  for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t end = std::min(bytes.find('\n', at), bytes.size());
-    const std::string_view line(bytes.data() + at, end - at);
+  for (std::size_t at = 0; at < lines.size();) {
+    const std::size_t end = std::min(lines.find('\n', at), lines.size());
+    const std::string_view line = lines.substr(at, end - at);
     at = end + 1;
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    examples.push_back(
-        platform::example_from_json(platform::parse_json(line, file.string() + ":" + std::to_string(number))));
+    examples.push_back(platform::example_from_json(platform::parse_json(line, where + ":" + std::to_string(number))));
   }
   return examples;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "finetune/adapter/sensor_schema.h"
+#include "finetune/text/template/chat_encoder.h"
 #include "finetune/text/tokenizer.h"
 #include "finetune/train/train_config.h"
 #include "platform/dataset/example.h"
@@ -27,6 +28,7 @@ struct EncodedExample {
 /// What encoding needs besides the example; borrowed.
 struct EncodingRules {
   const Tokenizer* tokenizer = nullptr;
+  const ChatEncoder* chat = nullptr;  // null: no example has messages
   const SensorSchema* schema = nullptr;
   Task task = Task::kLanguageModel;
   const std::vector<std::string>* labels = nullptr;
@@ -38,5 +40,7 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
 
 /// All lines of a JSON-lines file. Throws kInvalidInput naming file and line.
 std::vector<platform::Example> read_examples(const std::filesystem::path& file);
+/// The same of lines in memory; `where` is named instead of a file.
+std::vector<platform::Example> examples_from_lines(std::string_view lines, const std::string& where);
 
 }  // namespace finetune

@@ -215,7 +215,8 @@ class Pretrainer {
                                  {"curve", curve_}};
     save_checkpoint(request_.output_folder / kCheckpointName, optimizer_->tensors(), state);
     save_model(request_.output_folder, request_.model, weights_, kernels::DataType::kBFloat16);
-    for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}) {
+      if (!std::filesystem::exists(request_.tokenizer_folder / name)) continue;
       platform::write_file_atomically(request_.output_folder / name,
                                       platform::read_file(request_.tokenizer_folder / name));
     }

@@ -22,7 +22,8 @@ json::object spread(const std::vector<std::int64_t>& counts) {
 
 }  // namespace
 
-json::object token_counts(const Tokenizer& tokenizer, Task task, const std::vector<platform::Example>& examples) {
+json::object token_counts(const Tokenizer& tokenizer, const ChatEncoder& chat, Task task,
+                          const std::vector<platform::Example>& examples) {
   if (examples.empty()) return {};
   std::vector<const platform::Example*> all;
   std::set<std::string> found;
@@ -33,6 +34,7 @@ json::object token_counts(const Tokenizer& tokenizer, Task task, const std::vect
   const std::vector<std::string> labels(found.begin(), found.end());
   const SensorSchema schema = learn_sensor_schema(all, TrainConfig{}.patch_size);
   const EncodingRules rules{.tokenizer = &tokenizer,
+                            .chat = &chat,
                             .schema = &schema,
                             .task = task,
                             .labels = &labels,

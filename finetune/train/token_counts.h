@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "finetune/text/template/chat_encoder.h"
 #include "finetune/text/tokenizer.h"
 #include "finetune/train/train_config.h"
 #include "platform/base/json.h"
@@ -10,10 +11,10 @@
 
 namespace finetune {
 
-/// {tokens, supervised_tokens}, each {minimum, mean, maximum} an example, in this tokenizer's tokens and with one for
+/// {tokens, supervised_tokens}, each {minimum, mean, maximum} an example, in the base's tokens and with one for
 /// each sensor slot. A class or a number is one supervised token. Examples must have their targets, as those of a
 /// snapshot do (kInvalidInput otherwise, naming the example). Empty without examples.
-platform::json::object token_counts(const Tokenizer& tokenizer, Task task,
+platform::json::object token_counts(const Tokenizer& tokenizer, const ChatEncoder& chat, Task task,
                                     const std::vector<platform::Example>& examples);
 
 }  // namespace finetune

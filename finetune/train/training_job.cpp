@@ -167,6 +167,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   if (request.task == Task::kRegress) set_target_statistics(train, parts);
   parts.schema = learn_sensor_schema(train, request.config.patch_size);
   const EncodingRules rules{.tokenizer = &base.tokenizer,
+                            .chat = &base.chat,
                             .schema = &parts.schema,
                             .task = request.task,
                             .labels = &parts.labels,

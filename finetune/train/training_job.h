@@ -78,11 +78,13 @@ struct EvaluateRequest {
   std::filesystem::path adapter_folder;
   std::filesystem::path dataset;
   std::string split = "test";
-  std::filesystem::path predictions_file;  // JSON lines {id, truth, prediction, probabilities}; empty = none
+  std::filesystem::path predictions_file;  // JSON lines {id, truth, prediction, ...}; empty = none
   bool baselines = true;                   // trains the plain models on the train part for comparison
   double confidence = 0.95;
   std::uint64_t seed = 1;  // of the bootstrap
   int threads = 0;
+  std::int64_t answers = 500;         // lm: examples whose answer is written and scored; 0 = none
+  std::int64_t answer_tokens = 256;   // of the longest answer
   std::function<bool()> should_stop;  // asked between batches and metrics; true: leave with Error kCancelled
 };
 
@@ -101,7 +103,8 @@ struct EvaluationReport {
   std::string split;
   std::string task;
   std::int64_t examples = 0;
-  std::string positive;  // classify: the class of average_precision; the profile's, else the rarer one in training
+  std::int64_t answers = 0;  // lm: the examples that were asked; evenly spaced where these are not all
+  std::string positive;      // classify: the class of average_precision; the profile's, else the rarer one in training
   std::vector<Score> scores;
   /// Baseline name (majority, mean, linear) -> its scores on the same examples.
   std::vector<std::pair<std::string, std::vector<Score>>> baselines;

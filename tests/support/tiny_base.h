@@ -38,6 +38,7 @@ inline void write_tiny_base(const std::filesystem::path& folder, std::uint64_t s
   options.pad_token = options.special_tokens.at(0);
   options.bos_token = options.special_tokens.at(1);
   options.eos_token = options.special_tokens.at(2);
+  options.chat_template = finetune::nano_chat_template();
   finetune::write_tokenizer(folder, finetune::train_bpe({folder / "words.txt"}, options), options);
   finetune::ModelConfig config = tiny_config(300);
   config.end_tokens = {2};

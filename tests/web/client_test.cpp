@@ -81,6 +81,37 @@ TEST(ClientRuns, ARunSaysWhatItWaitsFor) {
   EXPECT_EQ(waits_for(json::object()), "") << "an older server";
 }
 
+TEST(ClientDatasets, PreviewOfAFileNeedsNoServer) {
+  const platform::TemporaryFolder folder;
+  const std::string file = (folder.path() / "examples.jsonl").string();
+  platform::write_file_atomically(
+      file,
+      R"({"id":"a","split":"train","messages":[{"role":"user","content":"state?"},{"role":"assistant","content":"ok"}]})"
+      "\n"
+      R"({"id":"b","split":"test","prompt":"torque {{ number:torque }}","numbers":{"torque":1},"label":"hot"})"
+      "\n");
+  const auto shown = [&](std::vector<std::string> options) {
+    std::vector<std::string> arguments{"preview", "--data", file};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    testing::internal::CaptureStdout();
+    const int code = datasets_command(arguments);
+    const std::string text = testing::internal::GetCapturedStdout();
+    EXPECT_EQ(code, 0);
+    return text;
+  };
+  const std::string both = shown({});
+  EXPECT_NE(both.find("<|user|>state?<|end|><|assistant|>\u27E6ok<|end|>\u27E7\n"), std::string::npos) << both;
+  EXPECT_NE(both.find("example b, test: "), std::string::npos) << both;
+  EXPECT_NE(both.find("(label hot)"), std::string::npos) << both;
+  EXPECT_EQ(shown({"--split", "test"}).find("example a"), std::string::npos);
+  const json::value items = json::parse(shown({"--id", "b", "--json"})).at("items");
+  ASSERT_EQ(items.as_array().size(), 1u);
+  EXPECT_EQ(items.at(0).at("target"), "label hot");
+  EXPECT_THROW(datasets_command({"preview", "--data", file, "--id", "c"}), platform::Error);
+  EXPECT_THROW(datasets_command({"preview", "--data", file, "--base", "no-such-base"}), platform::Error);
+  EXPECT_THROW(datasets_command({"preview"}), platform::Error);
+}
+
 TEST(ClientSettings, PairsBecomeNestedValuesOfTheirType) {
   EXPECT_EQ(settings_from({"url=http://x?a=b", "input.header=true", "input.columns=[\"a\",\"b\"]", "rank=16",
                            "quoted=\"16\"", "empty="},

@@ -33,6 +33,26 @@ TEST(GateStatistics, MetricsOfAHandCountedTable) {
   EXPECT_FALSE(metric_of("qwk", rows, all(4)));
 }
 
+TEST(GateStatistics, ScoresOfAnswersAreMeansOverThoseThatWereAsked) {
+  const char* first = R"({"id":"1","loss":2.5,"tokens":3,"truth":"hot","prediction":"hot","scores":{"rouge_l":1}}
+{"id":"2","loss":2.5,"tokens":3}
+{"id":"3","loss":2.5,"tokens":3,"truth":"cold bearing","prediction":"bearing","scores":{"rouge_l":0.5}}
+)";
+  const char* second = R"({"id":"1","loss":1,"tokens":3,"truth":"hot","prediction":"","scores":{"rouge_l":0}}
+{"id":"2","loss":1,"tokens":3}
+{"id":"3","loss":1,"tokens":3,"truth":"cold bearing","prediction":"it","scores":{"rouge_l":0}}
+)";
+  EXPECT_TRUE(comparable("rouge_l"));
+  const auto rows = read_predictions(first), others = read_predictions(second);
+  EXPECT_DOUBLE_EQ(*metric_of("rouge_l", rows, all(3)), 0.75);
+  EXPECT_FALSE(metric_of("rouge_l", rows, std::vector<std::size_t>{1}));
+  EXPECT_FALSE(metric_of("chrf", rows, all(3)));
+  EXPECT_DOUBLE_EQ(
+      compare_with_score({"rouge_l"}, read_predictions(R"({"id":"1","loss":1,"scores":{"rouge_l":0.5}})"), 0.25).share,
+      1.0);
+  EXPECT_DOUBLE_EQ(compare_paired({"rouge_l"}, rows, others).difference, 0.75);
+}
+
 TEST(GateStatistics, AClassThatIsOnlyPredictedCountsInMacroF1) {
   const auto rows = read_predictions(R"({"id":"1","truth":"a","prediction":"a","probabilities":{"a":1,"c":0}}
 {"id":"2","truth":"a","prediction":"c","probabilities":{"a":0,"c":1}}

@@ -73,6 +73,9 @@ int run_client_command(const ClientCommand& command, const Arguments& arguments)
   const ClientAction& action = single ? command.actions.front() : action_of(command, arguments.front());
   platform::CommandLine line = command_line_of(command, action);
   if (!line.read(single ? arguments : Arguments(arguments.begin() + 1, arguments.end()))) return 0;
+  if (action.run_alone != nullptr) {
+    if (const std::optional<int> code = action.run_alone(line)) return *code;
+  }
   ServerConnection server(line);
   return action.run(server, line);
 }

@@ -2,6 +2,7 @@
 // The actions are data, so that dispatch, --help and shell completion read the same table. Plain values; main's thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,8 @@ struct ClientAction {
   void (*declare)(platform::CommandLine& line);  // its arguments and options besides those that all actions have
   /// Returns the exit code.
   int (*run)(ServerConnection& server, const platform::CommandLine& line);
+  /// Asked first where there is one: the exit code of what needs no server, nullopt for what does.
+  std::optional<int> (*run_alone)(const platform::CommandLine& line) = nullptr;
 };
 
 struct ClientCommand {

@@ -3,6 +3,7 @@
 
 #include "platform/base/file.h"
 #include "web/client/action_tables.h"
+#include "web/client/dataset_preview.h"
 #include "web/client/server_connection.h"
 #include "web/client/table.h"
 
@@ -75,7 +76,14 @@ ClientCommand datasets_actions() {
               line.option("version", "N", "number of the version, or latest", {.fallback = "latest"});
               line.option("out", "FILE", "where to write them", {.required = true});
             },
-            export_examples}}};
+            export_examples},
+           {"preview",
+            "Shows examples as a base will see them, with what it is taught marked",
+            {"anneal datasets preview tool-failure --count 5",
+             "anneal datasets preview --data examples.jsonl --base ~/bases/qwen3-4b --split test"},
+            declare_preview,
+            preview_version,
+            preview_file}}};
 }
 
 }  // namespace web

@@ -1,8 +1,8 @@
 #include "workflows/steps/dataset_snapshot_step.h"
 
 #include <algorithm>
-#include <map>
 #include <cctype>
+#include <map>
 #include <set>
 
 #include "connectors/profiles.h"
@@ -115,9 +115,10 @@ void keep_newest_feedback(std::vector<Observation>& rows) {
 // What the report says in tokens: those of the base that the run will train.
 json::object DatasetSnapshotStep::counted(const platform::Run& run, const platform::SnapshotResult& snapshot) const {
   const std::string base = base_of(run);
-  const finetune::Tokenizer tokenizer = finetune::Tokenizer::load(platform::base_folder(services_.data, base));
-  json::object counts = finetune::token_counts(
-      tokenizer, finetune::task_from(platform::to_string(snapshot.profile.target.task)), snapshot.examples);
+  const std::filesystem::path folder = platform::base_folder(services_.data, base);
+  json::object counts =
+      finetune::token_counts(finetune::Tokenizer::load(folder), finetune::ChatEncoder::load(folder),
+                             finetune::task_from(platform::to_string(snapshot.profile.target.task)), snapshot.examples);
   counts["tokenizer"] = base;
   return counts;
 }

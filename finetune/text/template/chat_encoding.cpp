@@ -1,6 +1,7 @@
 #include "finetune/text/template/chat_encoding.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "platform/base/file.h"
 
@@ -11,12 +12,21 @@ namespace json = platform::json;
 using platform::Error;
 using platform::ErrorCode;
 
+class FixedDay final : public platform::Clock {
+ public:
+  explicit FixedDay(platform::Time day) : day_(day) {}
+  platform::Time now() const override { return day_; }
+
+ private:
+  platform::Time day_;
+};
+
 std::string render_part(const ChatTemplate& chat, const json::array& messages, std::size_t count,
                         const ChatSettings& settings, bool prompt) {
   json::object variables = settings.variables;
   variables["add_generation_prompt"] = prompt;
   const auto end = messages.begin() + static_cast<std::ptrdiff_t>(count);
-  return chat.render(json::array(messages.begin(), end), settings.tools, variables).text;
+  return chat.render(json::array(messages.begin(), end), settings.tools, variables, FixedDay(settings.today)).text;
 }
 
 bool is_assistant(const json::value& message) {
@@ -44,13 +54,6 @@ ByteSpan turn_span(const ChatTemplate& chat, const json::array& messages, std::s
       std::mismatch(prompted.begin(), prompted.begin() + static_cast<std::ptrdiff_t>(shorter), text.begin()).first;
   const auto begin = static_cast<std::size_t>(differs - prompted.begin());
   return {std::min(begin, answered.size()), answered.size()};
-}
-
-[[noreturn]] void fail_unequal() {
-  throw Error(ErrorCode::kInvalidInput,
-              "the tokens of a conversation do not give its text back, so that the assistant's part of them is not "
-              "known; use prompt and completion with this base",
-              "messages");
 }
 
 void refuse_control_tokens(const Tokenizer& tokenizer, const json::value& value) {
@@ -87,7 +90,7 @@ json::object template_variables(const std::filesystem::path& folder) {
 }
 
 RenderedChat supervised_render(const ChatTemplate& chat, const json::array& messages, const ChatSettings& settings) {
-  RenderedChat rendered = chat.render(messages, settings.tools, settings.variables);
+  RenderedChat rendered = chat.render(messages, settings.tools, settings.variables, FixedDay(settings.today));
   if (!rendered.generated.empty()) return rendered;
   for (std::size_t i = 0; i < messages.size(); ++i) {
     if (is_assistant(messages[i])) {
@@ -98,19 +101,15 @@ RenderedChat supervised_render(const ChatTemplate& chat, const json::array& mess
 }
 
 TokenSequence encode_render(const Tokenizer& tokenizer, const RenderedChat& rendered) {
+  TokenSpans tokens = tokenizer.encode_spans(rendered.text, {.parse_special_tokens = true});
   TokenSequence sequence;
-  sequence.ids = tokenizer.encode(rendered.text, {.parse_special_tokens = true});
-  std::size_t at = 0;
-  for (const std::int32_t id : sequence.ids) {
-    const std::string bytes = tokenizer.token_bytes(id);
-    if (rendered.text.compare(at, bytes.size(), bytes) != 0) fail_unequal();
-    const std::size_t end = at + bytes.size();
-    const bool supervised = std::any_of(rendered.generated.begin(), rendered.generated.end(),
-                                        [&](const ByteSpan& span) { return span.begin < end && at < span.end; });
+  sequence.ids = std::move(tokens.ids);
+  for (const ByteSpan& token : tokens.spans) {
+    const bool supervised =
+        std::any_of(rendered.generated.begin(), rendered.generated.end(),
+                    [&](const ByteSpan& span) { return span.begin < token.end && token.begin < span.end; });
     sequence.supervised.push_back(supervised ? 1 : 0);
-    at = end;
   }
-  if (at != rendered.text.size()) fail_unequal();
   return sequence;
 }
 
@@ -120,10 +119,10 @@ TokenSequence encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, 
   return encode_render(tokenizer, supervised_render(chat, messages, settings));
 }
 
-std::vector<std::int32_t> encode_chat_prompt(const Tokenizer& tokenizer, const ChatTemplate& chat,
-                                             const json::array& messages, const ChatSettings& settings) {
+std::vector<std::int32_t> encode_chat_text(const Tokenizer& tokenizer, const ChatTemplate& chat,
+                                           const json::array& messages, const ChatSettings& settings, bool prompt) {
   refuse_control_tokens(tokenizer, messages);
-  const std::string text = render_part(chat, messages, messages.size(), settings, true);
+  const std::string text = render_part(chat, messages, messages.size(), settings, prompt);
   return tokenizer.encode(text, {.parse_special_tokens = true});
 }
 

@@ -8,10 +8,15 @@
 
 namespace finetune {
 
+/// 26 July 2024, which templates that print today's date fall back to. A conversation does not change with the day on
+/// which it is encoded: what was learned is asked again, and an adapter's probe reproduces.
+constexpr platform::Time kConversationDay = std::chrono::sys_days(std::chrono::year(2024) / 7 / 26);
+
 /// What a template is rendered with, besides the messages.
 struct ChatSettings {
   platform::json::value tools = nullptr;
-  platform::json::object variables;  // bos_token, eos_token, enable_thinking, ...
+  platform::json::object variables;         // bos_token, eos_token, enable_thinking, ...
+  platform::Time today = kConversationDay;  // what strftime_now reads
 };
 
 /// bos_token, eos_token, pad_token and unk_token of a model folder's tokenizer_config.json, as texts.
@@ -23,13 +28,14 @@ platform::json::object template_variables(const std::filesystem::path& folder);
 RenderedChat supervised_render(const ChatTemplate& chat, const platform::json::array& messages,
                                const ChatSettings& settings);
 
-/// The render as tokens; supervised is every token that holds a byte of a generated span. Throws kInvalidInput where a
-/// message spells a control token, or where the tokens do not give the text back byte for byte.
+/// The render as tokens; supervised is every token that stands for a byte of a generated span.
 TokenSequence encode_render(const Tokenizer& tokenizer, const RenderedChat& rendered);
+/// supervised_render() and encode_render(). Throws kInvalidInput where a message spells a control token.
 TokenSequence encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, const platform::json::array& messages,
                           const ChatSettings& settings);
-/// Up to where the model goes on: with the template's generation prompt.
-std::vector<std::int32_t> encode_chat_prompt(const Tokenizer& tokenizer, const ChatTemplate& chat,
-                                             const platform::json::array& messages, const ChatSettings& settings);
+/// The tokens alone; with `prompt` the template's generation prompt behind them, where the model goes on.
+std::vector<std::int32_t> encode_chat_text(const Tokenizer& tokenizer, const ChatTemplate& chat,
+                                           const platform::json::array& messages, const ChatSettings& settings,
+                                           bool prompt);
 
 }  // namespace finetune

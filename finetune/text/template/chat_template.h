@@ -18,8 +18,6 @@
 
 namespace finetune {
 
-using jinja::ByteSpan;
-
 struct RenderedChat {
   std::string text;
   /// What stands in {% generation %} blocks, in the order of their ends: what a model shall learn. Empty where the

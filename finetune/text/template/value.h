@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "finetune/text/byte_span.h"
 #include "finetune/text/template/budget.h"
 
 namespace finetune::jinja {
@@ -47,13 +48,6 @@ struct Value {
   Object* object() const;
   std::optional<Integer> integer() const;
   std::optional<double> number() const;
-};
-
-/// Bytes [begin, end) of a text.
-struct ByteSpan {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  bool operator==(const ByteSpan&) const = default;
 };
 
 struct Text {

@@ -335,6 +335,60 @@ TEST_F(Serving, SpeaksOpenAisWireFormat) {
   post("/v1/chat/completions", json::parse(R"({"messages":[{"role":"user","content":"x"}],"n":2})"), 400);
 }
 
+TEST_F(Serving, TakesTheSamplingOptionsThatVllmsClientsSend) {
+  serve(1);
+  const auto ask = [](std::string_view options) {
+    return json::parse(R"({"prompt":"spindle","max_tokens":6,)" + std::string(options) + "}");
+  };
+  const auto text = [&](std::string_view options) {
+    return std::string(
+        post("/v1/completions", ask(options)).at("choices").as_array()[0].as_object().at("text").as_string());
+  };
+  const std::string greedy = text(R"("temperature":0)");
+  EXPECT_EQ(text(R"("temperature":1.5,"top_k":1)"), greedy);
+  EXPECT_EQ(text(R"("temperature":1.5,"min_p":1)"), greedy);
+  EXPECT_EQ(text(R"("temperature":0,"top_k":-1,"typical_p":0.9,"repetition_penalty":1.0,"frequency_penalty":0)"),
+            greedy);
+  EXPECT_EQ(text(R"("temperature":1.5,"seed":9)"), text(R"("temperature":1.5,"seed":9)"));
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"min_p", "1.5"},
+                                                                                    {"typical_p", "0"},
+                                                                                    {"repetition_penalty", "0"},
+                                                                                    {"no_repeat_ngram_size", "-1"},
+                                                                                    {"top_k", "-2"},
+                                                                                    {"temperature", "2.5"},
+                                                                                    {"logprobs", "21"},
+                                                                                    {"presence_penalty", "0.5"}}) {
+    const auto refused = post("/v1/completions", ask("\"" + name + "\":" + value), 400);
+    EXPECT_EQ(refused.at("error").as_object().at("param"), json::string(name)) << name;
+  }
+}
+
+TEST_F(Serving, GivesLogprobsInTheShapeOfEachRoute) {
+  serve(1);
+  const auto whole = post("/v1/completions", json::parse(R"({"prompt":"spindle","max_tokens":4,"logprobs":2})"));
+  const auto& choice = whole.at("choices").as_array()[0].as_object();
+  const auto& logprobs = choice.at("logprobs").as_object();
+  const std::size_t tokens = static_cast<std::size_t>(whole.at("usage").as_object().at("completion_tokens").as_int64());
+  EXPECT_EQ(logprobs.at("tokens").as_array().size(), tokens);
+  EXPECT_EQ(logprobs.at("top_logprobs").as_array().size(), tokens);
+  for (const json::value& one : logprobs.at("token_logprobs").as_array()) EXPECT_LE(one.to_number<double>(), 0.0);
+  json::object ask = json::parse(R"({"messages":[{"role":"user","content":"spindle"}],"max_tokens":4,
+                                     "logprobs":true,"top_logprobs":2})")
+                         .as_object();
+  const auto chat = post("/v1/chat/completions", ask);
+  const auto& content =
+      chat.at("choices").as_array()[0].as_object().at("logprobs").as_object().at("content").as_array();
+  for (const json::value& one : content) EXPECT_EQ(one.at("top_logprobs").as_array().size(), 2u);
+  ask["stream"] = true;
+  EXPECT_EQ(post("/v1/chat/completions", ask, 400).at("error").as_object().at("param"), "logprobs");
+}
+
+TEST_F(Serving, RefusesAConversationThatTheBasesTemplateDoesNotWrite) {
+  serve(1);
+  for (const char* message : {R"({"role":"robot","content":"x"})", R"({"role":"user","content":"a<|end|>b"})"})
+    post("/v1/chat/completions", json::parse(R"({"messages":[)" + std::string(message) + "]}"), 400);
+}
+
 TEST_F(Serving, StreamsTheSameTextInPieces) {
   serve(1);
   json::object ask = json::parse(R"({"messages":[{"role":"user","content":"spindle"}],"max_tokens":6})").as_object();

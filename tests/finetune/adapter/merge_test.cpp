@@ -39,7 +39,7 @@ class Merging : public ::testing::Test {
     config.as_object()["pad_token_id"] = 0;
     platform::write_json_file(path("base") / "config.json", config);
     for (const char* name : {"generation_config.json", "chat_template.jinja", "special_tokens_map.json"})
-      platform::write_file_atomically(path("base") / name, std::string("{} ") + name);
+      platform::write_file_atomically(path("base") / name, "{}\n");
   }
   void store_base_as(kernels::DataType type) const {
     const ModelConfig config = read_model_config(path("base"));

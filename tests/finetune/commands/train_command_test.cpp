@@ -89,6 +89,35 @@ TEST_F(TrainCommand, ScoringAndWritingSayWhatTheyDoBesideTheirAnswer) {
       std::string::npos);
 }
 
+TEST_F(TrainCommand, WritesAsTheOptionsOfTheCommandLineSay) {
+  const auto command = [&](const Arguments& options) {
+    Arguments arguments{"--base", path("base"), "--prompt", "spindle", "--max-tokens", "12", "--threads", "1"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    return generate_command(arguments);
+  };
+  const auto written = [&](const Arguments& options) {
+    testing::internal::CaptureStderr();
+    testing::internal::CaptureStdout();
+    EXPECT_EQ(command(options), 0);
+    testing::internal::GetCapturedStderr();
+    return testing::internal::GetCapturedStdout();
+  };
+  const std::string greedy = written({});
+  EXPECT_EQ(written({"--temperature", "1.5", "--top-k", "1"}), greedy);
+  EXPECT_EQ(written({"--temperature", "1.5", "--min-p", "1"}), greedy);
+  EXPECT_NE(written({"--temperature", "1.5", "--seed", "3"}), greedy);
+  EXPECT_NE(written({"--repetition-penalty", "2"}), greedy);
+  const std::string first = greedy.substr(0, 1);
+  EXPECT_EQ(written({"--stop", first}), "\n") << "the answer ends before the text that stops it";
+  EXPECT_FALSE(written({"--chat"}).empty());
+  for (const Arguments& wrong : std::vector<Arguments>{{"--typical-p", "0"},
+                                                       {"--min-p", "2"},
+                                                       {"--top-k", "-1"},
+                                                       {"--no-repeat-ngram-size", "65"},
+                                                       {"--repetition-penalty", "0"}})
+    EXPECT_THROW(command(wrong), platform::Error) << wrong.front();
+}
+
 TEST_F(TrainCommand, RefusesAWorkFolderInsideTheOutput) {
   EXPECT_THROW(train_to(path("adapter"), {"--work", path("adapter") / "work"}), platform::Error);
   EXPECT_FALSE(std::filesystem::exists(path("adapter")));

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <future>
+#include <set>
 #include <utility>
 
 #include "finetune/adapter/manifest.h"
@@ -102,6 +104,88 @@ TEST_F(PredictorFiles, RefusesAnotherBase) {
   } catch (const platform::Error& error) {
     EXPECT_EQ(error.code(), platform::ErrorCode::kConflict);
   }
+}
+
+TEST_F(PredictorFiles, RefusesABaseWithAnotherChatTemplate) {
+  platform::write_file_atomically(base() / "chat_template.jinja", "{{ messages[0].content }}");
+  try {
+    Predictor predictor(base(), adapter(), 1);
+    FAIL();
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kConflict);
+    EXPECT_NE(std::string(error.what()).find("tokenizer"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(PredictorFiles, ChatsInTheWordsOfTheBasesTemplate) {
+  platform::write_file_atomically(base() / "chat_template.jinja", "{{ bos_token }}{{ messages[0].content }}");
+  Predictor predictor(base(), std::nullopt, 1);
+  const GenerateOptions options{.max_tokens = 12};
+  EXPECT_EQ(predictor.chat({{"user", "spindle load"}}, options).text, predictor.complete("spindle load", options).text);
+  std::filesystem::remove(base() / "chat_template.jinja");
+  Predictor bare(base(), std::nullopt, 1);
+  EXPECT_THROW(bare.chat({{"user", "spindle load"}}, options), platform::Error);
+}
+
+TEST_F(PredictorFiles, AnswersEndAtTheTokensOfTheGenerationConfiguration) {
+  const GenerateOptions options{.max_tokens = 12, .logprobs = 0};
+  const auto written = [&] {
+    std::vector<std::int32_t> ids;
+    for (const GeneratedToken& token : Predictor(base(), std::nullopt, 1).complete("spindle load", options).tokens)
+      ids.push_back(token.chosen.token);
+    return ids;
+  };
+  const std::vector<std::int32_t> longer = written();
+  ASSERT_GT(longer.size(), 1u);
+  const std::int32_t end = longer.back();
+  platform::write_file_atomically(base() / "generation_config.json",
+                                  R"({"eos_token_id": [2, )" + std::to_string(end) + "]}");
+  const auto cut = std::find(longer.begin(), longer.end(), end);
+  EXPECT_EQ(written(), std::vector<std::int32_t>(longer.begin(), cut));
+  platform::write_file_atomically(base() / "generation_config.json", R"({"eos_token_id": "x"})");
+  EXPECT_THROW(written(), platform::Error);
+}
+
+TEST_F(PredictorFiles, ReportsTheLogarithmOfEachTokensProbability) {
+  Predictor predictor(base(), adapter(), 1);
+  const Generation generation = predictor.complete("spindle load", {.max_tokens = 20, .logprobs = 3});
+  ASSERT_EQ(generation.tokens.size(), static_cast<std::size_t>(generation.completion_tokens));
+  std::string text;
+  for (const GeneratedToken& token : generation.tokens) {
+    text += token.chosen.bytes;
+    ASSERT_EQ(token.alternatives.size(), 3u);
+    EXPECT_EQ(token.alternatives[0].token, token.chosen.token) << "greedy takes the most probable one";
+    EXPECT_EQ(token.alternatives[0].logprob, token.chosen.logprob);
+    double sum = 0;
+    for (const TokenLogprob& other : token.alternatives) sum += std::exp(other.logprob);
+    EXPECT_GT(token.alternatives[0].logprob, token.alternatives[1].logprob);
+    EXPECT_LE(sum, 1.0 + 1e-6);
+    EXPECT_GT(sum, 0.2) << "of " << 300 << " tokens, three of the most probable";
+  }
+  EXPECT_EQ(text, generation.text);
+  EXPECT_TRUE(predictor.complete("spindle load", {.max_tokens = 4}).tokens.empty());
+}
+
+TEST_F(PredictorFiles, OptionsChangeWhatIsChosen) {
+  Predictor predictor(base(), std::nullopt, 1);
+  const auto tokens_of = [&](GenerateOptions options) {
+    options.max_tokens = 40;
+    options.logprobs = 0;
+    std::vector<std::int32_t> ids;
+    for (const GeneratedToken& token : predictor.complete("spindle load", options).tokens)
+      ids.push_back(token.chosen.token);
+    return ids;
+  };
+  const std::vector<std::int32_t> greedy = tokens_of({});
+  // One candidate is left, whichever way.
+  EXPECT_EQ(tokens_of({.temperature = 1.5f, .top_k = 1}), greedy);
+  EXPECT_EQ(tokens_of({.temperature = 1.5f, .min_p = 1.0f}), greedy);
+  EXPECT_NE(tokens_of({.temperature = 1.5f}), greedy);
+  EXPECT_EQ(tokens_of({.temperature = 1.5f, .seed = 5}), tokens_of({.temperature = 1.5f, .seed = 5}));
+  const std::vector<std::int32_t> once = tokens_of({.no_repeat_ngram_size = 1});
+  EXPECT_EQ(std::set<std::int32_t>(once.begin(), once.end()).size(), once.size());
+  EXPECT_NE(tokens_of({.repetition_penalty = 2.0f}), greedy);
+  EXPECT_THROW(tokens_of({.typical_p = 0.0f}), platform::Error);
 }
 
 TEST_F(PredictorFiles, RefusesAChangedFile) {

@@ -171,8 +171,6 @@ TEST(PatternLimits, StopsARunawayExpression) {
   EXPECT_THROW(pattern.for_each_match(std::string(40, 'a') + "b", [](std::size_t, std::size_t) {}), platform::Error);
 }
 
-using ChatFormat = TrainedTokenizer;
-
 TEST_F(TrainedTokenizer, ASmallFileWithAHugeIdIsRefusedBeforeATableOfThatLengthIsMade) {
   platform::json::value document = platform::read_json_file(folder_.path() / "tokenizer.json");
   platform::json::array& added = document.as_object()["added_tokens"].as_array();
@@ -187,19 +185,6 @@ TEST_F(TrainedTokenizer, ASmallFileWithAHugeIdIsRefusedBeforeATableOfThatLengthI
     EXPECT_EQ(error.code(), platform::ErrorCode::kCorrupt);
     EXPECT_NE(std::string(error.what()).find("<|far|>"), std::string::npos) << error.what();
   }
-}
-
-TEST_F(ChatFormat, SupervisesAssistantTurnsAndTheirEnd) {
-  const Tokenizer tokenizer = load();
-  const TokenSequence sequence = format_messages(tokenizer, {{"user", "state?"}, {"assistant", "ok"}});
-  ASSERT_EQ(sequence.ids.size(), sequence.supervised.size());
-  const auto answer = tokenizer.encode("ok");
-  const std::size_t supervised = answer.size() + 1;
-  for (std::size_t i = 0; i < sequence.ids.size(); ++i)
-    EXPECT_EQ(sequence.supervised[i], i + supervised >= sequence.ids.size() ? 1 : 0) << i;
-  EXPECT_EQ(sequence.ids.back(), tokenizer.token_id("<|end|>"));
-  EXPECT_EQ(format_generation_prompt(tokenizer, {{"user", "state?"}}).back(), tokenizer.token_id("<|assistant|>"));
-  EXPECT_THROW(format_messages(tokenizer, {{"robot", "x"}}), platform::Error);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ class ExampleEncoding : public ::testing::Test {
     return Tokenizer::load(folder);
   }
   EncodingRules rules(Task task) const {
-    return {.tokenizer = &tokenizer_, .schema = &schema_, .task = task, .labels = &labels_};
+    return {.tokenizer = &tokenizer_, .chat = &chat_, .schema = &schema_, .task = task, .labels = &labels_};
   }
   static platform::Example conversation() {
     platform::Example example;
@@ -25,6 +25,7 @@ class ExampleEncoding : public ::testing::Test {
   }
   platform::TemporaryFolder folder_;
   Tokenizer tokenizer_ = make_tokenizer(folder_.path());
+  ChatEncoder chat_ = ChatEncoder::load(folder_.path());
   SensorSchema schema_;
   std::vector<std::string> labels_{"high", "low"};
 };
@@ -56,6 +57,38 @@ TEST_F(ExampleEncoding, ALanguageModelIsAskedForTheAnswerThatItWasTaught) {
     ASSERT_EQ(prompt.back(), tokenizer_.token_id("<|assistant|>"));
     EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), whole.begin()));
   }
+}
+
+TEST_F(ExampleEncoding, AConversationOfABaseWithoutATemplateIsRefusedWithItsName) {
+  EncodingRules bare = rules(Task::kLanguageModel);
+  bare.chat = nullptr;
+  platform::Example example = conversation();
+  example.id = "m7";
+  try {
+    encode_example(bare, example, true);
+    FAIL() << "was encoded";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput);
+    EXPECT_NE(std::string(error.what()).find("m7: this base has no chat template"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(ExampleEncoding, SupervisesEachTurnOfTheAssistantInTheWordsOfTheTemplate) {
+  platform::write_file_atomically(folder_.path() / "chat_template.jinja",
+                                  "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+                                  "{% if add_generation_prompt %}assistant: {% endif %}");
+  chat_ = ChatEncoder::load(folder_.path());
+  platform::Example example = conversation();
+  example.messages.push_back({"assistant", "high"});
+  example.messages.push_back({"user", "bearing"});
+  example.messages.push_back({"assistant", "hot"});
+  const EncodedExample encoded = encode_example(rules(Task::kLanguageModel), example, true);
+  EXPECT_EQ(tokenizer_.decode(encoded.ids), "user: spindle load\nassistant: high\nuser: bearing\nassistant: hot\n");
+  std::vector<std::int32_t> learned;
+  for (const std::int32_t target : encoded.targets) {
+    if (target >= 0) learned.push_back(target);
+  }
+  EXPECT_EQ(tokenizer_.decode(learned), " high\n hot\n") << "a token belongs to an answer of which it holds a byte";
 }
 
 TEST_F(ExampleEncoding, ALongPromptLosesItsBeginning) {

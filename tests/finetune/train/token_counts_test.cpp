@@ -22,7 +22,7 @@ TEST(TokenCounts, OfTextsAreThoseOfTheAnswerAndItsEnd) {
   const auto length = [&](const std::string& text) { return static_cast<std::int64_t>(tokenizer.encode(text).size()); };
   const std::string shorter = "hot", longer = "bearing hot, bearing cold";
   const auto counts =
-      token_counts(tokenizer, Task::kLanguageModel, {writing("spindle", shorter), writing("torque 12 Nm", longer)});
+      token_counts(tokenizer, {}, Task::kLanguageModel, {writing("spindle", shorter), writing("torque 12 Nm", longer)});
   EXPECT_EQ(counts.at("supervised_tokens").at("maximum").to_number<std::int64_t>(), length(longer) + 1);
   EXPECT_EQ(counts.at("supervised_tokens").at("minimum").to_number<std::int64_t>(), length(shorter) + 1);
   EXPECT_GT(counts.at("tokens").at("minimum").to_number<std::int64_t>(), length(shorter));
@@ -33,14 +33,14 @@ TEST(TokenCounts, OfClassesAreOneEach) {
   support::write_tiny_base(folder.path());
   platform::Example example = writing("spindle load high", "");
   example.label = "bad";
-  const auto counts = token_counts(Tokenizer::load(folder.path()), Task::kClassify, {example});
+  const auto counts = token_counts(Tokenizer::load(folder.path()), {}, Task::kClassify, {example});
   EXPECT_EQ(counts.at("supervised_tokens").at("mean"), platform::json::value(1.0));
 }
 
 TEST(TokenCounts, OfNothingAreNothing) {
   const platform::TemporaryFolder folder;
   support::write_tiny_base(folder.path());
-  EXPECT_TRUE(token_counts(Tokenizer::load(folder.path()), Task::kClassify, {}).empty());
+  EXPECT_TRUE(token_counts(Tokenizer::load(folder.path()), {}, Task::kClassify, {}).empty());
 }
 
 }  // namespace

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iostream>
+
+#include "tests/support/golden_folder.h"
+
 namespace finetune {
 namespace {
 
@@ -38,6 +43,35 @@ TEST(ChatEncoding, RefusesATemplateThatRewritesEarlierAnswers) {
   const ChatTemplate chat =
       ChatTemplate::parse("{% for m in messages %}{{ '!' if loop.last }}{{ m.content }};{% endfor %}");
   EXPECT_THROW(supervised_render(chat, talk(), {}), platform::Error);
+}
+
+TEST(ChatEncoding, PrintsTheSameDateOnEveryDay) {
+  const ChatTemplate chat = ChatTemplate::parse("{{ strftime_now('%d %B %Y') }}");
+  EXPECT_EQ(supervised_render(chat, talk(), {}).text, "26 July 2024");
+}
+
+// Among the tokenizers of the golden folder are such as put spaces before words, change letters and lose them.
+TokenSequence answer_in(const std::string& family, const std::string& before, const std::string& answer) {
+  const Tokenizer tokenizer = Tokenizer::load(support::golden_folder() / "tokenizers" / family);
+  RenderedChat rendered{before + answer, {{before.size(), before.size() + answer.size()}}};
+  return encode_render(tokenizer, rendered);
+}
+
+TEST(ChatEncodingGolden, FindsTheAnswerAlsoWhereATokenizerChangesTheText) {
+  if (!std::filesystem::exists(support::golden_folder())) GTEST_SKIP() << "no golden data";
+  std::size_t checked = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(support::golden_folder() / "tokenizers")) {
+    const std::string family = entry.path().filename().string();
+    if (!entry.is_directory() || !std::filesystem::exists(entry.path() / "tokenizer.json")) continue;
+    const TokenSequence sequence = answer_in(family, "how is it? ", "it is hot.");
+    ASSERT_EQ(sequence.ids.size(), sequence.supervised.size()) << family;
+    EXPECT_EQ(sequence.supervised.front(), 0) << family;
+    EXPECT_EQ(sequence.supervised.back(), 1) << family;
+    EXPECT_TRUE(std::is_sorted(sequence.supervised.begin(), sequence.supervised.end())) << family;
+    ++checked;
+  }
+  std::cout << "cases checked: " << checked << "\n";
+  EXPECT_GT(checked, 0u);
 }
 
 }  // namespace

@@ -1,0 +1,49 @@
+#include "finetune/evaluate/answers.h"
+
+#include "finetune/generate/generator.h"
+
+namespace finetune {
+namespace {
+
+// The indices of the examples that are asked.
+std::vector<std::size_t> asked_of(const std::vector<const platform::Example*>& examples, std::int64_t most) {
+  std::vector<std::size_t> with_answer, asked;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    if (wanted_answer(*examples[i])) with_answer.push_back(i);
+  }
+  const std::size_t count = std::min(with_answer.size(), static_cast<std::size_t>(std::max<std::int64_t>(0, most)));
+  for (std::size_t i = 0; i < count; ++i) asked.push_back(with_answer[i * with_answer.size() / count]);
+  return asked;
+}
+
+}  // namespace
+
+std::optional<std::string> wanted_answer(const platform::Example& example) {
+  if (!example.messages.empty()) {
+    const platform::Message& last = example.messages.back();
+    return last.role == "assistant" ? std::optional(last.content) : std::nullopt;
+  }
+  return example.prompt.empty() ? std::nullopt : std::optional(example.completion);
+}
+
+std::vector<std::optional<std::string>> answers_of(kernels::Context& context, LoadedAdapter& loaded,
+                                                   const std::vector<const platform::Example*>& examples,
+                                                   const AnswerLimits& limits, const StopQuestion& should_stop) {
+  const GenerateOptions options{.max_tokens = limits.tokens};
+  const EncodingRules rules = loaded.prompt_rules(options.max_tokens);
+  const auto stopped = [&] { return should_stop && should_stop(); };
+  FairMutex computing;
+  std::vector<std::optional<std::string>> answers(examples.size());
+  for (const std::size_t i : asked_of(examples, limits.answers)) {
+    bool stop = stopped();
+    const OnPiece go_on = [&](std::string_view) { return !(stop = stopped()); };
+    if (!stop) {
+      const EncodedExample prompt = encode_example(rules, *examples[i], false);
+      answers[i] = generate(context, *loaded.base, *loaded.model, prompt, options, go_on, computing).text;
+    }
+    if (stop) throw platform::Error(platform::ErrorCode::kCancelled, "the evaluation was asked to stop");
+  }
+  return answers;
+}
+
+}  // namespace finetune

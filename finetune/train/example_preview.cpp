@@ -1,0 +1,143 @@
+#include "finetune/train/example_preview.h"
+
+#include <limits>
+
+#include "finetune/text/unicode.h"
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+using Kind = PreviewPart::Kind;
+
+struct Colours {
+  const char* taught;
+  const char* control;
+  const char* end;
+};
+constexpr Colours kColours{"\033[42;30m", "\033[36m", "\033[0m"};
+
+std::string_view name_of(Kind kind) {
+  return kind == Kind::kText ? "text" : kind == Kind::kControl ? "control" : "slot";
+}
+
+// Splits a run of tokens wherever kind or teaching changes; a character's bytes stay together.
+class PartBuilder {
+ public:
+  explicit PartBuilder(const EncodingRules& rules) : rules_(rules) {}
+  void add_token(std::int32_t id, bool taught) {
+    const bool control = rules_.tokenizer->is_special(id);
+    add(control ? Kind::kControl : Kind::kText, taught, rules_.tokenizer->token_bytes(id));
+  }
+  void add_slot(const SlotValue& slot) {
+    const std::string& name = rules_.schema->fields.at(static_cast<std::size_t>(slot.field)).name;
+    // A signal has many slots in a row, all of one field.
+    if (!parts_.empty() && parts_.back().kind == Kind::kSlot && parts_.back().text == name) {
+      ++parts_.back().tokens;
+    } else {
+      parts_.push_back({Kind::kSlot, false, name, 1});
+    }
+  }
+  std::vector<PreviewPart> finish() {
+    for (PreviewPart& part : parts_) part.text = repair_utf8(part.text);
+    return std::move(parts_);
+  }
+
+ private:
+  void add(Kind kind, bool taught, const std::string& bytes) {
+    if (parts_.empty() || parts_.back().kind != kind || parts_.back().taught != taught)
+      parts_.push_back({kind, taught, {}, 0});
+    parts_.back().text += bytes;
+    ++parts_.back().tokens;
+  }
+
+  const EncodingRules& rules_;
+  std::vector<PreviewPart> parts_;
+};
+
+std::string target_of(Task task, const platform::Example& example) {
+  if (task == Task::kClassify) return "label " + example.label.value_or("");
+  if (task == Task::kRegress) return "value " + json::serialize(json::value(example.value.value_or(0)));
+  return {};
+}
+
+// Line feeds stay; other control characters become the pictures that Unicode has for them.
+void append_shown(std::string& out, char32_t c) {
+  if (c == U'\n' || !is_control(c)) return append_utf8(out, c);
+  if (c < 0x20) return append_utf8(out, 0x2400 + c);
+  append_utf8(out, c == 0x7F ? U'\u2421' : U'\uFFFD');
+}
+
+std::string shown(std::string_view text) { return map_code_points(text, append_shown); }
+
+std::string counted(std::int64_t count, const char* what) { return std::to_string(count) + " " + what; }
+
+}  // namespace
+
+Task task_of(const platform::Example& example) {
+  return example.label ? Task::kClassify : example.value ? Task::kRegress : Task::kLanguageModel;
+}
+
+ExamplePreview preview_example(const EncodingRules& rules, const platform::Example& example) {
+  EncodingRules whole = rules;
+  whole.max_tokens = std::numeric_limits<std::int32_t>::max();
+  const EncodedExample encoded = encode_example(rules, example, true);
+  const auto all = static_cast<std::int64_t>(encode_example(whole, example, true).ids.size());
+  ExamplePreview preview;
+  preview.id = example.id;
+  preview.split = platform::to_string(example.split);
+  preview.tokens = static_cast<std::int64_t>(encoded.ids.size());
+  preview.taught = rules.task == Task::kLanguageModel ? encoded.supervised() : 1;
+  preview.lost = all - preview.tokens;
+  preview.target = target_of(rules.task, example);
+  PartBuilder parts(rules);
+  std::size_t slot = 0;
+  for (std::size_t i = 0; i < encoded.ids.size(); ++i) {
+    // The target of the token before is this token.
+    const bool taught = rules.task == Task::kLanguageModel && i > 0 && encoded.targets[i - 1] >= 0;
+    encoded.ids[i] < 0 ? parts.add_slot(encoded.slots.at(slot++)) : parts.add_token(encoded.ids[i], taught);
+  }
+  preview.parts = parts.finish();
+  return preview;
+}
+
+std::string to_text(const ExamplePreview& preview, bool colour) {
+  std::string text = "example " + (preview.id.empty() ? std::string("(no id)") : shown(preview.id)) + ", " +
+                     preview.split + ": " + counted(preview.tokens, "tokens") + ", " +
+                     counted(preview.taught, "taught");
+  if (!preview.target.empty()) text += " (" + shown(preview.target) + ")";
+  if (preview.lost > 0) text += ", " + counted(preview.lost, "cut from the beginning");
+  text += "\n";
+  bool open = false;
+  const auto set_open = [&](bool taught) {
+    if (taught == open) return;
+    text += colour ? (taught ? kColours.taught : kColours.end) : (taught ? "\u27E6" : "\u27E7");
+    open = taught;
+  };
+  for (const PreviewPart& part : preview.parts) {
+    set_open(part.taught);
+    const bool dyed = colour && part.kind != Kind::kText && !part.taught;
+    if (dyed) text += kColours.control;
+    text += part.kind == Kind::kSlot ? "{" + shown(part.text) + "}" : shown(part.text);
+    if (dyed) text += kColours.end;
+  }
+  set_open(false);
+  return text + "\n";
+}
+
+json::object to_json(const ExamplePreview& preview) {
+  json::array parts;
+  for (const PreviewPart& part : preview.parts) {
+    parts.push_back(json::object{
+        {"kind", name_of(part.kind)}, {"text", part.text}, {"tokens", part.tokens}, {"taught", part.taught}});
+  }
+  return {{"id", preview.id},
+          {"split", preview.split},
+          {"tokens", preview.tokens},
+          {"taught_tokens", preview.taught},
+          {"lost_tokens", preview.lost},
+          {"target", preview.target},
+          {"parts", std::move(parts)}};
+}
+
+}  // namespace finetune

@@ -1,0 +1,110 @@
+#include "finetune/evaluate/answers.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/tiny_base.h"
+
+namespace finetune {
+namespace {
+
+platform::Example question(int i) {
+  platform::Example example;
+  example.id = "q" + std::to_string(i);
+  example.split = i < 24 ? platform::Split::kTrain : platform::Split::kTest;
+  example.messages = {{"user", i % 2 == 0 ? "spindle load" : "bearing"},
+                      {"assistant", i % 2 == 0 ? "high, high" : "cold"}};
+  return example;
+}
+
+// A language model that was taught two answers.
+class Answers : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<platform::TemporaryFolder>();
+    support::write_tiny_base(path("base"));
+    std::string lines;
+    for (int i = 0; i < 32; ++i) lines += platform::canonical_json(platform::to_json(question(i))) + "\n";
+    platform::write_file_atomically(path("data.jsonl"), lines);
+    TrainRequest request;
+    request.base_folder = path("base");
+    request.dataset = path("data.jsonl");
+    request.task = Task::kLanguageModel;
+    request.config.min_steps = 900;
+    request.config.max_steps = 900;
+    request.config.learning_rate = 1e-2;
+    request.output_folder = path("adapter");
+    request.threads = 1;
+    TrainObserver observer;
+    train_adapter(request, observer);
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+  static std::filesystem::path path(const char* name) { return folder_->path() / name; }
+  EvaluateRequest request() const {
+    EvaluateRequest request;
+    request.base_folder = path("base");
+    request.adapter_folder = path("adapter");
+    request.dataset = path("data.jsonl");
+    request.predictions_file = path("predictions.jsonl");
+    request.threads = 1;
+    return request;
+  }
+  static std::unique_ptr<platform::TemporaryFolder> folder_;
+};
+std::unique_ptr<platform::TemporaryFolder> Answers::folder_;
+
+TEST(WantedAnswer, IsTheCompletionOrWhatTheAssistantSaysLast) {
+  platform::Example example;
+  example.prompt = "spindle";
+  example.completion = " hot";
+  EXPECT_EQ(wanted_answer(example), " hot");
+  EXPECT_EQ(wanted_answer(question(1)), "cold");
+  platform::Example unanswered = question(1);
+  unanswered.messages.pop_back();
+  EXPECT_EQ(wanted_answer(unanswered), std::nullopt);
+  platform::Example plain;
+  plain.text = "spindle";
+  EXPECT_EQ(wanted_answer(plain), std::nullopt);
+}
+
+TEST_F(Answers, OfATaughtModelAreScoredBesideItsLoss) {
+  const EvaluationReport report = evaluate_adapter(request());
+  EXPECT_EQ(report.examples, 8);
+  EXPECT_EQ(report.answers, 8);
+  ASSERT_TRUE(report.score("perplexity"));
+  for (const char* metric : {"exact_match", "token_f1", "rouge_1", "rouge_l"})
+    EXPECT_EQ(report.score(metric).value().value, 1.0) << metric;
+  EXPECT_EQ(report.score("rouge_2").value().value, 0.5) << "half of the answers are one word long";
+  EXPECT_NEAR(report.score("chrf").value().value, 100, 1e-9);
+  const std::string lines = platform::read_file(path("predictions.jsonl"));
+  const platform::json::value first = platform::json::parse(lines.substr(0, lines.find('\n')));
+  EXPECT_EQ(first.at("truth"), "high, high");
+  EXPECT_EQ(first.at("prediction"), "high, high");
+  EXPECT_EQ(first.at("scores").at("exact_match"), 1.0);
+  EXPECT_EQ(to_json(evaluation_report_from_json(to_json(report))), to_json(report));
+}
+
+TEST_F(Answers, AreWrittenForAsManyExamplesAsWereAskedFor) {
+  EvaluateRequest some = request();
+  some.answers = 3;
+  EXPECT_EQ(evaluate_adapter(some).answers, 3);
+  some.answers = 0;
+  const EvaluationReport none = evaluate_adapter(some);
+  EXPECT_EQ(none.answers, 0);
+  EXPECT_FALSE(none.score("rouge_l"));
+  EXPECT_TRUE(none.score("loss"));
+}
+
+TEST_F(Answers, StopWhenAskedTo) {
+  EvaluateRequest stopped = request();
+  int questions = 0;
+  stopped.should_stop = [&] { return ++questions > 4; };
+  try {
+    evaluate_adapter(stopped);
+    FAIL() << "went on";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kCancelled);
+  }
+}
+
+}  // namespace
+}  // namespace finetune

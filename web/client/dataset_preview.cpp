@@ -1,0 +1,123 @@
+#include "web/client/dataset_preview.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "finetune/train/example_preview.h"
+#include "platform/base/data_folder.h"
+#include "web/client/server_connection.h"
+#include "web/client/table.h"
+
+namespace web {
+namespace {
+
+namespace json = platform::json;
+using platform::CommandLine;
+using platform::Error;
+using platform::ErrorCode;
+using Examples = std::vector<platform::Example>;
+
+bool colour_wanted() { return ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
+
+// A path, or the name of a base that the data folder or the installation has.
+std::filesystem::path base_of(const CommandLine& line) {
+  const std::string name = line.text("base");
+  if (std::filesystem::exists(std::filesystem::path(name) / "tokenizer.json") ||
+      std::filesystem::exists(std::filesystem::path(name) / "tokenizer.model"))
+    return name;
+  return platform::base_folder(platform::data_folder(line.text("data-folder")), name);
+}
+
+std::int64_t positive(const CommandLine& line, const char* name) {
+  const std::int64_t value = line.integer(name);
+  if (value >= 1) return value;
+  throw Error(ErrorCode::kInvalidInput, "--" + std::string(name) + " is " + std::to_string(value) + "; it is 1 or more",
+              name);
+}
+
+// The first ones of the part that was asked for.
+std::vector<const platform::Example*> chosen_of(const Examples& examples, const CommandLine& line) {
+  const auto count = static_cast<std::size_t>(positive(line, "count"));
+  std::vector<const platform::Example*> chosen;
+  for (const platform::Example& example : examples) {
+    if (line.has("split") && example.split != platform::split_from(line.text("split"))) continue;
+    if (line.has("id") && example.id != line.text("id")) continue;
+    if (chosen.size() < count) chosen.push_back(&example);
+  }
+  if (!chosen.empty()) return chosen;
+  throw Error(ErrorCode::kNotFound,
+              "none of " + std::to_string(examples.size()) + " examples is what --split and --id ask for");
+}
+
+void print(const std::vector<finetune::ExamplePreview>& previews, bool as_json) {
+  if (as_json) {
+    json::array items;
+    for (const finetune::ExamplePreview& preview : previews) items.push_back(finetune::to_json(preview));
+    std::printf("%s\n", json::serialize(json::object{{"items", std::move(items)}}).c_str());
+    return;
+  }
+  const bool colour = colour_wanted();
+  for (const finetune::ExamplePreview& preview : previews)
+    std::printf("%s\n", finetune::to_text(preview, colour).c_str());
+  std::puts(
+      colour ? "What stands on green is what the model learns to write; {x} is the place of a sensor value."
+             : "Between \u27E6 and \u27E7 stands what the model learns to write; {x} is the place of a sensor value.");
+}
+
+int preview(const Examples& examples, const CommandLine& line) {
+  const auto chosen = chosen_of(examples, line);
+  std::vector<const platform::Example*> all;
+  for (const platform::Example& example : examples) all.push_back(&example);
+  const std::filesystem::path base = base_of(line);
+  const finetune::Tokenizer tokenizer = finetune::Tokenizer::load(base);
+  const finetune::ChatEncoder chat = finetune::ChatEncoder::load(base);
+  const finetune::SensorSchema schema = finetune::learn_sensor_schema(all, finetune::TrainConfig{}.patch_size);
+  const std::vector<std::string> labels;
+  std::vector<finetune::ExamplePreview> previews;
+  for (const platform::Example* example : chosen) {
+    const finetune::EncodingRules rules{
+        .tokenizer = &tokenizer,
+        .chat = &chat,
+        .schema = &schema,
+        .task = line.has("task") ? finetune::task_from(line.text("task")) : finetune::task_of(*example),
+        .labels = &labels,
+        .max_tokens = positive(line, "max-tokens")};
+    previews.push_back(finetune::preview_example(rules, *example));
+  }
+  print(previews, line.has("json"));
+  return 0;
+}
+
+}  // namespace
+
+void declare_preview(CommandLine& line) {
+  line.argument("NAME", "name of the dataset; none with --data", false);
+  line.option("version", "N", "number of the version, or latest", {.fallback = "latest"});
+  line.option("data", "FILE", "JSON lines of examples, instead of a dataset of the server");
+  line.option("base", "NAME", "base that will read them: a name, or a folder with a tokenizer",
+              {.fallback = "anneal-nano"});
+  line.option("task", "NAME", "lm, classify or regress; default what the example has a target for");
+  line.option("split", "NAME", "examples of train, validation or test only");
+  line.option("id", "ID", "this example only");
+  line.option("count", "N", "how many examples", {.fallback = "3"});
+  line.option("max-tokens", "N", "longer examples lose their beginning, as in training", {.fallback = "1024"});
+}
+
+std::optional<int> preview_file(const CommandLine& line) {
+  if (line.has("data") && line.has("NAME"))
+    throw Error(ErrorCode::kInvalidInput, "a dataset's name and --data are both given; give one", "data");
+  if (line.has("data")) return preview(finetune::read_examples(line.text("data")), line);
+  if (line.has("NAME")) return std::nullopt;
+  throw Error(ErrorCode::kInvalidInput, "give the name of a dataset, or a file of examples with --data", "NAME");
+}
+
+int preview_version(ServerConnection& server, const CommandLine& line) {
+  const std::string path =
+      "/datasets/" + segment(line.text("NAME")) + "/versions/" + segment(line.text("version")) + "/examples";
+  const platform::HttpResponse answer = server.send(platform::Method::kGet, path, {}, {});
+  return preview(finetune::examples_from_lines(answer.checked().body, line.text("NAME")), line);
+}
+
+}  // namespace web
