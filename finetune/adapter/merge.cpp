@@ -76,6 +76,9 @@ void merge_adapter(const MergeRequest& request) {
   LoadedAdapter loaded = load_adapter(context, request.base_folder, request.adapter_folder);
   check_is_plain(*loaded.parts);
   stage("adding the adapter to the weights");
+  // Whatever the base was held in, the sum goes to its own weights.
+  if (loaded.manifest.base_dtype != to_string(WeightPrecision::kFloat32))
+    loaded.base->weights = load_weights(request.base_folder, loaded.base->config, WeightPrecision::kFloat32);
   loaded.parts->lora.merge_into(context, loaded.base->weights);
   std::map<std::string, const Tensor*> merged;
   for (std::size_t layer = 0; layer < loaded.base->weights.layers.size(); ++layer) {
