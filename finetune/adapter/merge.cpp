@@ -5,6 +5,7 @@
 #include "finetune/adapter/adapter_folder.h"
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/formats/weight_folder.h"
+#include "finetune/model/gguf_weights.h"
 #include "platform/base/file.h"
 
 namespace finetune {
@@ -68,6 +69,10 @@ void copy_other_files(const std::filesystem::path& from, const std::filesystem::
 void merge_adapter(const MergeRequest& request) {
   const std::filesystem::path output = plain_folder(request.output_folder, "out");
   check_output(output);
+  if (gguf_of_base(request.base_folder))
+    throw Error(ErrorCode::kInvalidInput,
+                "an adapter is merged into a folder of safetensors, not into a GGUF file; merge there and export that",
+                "base");
   const auto stage = [&](std::string_view name) {
     if (request.on_stage) request.on_stage(name);
   };

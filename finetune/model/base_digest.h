@@ -7,10 +7,10 @@
 
 namespace finetune {
 
-/// "sha256:..." over config.json and the weight files: model.safetensors, or the index with the shards it names. Throws
-/// as WeightFolder does.
+/// "sha256:..." over config.json and the weight files: model.safetensors, or the index with the shards it names; of a
+/// GGUF file over its bytes. Throws as WeightFolder does.
 std::string base_folder_digest(const std::filesystem::path& base_folder);
-/// "sha256:..." over tokenizer.json and tokenizer_config.json.
+/// "sha256:..." over tokenizer.json and tokenizer_config.json, or what a GGUF file holds of them.
 std::string tokenizer_digest(const std::filesystem::path& base_folder);
 
 }  // namespace finetune

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "finetune/formats/weight_folder.h"
+#include "finetune/model/gguf_weights.h"
 #include "platform/base/error.h"
 
 namespace finetune {
@@ -208,8 +210,14 @@ void ModelWeights::refresh() {
   if (!tied) head.packed.refresh();
 }
 
+std::unique_ptr<WeightSource> open_weights(const std::filesystem::path& base, const ModelConfig& config) {
+  if (const auto gguf = gguf_of_base(base)) return std::make_unique<GgufWeights>(*gguf, config);
+  return std::make_unique<WeightFolder>(base);
+}
+
 ModelWeights load_weights(const std::filesystem::path& base, const ModelConfig& config, WeightPrecision precision) {
-  const WeightFolder files(base);
+  const std::unique_ptr<WeightSource> source = open_weights(base, config);
+  const WeightSource& files = *source;
   ModelWeights weights;
   const Places places(weights, config);
   std::map<std::string, Shape> expected;

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "finetune/formats/weight_source.h"
 #include "finetune/model/model_config.h"
 #include "kernels/core/random.h"
 #include "kernels/core/tensor.h"
@@ -76,6 +78,8 @@ WeightPrecision weight_precision_from(std::string_view name);
 /// Throws kCorrupt naming the tensor for a missing, unexpected, wrongly shaped or non-finite one, kInvalidInput for one
 /// that float16 cannot hold. Norms and biases become float32.
 ModelWeights load_weights(const std::filesystem::path& base, const ModelConfig& config, WeightPrecision precision);
+/// The weights of a base as they are stored: a folder of safetensors, or a GGUF file (gguf_weights.h).
+std::unique_ptr<WeightSource> open_weights(const std::filesystem::path& base, const ModelConfig& config);
 /// Normal weights of deviation 0.02, output projections scaled down by sqrt(2 L), norms one (as they act), biases zero.
 ModelWeights random_weights(const ModelConfig& config, kernels::Random& random);
 /// Writes config.json and model.safetensors in `type`. Throws kInvalidInput for a quantised model.

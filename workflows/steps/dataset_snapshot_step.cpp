@@ -1,13 +1,13 @@
 #include "workflows/steps/dataset_snapshot_step.h"
 
 #include <algorithm>
-#include <map>
 #include <cctype>
+#include <map>
 #include <set>
 
 #include "connectors/profiles.h"
 #include "connectors/record_parser.h"
-#include "finetune/text/tokenizer.h"
+#include "finetune/model/base.h"
 #include "finetune/train/token_counts.h"
 #include "platform/base/file.h"
 #include "platform/engine/expression.h"
@@ -115,7 +115,7 @@ void keep_newest_feedback(std::vector<Observation>& rows) {
 // What the report says in tokens: those of the base that the run will train.
 json::object DatasetSnapshotStep::counted(const platform::Run& run, const platform::SnapshotResult& snapshot) const {
   const std::string base = base_of(run);
-  const finetune::Tokenizer tokenizer = finetune::Tokenizer::load(platform::base_folder(services_.data, base));
+  const finetune::Tokenizer tokenizer = finetune::load_base_tokenizer(platform::base_folder(services_.data, base));
   json::object counts = finetune::token_counts(
       tokenizer, finetune::task_from(platform::to_string(snapshot.profile.target.task)), snapshot.examples);
   counts["tokenizer"] = base;
