@@ -188,6 +188,8 @@ StepKind finetune_lora() {
           {choice("activations", {"keep", "recompute"}, "memory against time"),
            number("alpha", 0.01, 4096, "LoRA scale"),
            required("base", OptionType::kText, "name of the base model"),
+           choice("base_dtype", {"float32", "bfloat16", "float16", "int8", "nf4", "nf4_double"},
+                  "how the frozen base is held in memory"),
            whole("batch_examples", 1, 4096, "examples an optimizer step"),
            choice("class_weights", {"none", "balanced"}, "weight of rare classes"),
            number("clip_norm", 0, 1000, "gradient norm limit; 0 = none"),

@@ -36,6 +36,18 @@ Outcome class_outcome(const EncodedExample& example, const std::vector<float>& l
   return outcome;
 }
 
+void verify_own_probe(kernels::Context& context, LoadedAdapter& loaded, std::optional<WeightPrecision> precision) {
+  try {
+    verify_probe(context, *loaded.model, loaded.rules(), loaded.manifest.probe, kProbeTolerance32);
+  } catch (const Error& error) {
+    if (!precision || error.code() != ErrorCode::kConflict || to_string(*precision) == loaded.manifest.base_dtype)
+      throw;
+    throw Error(ErrorCode::kConflict, std::string(error.what()) + "; it was trained on the base in " +
+                                          loaded.manifest.base_dtype + ", not in " +
+                                          std::string(to_string(*precision)) + ": leave the base's dtype out");
+  }
+}
+
 }  // namespace
 
 EncodingRules LoadedAdapter::rules() const {
@@ -57,10 +69,12 @@ EncodingRules LoadedAdapter::prompt_rules(std::int64_t answer_tokens) const {
 }
 
 LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::path& base_folder,
-                           const std::optional<std::filesystem::path>& adapter_folder) {
+                           const std::optional<std::filesystem::path>& adapter_folder,
+                           std::optional<WeightPrecision> precision) {
   LoadedAdapter loaded;
   if (adapter_folder) loaded.manifest = read_manifest(*adapter_folder);
-  loaded.base = std::make_unique<Base>(Base::load(base_folder));
+  const WeightPrecision trained = weight_precision_from(loaded.manifest.base_dtype);
+  loaded.base = std::make_unique<Base>(Base::load(base_folder, precision.value_or(trained)));
   loaded.parts = std::make_unique<AdapterParts>();
   if (adapter_folder) {
     check_binding(loaded.manifest, *loaded.base);
@@ -73,7 +87,7 @@ LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::pat
     loaded.adapter_digest = adapter_digest(*adapter_folder);
   }
   loaded.model = std::make_unique<AdaptedModel>(*loaded.base, *loaded.parts);
-  if (adapter_folder) verify_probe(context, *loaded.model, loaded.rules(), loaded.manifest.probe, kProbeTolerance32);
+  if (adapter_folder) verify_own_probe(context, loaded, precision);
   return loaded;
 }
 

@@ -25,10 +25,12 @@ struct LoadedAdapter {
   EncodingRules prompt_rules(std::int64_t answer_tokens) const;
 };
 
-/// Without an adapter folder: the bare base. Throws kCorrupt for a file that differs from the manifest, kConflict for
-/// another base or tokenizer or a probe that does not reproduce.
+/// Without an adapter folder: the bare base. `precision`: how the base is held; if absent as in the adapter's training,
+/// a bare base in float32. Throws kCorrupt for a file that differs from the manifest, kConflict for another base or
+/// tokenizer or a probe that does not reproduce.
 LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::path& base_folder,
-                           const std::optional<std::filesystem::path>& adapter_folder);
+                           const std::optional<std::filesystem::path>& adapter_folder,
+                           std::optional<WeightPrecision> precision = {});
 
 /// Asked between batches; true ends the computation with Error kCancelled.
 using StopQuestion = std::function<bool()>;

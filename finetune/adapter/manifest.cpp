@@ -56,6 +56,7 @@ json::value to_json(const Manifest& manifest) {
                       {"target_deviation", manifest.target_deviation},
                       {"max_tokens", manifest.max_tokens},
                       {"base", manifest.base_digest},
+                      {"base_dtype", manifest.base_dtype},
                       {"tokenizer", manifest.tokenizer_digest},
                       {"files", files},
                       {"sensors", manifest.sensors},
@@ -81,6 +82,7 @@ Manifest manifest_from_json(const json::value& value) {
   manifest.target_deviation = platform::require_number(object, "target_deviation", where);
   manifest.max_tokens = platform::require_int(object, "max_tokens", where);
   manifest.base_digest = platform::require_string(object, "base", where);
+  manifest.base_dtype = platform::string_or(object, "base_dtype", manifest.base_dtype, where);
   manifest.tokenizer_digest = platform::require_string(object, "tokenizer", where);
   for (const auto& pair : platform::as_object(platform::require(object, "files", where), "files")) {
     manifest.files[std::string(pair.key())] =

@@ -19,8 +19,9 @@ struct Manifest {
   std::vector<std::string> labels;  // classify
   double target_mean = 0;           // regress: value = mean + deviation * output
   double target_deviation = 1;
-  std::int64_t max_tokens = 0;  // of an example: longer prompts lose their beginning, as in training
-  std::string base_digest;      // Base::digest()
+  std::int64_t max_tokens = 0;         // of an example: longer prompts lose their beginning, as in training
+  std::string base_digest;             // Base::digest()
+  std::string base_dtype = "float32";  // how the base was held in training; it is held so again
   std::string tokenizer_digest;
   std::map<std::string, std::string> files;  // name in the folder -> "sha256:..."
   platform::json::value sensors;             // SensorSchema, see sensor_schema.h; null without slots

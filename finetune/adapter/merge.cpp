@@ -5,6 +5,7 @@
 #include "finetune/adapter/adapter_folder.h"
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/formats/weight_folder.h"
+#include "finetune/model/gguf_weights.h"
 #include "platform/base/file.h"
 
 namespace finetune {
@@ -68,6 +69,10 @@ void copy_other_files(const std::filesystem::path& from, const std::filesystem::
 void merge_adapter(const MergeRequest& request) {
   const std::filesystem::path output = plain_folder(request.output_folder, "out");
   check_output(output);
+  if (gguf_of_base(request.base_folder))
+    throw Error(ErrorCode::kInvalidInput,
+                "an adapter is merged into a folder of safetensors, not into a GGUF file; merge there and export that",
+                "base");
   const auto stage = [&](std::string_view name) {
     if (request.on_stage) request.on_stage(name);
   };
@@ -76,6 +81,9 @@ void merge_adapter(const MergeRequest& request) {
   LoadedAdapter loaded = load_adapter(context, request.base_folder, request.adapter_folder);
   check_is_plain(*loaded.parts);
   stage("adding the adapter to the weights");
+  // Whatever the base was held in, the sum goes to its own weights.
+  if (loaded.manifest.base_dtype != to_string(WeightPrecision::kFloat32))
+    loaded.base->weights = load_weights(request.base_folder, loaded.base->config, WeightPrecision::kFloat32);
   loaded.parts->lora.merge_into(context, loaded.base->weights);
   std::map<std::string, const Tensor*> merged;
   for (std::size_t layer = 0; layer < loaded.base->weights.layers.size(); ++layer) {

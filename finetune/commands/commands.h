@@ -12,6 +12,7 @@ using Arguments = std::vector<std::string>;
 
 int corpus_command(const Arguments& arguments);
 int evaluate_command(const Arguments& arguments);
+int export_command(const Arguments& arguments);
 int generate_command(const Arguments& arguments);
 int merge_command(const Arguments& arguments);
 int pretrain_command(const Arguments& arguments);

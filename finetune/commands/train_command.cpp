@@ -37,11 +37,14 @@ void print_scores(const char* name, const std::vector<Score>& scores) {
 
 int train_command(const Arguments& arguments) {
   platform::CommandLine line("anneal train", "Adapts a base to a data set; the same command resumes after a stop.",
-                             {"anneal train --base base --data data.jsonl --config train.yaml --out adapter"});
+                             {"anneal train --base base --data data.jsonl --config train.yaml --out adapter",
+                              "anneal train --base base --data data.jsonl --base-dtype nf4 --out adapter"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("data", "FILE", "JSON lines of examples", {.required = true});
   line.option("config", "FILE", "YAML with task, labels, seed and training settings", {});
   line.option("task", "NAME", "lm, classify or regress (over the configuration's)", {});
+  line.option("base-dtype", "NAME", "how the frozen base is held: float32, bfloat16, float16, int8, nf4, nf4_double",
+              {});
   line.option("out", "DIR", "adapter folder", {.required = true});
   line.option("work", "DIR", "folder of the checkpoint; default OUT.work", {});
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
@@ -53,6 +56,7 @@ int train_command(const Arguments& arguments) {
   request.work_folder = line.text("work");
   request.threads = static_cast<int>(line.integer("threads"));
   if (line.has("config")) read_config(line.text("config"), request);
+  if (line.has("base-dtype")) request.config.base_dtype = line.text("base-dtype");
   if (line.has("task")) request.task = task_from(line.text("task"));
   TrainResult result;
   {
@@ -161,6 +165,7 @@ int generate_command(const Arguments& arguments) {
        "--min-p 0.05"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("adapter", "DIR", "adapter folder", {});
+  line.option("base-dtype", "NAME", "how the base is held, as in `anneal train`; default: as in the training", {});
   line.option("prompt", "TEXT", "text to continue", {.required = true});
   declare_sampling(line);
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
@@ -171,7 +176,7 @@ int generate_command(const Arguments& arguments) {
   if (line.has("adapter")) adapter = line.text("adapter");
   StageLine stages;
   stages.begin("reading and checking the model");
-  Predictor predictor(line.text("base"), adapter, static_cast<int>(line.integer("threads")));
+  Predictor predictor(line.text("base"), adapter, static_cast<int>(line.integer("threads")), line.text("base-dtype"));
   stages.done();
   const OnPiece print = [](std::string_view piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);

@@ -1,14 +1,9 @@
 #include "finetune/formats/gguf.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstring>
 #include <set>
+#include <type_traits>
 
 #include "platform/base/did_you_mean.h"
 #include "platform/base/error.h"
@@ -19,8 +14,6 @@ namespace {
 using platform::Error;
 using platform::ErrorCode;
 
-static_assert(std::endian::native == std::endian::little, "GGUF holds little-endian values");
-
 constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 30;
 constexpr std::uint64_t kMaxNameBytes = 63;
@@ -30,32 +23,6 @@ constexpr std::uint64_t kDefaultAlignment = 32;
 // The fewest bytes that a key with its value, and a tensor's entry, can take.
 constexpr std::uint64_t kLeastKeyBytes = 13, kLeastEntryBytes = 24;
 
-[[noreturn]] void corrupt(const std::filesystem::path& path, const std::string& what) {
-  throw Error(ErrorCode::kCorrupt,
-              "not a sound GGUF file: " + path.string() + ": " + what + "; fetch or export it again");
-}
-
-std::string in_quotes(std::string_view name) {
-  std::string shown = "'";
-  for (const char c : name.substr(0, 80)) shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return shown + (name.size() > 80 ? "...'" : "'");
-}
-
-void read_exactly(const platform::FileDescriptor& file, void* to, std::uint64_t size_bytes, std::uint64_t offset_bytes,
-                  const std::filesystem::path& path) {
-  auto* bytes = static_cast<char*>(to);
-  while (size_bytes > 0) {
-    const ssize_t got =
-        ::pread(file.get(), bytes, std::min<std::uint64_t>(size_bytes, 1 << 30), static_cast<off_t>(offset_bytes));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) platform::throw_errno("reading " + path.string(), errno);
-    if (got == 0) corrupt(path, "the file ends at byte " + std::to_string(offset_bytes) + ", it was cut while in use");
-    bytes += got;
-    offset_bytes += static_cast<std::uint64_t>(got);
-    size_bytes -= static_cast<std::uint64_t>(got);
-  }
-}
-
 // Calls use(alternative of that index, default-made); false where the variant has none.
 template <typename Variant, typename Use, std::size_t... indices>
 bool with_alternative(std::size_t index, const Use& use, std::index_sequence<indices...>) {
@@ -64,39 +31,20 @@ bool with_alternative(std::size_t index, const Use& use, std::index_sequence<ind
 
 }  // namespace
 
-// Reads the header from front to back through a buffer; every length is held against what the file has left.
+// Reads the header's values.
 class GgufFile::Reader {
  public:
-  Reader(const GgufFile& file, std::uint64_t size_bytes) : file_(file), size_bytes_(size_bytes) {}
+  explicit Reader(const BinaryFile& file) : file_(file), fields_(file) {}
 
-  std::uint64_t position() const { return position_; }
-  std::uint64_t left() const { return size_bytes_ - position_; }
-  [[noreturn]] void fail(const std::string& what) const { corrupt(file_.path_, what); }
-
+  [[noreturn]] void fail(const std::string& what) const { file_.corrupt(what); }
+  std::uint64_t position() const { return fields_.position(); }
+  std::uint64_t count(const char* what, std::uint64_t least_bytes) { return fields_.count(what, least_bytes); }
+  std::string text(const char* what, std::uint64_t limit) {
+    return fields_.text(what, fields_.number<std::uint64_t>(), limit);
+  }
   template <typename T>
   T number() {
-    T value{};
-    take(&value, sizeof value);
-    return value;
-  }
-
-  /// A count of things that take at least `least_bytes` each.
-  std::uint64_t count(const char* what, std::uint64_t least_bytes) {
-    const auto claimed = number<std::uint64_t>();
-    if (claimed > left() / least_bytes)
-      fail("it claims " + std::to_string(claimed) + " " + what + ", the file has " + std::to_string(left()) +
-           " bytes left");
-    return claimed;
-  }
-
-  std::string text(const char* what, std::uint64_t limit) {
-    const std::uint64_t length = count("bytes of text", 1);
-    if (length > limit)
-      fail(std::string(what) + " has " + std::to_string(length) + " bytes, at most " + std::to_string(limit) +
-           " are read");
-    std::string bytes(length, '\0');
-    take(bytes.data(), length);
-    return bytes;
+    return fields_.number<T>();
   }
 
   GgufValue value(const std::string& key) {
@@ -139,54 +87,27 @@ class GgufFile::Reader {
     return list;
   }
 
-  void take(void* to, std::uint64_t size_bytes) {
-    if (size_bytes > left()) fail("the file ends within its header, at byte " + std::to_string(size_bytes_));
-    auto* bytes = static_cast<char*>(to);
-    while (size_bytes > 0) {
-      if (position_ >= buffer_begin_ + buffer_.size() || position_ < buffer_begin_) fill();
-      const std::uint64_t at = position_ - buffer_begin_, step = std::min(size_bytes, buffer_.size() - at);
-      std::memcpy(bytes, buffer_.data() + at, step);
-      bytes += step;
-      position_ += step;
-      size_bytes -= step;
-    }
-  }
-  void fill() {
-    buffer_.resize(std::min<std::uint64_t>(left(), 1 << 16));
-    read_exactly(file_.file_, buffer_.data(), buffer_.size(), position_, file_.path_);
-    buffer_begin_ = position_;
-  }
-
-  const GgufFile& file_;
-  std::uint64_t size_bytes_;
-  std::uint64_t position_ = 0;
-  std::string buffer_;
-  std::uint64_t buffer_begin_ = 0;
+  const BinaryFile& file_;
+  FieldReader fields_;
 };
 
-GgufFile::GgufFile(const std::filesystem::path& path) : path_(path) {
-  file_ = platform::FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file_) platform::throw_errno("opening " + path.string(), errno);
-  struct stat status {};
-  if (::fstat(file_.get(), &status) != 0) platform::throw_errno("reading " + path.string(), errno);
-  if (!S_ISREG(status.st_mode)) corrupt(path_, "it is not a regular file");
-  const auto file_size = static_cast<std::uint64_t>(status.st_size);
-  Reader reader(*this, file_size);
-  if (reader.number<std::uint32_t>() != 0x46554747u) corrupt(path_, "it does not begin with GGUF");
+GgufFile::GgufFile(const std::filesystem::path& path) : file_(path, "GGUF") {
+  Reader reader(file_);
+  if (reader.number<std::uint32_t>() != 0x46554747u) file_.corrupt("it does not begin with GGUF");
   const auto version = reader.number<std::uint32_t>();
-  if (version == __builtin_bswap32(kVersion)) corrupt(path_, "it is big-endian, only little-endian files are read");
-  if (version != kVersion) corrupt(path_, "it has version " + std::to_string(version) + ", only 3 is read");
+  if (version == __builtin_bswap32(kVersion)) file_.corrupt("it is big-endian, only little-endian files are read");
+  if (version != kVersion) file_.corrupt("it has version " + std::to_string(version) + ", only 3 is read");
   const std::uint64_t tensors = reader.count("tensors", kLeastEntryBytes);
   const std::uint64_t keys = reader.count("keys", kLeastKeyBytes);
   std::set<std::string, std::less<>> seen;
   for (std::uint64_t i = 0; i < keys; ++i) {
     std::string key = reader.text("a key", kMaxKeyBytes);
-    if (key.empty() || !seen.insert(key).second) corrupt(path_, "key " + in_quotes(key) + " is empty or there twice");
+    if (key.empty() || !seen.insert(key).second) file_.corrupt("key " + in_quotes(key) + " is empty or there twice");
     GgufValue value = reader.value(key);
     metadata_.emplace_back(std::move(key), std::move(value));
   }
   read_tensors(reader, tensors);
-  place_tensors(reader.position(), file_size);
+  place_tensors(reader.position());
 }
 
 void GgufFile::read_tensors(Reader& reader, std::uint64_t count) {
@@ -194,7 +115,7 @@ void GgufFile::read_tensors(Reader& reader, std::uint64_t count) {
   for (std::uint64_t i = 0; i < count; ++i) {
     GgufTensorInfo info;
     info.name = reader.text("a tensor's name", kMaxNameBytes);
-    const auto fail = [&](const std::string& what) { corrupt(path_, "tensor " + in_quotes(info.name) + " " + what); };
+    const auto fail = [&](const std::string& what) { file_.corrupt("tensor " + in_quotes(info.name) + " " + what); };
     if (info.name.empty() || !seen.insert(info.name).second) fail("has no name or is there twice");
     const auto rank = reader.number<std::uint32_t>();
     if (rank > kMaxRank) fail("has " + std::to_string(rank) + " dimensions, at most 4 are read");
@@ -223,12 +144,13 @@ std::uint64_t GgufFile::alignment() const {
   const GgufValue* value = find("general.alignment");
   if (value == nullptr) return kDefaultAlignment;
   const auto* number = std::get_if<std::uint32_t>(value);
-  if (number == nullptr || !std::has_single_bit(*number)) corrupt(path_, "general.alignment is not a power of two");
+  if (number == nullptr || !std::has_single_bit(*number)) file_.corrupt("general.alignment is not a power of two");
   return *number;
 }
 
 // In the listed order, each aligned, without a hole; nothing but padding after the last.
-void GgufFile::place_tensors(std::uint64_t header_end, std::uint64_t file_size) {
+void GgufFile::place_tensors(std::uint64_t header_end) {
+  const std::uint64_t file_size = file_.size_bytes();
   const std::uint64_t step = alignment();
   const auto aligned = [&](std::uint64_t at) { return (at + step - 1) / step * step; };
   const std::uint64_t begin = tensors_.empty() ? header_end : aligned(header_end);
@@ -236,21 +158,64 @@ void GgufFile::place_tensors(std::uint64_t header_end, std::uint64_t file_size) 
   for (GgufTensorInfo& info : tensors_) {
     const std::uint64_t place = begin + aligned(end - begin);
     if (info.offset_bytes != place - begin) {
-      corrupt(path_, "tensor " + in_quotes(info.name) + " lies at " + std::to_string(info.offset_bytes) +
-                         ", the one before it ends at " + std::to_string(end - begin));
+      file_.corrupt("tensor " + in_quotes(info.name) + " lies at " + std::to_string(info.offset_bytes) +
+                    ", the one before it ends at " + std::to_string(end - begin));
     }
     info.offset_bytes = place;
     if (place > file_size || info.size_bytes > file_size - place)
-      corrupt(path_, "tensor " + in_quotes(info.name) + " reaches beyond the end of the file");
+      file_.corrupt("tensor " + in_quotes(info.name) + " reaches beyond the end of the file");
     end = place + info.size_bytes;
   }
-  if (file_size - end >= step) corrupt(path_, std::to_string(file_size - end) + " bytes follow that belong to nothing");
+  if (file_size - end >= step) file_.corrupt(std::to_string(file_size - end) + " bytes follow that belong to nothing");
 }
 
 const GgufValue* GgufFile::find(std::string_view key) const {
   const auto found =
       std::find_if(metadata_.begin(), metadata_.end(), [&](const auto& item) { return item.first == key; });
   return found == metadata_.end() ? nullptr : &found->second;
+}
+
+std::optional<std::int64_t> GgufFile::whole(std::string_view key) const {
+  const GgufValue* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  return std::visit(
+      [&](const auto& plain) -> std::int64_t {
+        using T = std::decay_t<decltype(plain)>;
+        if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+          if (std::in_range<std::int64_t>(plain)) return static_cast<std::int64_t>(plain);
+        }
+        file_.corrupt("key " + in_quotes(key) + " is no whole number that is meant here");
+      },
+      *value);
+}
+
+std::optional<double> GgufFile::number(std::string_view key) const {
+  const GgufValue* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  return std::visit(
+      [&](const auto& plain) -> double {
+        using T = std::decay_t<decltype(plain)>;
+        if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) return static_cast<double>(plain);
+        file_.corrupt("key " + in_quotes(key) + " is no number");
+      },
+      *value);
+}
+
+const std::string* GgufFile::text(std::string_view key) const {
+  const GgufValue* value = find(key);
+  if (value == nullptr) return nullptr;
+  const auto* text = std::get_if<std::string>(value);
+  if (text == nullptr) file_.corrupt("key " + in_quotes(key) + " is no text");
+  return text;
+}
+
+const std::vector<std::string>* GgufFile::texts(std::string_view key) const {
+  const GgufValue* value = find(key);
+  if (value == nullptr) return nullptr;
+  const auto* array = std::get_if<GgufArray>(value);
+  const auto* list = array == nullptr ? nullptr : std::get_if<std::vector<std::string>>(array);
+  if (list == nullptr) file_.corrupt("key " + in_quotes(key) + " is no list of texts");
+  return list;
 }
 
 bool GgufFile::contains(std::string_view name) const {
@@ -264,13 +229,13 @@ const GgufTensorInfo& GgufFile::info(std::string_view name) const {
   std::vector<std::string> names;
   for (const GgufTensorInfo& info : tensors_) names.push_back(info.name);
   throw Error(ErrorCode::kNotFound,
-              "no tensor " + in_quotes(name) + " in " + path_.string() + platform::did_you_mean(name, names));
+              "no tensor " + in_quotes(name) + " in " + path().string() + platform::did_you_mean(name, names));
 }
 
 std::vector<std::uint8_t> GgufFile::read_bytes(std::string_view name) const {
   const GgufTensorInfo& found = info(name);
   std::vector<std::uint8_t> bytes(found.size_bytes);
-  read_exactly(file_, bytes.data(), bytes.size(), found.offset_bytes, path_);
+  file_.read(bytes.data(), bytes.size(), found.offset_bytes);
   return bytes;
 }
 

@@ -6,15 +6,17 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "finetune/formats/binary_file.h"
 #include "finetune/formats/gguf_blocks.h"
 #include "kernels/core/tensor.h"
-#include "platform/base/file.h"
 
 namespace finetune {
 
@@ -42,10 +44,16 @@ class GgufFile {
   /// what is wrong with it.
   explicit GgufFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return file_.path(); }
   const GgufMetadata& metadata() const { return metadata_; }
   /// nullptr if absent.
   const GgufValue* find(std::string_view key) const;
+  /// nullopt or null if absent. Throws kCorrupt for a value of another kind: any whole number, any number, a text, a
+  /// list of texts.
+  std::optional<std::int64_t> whole(std::string_view key) const;
+  std::optional<double> number(std::string_view key) const;
+  const std::string* text(std::string_view key) const;
+  const std::vector<std::string>* texts(std::string_view key) const;
   /// In the file's order.
   const std::vector<GgufTensorInfo>& tensors() const { return tensors_; }
   bool contains(std::string_view name) const;
@@ -60,11 +68,10 @@ class GgufFile {
  private:
   class Reader;
   void read_tensors(Reader& reader, std::uint64_t count);
-  void place_tensors(std::uint64_t header_end, std::uint64_t file_size);
+  void place_tensors(std::uint64_t header_end);
   std::uint64_t alignment() const;
 
-  std::filesystem::path path_;
-  platform::FileDescriptor file_;
+  BinaryFile file_;
   GgufMetadata metadata_;
   std::vector<GgufTensorInfo> tensors_;
 };
@@ -80,7 +87,18 @@ struct GgufTensor {
 /// tensor that the format does not take: a name over 63 bytes or twice, more than 4 dimensions, rows that do not fill
 /// blocks.
 std::string gguf_bytes(const GgufMetadata& metadata, const std::vector<GgufTensor>& tensors);
-/// gguf_bytes() written beside `path`, synced and renamed.
+/// A tensor that is made when its turn comes, so that a large file needs the memory of its largest tensor only.
+struct GgufStreamedTensor {
+  std::string name;
+  GgufType type = GgufType::kF32;
+  kernels::Shape shape;
+  std::function<kernels::Tensor()> make;  // float32 of this shape
+};
+/// The bytes of gguf_bytes(), tensor by tensor, written beside `path`, synced and renamed. `on_tensor` is called behind
+/// each and may be empty.
+void write_gguf(const std::filesystem::path& path, const GgufMetadata& metadata,
+                const std::vector<GgufStreamedTensor>& tensors, const std::function<void()>& on_tensor);
+/// The same for tensors that are there.
 void write_gguf(const std::filesystem::path& path, const GgufMetadata& metadata,
                 const std::vector<GgufTensor>& tensors);
 

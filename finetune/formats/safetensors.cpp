@@ -1,13 +1,7 @@
 #include "finetune/formats/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -22,8 +16,6 @@ namespace {
 using platform::Error;
 using platform::ErrorCode;
 namespace json = platform::json;
-
-static_assert(std::endian::native == std::endian::little, "safetensors holds little-endian values");
 
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr std::size_t kMaxTensors = 1'000'000;
@@ -63,51 +55,23 @@ const char* file_type(kernels::DataType type) {
   return "";
 }
 
-[[noreturn]] void corrupt(const std::filesystem::path& path, const std::string& what) {
-  throw Error(ErrorCode::kCorrupt,
-              "not a sound safetensors file: " + path.string() + ": " + what + "; fetch or export it again");
-}
-
-std::string in_quotes(std::string_view name) {
-  std::string shown = "'";
-  for (const char c : name.substr(0, 80)) shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return shown + (name.size() > 80 ? "...'" : "'");
-}
-
 std::optional<std::uint64_t> multiply(std::uint64_t a, std::uint64_t b) {
   std::uint64_t product = 0;
   if (__builtin_mul_overflow(a, b, &product)) return std::nullopt;
   return product;
 }
 
-// Reads exactly `size_bytes` or throws kCorrupt: the file was long enough when it was opened.
-void read_exactly(const platform::FileDescriptor& file, void* to, std::uint64_t size_bytes, std::uint64_t offset_bytes,
-                  const std::filesystem::path& path) {
-  auto* bytes = static_cast<char*>(to);
-  while (size_bytes > 0) {
-    const ssize_t got =
-        ::pread(file.get(), bytes, std::min<std::uint64_t>(size_bytes, 1 << 30), static_cast<off_t>(offset_bytes));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) platform::throw_errno("reading " + path.string(), errno);
-    if (got == 0) corrupt(path, "the file ends at byte " + std::to_string(offset_bytes) + ", it was cut while in use");
-    bytes += got;
-    offset_bytes += static_cast<std::uint64_t>(got);
-    size_bytes -= static_cast<std::uint64_t>(got);
-  }
-}
-
-std::uint64_t natural(const std::filesystem::path& path, std::string_view name, const json::value& value,
-                      const char* what) {
+std::uint64_t natural(const BinaryFile& file, std::string_view name, const json::value& value, const char* what) {
   if (value.is_int64() && value.get_int64() >= 0) return static_cast<std::uint64_t>(value.get_int64());
   if (value.is_uint64()) return value.get_uint64();
-  corrupt(path, "tensor " + in_quotes(name) + ": " + what + " holds something that is not a natural number");
+  file.corrupt("tensor " + in_quotes(name) + ": " + what + " holds something that is not a natural number");
 }
 
 // One entry of the header, checked by itself; offsets are still relative to the data section.
 class EntryReader {
  public:
-  EntryReader(const std::filesystem::path& path, std::string_view name, const json::value& value)
-      : path_(path), name_(name), value_(value) {}
+  EntryReader(const BinaryFile& file, std::string_view name, const json::value& value)
+      : file_(file), name_(name), value_(value) {}
 
   TensorInfo read() const {
     check_name();
@@ -128,7 +92,7 @@ class EntryReader {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const { corrupt(path_, "tensor " + in_quotes(name_) + " " + what); }
+  [[noreturn]] void fail(const std::string& what) const { file_.corrupt("tensor " + in_quotes(name_) + " " + what); }
 
   void check_name() const {
     if (name_.empty() || name_.size() > kMaxNameBytes) fail("has a name of " + std::to_string(name_.size()) + " bytes");
@@ -153,7 +117,7 @@ class EntryReader {
       fail("has " + std::to_string(shape->get_array().size()) + " dimensions, at most 8 are read");
     std::uint64_t count = 1;
     for (const json::value& dimension : shape->get_array()) {
-      const std::uint64_t size = natural(path_, name_, dimension, "shape");
+      const std::uint64_t size = natural(file_, name_, dimension, "shape");
       const auto product = multiply(count, size);
       if (!product || size > std::uint64_t{1} << 62) fail("has a shape whose element count overflows");
       count = *product;
@@ -168,14 +132,14 @@ class EntryReader {
   void read_offsets(const json::object& object, TensorInfo& info) const {
     const json::value* offsets = object.if_contains("data_offsets");
     if (!offsets || !offsets->is_array() || offsets->get_array().size() != 2) fail("has no pair of data_offsets");
-    const std::uint64_t begin = natural(path_, name_, offsets->get_array()[0], "data_offsets");
-    const std::uint64_t end = natural(path_, name_, offsets->get_array()[1], "data_offsets");
+    const std::uint64_t begin = natural(file_, name_, offsets->get_array()[0], "data_offsets");
+    const std::uint64_t end = natural(file_, name_, offsets->get_array()[1], "data_offsets");
     if (end < begin) fail("ends before it begins");
     info.offset_bytes = begin;
     info.size_bytes = end - begin;
   }
 
-  const std::filesystem::path& path_;
+  const BinaryFile& file_;
   std::string_view name_;
   const json::value& value_;
 };
@@ -226,78 +190,65 @@ const SafetensorsType* find_safetensors_type(std::string_view name) {
   return found == kTypes.end() ? nullptr : &*found;
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) {
-  file_ = platform::FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file_) platform::throw_errno("opening " + path.string(), errno);
-  struct stat status {};
-  if (::fstat(file_.get(), &status) != 0) platform::throw_errno("reading " + path.string(), errno);
-  if (!S_ISREG(status.st_mode)) corrupt(path_, "it is not a regular file");
-  read_header(static_cast<std::uint64_t>(status.st_size));
-}
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path, "safetensors") { read_header(); }
 
 namespace {
 
-json::object parsed_header(std::string_view text, const std::filesystem::path& path) {
+json::object parsed_header(std::string_view text, const BinaryFile& file) {
   try {
     return platform::as_object(platform::parse_json(text, "its header"), "its header");
   } catch (const platform::Error& error) {
-    corrupt(path, error.what());
+    file.corrupt(error.what());
   }
 }
 
 }  // namespace
 
-void SafetensorsFile::read_header(std::uint64_t file_size) {
-  if (file_size < 8) corrupt(path_, "it has " + std::to_string(file_size) + " bytes, at least 8 are needed");
-  std::uint64_t header_bytes = 0;
-  read_exactly(file_, &header_bytes, 8, 0, path_);
-  if (header_bytes > kMaxHeaderBytes)
-    corrupt(path_, "its header claims " + std::to_string(header_bytes) + " bytes, at most 100000000 are read");
-  if (header_bytes > file_size - 8) {
-    corrupt(path_, "its header claims " + std::to_string(header_bytes) + " bytes, the file has " +
-                       std::to_string(file_size - 8) + " left");
-  }
-  std::string text(header_bytes, '\0');
-  read_exactly(file_, text.data(), header_bytes, 8, path_);
-  if (text.empty() || text.front() != '{') corrupt(path_, "its header does not begin with '{'");
-  const json::object header = parsed_header(text, path_);
+void SafetensorsFile::read_header() {
+  if (file_.size_bytes() < 8)
+    file_.corrupt("it has " + std::to_string(file_.size_bytes()) + " bytes, at least 8 are needed");
+  FieldReader fields(file_);
+  const auto header_bytes = fields.number<std::uint64_t>();
+  const std::string text = fields.text("its header", header_bytes, kMaxHeaderBytes);
+  if (text.empty() || text.front() != '{') file_.corrupt("its header does not begin with '{'");
+  const json::object header = parsed_header(text, file_);
   if (header.size() > kMaxTensors)
-    corrupt(path_, "it names " + std::to_string(header.size()) + " tensors, at most 1000000 are read");
+    file_.corrupt("it names " + std::to_string(header.size()) + " tensors, at most 1000000 are read");
 
   std::vector<std::pair<std::string, TensorInfo>> entries;
   for (const auto& [key, value] : header) {
     if (key != "__metadata__") {
-      entries.emplace_back(key, EntryReader(path_, key, value).read());
+      entries.emplace_back(key, EntryReader(file_, key, value).read());
       continue;
     }
-    if (!value.is_object()) corrupt(path_, "__metadata__ is not an object");
+    if (!value.is_object()) file_.corrupt("__metadata__ is not an object");
     for (const auto& [name, note] : value.get_object()) {
-      if (!note.is_string()) corrupt(path_, "__metadata__ " + in_quotes(name) + " is not a string");
+      if (!note.is_string()) file_.corrupt("__metadata__ " + in_quotes(name) + " is not a string");
       metadata_.emplace(name, std::string(note.get_string()));
     }
   }
-  place_tensors(std::move(entries), 8 + header_bytes, file_size);
+  place_tensors(std::move(entries), fields.position());
 }
 
-void SafetensorsFile::place_tensors(std::vector<std::pair<std::string, TensorInfo>> entries, std::uint64_t data_begin,
-                                    std::uint64_t file_size) {
+void SafetensorsFile::place_tensors(std::vector<std::pair<std::string, TensorInfo>> entries, std::uint64_t data_begin) {
+  const std::uint64_t file_size = file_.size_bytes();
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return std::pair(a.second.offset_bytes, a.second.size_bytes) <
            std::pair(b.second.offset_bytes, b.second.size_bytes);
   });
   std::uint64_t at = 0;
   for (auto& [name, info] : entries) {
-    if (info.offset_bytes < at) corrupt(path_, "tensor " + in_quotes(name) + " overlaps the one before it");
+    if (info.offset_bytes < at) file_.corrupt("tensor " + in_quotes(name) + " overlaps the one before it");
     if (info.offset_bytes > at)
-      corrupt(path_, "there is a hole of " + std::to_string(info.offset_bytes - at) + " bytes before tensor " +
-                         in_quotes(name));
+      file_.corrupt("there is a hole of " + std::to_string(info.offset_bytes - at) + " bytes before tensor " +
+                    in_quotes(name));
     at += info.size_bytes;
-    if (at > file_size - data_begin) corrupt(path_, "tensor " + in_quotes(name) + " ends behind the end of the file");
+    if (at > file_size - data_begin) file_.corrupt("tensor " + in_quotes(name) + " ends behind the end of the file");
     info.offset_bytes += data_begin;
     tensors_.emplace(std::move(name), std::move(info));
   }
   if (data_begin + at != file_size)
-    corrupt(path_, std::to_string(file_size - data_begin - at) + " bytes follow the last tensor");
+    file_.corrupt(std::to_string(file_size - data_begin - at) + " bytes follow the last tensor");
 }
 
 std::vector<std::string> SafetensorsFile::names() const {
@@ -310,18 +261,18 @@ const TensorInfo& SafetensorsFile::info(std::string_view name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
   throw Error(ErrorCode::kNotFound,
-              "no tensor " + in_quotes(name) + " in " + path_.string() + platform::did_you_mean(name, names()));
+              "no tensor " + in_quotes(name) + " in " + path().string() + platform::did_you_mean(name, names()));
 }
 
 kernels::Tensor SafetensorsFile::read(std::string_view name) const {
   const TensorInfo& found = info(name);
   const auto type = tensor_type(found.dtype);
   if (!type) {
-    throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path_.string() + " has dtype " +
+    throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path().string() + " has dtype " +
                                               found.dtype + "; convert it to F32, BF16, F16, I64, I32, I8, U8 or BOOL");
   }
   kernels::Tensor tensor(found.shape, *type);
-  if (found.size_bytes > 0) read_exactly(file_, tensor.raw_data(), found.size_bytes, found.offset_bytes, path_);
+  if (found.size_bytes > 0) file_.read(tensor.raw_data(), found.size_bytes, found.offset_bytes);
   return tensor;
 }
 
@@ -329,7 +280,7 @@ kernels::Tensor SafetensorsFile::read_as(std::string_view name, kernels::DataTyp
   kernels::Tensor tensor = read(name);
   if (tensor.type() == type) return tensor;
   if (!is_floating(tensor.type()) || !is_floating(type)) {
-    throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path_.string() + " has dtype " +
+    throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path().string() + " has dtype " +
                                               info(name).dtype + ", " + kernels::name_of(type) + " is needed");
   }
   return tensor.cast_to(type);

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "finetune/formats/binary_file.h"
 #include "kernels/core/tensor.h"
-#include "platform/base/file.h"
 
 namespace finetune {
 
@@ -31,7 +31,7 @@ class SafetensorsFile {
   /// trailing bytes. Throws kNotFound, or kCorrupt with one sentence naming the file and the tensor at fault.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return file_.path(); }
   /// Tensor names, sorted bytewise.
   std::vector<std::string> names() const;
   bool contains(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
@@ -48,13 +48,11 @@ class SafetensorsFile {
   kernels::Tensor read_finite(std::string_view name, kernels::DataType type) const;
 
  private:
-  void read_header(std::uint64_t file_size);
+  void read_header();
   /// Without a hole, an overlap or a byte too many.
-  void place_tensors(std::vector<std::pair<std::string, TensorInfo>> entries, std::uint64_t data_begin,
-                     std::uint64_t file_size);
+  void place_tensors(std::vector<std::pair<std::string, TensorInfo>> entries, std::uint64_t data_begin);
 
-  std::filesystem::path path_;
-  platform::FileDescriptor file_;
+  BinaryFile file_;
   std::map<std::string, TensorInfo, std::less<>> tensors_;
   std::map<std::string, std::string> metadata_;
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "kernels/core/error.h"
 #include "platform/base/did_you_mean.h"
 #include "platform/base/error.h"
 #include "platform/base/json.h"
@@ -18,7 +17,6 @@ namespace json = platform::json;
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 constexpr std::uint64_t kMaxIndexBytes = 64 << 20;
-constexpr std::size_t kNamesShown = 8;
 
 void check_shard_name(const std::filesystem::path& folder, std::string_view name) {
   const bool plain = !name.empty() && name.size() < 200 && name.front() != '.' &&
@@ -35,13 +33,6 @@ void check_shard_name(const std::filesystem::path& folder, std::string_view name
   if (std::filesystem::canonical(path, ignored).parent_path() != std::filesystem::canonical(folder, ignored)) {
     throw Error(ErrorCode::kCorrupt, "shard is a link out of its folder: " + path.string());
   }
-}
-
-std::string listed(const char* what, const std::vector<std::string>& names) {
-  if (names.empty()) return {};
-  std::string text = std::string(what) + " (" + std::to_string(names.size()) + "): ";
-  for (std::size_t i = 0; i < std::min(names.size(), kNamesShown); ++i) text += (i ? ", " : "") + names[i];
-  return text + (names.size() > kNamesShown ? ", ...; " : "; ");
 }
 
 }  // namespace
@@ -112,29 +103,6 @@ const SafetensorsFile& WeightFolder::shard(std::string_view name) const {
   if (found != shard_of_.end()) return *found->second;
   throw Error(ErrorCode::kNotFound,
               "no tensor '" + std::string(name) + "' in " + folder_.string() + platform::did_you_mean(name, names()));
-}
-
-void WeightFolder::check_names(const std::map<std::string, kernels::Shape>& expected,
-                               const std::function<bool(std::string_view)>& ignored) const {
-  std::vector<std::string> missing;
-  std::vector<std::string> unexpected;
-  std::vector<std::string> wrong_shape;
-  for (const auto& [name, shape] : expected) {
-    if (!contains(name)) {
-      missing.push_back(name);
-    } else if (info(name).shape != shape) {
-      wrong_shape.push_back(name + " is " + kernels::shape_to_string(info(name).shape) + ", config.json says " +
-                            kernels::shape_to_string(shape));
-    }
-  }
-  for (const auto& [name, unused] : shard_of_) {
-    if (!expected.contains(name) && !(ignored && ignored(name))) unexpected.push_back(name);
-  }
-  if (missing.empty() && unexpected.empty() && wrong_shape.empty()) return;
-  throw Error(ErrorCode::kCorrupt, "weights in " + folder_.string() +
-                                       " do not fit config.json: " + listed("missing", missing) +
-                                       listed("unexpected", unexpected) + listed("of another shape", wrong_shape) +
-                                       "take the weights and the configuration from the same model");
 }
 
 }  // namespace finetune

@@ -3,40 +3,32 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "finetune/formats/safetensors.h"
+#include "finetune/formats/weight_source.h"
 
 namespace finetune {
 
-class WeightFolder {
+class WeightFolder final : public WeightSource {
  public:
   /// Opens model.safetensors if it is there, else the shards of the index. Shard names must be plain file names in the
   /// same folder, and index and shards must hold the same tensors. Throws kNotFound or kCorrupt naming the file.
   explicit WeightFolder(const std::filesystem::path& folder);
 
-  std::vector<std::string> names() const;
+  std::vector<std::string> names() const override;
   /// Names in the folder of every file that is read: the weights, and the index where there is one.
   std::vector<std::string> files() const;
-  bool contains(std::string_view name) const { return shard_of_.find(name) != shard_of_.end(); }
-  const TensorInfo& info(std::string_view name) const { return shard(name).info(name); }
+  bool contains(std::string_view name) const override { return shard_of_.find(name) != shard_of_.end(); }
+  const TensorInfo& info(std::string_view name) const override { return shard(name).info(name); }
   kernels::Tensor read(std::string_view name) const { return shard(name).read(name); }
-  kernels::Tensor read_as(std::string_view name, kernels::DataType type) const {
-    return shard(name).read_as(name, type);
-  }
-  kernels::Tensor read_finite(std::string_view name, kernels::DataType type) const {
+  kernels::Tensor read_finite(std::string_view name, kernels::DataType type) const override {
     return shard(name).read_finite(name, type);
   }
-
-  /// Compares with what a configuration expects (name -> shape). Throws kCorrupt listing missing, unexpected and
-  /// wrongly shaped tensors, each group apart. Names for which `ignored` is true may be there.
-  void check_names(const std::map<std::string, kernels::Shape>& expected,
-                   const std::function<bool(std::string_view)>& ignored = {}) const;
+  std::string place() const override { return folder_.string(); }
 
  private:
   void open_shards(const std::filesystem::path& index_path);

@@ -38,9 +38,12 @@ struct Predictor::State {
 };
 
 Predictor::Predictor(const std::filesystem::path& base_folder,
-                     const std::optional<std::filesystem::path>& adapter_folder, int threads) {
+                     const std::optional<std::filesystem::path>& adapter_folder, int threads,
+                     std::string_view base_dtype) {
   kernels::Context context = kernels::Context::cpu(threads);
-  LoadedAdapter loaded = load_adapter(context, base_folder, adapter_folder);
+  std::optional<WeightPrecision> precision;
+  if (!base_dtype.empty()) precision = weight_precision_from(base_dtype);
+  LoadedAdapter loaded = load_adapter(context, base_folder, adapter_folder, precision);
   state_ = std::unique_ptr<State>(new State(std::move(context), std::move(loaded)));
 }
 

@@ -51,10 +51,12 @@ using OnPiece = std::function<bool(std::string_view piece)>;
 
 class Predictor {
  public:
-  /// `adapter_folder` empty: the bare base (generation only). Throws kCorrupt when a file differs from the manifest,
-  /// kConflict when the adapter belongs to another base or tokenizer or its probe does not reproduce.
+  /// `adapter_folder` empty: the bare base (generation only). `base_dtype`: how the base is held, by its name in
+  /// model/weights.h; empty: as in the adapter's training, a bare base in float32. Throws kCorrupt when a file differs
+  /// from the manifest, kConflict when the adapter belongs to another base or tokenizer or its probe does not
+  /// reproduce.
   Predictor(const std::filesystem::path& base_folder, const std::optional<std::filesystem::path>& adapter_folder,
-            int threads = 0);
+            int threads = 0, std::string_view base_dtype = {});
   Predictor(Predictor&&) noexcept;
   Predictor& operator=(Predictor&&) noexcept;
   ~Predictor();

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "finetune/formats/gguf_tokenizer.h"
 #include "finetune/model/base_digest.h"
+#include "finetune/model/gguf_weights.h"
 #include "platform/base/file.h"
 
 namespace finetune {
@@ -36,9 +38,28 @@ std::vector<std::int32_t> read_answer_ends(const std::filesystem::path& folder) 
 
 }  // namespace
 
+ModelConfig read_base_config(const std::filesystem::path& base) {
+  if (const auto gguf = gguf_of_base(base)) return gguf_model_config(GgufFile(*gguf));
+  return read_model_config(base);
+}
+
+Tokenizer load_base_tokenizer(const std::filesystem::path& base) {
+  const auto gguf = gguf_of_base(base);
+  if (!gguf) return Tokenizer::load(base);
+  const TokenizerDocuments documents = tokenizer_documents(GgufFile(*gguf));
+  return Tokenizer::from_json(documents.tokenizer_json, documents.config_json);
+}
+
+ChatEncoder load_base_chat(const std::filesystem::path& base) {
+  const auto gguf = gguf_of_base(base);
+  if (!gguf) return ChatEncoder::load(base);
+  return ChatEncoder::of_config(platform::json::parse(tokenizer_documents(GgufFile(*gguf)).config_json),
+                                gguf->string());
+}
+
 Base Base::load(const std::filesystem::path& folder, WeightPrecision precision) {
-  ModelConfig config = read_model_config(folder);
-  Tokenizer tokenizer = Tokenizer::load(folder);
+  ModelConfig config = read_base_config(folder);
+  Tokenizer tokenizer = load_base_tokenizer(folder);
   if (tokenizer.vocabulary_size() > config.vocab_size) {
     throw platform::Error(platform::ErrorCode::kInvalidInput,
                           "the tokenizer has " + std::to_string(tokenizer.vocabulary_size()) +
@@ -51,7 +72,7 @@ Base Base::load(const std::filesystem::path& folder, WeightPrecision precision) 
           std::move(tokenizer),
           base_folder_digest(folder),
           finetune::tokenizer_digest(folder),
-          ChatEncoder::load(folder),
+          load_base_chat(folder),
           read_answer_ends(folder)};
 }
 

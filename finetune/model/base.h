@@ -1,5 +1,5 @@
-// Base: a frozen foundation model: configuration, weights and tokenizer of one folder, with the digests that an adapter
-// is bound to. Move-only; readers may share it.
+// Base: a frozen foundation model: configuration, weights and tokenizer of one folder, or of one GGUF file, with the
+// digests that an adapter is bound to. Move-only; readers may share it.
 #pragma once
 
 #include <filesystem>
@@ -28,5 +28,10 @@ struct Base {
   /// Tokens that end a generation: the configuration's, the tokenizer's and answer_ends.
   std::vector<std::int32_t> end_tokens() const;
 };
+
+/// What a base's folder, or its GGUF file, says.
+ModelConfig read_base_config(const std::filesystem::path& base);
+Tokenizer load_base_tokenizer(const std::filesystem::path& base);
+ChatEncoder load_base_chat(const std::filesystem::path& base);
 
 }  // namespace finetune

@@ -168,7 +168,7 @@ void Lora::merge_into(kernels::Context& context, ModelWeights& weights) const {
         "lora_bias");
   if (weights.quantised())
     throw Error(ErrorCode::kInvalidInput,
-                "an adapter cannot be merged into a model that is held in 4 or 8 bits; load the base as stored");
+                "an adapter cannot be merged into a model that is held in 4 or 8 bits; load the base in float32");
   for_each_adapter(adapters_, [&](std::size_t layer, LinearKind kind, const LinearAdapter& adapter) {
     merge(context, adapter, weights.layers[layer].linears[index_of(kind)].value);
   });

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "finetune/formats/weight_folder.h"
+#include "finetune/model/gguf_weights.h"
 #include "platform/base/error.h"
 
 namespace finetune {
@@ -82,11 +84,32 @@ class Places {
 
 void pack(LinearWeight& weight) { weight.packed = kernels::PackedWeight(weight.value.view()); }
 
-Tensor read_weight(const WeightFolder& files, const WeightPlace& place, WeightPrecision precision) {
+DataType stored_type(const WeightSource& files, const std::string& name) {
+  const std::string& type = files.info(name).dtype;
+  if (type == "BF16") return DataType::kBFloat16;
+  return type == "F16" ? DataType::kFloat16 : DataType::kFloat32;
+}
+
+DataType held_type(const WeightPlace& place, WeightPrecision precision, DataType stored) {
+  if (place.linear == nullptr || precision == WeightPrecision::kFloat32) return DataType::kFloat32;
+  if (precision == WeightPrecision::kBFloat16) return DataType::kBFloat16;
+  return precision == WeightPrecision::kFloat16 ? DataType::kFloat16 : stored;
+}
+
+Tensor read_weight(const WeightSource& files, const WeightPlace& place, WeightPrecision precision) {
   const std::string& name = place.weight->name;
-  const bool keep =
-      precision != WeightPrecision::kFloat32 && place.linear != nullptr && files.info(name).dtype == "BF16";
-  return files.read_finite(name, keep ? DataType::kBFloat16 : DataType::kFloat32);
+  const DataType stored = stored_type(files, name), held = held_type(place, precision, stored);
+  Tensor value = files.read_finite(name, stored);
+  if (held == stored) return value;
+  value = value.cast_to(held);
+  if (held != DataType::kFloat16) return value;
+  try {
+    check_finite(name, value);
+  } catch (const platform::Error&) {
+    throw platform::Error(platform::ErrorCode::kInvalidInput,
+                          "tensor '" + name + "' holds values that float16 cannot; choose bfloat16", "base_dtype");
+  }
+  return value;
 }
 
 std::optional<kernels::QuantisedType> quantised_type(WeightPrecision precision) {
@@ -101,8 +124,17 @@ std::optional<kernels::QuantisedType> quantised_type(WeightPrecision precision) 
 void refuse_quantised(const ModelWeights& weights, const std::string& what) {
   if (!weights.quantised()) return;
   throw platform::Error(platform::ErrorCode::kInvalidInput,
-                        "a model that is held in 4 or 8 bits cannot be " + what + "; load it as stored");
+                        "a model that is held in 4 or 8 bits cannot be " + what + "; load it in float32");
 }
+
+struct PrecisionName {
+  WeightPrecision precision;
+  std::string_view name;
+};
+constexpr PrecisionName kPrecisionNames[] = {
+    {WeightPrecision::kFloat32, "float32"}, {WeightPrecision::kBFloat16, "bfloat16"},
+    {WeightPrecision::kFloat16, "float16"}, {WeightPrecision::kInt8, "int8"},
+    {WeightPrecision::kNf4, "nf4"},         {WeightPrecision::kNf4Nested, "nf4_double"}};
 
 // Old checkpoints carry rotary buffers, and tied ones may repeat the embedding as a head.
 bool may_be_ignored(std::string_view name, const ModelConfig& config) {
@@ -111,6 +143,23 @@ bool may_be_ignored(std::string_view name, const ModelConfig& config) {
 }
 
 }  // namespace
+
+std::string_view to_string(WeightPrecision precision) {
+  for (const auto& [known, name] : kPrecisionNames) {
+    if (known == precision) return name;
+  }
+  return "";
+}
+
+WeightPrecision weight_precision_from(std::string_view asked) {
+  std::string names;
+  for (const auto& [precision, name] : kPrecisionNames) {
+    if (name == asked) return precision;
+    names += (names.empty() ? "" : ", ") + std::string(name);
+  }
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "base_dtype is not known: \"" + std::string(asked) + "\"; known: " + names, "base_dtype");
+}
 
 void ModelWeights::for_each(const std::function<void(Weight&)>& visit) {
   const auto present = [&](Weight& weight) {
@@ -161,8 +210,14 @@ void ModelWeights::refresh() {
   if (!tied) head.packed.refresh();
 }
 
-ModelWeights load_weights(const std::filesystem::path& folder, const ModelConfig& config, WeightPrecision precision) {
-  const WeightFolder files(folder);
+std::unique_ptr<WeightSource> open_weights(const std::filesystem::path& base, const ModelConfig& config) {
+  if (const auto gguf = gguf_of_base(base)) return std::make_unique<GgufWeights>(*gguf, config);
+  return std::make_unique<WeightFolder>(base);
+}
+
+ModelWeights load_weights(const std::filesystem::path& base, const ModelConfig& config, WeightPrecision precision) {
+  const std::unique_ptr<WeightSource> source = open_weights(base, config);
+  const WeightSource& files = *source;
   ModelWeights weights;
   const Places places(weights, config);
   std::map<std::string, Shape> expected;

@@ -8,9 +8,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "finetune/formats/weight_source.h"
 #include "finetune/model/model_config.h"
 #include "kernels/core/random.h"
 #include "kernels/core/tensor.h"
@@ -63,14 +66,20 @@ struct ModelWeights {
   void refresh();
 };
 
-/// Matrices are held in float32 (small models, training speed), as stored, or, for a frozen base that is large beside
-/// the memory, the linear layers of the blocks in 8 or 4 bits and the embedding and head as stored
-/// (kernels/ops/quantise.h).
-enum class WeightPrecision { kFloat32, kStored, kInt8, kNf4, kNf4Nested };
+/// How matrices are held: in float32 (small models, training speed), in 16 bits, or, for a frozen base that is large
+/// beside the memory, the linear layers of the blocks in 8 or 4 bits (kernels/ops/quantise.h) and the embedding and
+/// head in 16 bits where they are stored so.
+enum class WeightPrecision { kFloat32, kBFloat16, kFloat16, kInt8, kNf4, kNf4Nested };
+/// The setting `base_dtype`: float32, bfloat16, float16, int8, nf4, nf4_double (nf4 with its scales in 8 bits).
+std::string_view to_string(WeightPrecision precision);
+/// Throws kInvalidInput listing the names.
+WeightPrecision weight_precision_from(std::string_view name);
 
-/// Throws kCorrupt naming the tensor for a missing, unexpected, wrongly shaped or non-finite one. Norms and biases
-/// become float32.
-ModelWeights load_weights(const std::filesystem::path& folder, const ModelConfig& config, WeightPrecision precision);
+/// Throws kCorrupt naming the tensor for a missing, unexpected, wrongly shaped or non-finite one, kInvalidInput for one
+/// that float16 cannot hold. Norms and biases become float32.
+ModelWeights load_weights(const std::filesystem::path& base, const ModelConfig& config, WeightPrecision precision);
+/// The weights of a base as they are stored: a folder of safetensors, or a GGUF file (gguf_weights.h).
+std::unique_ptr<WeightSource> open_weights(const std::filesystem::path& base, const ModelConfig& config);
 /// Normal weights of deviation 0.02, output projections scaled down by sqrt(2 L), norms one (as they act), biases zero.
 ModelWeights random_weights(const ModelConfig& config, kernels::Random& random);
 /// Writes config.json and model.safetensors in `type`. Throws kInvalidInput for a quantised model.

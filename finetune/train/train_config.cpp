@@ -91,7 +91,8 @@ const std::vector<std::string_view>& train_config_keys() {
                                                       "patience",
                                                       "class_weights",
                                                       "patch_size",
-                                                      "activations"};
+                                                      "activations",
+                                                      "base_dtype"};
   return kKeys;
 }
 
@@ -130,6 +131,8 @@ void TrainConfig::validate() const {
   check(one_of(class_weights, {"none", "balanced"}), "class_weights", "none or balanced");
   check(patch_size >= 1 && patch_size <= 4096, "patch_size", "between 1 and 4096");
   check(one_of(activations, {"keep", "recompute"}), "activations", "keep or recompute");
+  check(one_of(base_dtype, {"float32", "bfloat16", "float16", "int8", "nf4", "nf4_double"}), "base_dtype",
+        "float32, bfloat16, float16, int8, nf4 or nf4_double");
 }
 
 TrainConfig train_config_from_json(const json::value& value) {
@@ -174,6 +177,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   text("class_weights", config.class_weights);
   whole("patch_size", config.patch_size);
   text("activations", config.activations);
+  text("base_dtype", config.base_dtype);
   config.validate();
   return config;
 }
@@ -212,7 +216,8 @@ json::value to_json(const TrainConfig& config) {
       {"patience", config.patience},
       {"class_weights", config.class_weights},
       {"patch_size", config.patch_size},
-      {"activations", config.activations}};
+      {"activations", config.activations},
+      {"base_dtype", config.base_dtype}};
 }
 
 }  // namespace finetune

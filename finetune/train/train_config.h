@@ -63,7 +63,8 @@ struct TrainConfig {
   // Sensor fields
   std::int64_t patch_size = 32;  // samples a slot
   // Memory
-  std::string activations = "keep";  // keep, recompute
+  std::string activations = "keep";    // keep, recompute
+  std::string base_dtype = "float32";  // how the frozen base is held: see WeightPrecision in model/weights.h
 
   /// Throws kInvalidInput naming the first field out of range.
   void validate() const;

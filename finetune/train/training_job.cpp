@@ -141,6 +141,7 @@ Manifest make_manifest(const TrainRequest& request, const Base& base, const Adap
   manifest.target_deviation = parts.target_deviation;
   manifest.max_tokens = max_tokens;
   manifest.base_digest = base.digest;
+  manifest.base_dtype = request.config.base_dtype;
   manifest.tokenizer_digest = base.tokenizer_digest;
   if (!parts.schema.empty()) manifest.sensors = to_json(parts.schema);
   manifest.profile = request.profile;
@@ -154,7 +155,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   asked.config.validate();
   const TrainRequest request = settled(asked);
   kernels::Context context = kernels::Context::cpu(request.threads);
-  Base base = Base::load(request.base_folder);
+  Base base = Base::load(request.base_folder, weight_precision_from(request.config.base_dtype));
   const std::vector<platform::Example> examples = read_examples(request.dataset);
   const auto train = part_of(examples, Split::kTrain);
   if (train.empty())

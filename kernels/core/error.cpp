@@ -51,6 +51,12 @@ void check_rank(const char* operation, const char* name, const Tensor& tensor, s
                                std::to_string(rank) + " dimensions");
 }
 
+void check_floating(const char* operation, const char* name, const Tensor& tensor) {
+  const DataType type = tensor.type();
+  if (type == DataType::kFloat32 || type == DataType::kBFloat16 || type == DataType::kFloat16) return;
+  throw_invalid(operation, std::string(name) + " is " + name_of(type) + ", expected float32, bfloat16 or float16");
+}
+
 void check_on_cpu(const char* operation, const Context& context) {
   if (context.device().type == DeviceType::kCpu) return;
   throw DeviceError(std::string(operation) + ": not available on " + to_string(context.device()) +

@@ -38,6 +38,9 @@ void check_count(const char* operation, const char* name, const Tensor& tensor, 
 /// Throws std::invalid_argument unless `tensor` has `rank` dimensions.
 void check_rank(const char* operation, const char* name, const Tensor& tensor, std::size_t rank);
 
+/// Throws std::invalid_argument unless `tensor` is float32, bfloat16 or float16.
+void check_floating(const char* operation, const char* name, const Tensor& tensor);
+
 /// Throws DeviceError when `operation`, which has only a CPU version, is asked to run elsewhere.
 void check_on_cpu(const char* operation, const Context& context);
 

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "kernels/core/error.h"
 #include "kernels/core/parallel.h"
@@ -15,7 +16,7 @@ namespace {
 
 // Below this many rows a product reads the weight row by row instead of calling the matrix library.
 constexpr std::int64_t kFewRows = 4;
-// Elements of a bfloat16 or quantised weight that are widened at a time.
+// Elements of a 16-bit or quantised weight that are widened at a time.
 constexpr std::int64_t kWidenedBlock = std::int64_t{1} << 20;
 
 // oneDNN takes its thread count from the calling thread's OpenMP setting.
@@ -30,8 +31,23 @@ class OpenMpThreads {
   int before_;
 };
 
+// to_float(Float16) without branches: the fraction and exponent moved into place are the value times 2^-112, subnormal
+// ones included.
+ANNEAL_INLINE float widened(Float16 value) {
+  const std::uint32_t magnitude = static_cast<std::uint32_t>(value.bits & 0x7fffu) << 13;
+  const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
+  const std::uint32_t usual = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f);
+  const std::uint32_t special = magnitude | 0x7f800000u;
+  return std::bit_cast<float>((magnitude >= 0x0f800000u ? special : usual) | sign);
+}
+ANNEAL_INLINE float widened(BFloat16 value) { return to_float(value); }
+
 ANNEAL_SIMD void widen_row(const BFloat16* in, std::int64_t count, float* out) {
-  for (std::int64_t i = 0; i < count; ++i) out[i] = to_float(in[i]);
+  for (std::int64_t i = 0; i < count; ++i) out[i] = widened(in[i]);
+}
+
+ANNEAL_SIMD void widen_row(const Float16* in, std::int64_t count, float* out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = widened(in[i]);
 }
 
 ANNEAL_SIMD float dot(const float* x, const float* w, std::int64_t count) {
@@ -41,11 +57,23 @@ ANNEAL_SIMD float dot(const float* x, const float* w, std::int64_t count) {
   return total;
 }
 
-ANNEAL_SIMD float dot_narrow(const float* x, const BFloat16* w, std::int64_t count) {
+ANNEAL_SIMD float dot(const float* x, const BFloat16* w, std::int64_t count) {
   float total = 0.0f;
 #pragma omp simd reduction(+ : total)
-  for (std::int64_t i = 0; i < count; ++i) total += x[i] * to_float(w[i]);
+  for (std::int64_t i = 0; i < count; ++i) total += x[i] * widened(w[i]);
   return total;
+}
+
+ANNEAL_SIMD float dot(const float* x, const Float16* w, std::int64_t count) {
+  float total = 0.0f;
+#pragma omp simd reduction(+ : total)
+  for (std::int64_t i = 0; i < count; ++i) total += x[i] * widened(w[i]);
+  return total;
+}
+
+float dot(const float* x, FloatSource weight, std::int64_t begin, std::int64_t count) {
+  if (weight.wide != nullptr) return dot(x, weight.wide + begin, count);
+  return weight.half != nullptr ? dot(x, weight.half + begin, count) : dot(x, weight.narrow + begin, count);
 }
 
 void linear_few_rows(Context& context, const Tensor& x, const Tensor& weight, Tensor& y, float beta) {
@@ -57,8 +85,7 @@ void linear_few_rows(Context& context, const Tensor& x, const Tensor& weight, Te
   parallel_for(context, out, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t o = begin; o < end; ++o) {
       for (std::int64_t n = 0; n < rows; ++n) {
-        const float product = source.wide != nullptr ? dot(inputs + n * in, source.wide + o * in, in)
-                                                     : dot_narrow(inputs + n * in, source.narrow + o * in, in);
+        const float product = dot(inputs + n * in, source, o * in, in);
         float& place = outputs[n * out + o];
         place = beta == 0.0f ? product : product + beta * place;
       }
@@ -92,13 +119,16 @@ void for_wide_blocks(Context& context, const PackedWeight& weight, const Use& us
 }  // namespace
 
 FloatSource float_source(const Tensor& tensor) {
-  if (tensor.type() == DataType::kBFloat16) return {nullptr, tensor.data<BFloat16>()};
-  return {tensor.data<float>(), nullptr};
+  if (tensor.type() == DataType::kBFloat16) return {.narrow = tensor.data<BFloat16>()};
+  if (tensor.type() == DataType::kFloat16) return {.half = tensor.data<Float16>()};
+  return {.wide = tensor.data<float>()};
 }
 
 void widen(FloatSource source, std::int64_t begin, std::int64_t count, float* out) {
   if (source.wide != nullptr) {
     std::copy_n(source.wide + begin, count, out);
+  } else if (source.half != nullptr) {
+    widen_row(source.half + begin, count, out);
   } else {
     widen_row(source.narrow + begin, count, out);
   }
@@ -106,7 +136,7 @@ void widen(FloatSource source, std::int64_t begin, std::int64_t count, float* ou
 
 const float* as_float(Context& context, ScratchFrame& frame, const Tensor& tensor) {
   const FloatSource source = float_source(tensor);
-  if (source.narrow == nullptr) return source.wide;
+  if (source.wide != nullptr || tensor.count() == 0) return source.wide;
   float* wide = frame.floats(tensor.count());
   parallel_for(context, tensor.count(), 65536,
                [&](std::int64_t begin, std::int64_t end) { widen(source, begin, end - begin, wide + begin); });

@@ -1,5 +1,5 @@
 // The CPU versions behind kernels/ops, on raw row-major pointers. Shapes were checked by the caller; contracts are
-// those of the headers in kernels/ops. Weights that may be bfloat16 come as FloatSource.
+// those of the headers in kernels/ops. Weights that may have 16 bits come as FloatSource.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,11 @@
 
 namespace kernels::cpu {
 
-/// Reads a float32 or bfloat16 array as float32.
+/// Reads a float32, bfloat16 or float16 array as float32; one of the three is set.
 struct FloatSource {
   const float* wide = nullptr;
   const BFloat16* narrow = nullptr;
+  const Float16* half = nullptr;
 };
 FloatSource float_source(const Tensor& tensor);
 /// out[i] = source[begin + i] for i < count.

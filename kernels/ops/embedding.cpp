@@ -20,8 +20,7 @@ void check_ids(const char* operation, const Tensor& ids, std::int64_t rows) {
 void embedding_forward(Context& context, const Tensor& table, const Tensor& ids, Tensor& y) {
   check_on_cpu("embedding_forward", context);
   check_rank("embedding_forward", "table", table, 2);
-  const DataType type = table.type() == DataType::kBFloat16 ? DataType::kBFloat16 : DataType::kFloat32;
-  check_shape("embedding_forward", "table", table, {table.size(0), table.size(1)}, type);
+  check_floating("embedding_forward", "table", table);
   check_ids("embedding_forward", ids, table.size(0));
   check_shape("embedding_forward", "y", y, {ids.size(0), table.size(1)});
   cpu::embedding_forward(context, table, ids, y);

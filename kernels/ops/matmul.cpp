@@ -6,11 +6,6 @@
 namespace kernels {
 namespace {
 
-void check_float_or_bfloat16(const char* operation, const char* name, const Tensor& tensor) {
-  if (tensor.type() == DataType::kFloat32 || tensor.type() == DataType::kBFloat16) return;
-  throw_invalid(operation, std::string(name) + " is " + name_of(tensor.type()) + ", expected float32 or bfloat16");
-}
-
 void check_weight(const char* operation, const PackedWeight& weight) {
   if (!weight.has_value()) throw_invalid(operation, "the weight is empty");
 }
@@ -21,7 +16,7 @@ void matmul(Context& context, const Tensor& a, const Tensor& b, Tensor& c, const
   check_on_cpu("matmul", context);
   check_rank("matmul", "a", a, 2);
   check_rank("matmul", "b", b, 2);
-  check_float_or_bfloat16("matmul", "b", b);
+  check_floating("matmul", "b", b);
   const std::int64_t m = a.size(options.transpose_a ? 1 : 0), k = a.size(options.transpose_a ? 0 : 1);
   const std::int64_t inner = b.size(options.transpose_b ? 1 : 0), n = b.size(options.transpose_b ? 0 : 1);
   if (inner != k) {
@@ -45,7 +40,7 @@ void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, 
 
 PackedWeight::PackedWeight(Tensor weight) : weight_(std::move(weight)) {
   check_rank("packed_weight", "weight", weight_, 2);
-  check_float_or_bfloat16("packed_weight", "weight", weight_);
+  check_floating("packed_weight", "weight", weight_);
 }
 
 PackedWeight::PackedWeight(QuantisedWeight weight) : quantised_(std::move(weight)) {

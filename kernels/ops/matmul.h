@@ -18,8 +18,8 @@ struct MatmulOptions {
   float beta = 0.0f;
 };
 
-/// c = alpha * op(a) op(b) + beta * c.  op(a): [m, k]; op(b): [k, n]; c: [m, n]; all 2-D. a, c: float32; b: float32 or
-/// bfloat16. c must not overlap a or b. Throws std::invalid_argument on shapes that do not fit.
+/// c = alpha * op(a) op(b) + beta * c.  op(a): [m, k]; op(b): [k, n]; c: [m, n]; all 2-D. a, c: float32; b: float32,
+/// bfloat16 or float16. c must not overlap a or b. Throws std::invalid_argument on shapes that do not fit.
 void matmul(Context& context, const Tensor& a, const Tensor& b, Tensor& c, const MatmulOptions& options = {});
 
 /// The same on raw float32 pointers with leading dimensions (elements from one stored row to the next), for
@@ -28,15 +28,15 @@ void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, 
           float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
           std::int64_t ldc);
 
-/// A weight [out, in], float32, bfloat16 or quantised, as the linear layers below want it. It keeps what it is given,
-/// owning or view (then the owner must outlive it), in its own type: bfloat16 stays 2 bytes and a quantised weight its
-/// codes; they are widened block by block in use.
+/// A weight [out, in], float32, bfloat16, float16 or quantised, as the linear layers below want it. It keeps what it is
+/// given, owning or view (then the owner must outlive it), in its own type: 16 bits stay 2 bytes and a quantised weight
+/// its codes; they are widened block by block in use.
 class PackedWeight {
  public:
   /// No weight; only assignment and has_value() are allowed.
   PackedWeight() = default;
 
-  /// Throws std::invalid_argument unless `weight` is 2-D float32 or bfloat16.
+  /// Throws std::invalid_argument unless `weight` is 2-D float32, bfloat16 or float16.
   explicit PackedWeight(Tensor weight);
   /// Throws std::invalid_argument unless `weight` is 2-D.
   explicit PackedWeight(QuantisedWeight weight);

@@ -8,12 +8,6 @@
 namespace kernels {
 namespace {
 
-void check_floating(const char* operation, const char* name, const Tensor& tensor) {
-  const DataType type = tensor.type();
-  if (type == DataType::kFloat32 || type == DataType::kBFloat16 || type == DataType::kFloat16) return;
-  throw_invalid(operation, std::string(name) + " is " + name_of(type) + ", expected float32, bfloat16 or float16");
-}
-
 void check_finite(const Tensor& wide) {
   const std::span<const float> values = wide.values<float>();
   for (std::size_t i = 0; i < values.size(); ++i) {

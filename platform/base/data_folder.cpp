@@ -51,16 +51,31 @@ void make_private(const DataFolder& data) {
   }
 }
 
+namespace {
+
+// A Hugging Face folder, or one with a GGUF file.
+bool is_base(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / "config.json")) return true;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".gguf") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::filesystem::path base_folder(const DataFolder& data, const std::string& name) {
   if (name.find('/') != std::string::npos) {
-    if (std::filesystem::exists(std::filesystem::path(name) / "config.json")) return name;
-    throw Error(ErrorCode::kNotFound, "no base model in the folder " + name + ": it has no config.json", "base");
+    if (is_base(name)) return name;
+    throw Error(ErrorCode::kNotFound,
+                "no base model in the folder " + name + ": it has no config.json and no GGUF file", "base");
   }
   std::vector<std::string> known;
   for (const auto& root : base_roots(data)) {
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(root, ignored)) {
-      if (!std::filesystem::exists(entry.path() / "config.json")) continue;
+      if (!is_base(entry.path())) continue;
       if (entry.path().filename() == name) return entry.path();
       known.push_back(entry.path().filename().string());
     }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "finetune/model/base.h"
 #include "finetune/train/example_preview.h"
 #include "platform/base/data_folder.h"
 #include "web/client/server_connection.h"
@@ -71,8 +72,8 @@ int preview(const Examples& examples, const CommandLine& line) {
   std::vector<const platform::Example*> all;
   for (const platform::Example& example : examples) all.push_back(&example);
   const std::filesystem::path base = base_of(line);
-  const finetune::Tokenizer tokenizer = finetune::Tokenizer::load(base);
-  const finetune::ChatEncoder chat = finetune::ChatEncoder::load(base);
+  const finetune::Tokenizer tokenizer = finetune::load_base_tokenizer(base);
+  const finetune::ChatEncoder chat = finetune::load_base_chat(base);
   const finetune::SensorSchema schema = finetune::learn_sensor_schema(all, finetune::TrainConfig{}.patch_size);
   const std::vector<std::string> labels;
   std::vector<finetune::ExamplePreview> previews;

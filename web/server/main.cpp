@@ -56,6 +56,7 @@ const std::array kCommands{
     Command{"Plant", "predict", "ask an agent about the rows of a file", web::predict_command},
     Command{"Engine", "corpus", "write the generated pretraining text", finetune::corpus_command},
     Command{"Engine", "evaluate", "score an adapter on a data set", finetune::evaluate_command},
+    Command{"Engine", "export", "write a base or an adapter for other engines", finetune::export_command},
     Command{"Engine", "generate", "let a model write on", finetune::generate_command},
     Command{"Engine", "merge", "fold an adapter into its base", finetune::merge_command},
     Command{"Engine", "pretrain", "train a base model from scratch", finetune::pretrain_command},

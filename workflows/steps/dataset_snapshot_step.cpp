@@ -7,7 +7,7 @@
 
 #include "connectors/profiles.h"
 #include "connectors/record_parser.h"
-#include "finetune/text/tokenizer.h"
+#include "finetune/model/base.h"
 #include "finetune/train/token_counts.h"
 #include "platform/base/file.h"
 #include "platform/engine/expression.h"
@@ -117,7 +117,7 @@ json::object DatasetSnapshotStep::counted(const platform::Run& run, const platfo
   const std::string base = base_of(run);
   const std::filesystem::path folder = platform::base_folder(services_.data, base);
   json::object counts =
-      finetune::token_counts(finetune::Tokenizer::load(folder), finetune::ChatEncoder::load(folder),
+      finetune::token_counts(finetune::load_base_tokenizer(folder), finetune::load_base_chat(folder),
                              finetune::task_from(platform::to_string(snapshot.profile.target.task)), snapshot.examples);
   counts["tokenizer"] = base;
   return counts;

@@ -1,5 +1,7 @@
 #include "finetune/text/template/chat_encoder.h"
 
+#include <tuple>
+
 namespace finetune {
 namespace {
 
@@ -20,10 +22,17 @@ ChatEncoder::ChatEncoder()
           "as chat_template.jinja, or use prompt and completion") {}
 
 ChatEncoder ChatEncoder::load(const std::filesystem::path& base_folder) {
+  return made_by([&] { return Parts(ChatTemplate::load(base_folder), template_variables(base_folder)); });
+}
+
+ChatEncoder ChatEncoder::of_config(const json::value& config, const std::string& file) {
+  return made_by([&] { return Parts(ChatTemplate::of_config(config, file), template_variables(config, file)); });
+}
+
+ChatEncoder ChatEncoder::made_by(const std::function<Parts()>& read) {
   ChatEncoder encoder;
   try {
-    encoder.template_ = ChatTemplate::load(base_folder);
-    encoder.settings_.variables = template_variables(base_folder);
+    std::tie(encoder.template_, encoder.settings_.variables) = read();
   } catch (const platform::Error& error) {
     encoder.template_.reset();
     encoder.refusal_ =

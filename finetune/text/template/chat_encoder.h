@@ -4,8 +4,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "finetune/text/template/chat_encoding.h"
@@ -21,6 +23,8 @@ class ChatEncoder {
   /// that cannot be read does not spoil the base, which may be for other work: conversations are then refused with the
   /// template's fault.
   static ChatEncoder load(const std::filesystem::path& base_folder);
+  /// The same of the content of a tokenizer_config.json; `file` is where it stands.
+  static ChatEncoder of_config(const platform::json::value& config, const std::string& file);
   bool has_template() const { return template_.has_value(); }
 
   /// The whole conversation, with what the assistant said as targets. Throws kInvalidInput where the base has no
@@ -33,6 +37,8 @@ class ChatEncoder {
   std::vector<std::int32_t> asked(const Tokenizer& tokenizer, const std::vector<platform::Message>& messages) const;
 
  private:
+  using Parts = std::pair<std::optional<ChatTemplate>, platform::json::object>;  // and the template's variables
+  static ChatEncoder made_by(const std::function<Parts()>& read);
   const ChatTemplate& require_template() const;
 
   std::optional<ChatTemplate> template_;

@@ -77,12 +77,15 @@ void refuse_control_tokens(const Tokenizer& tokenizer, const json::value& value)
 }  // namespace
 
 json::object template_variables(const std::filesystem::path& folder) {
-  json::object variables;
   const std::filesystem::path path = folder / "tokenizer_config.json";
-  if (!std::filesystem::exists(path)) return variables;
-  const json::value document = platform::read_json_file(path);
+  if (!std::filesystem::exists(path)) return {};
+  return template_variables(platform::read_json_file(path), path.string());
+}
+
+json::object template_variables(const json::value& config, const std::string& file) {
+  json::object variables;
   for (const char* name : {"bos_token", "eos_token", "pad_token", "unk_token"}) {
-    const json::value* token = platform::find(platform::as_object(document, path.string()), name);
+    const json::value* token = platform::find(platform::as_object(config, file), name);
     if (token && token->is_object()) token = platform::find(token->get_object(), "content");
     if (token && token->is_string()) variables[name] = *token;
   }

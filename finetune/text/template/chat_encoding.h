@@ -21,6 +21,8 @@ struct ChatSettings {
 
 /// bos_token, eos_token, pad_token and unk_token of a model folder's tokenizer_config.json, as texts.
 platform::json::object template_variables(const std::filesystem::path& folder);
+/// The same of its content; `file` names it in an error.
+platform::json::object template_variables(const platform::json::value& config, const std::string& file);
 
 /// Bytes of the render that the model learns to write: the template's generation blocks, or, where it has none, what
 /// each assistant turn adds to the render of the messages before it. Throws kInvalidInput where such a turn is written

@@ -39,10 +39,15 @@ std::optional<ChatTemplate> ChatTemplate::load(const std::filesystem::path& fold
   if (std::filesystem::exists(own)) return parse(platform::read_file(own, limits.template_bytes), limits);
   const std::filesystem::path config = folder / "tokenizer_config.json";
   if (!std::filesystem::exists(config)) return std::nullopt;
-  const json::value document = platform::read_json_file(config);
-  const json::value* found = platform::find(platform::as_object(document, config.string()), "chat_template");
+  return of_config(platform::read_json_file(config), config.string(), name);
+}
+
+std::optional<ChatTemplate> ChatTemplate::of_config(const json::value& config, const std::string& file,
+                                                    std::string_view name) {
+  const TemplateLimits limits;
+  const json::value* found = platform::find(platform::as_object(config, file), "chat_template");
   if (!found) return std::nullopt;
-  const std::string where = config.string() + ": chat_template";
+  const std::string where = file + ": chat_template";
   if (const auto* list = found->if_array()) return parse(listed_template(*list, name, where), limits);
   if (const auto* text = found->if_string()) return parse(*text, limits);
   throw Error(ErrorCode::kInvalidInput, where + " must be a text or a list of named templates");

@@ -32,6 +32,9 @@ class ChatTemplate {
   /// The template of a model folder: chat_template.jinja, else chat_template in tokenizer_config.json, a text or a list
   /// of {name, template} of which `name` is taken. nullopt if the folder has none.
   static std::optional<ChatTemplate> load(const std::filesystem::path& folder, std::string_view name = "default");
+  /// The same of the content of a tokenizer_config.json; `file` names it in an error.
+  static std::optional<ChatTemplate> of_config(const platform::json::value& config, const std::string& file,
+                                               std::string_view name = "default");
 
   /// `messages`: objects with role, content and what else the template knows. `tools`: a list, or null for none.
   /// `variables`: whatever else the template may ask for (bos_token, add_generation_prompt, enable_thinking, ...).

@@ -96,8 +96,8 @@ Value make_dictionary(Budget& budget, std::vector<std::pair<Value, Value>> entri
   for (auto& [key, value] : entries) {
     check_hashable(budget, key);
     budget.step(1 + kept.size() / 4);
-    const auto same =
-        std::find_if(kept.begin(), kept.end(), [&](const auto& entry) { return equal(budget, entry.first, key); });
+    const auto same = std::find_if(kept.begin(), kept.end(),
+                                   [&, &key = key](const auto& entry) { return equal(budget, entry.first, key); });
     if (same != kept.end()) {
       same->second = std::move(value);
     } else {

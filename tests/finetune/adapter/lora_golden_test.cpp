@@ -185,7 +185,7 @@ TEST(LoraGolden, TenStepsInFloat32EndWherePeftEnds) {
 
 TEST(LoraGolden, TenStepsOverABfloat16BaseEndWherePeftEnds) {
   if (support::golden_models().empty()) GTEST_SKIP() << "no golden outputs at " << support::golden_folder();
-  EXPECT_GT(run_all(WeightPrecision::kStored, "bfloat16", false), 0);
+  EXPECT_GT(run_all(WeightPrecision::kBFloat16, "bfloat16", false), 0);
 }
 
 TEST(LoraGolden, DocumentsOneByOneAndRecomputedGiveTheSameSteps) {

@@ -15,6 +15,10 @@ namespace {
 constexpr const char* kAdapted = "model.layers.1.self_attn.q_proj.weight";
 constexpr const char* kUntouched = "model.embed_tokens.weight";
 
+std::string bytes(const kernels::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.raw_data()), tensor.size_bytes()};
+}
+
 // A tiny base with more in its folder than the engine reads, and an adapter of one kind of layer.
 class Merging : public ::testing::Test {
  protected:
@@ -46,11 +50,12 @@ class Merging : public ::testing::Test {
     save_model(path("base"), config, load_weights(path("base"), config, WeightPrecision::kFloat32), type);
     add_to_base();
   }
-  void train() const {
+  void train(const std::string& base_dtype = "float32") const {
     TrainRequest request;
     request.base_folder = path("base");
     request.dataset = path("data.jsonl");
     request.task = Task::kLanguageModel;
+    request.config.base_dtype = base_dtype;
     request.config.max_steps = 80;
     request.config.learning_rate = 1e-2;
     request.config.target_modules = {"q_proj"};
@@ -87,6 +92,22 @@ TEST_F(Merging, TheMergedModelAnswersAsTheBaseWithItsAdapter) {
   EXPECT_GT(std::abs(plain[0] - adapted[0]), 0.05f) << "the adapter does nothing, so that nothing was shown";
 }
 
+TEST_F(Merging, AnAdapterOfACompressedBaseIsMergedIntoTheBaseItself) {
+  store_base_as(kernels::DataType::kFloat32);
+  train("nf4");
+  ASSERT_EQ(merge_to("merged"), 0);
+  // What NF4 changes in the base stays out of it: only the adapted layers differ from the base.
+  const SafetensorsFile base(path("base") / "model.safetensors"), merged(path("merged") / "model.safetensors");
+  EXPECT_TRUE(bytes(base.read(kUntouched)) == bytes(merged.read(kUntouched)));
+  const kernels::Tensor plain = base.read(kAdapted);
+  kernels::Context context = kernels::Context::cpu(1);
+  LoadedAdapter loaded = load_adapter(context, path("base"), path("adapter"));
+  ModelWeights weights = load_weights(path("base"), loaded.base->config, WeightPrecision::kFloat32);
+  loaded.parts->lora.merge_into(context, weights);
+  EXPECT_TRUE(bytes(weights.layers[1].linears[index_of(LinearKind::kQuery)].value) == bytes(merged.read(kAdapted)));
+  EXPECT_FALSE(bytes(plain) == bytes(merged.read(kAdapted)));
+}
+
 TEST_F(Merging, EveryTensorKeepsItsTypeAndThoseWithoutAnAdapterTheirBytes) {
   for (const auto type : {kernels::DataType::kFloat32, kernels::DataType::kBFloat16}) {
     const std::string out = "merged " + std::string(kernels::name_of(type));
@@ -96,9 +117,6 @@ TEST_F(Merging, EveryTensorKeepsItsTypeAndThoseWithoutAnAdapterTheirBytes) {
     const SafetensorsFile before(path("base") / "model.safetensors"), after(path(out) / "model.safetensors");
     ASSERT_EQ(after.names(), before.names());
     for (const std::string& name : before.names()) EXPECT_EQ(after.info(name).dtype, before.info(name).dtype) << name;
-    const auto bytes = [](const kernels::Tensor& tensor) {
-      return std::string(static_cast<const char*>(tensor.raw_data()), tensor.size_bytes());
-    };
     EXPECT_EQ(bytes(after.read(kUntouched)), bytes(before.read(kUntouched)));
     EXPECT_NE(bytes(after.read(kAdapted)), bytes(before.read(kAdapted)));
   }

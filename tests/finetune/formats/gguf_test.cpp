@@ -111,7 +111,7 @@ TEST_F(Gguf, RefusesEveryKindOfDamageByName) {
   expect_refused(sound, 4, "\1", "version 1");
   expect_refused(sound, 8, "\xff\xff\xff", "tensors");
   expect_refused(sound, 16, "\xff\xff\xff", "keys");
-  expect_refused(sound, 24, "\xff\xff\xff", "bytes of text");
+  expect_refused(sound, 24, "\xff\xff\xff", "a key claims");
   expect_refused(sound, 33, "\x0d", "unknown type 13");
   expect_refused(sound, 33, "\7", "truth value 9");
   expect_refused(sound, 47, "\5", "5 dimensions");
@@ -126,6 +126,136 @@ TEST_F(Gguf, RefusesEveryKindOfDamageByName) {
   EXPECT_NE(refusal(gguf_bytes({{"general.alignment", std::uint32_t{48} - 16}}, {}).replace(53, 1, "\3"))
                 .find("power of two"),
             std::string::npos);
+}
+
+// Fields of a file put together by hand.
+class Fields {
+ public:
+  template <typename T>
+  Fields& number(T value) {
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
+    return *this;
+  }
+  Fields& text(std::string_view value) {
+    number<std::uint64_t>(value.size());
+    bytes_ += value;
+    return *this;
+  }
+  Fields& padded() {
+    bytes_.resize((bytes_.size() + 31) / 32 * 32, '\0');
+    return *this;
+  }
+  const std::string& bytes() const { return bytes_; }
+
+  static Fields file(std::uint64_t tensors, std::uint64_t keys) {
+    Fields fields;
+    fields.bytes_ = "GGUF";
+    return fields.number<std::uint32_t>(3).number(tensors).number(keys);
+  }
+  // A one-dimensional tensor.
+  Fields& tensor(std::string_view name, std::uint64_t size, std::uint32_t type, std::uint64_t offset) {
+    return text(name).number<std::uint32_t>(1).number(size).number(type).number(offset);
+  }
+
+ private:
+  std::string bytes_;
+};
+
+TEST_F(Gguf, RefusesWhatAHostileHandPutsTogether) {
+  constexpr std::uint64_t kHuge = std::uint64_t{1} << 62;
+  const std::string kept(64, '\0');
+  const std::pair<std::string, const char*> cases[] = {
+      {Fields::file(kHuge, 0).bytes() + kept, "tensors"},
+      {Fields::file(0, kHuge).bytes() + kept, "keys"},
+      {Fields::file(0, 1).text("k").number<std::uint32_t>(8).number(kHuge).bytes() + kept, "a text claims"},
+      {Fields::file(0, 1).text("k").number<std::uint32_t>(9).number<std::uint32_t>(4).number(kHuge).bytes() + kept,
+       "array items"},
+      {Fields::file(0, 1).text("k").number<std::uint32_t>(9).number<std::uint32_t>(9).number(kHuge).bytes() + kept,
+       "array of arrays"},
+      {Fields::file(0, 1).text("k").number<std::uint32_t>(9).number<std::uint32_t>(99).number(kHuge).bytes() + kept,
+       "array of the unknown type 99"},
+      {Fields::file(0, 2)
+               .text("k")
+               .number<std::uint32_t>(7)
+               .number(true)
+               .text("k")
+               .number<std::uint32_t>(7)
+               .number(true)
+               .bytes() +
+           kept,
+       "there twice"},
+      {Fields::file(1, 1)
+               .text("general.alignment")
+               .number<std::uint32_t>(4)
+               .number<std::uint32_t>(0)
+               .tensor("t", 1, 0, 0)
+               .padded()
+               .bytes() +
+           kept,
+       "power of two"},
+      {Fields::file(1, 1)
+               .text("general.alignment")
+               .number<std::uint32_t>(10)
+               .number<std::uint64_t>(32)
+               .tensor("t", 1, 0, 0)
+               .padded()
+               .bytes() +
+           kept,
+       "power of two"},
+      {Fields::file(1, 1)
+               .text("general.alignment")
+               .number<std::uint32_t>(4)
+               .number(std::uint32_t{1} << 31)
+               .tensor("t", 1, 0, 0)
+               .padded()
+               .bytes() +
+           kept,
+       "beyond the end"},
+      // Two tensors at one place, one before the data, one far behind it.
+      {Fields::file(2, 0).tensor("a", 8, 0, 0).tensor("b", 8, 0, 0).padded().bytes() + kept, "'b' lies at 0"},
+      {Fields::file(1, 0).tensor("a", 8, 0, ~std::uint64_t{31}).padded().bytes() + kept, "lies at"},
+      {Fields::file(2, 0).tensor("a", 8, 0, 0).tensor("b", 8, 0, 64).padded().bytes() + kept, "lies at 64"},
+      {Fields::file(1, 0).tensor("a", kHuge, 0, 0).padded().bytes() + kept, "overflows"},
+      {Fields::file(1, 0).tensor("a", 16, 8, 0).padded().bytes() + kept, "whole blocks"},
+      {Fields::file(1, 0).tensor("a", 16, 9, 0).padded().bytes() + kept, "type 9"},
+      {Fields::file(2, 0).tensor("a", 8, 0, 0).tensor("a", 8, 0, 32).padded().bytes() + kept, "there twice"},
+      {Fields::file(1, 0).tensor("", 8, 0, 0).padded().bytes() + kept, "no name"},
+      {Fields::file(1, 0).tensor(std::string(64, 'n'), 8, 0, 0).padded().bytes() + kept, "at most 63"},
+  };
+  for (const auto& [bytes, because] : cases)
+    EXPECT_NE(refusal(bytes).find(because), std::string::npos) << refusal(bytes) << " for " << because;
+}
+
+TEST_F(Gguf, AKeyIsReadAsWhatItIsOrRefused) {
+  put(gguf_bytes(every_kind(), {}));
+  const GgufFile file(path());
+  EXPECT_EQ(file.whole("a.u8"), 200);
+  EXPECT_EQ(file.whole("a.i64"), -(std::int64_t{1} << 60));
+  EXPECT_EQ(file.number("a.f32"), 1.5);
+  EXPECT_EQ(*file.text("general.architecture"), "llama");
+  EXPECT_EQ(file.texts("tokenizer.ggml.tokens")->size(), 3u);
+  EXPECT_EQ(file.whole("absent"), std::nullopt);
+  EXPECT_EQ(file.text("absent"), nullptr);
+  EXPECT_THROW(file.whole("a.f32"), platform::Error);
+  EXPECT_THROW(file.number("a.yes"), platform::Error);
+  EXPECT_THROW(file.text("a.u8"), platform::Error);
+  EXPECT_THROW(file.texts("scores"), platform::Error);
+}
+
+TEST_F(Gguf, AFileThatIsWrittenTensorByTensorHasTheSameBytes) {
+  const Tensor one = Tensor::from<float>({1, 2, 3}), matrix = Tensor::zeros({2, 64});
+  int written = 0;
+  write_gguf(path(), every_kind(),
+             {{"one", GgufType::kF32, {3}, [&] { return one.view(); }},
+              {"matrix", GgufType::kQ8_0, {2, 64}, [&] { return matrix.view(); }}},
+             [&] { ++written; });
+  EXPECT_EQ(written, 2);
+  EXPECT_EQ(platform::read_file(path()),
+            gguf_bytes(every_kind(), {{"one", GgufType::kF32, &one}, {"matrix", GgufType::kQ8_0, &matrix}}));
+  // A tensor that cannot be made leaves nothing behind, and what was there.
+  EXPECT_THROW(write_gguf(path(), {}, {{"bad", GgufType::kF32, {4}, [&] { return one.view(); }}}, {}), platform::Error);
+  EXPECT_EQ(GgufFile(path()).tensors().size(), 2u);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path().parent_path()), {}), 1);
 }
 
 TEST_F(Gguf, TheWriterTakesNoFileThatTheReaderWouldRefuse) {

@@ -63,7 +63,7 @@ TEST(FamilyGolden, LogitsAreThoseOfTransformersPackedAndOneByOne) {
   SKIP_WITHOUT_GOLDEN();
   for (const auto& folder : golden_models()) {
     expect_logits(folder, WeightPrecision::kFloat32, "float32");
-    expect_logits(folder, WeightPrecision::kStored, "bfloat16");
+    expect_logits(folder, WeightPrecision::kBFloat16, "bfloat16");
   }
   std::printf("cases checked: %zu\n", golden_models().size());
 }

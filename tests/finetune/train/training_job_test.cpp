@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/manifest.h"
 #include "finetune/formats/safetensors.h"
@@ -134,6 +136,45 @@ TEST_F(TrainingJob, EveryKindOfLoraLearnsLoadsAndResumesToTheSameBytes) {
               std::string::npos)
         << kind.settings;
   }
+}
+
+// However the base is held, the adapter loads beside the base held so again, and tells how that was.
+TEST_F(TrainingJob, EveryFormOfTheBaseTrainsLoadsAndResumesToTheSameBytes) {
+  std::set<std::string> weights;
+  for (const std::string form : {"float32", "bfloat16", "float16", "int8", "nf4", "nf4_double"}) {
+    const auto asked = [&](const std::string& name) {
+      TrainRequest made = request(form + name, 40);
+      made.config.min_steps = 40;
+      made.config.base_dtype = form;
+      return made;
+    };
+    TrainObserver observer;
+    const TrainResult whole = train_adapter(asked("whole"), observer);
+    support::StopAfter stopping(17);
+    EXPECT_THROW(train_adapter(asked("pieces"), stopping), platform::Error) << form;
+    EXPECT_EQ(train_adapter(asked("pieces"), observer).adapter_digest, whole.adapter_digest) << form;
+    EXPECT_EQ(read_manifest(folder_.path() / (form + "whole")).base_dtype, form);
+    const Predictor loaded(folder_.path() / "base", folder_.path() / (form + "whole"), 1);
+    weights.insert(platform::read_file(folder_.path() / (form + "whole") / "adapter_model.safetensors"));
+  }
+  // This base is stored in bfloat16, whose values are those of float32 and of float16.
+  EXPECT_GE(weights.size(), 4u);
+}
+
+TEST_F(TrainingJob, AnAdapterOfACompressedBaseSaysSoWhereTheBaseIsHeldOtherwise) {
+  TrainRequest asked = request("adapter", 40);
+  asked.config.base_dtype = "nf4";
+  TrainObserver observer;
+  train_adapter(asked, observer);
+  EXPECT_NO_THROW(Predictor(folder_.path() / "base", folder_.path() / "adapter", 1, "nf4"));
+  try {
+    const Predictor loaded(folder_.path() / "base", folder_.path() / "adapter", 1, "float32");
+    FAIL() << "the probe reproduced on another base";
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("trained on the base in nf4, not in float32"), std::string::npos)
+        << error.what();
+  }
+  EXPECT_THROW(Predictor(folder_.path() / "base", std::nullopt, 1, "nf5"), platform::Error);
 }
 
 TEST_F(TrainingJob, AStopAtAnyQuestionLosesNoWholeStepAndChangesNoByte) {

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/embedding.h"
 #include "kernels/ops/matmul.h"
 #include "tests/support/op_case.h"
 
@@ -107,6 +108,58 @@ TEST(Quantise, AProductWithAQuantisedWeightIsThatOfItsRestoredCopy) {
       expect_close(to_doubles(dx), to_doubles(expected_dx), 1e-5, "dx");
     }
   }
+}
+
+// Products of few rows (read directly) and of many (widened a block at a time) beside sums in float64 over the values
+// that the weight stands for.
+void expect_products(Context& context, const PackedWeight& held, const Tensor& values) {
+  const std::int64_t out = values.size(0), in = values.size(1);
+  const float* w = values.data<float>();
+  for (const std::int64_t rows : {1, 4, 7}) {
+    const Tensor x = random_tensor({rows, in}, 3), dy = random_tensor({rows, out}, 5);
+    Tensor y({rows, out}), dx({rows, in});
+    linear(context, x, held, y);
+    linear_backward_input(context, dy, held, dx);
+    std::vector<double> wanted(static_cast<std::size_t>(rows * out)), wanted_dx(static_cast<std::size_t>(rows * in));
+    for (std::int64_t n = 0; n < rows; ++n) {
+      for (std::int64_t o = 0; o < out; ++o) {
+        for (std::int64_t i = 0; i < in; ++i) {
+          const double weight = static_cast<double>(w[o * in + i]);
+          wanted[static_cast<std::size_t>(n * out + o)] += weight * static_cast<double>(x.data<float>()[n * in + i]);
+          wanted_dx[static_cast<std::size_t>(n * in + i)] +=
+              weight * static_cast<double>(dy.data<float>()[n * out + o]);
+        }
+      }
+    }
+    expect_close(to_doubles(y), wanted, 1e-5, "y");
+    expect_close(to_doubles(dx), wanted_dx, 1e-5, "dx");
+  }
+}
+
+TEST(Quantise, ProductsInEveryFormOfAWeightAreThoseOfFloat64) {
+  Context context = Context::cpu(2);
+  const Tensor weight = random_tensor({130, 201}, 1, 0.05);
+  for (const QuantisedType type : kTypes) {
+    QuantisedWeight codes = quantise(context, weight, type);
+    const Tensor values = restored(codes);
+    expect_products(context, PackedWeight(std::move(codes)), values);
+  }
+  for (const DataType type : {DataType::kBFloat16, DataType::kFloat16}) {
+    Tensor narrow = weight.cast_to(type);
+    const Tensor values = narrow.cast_to(DataType::kFloat32);
+    expect_products(context, PackedWeight(std::move(narrow)), values);
+  }
+}
+
+TEST(Quantise, EveryFloat16IsReadAsItsOwnValue) {
+  Context context = Context::cpu(1);
+  Tensor table({256, 256}, DataType::kFloat16);
+  for (std::int64_t i = 0; i < table.count(); ++i) table.data<Float16>()[i] = Float16{static_cast<std::uint16_t>(i)};
+  std::vector<std::int32_t> ids(256);
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(i);
+  Tensor rows({256, 256});
+  embedding_forward(context, table, Tensor::from(ids), rows);
+  EXPECT_TRUE(same_bits(rows, table.cast_to(DataType::kFloat32)));
 }
 
 TEST(Quantise, ALossWithAQuantisedHeadIsThatOfItsRestoredCopy) {

@@ -40,5 +40,18 @@ TEST(DataFolder, CannotBeAFolderThatIsEverybodys) {
   EXPECT_EQ(mode(folder.path()), 01777u);
 }
 
+TEST(DataFolder, NamesABaseByItsConfigurationOrItsGgufFile) {
+  const TemporaryFolder folder;
+  const DataFolder data{folder.path()};
+  for (const char* name : {"plain", "packed", "neither"}) fs::create_directories(data.bases() / name);
+  write_file_atomically(data.bases() / "plain/config.json", "{}");
+  write_file_atomically(data.bases() / "packed/model.gguf", "GGUF");
+  for (const char* name : {"plain", "packed"}) {
+    EXPECT_EQ(base_folder(data, name), data.bases() / name);
+    EXPECT_EQ(base_folder(data, (data.bases() / name).string()), data.bases() / name);
+  }
+  EXPECT_THROW(base_folder(data, "neither"), Error);
+}
+
 }  // namespace
 }  // namespace platform
