@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <set>
 
+#include "connectors/text_file.h"
 #include "platform/base/did_you_mean.h"
 
 namespace connectors {
 
 using platform::Error;
 using platform::ErrorCode;
+
+namespace {
+constexpr std::size_t kProfileLimitBytes = 1 << 20;
+}
 
 // By name, sorted; defined in a file that CMake makes from the profiles folder.
 extern const std::vector<std::pair<std::string_view, std::string_view>> kShippedProfiles;
@@ -32,8 +37,11 @@ std::vector<std::string> profile_names(const platform::DataFolder& data) {
   return {names.begin(), names.end()};
 }
 
-platform::Profile load_profile(const std::string& name, const platform::DataFolder& data) {
-  if (name.find('/') != std::string::npos || name.ends_with(".yaml")) return platform::read_profile_file(name);
+bool is_profile_path(const std::string& name) { return name.find('/') != std::string::npos || name.ends_with(".yaml"); }
+
+platform::Profile load_profile(const std::string& name, const platform::DataFolder& data, const FileRule& allowed) {
+  if (is_profile_path(name))
+    return platform::profile_from_yaml(TextFile(name, allowed).read_whole(kProfileLimitBytes), name);
   const std::filesystem::path own = data.root / "profiles" / (name + ".yaml");
   std::error_code error;
   if (!data.root.empty() && std::filesystem::exists(own, error)) return platform::read_profile_file(own);

@@ -9,15 +9,19 @@
 #include <string_view>
 #include <vector>
 
+#include "connectors/connector.h"
 #include "platform/base/data_folder.h"
 #include "platform/dataset/observation.h"
 #include "platform/dataset/profile.h"
 
 namespace connectors {
 
-/// A path (with a '/' or ending in .yaml) is read as a file; else `data`/profiles/NAME.yaml wins over the shipped
-/// profile. Throws kNotFound listing the profiles there are, kInvalidInput with every mistake of the file.
-platform::Profile load_profile(const std::string& name, const platform::DataFolder& data = {});
+/// True if `name` is a path: with a '/', or ending in .yaml.
+bool is_profile_path(const std::string& name);
+/// A path is read as a file, if `allowed` lets it; else `data`/profiles/NAME.yaml wins over the shipped profile. Throws
+/// kNotFound listing the profiles there are, kInvalidInput with every mistake of the file, and what TextFile throws.
+platform::Profile load_profile(const std::string& name, const platform::DataFolder& data = {},
+                               const FileRule& allowed = {});
 /// Names, sorted.
 std::vector<std::string> profile_names(const platform::DataFolder& data = {});
 /// The YAML of a shipped profile; nullptr if there is none.

@@ -25,16 +25,23 @@ namespace fs = std::filesystem;
               "the file cannot be read: " + path.string() + ": " + reason + "; check the path and its rights");
 }
 
+[[noreturn]] void refuse(const fs::path& path, const fs::path& real) {
+  const bool link = real != fs::absolute(path).lexically_normal();
+  throw Error(ErrorCode::kForbidden,
+              "the server may not read the file " + path.string() +
+                  (link ? ": a link leads out of the folders that it may read; remove the link, or put a copy in its "
+                          "place"
+                        : ": it lies outside the folders that it may read; put it below one of them, or have the "
+                          "administrator start it with --files-from DIR"));
+}
+
 // Opens where the links of `path` lead. Under a rule, what is open is compared with what the rule was asked about: a
 // folder of the path may have been exchanged for a link between the two.
 platform::FileDescriptor open_file(const fs::path& path, const FileRule& allowed) {
   std::error_code failed;
   const fs::path real = fs::canonical(path, failed);
   if (failed) cannot_read(path, failed.message());
-  if (allowed && !allowed(real))
-    throw Error(ErrorCode::kForbidden, "the server may not read the file " + path.string() +
-                                           ": a link leads out of the folders that it may read; remove the link, or "
-                                           "put a copy in its place");
+  if (allowed && !allowed(real)) refuse(path, real);
   platform::FileDescriptor file(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file) cannot_read(path, std::strerror(errno));
   struct stat status {};
@@ -74,6 +81,19 @@ std::string TextFile::read(std::int64_t offset, std::size_t size) {
   else if (got < 0)
     trouble_ = "the file is damaged: " + path_.string() + ": " + reason + "; copy it again";
   return bytes;
+}
+
+std::string TextFile::read_whole(std::size_t limit_bytes) {
+  constexpr std::size_t kPiece = 4 << 20;
+  std::string text;
+  for (std::string piece; !(piece = read(static_cast<std::int64_t>(text.size()), kPiece)).empty();) {
+    text += piece;
+    if (text.size() > limit_bytes)
+      throw Error(ErrorCode::kTooLarge, "the text of " + path_.string() + " is longer than " +
+                                            std::to_string(limit_bytes) + " bytes; cut it into several files");
+  }
+  if (!trouble_.empty()) throw Error(ErrorCode::kCorrupt, trouble_);
+  return text;
 }
 
 FileLook look_at(const std::filesystem::path& path, double settle_seconds) {

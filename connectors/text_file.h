@@ -24,6 +24,8 @@ class TextFile {
 
   /// Fewer bytes than `size` where the text ends, or breaks off: see trouble().
   std::string read(std::int64_t offset, std::size_t size);
+  /// All of it. Throws kTooLarge over `limit_bytes`, kCorrupt with trouble() where the text breaks off.
+  std::string read_whole(std::size_t limit_bytes);
   /// Why a read() ended before the file's own end (it is cut off or damaged); empty if none did.
   const std::string& trouble() const { return trouble_; }
 

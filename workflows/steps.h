@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "connectors/connector.h"
 #include "platform/base/data_folder.h"
 #include "platform/engine/step.h"
 #include "platform/store/blob_store.h"
@@ -33,7 +34,8 @@ struct StepServices {
   platform::ModelRegistry* registry = nullptr;
   deploy::Deployments* deployments = nullptr;
   platform::DeploymentStore* deployment_store = nullptr;
-  int threads = 0;  // of training and evaluation; 0 = one a core
+  connectors::FileRule file_allowed = {};  // asked of each file of a dataset that is open; empty = every one
+  int threads = 0;                         // of training and evaluation; 0 = one a core
 };
 
 /// All kinds, alphabetical.

@@ -115,7 +115,7 @@ class RunApiDb : public tests::ApiFixture {
   platform::TemporaryFolder folder_;
 
  private:
-  web::FileAccess files_{{}, {folder_.path()}};
+  connectors::FileAccess files_{{}, {folder_.path()}};
   platform::BlobStore blobs_{folder_.path() / "blobs"};
   workflows::StepServices services_{{folder_.path()}, blobs_};
 };

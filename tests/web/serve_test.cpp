@@ -164,6 +164,27 @@ TEST_F(ServeEndToEnd, AServerForOneTokenRefusesAllOthersAndStartsNoStoredSource)
       << "what was made there may read no more than others";
 }
 
+TEST_F(ServeEndToEnd, ARunThatAServerOfMorePowerLeftBehindReadsNoMoreThanTheOneThatGoesOn) {
+  const std::string own = platform::make_token();
+  platform::write_file_atomically(at("own-token"), own, 0600);
+  platform::write_file_atomically(at("outside.csv"), "torque,state\n1,hot\n2,cold\n");
+  ServerProcess closed(at("data"), {"--no-worker", "--files-from", "/", "--only-token", at("own-token")});
+  closed.start();
+  const std::string flow =
+      "name: left\nsteps:\n  data: {uses: dataset.snapshot, with: {files: " + at("outside.csv").string() +
+      ", target: state}}\n";
+  const json::object run = RestClient(closed.address(), own).post("/api/v1/runs", {{"text", flow}});
+  closed.kill();
+  ServerProcess normal(at("data"));
+  normal.start();
+  const std::string path = "/api/v1/runs/" + std::string(run.at("id").as_string());
+  ASSERT_TRUE(wait_until([&] { return normal.client().get(path).at("state") != "running"; }));
+  const json::object ended = normal.client().get(path);
+  EXPECT_EQ(ended.at("state"), "failed");
+  EXPECT_NE(json::serialize(ended).find("outside.csv: it lies outside the folders"), std::string::npos)
+      << json::serialize(ended);
+}
+
 TEST_F(ServeEndToEnd, ADataFolderMayHaveAnyName) {
   ServerProcess odd(at("a b'c\\d"));
   odd.start();

@@ -24,7 +24,7 @@ class SourceApiDb : public tests::ApiFixture {
     sink_ = std::make_unique<web::StoreSink>(*records_);
     supervisor_ = std::make_unique<connectors::Supervisor>(*sink_, platform::Log::silent());
     std::filesystem::create_directories(folder_.path() / "inbox");
-    files_ = std::make_unique<web::FileAccess>(std::vector<std::filesystem::path>{}, data_);
+    files_ = std::make_unique<connectors::FileAccess>(std::vector<std::filesystem::path>{}, data_);
     platform::RouteTable routes;
     web::add_source_routes(routes, {*sources_, *records_, *supervisor_, data_, *files_});
     serve(std::move(routes));
@@ -56,7 +56,7 @@ class SourceApiDb : public tests::ApiFixture {
   std::unique_ptr<platform::RecordStore> records_;
   std::unique_ptr<web::StoreSink> sink_;
   std::unique_ptr<connectors::Supervisor> supervisor_;
-  std::unique_ptr<web::FileAccess> files_;
+  std::unique_ptr<connectors::FileAccess> files_;
   std::unique_ptr<platform::HttpClient> asking_;
 };
 

@@ -76,7 +76,7 @@ class StepsFixture : public TempDatabase {
     runs_ = std::make_unique<platform::RunStore>(database());
     services_ = std::make_unique<workflows::StepServices>(
         workflows::StepServices{data_, *blobs_, records_.get(), datasets_.get(), registry_.get(), deployments_.get(),
-                                deployment_store_.get(), 1});
+                                deployment_store_.get(), {}, 1});
   }
 
   std::filesystem::path base() const { return folder_.path() / "base"; }

@@ -1,3 +1,4 @@
+#include "connectors/file_access.h"
 #include "platform/store/source_store.h"
 #include "tests/workflows/steps_fixture.h"
 #include "workflows/steps/deploy_rollout_step.h"
@@ -218,6 +219,32 @@ TEST_F(StepsDb, OfTwoTruthsAboutOnePredictionTheNewerIsLearnedFrom) {
   auto context = alone("dataset.snapshot", {{"source", "feedback-bearing"}, {"target", "state"}});
   const auto outcome = execute(context);
   EXPECT_EQ(outcome.outputs.at("examples"), json::value(1));
+}
+
+TEST_F(StepsDb, ADatasetIsMadeOfTheFilesThatTheWorkerMayReadWhenItOpensThem) {
+  const std::filesystem::path inbox = folder_.path() / "inbox", link = inbox / "line-3.csv";
+  std::filesystem::create_directories(inbox);
+  services_->file_allowed = connectors::FileAccess({inbox}, data_).rule();
+  const auto refusal = [&](const json::object& with) -> std::string {
+    auto context = alone("dataset.snapshot", with);
+    try {
+      return "it made a dataset of " + json::serialize(execute(context).outputs.at("examples"));
+    } catch (const platform::Error& error) {
+      EXPECT_EQ(error.code(), platform::ErrorCode::kForbidden) << error.what();
+      return error.what();
+    }
+  };
+  const json::object with{{"files", link.string()}, {"target", "state"}};
+  std::filesystem::copy_file(table(), link);
+  EXPECT_EQ(refusal(with), "it made a dataset of 80");
+  std::filesystem::remove(link);
+  std::filesystem::create_symlink(table(), link);  // after the run was let in
+  EXPECT_NE(refusal(with).find("a link leads out"), std::string::npos) << refusal(with);
+  const json::object outside{{"files", json::object{{"line-3", table().string()}}}, {"target", "state"}};
+  EXPECT_NE(refusal(outside).find("--files-from"), std::string::npos) << refusal(outside);
+  const json::object profile{{"files", link.string()}, {"profile", (folder_.path() / "profile.yaml").string()}};
+  platform::write_file_atomically(folder_.path() / "profile.yaml", "secret");
+  EXPECT_NE(refusal(profile).find("profile.yaml: it lies outside"), std::string::npos) << refusal(profile);
 }
 
 TEST_F(StepsDb, ADatasetWithoutAProfileIsCalledAfterItsTable) {

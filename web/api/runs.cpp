@@ -9,6 +9,7 @@
 #include "web/api/resource.h"
 #include "web/api/workflows.h"
 #include "workflows/definitions.h"
+#include "workflows/run_files.h"
 #include "workflows/steps.h"
 
 namespace web {
@@ -156,7 +157,7 @@ class RunRoutes {
     Run run = workflows::new_run(workflow, inputs == nullptr ? json::object() : platform::as_object(*inputs, "inputs"),
                                  project_of(request), request.identity.name);
     check_sources(workflow, run);
-    services_.files.check(run);
+    workflows::check_files(run, services_.files);
     saved.project = run.project;
     saved.name = workflow.name;
     saved.content_hash = workflow.content_hash;
@@ -225,7 +226,8 @@ class RunRoutes {
     platform::refuse_unknown_keys(body, {"step"}, "");
     const Run run = require_run(request);
     const std::string from = body.contains("step") ? platform::require_string(body, "step", "") : first_failed(run);
-    services_.files.check(to_come(run, from));  // another server may have let it read more than this one does
+    // Another server may have let it read more than this one does.
+    workflows::check_files(to_come(run, from), services_.files);
     return changed(platform::retry_run(services_.runs, run.id, from, request.identity.name));
   }
 
@@ -278,7 +280,7 @@ class RunRoutes {
     const platform::ApprovalDecision decision{approve, request.identity.name, request.identity.role,
                                               platform::string_or(body, "comment", "", "")};
     const Run run = require_run(request);
-    if (approve) services_.files.check(to_come(run, request.param("step")));
+    if (approve) workflows::check_files(to_come(run, request.param("step")), services_.files);
     return changed(platform::decide_approval(services_.runs, run.id, request.param("step"), decision));
   }
 

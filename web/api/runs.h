@@ -2,10 +2,10 @@
 // what people may ask of it: cancel, retry, approve, reject. Handlers are thread-safe as the stores are.
 #pragma once
 
+#include "connectors/file_access.h"
 #include "platform/http/router.h"
 #include "platform/store/run_store.h"
 #include "platform/store/source_store.h"
-#include "web/api/file_access.h"
 
 namespace web {
 
@@ -13,7 +13,7 @@ namespace web {
 struct RunServices {
   platform::RunStore& runs;
   platform::SourceStore& sources;
-  const FileAccess& files;  // what a step of a run may read
+  const connectors::FileAccess& files;  // what a step of a run may read
 };
 
 void add_run_routes(platform::RouteTable& table, RunServices services);

@@ -253,10 +253,11 @@ connectors::SourceConfig source_config(const Source& source, const SourceService
   config.name = source.name;
   config.connector = source.connector;
   config.settings = source.settings;
-  config.file_allowed = [files = services.files](const std::filesystem::path& real) { return files.allows_real(real); };
+  config.file_allowed = services.files.rule();
   if (!source.schedule.empty() && !connectors::connector_kind(source.connector).pushed)
     config.interval = interval_of(source.schedule);
-  if (!source.profile.empty()) config.profile = connectors::load_profile(source.profile, services.data);
+  if (!source.profile.empty())
+    config.profile = connectors::load_profile(source.profile, services.data, config.file_allowed);
   return config;
 }
 

@@ -4,12 +4,12 @@
 
 #include <string>
 
+#include "connectors/file_access.h"
 #include "connectors/supervisor.h"
 #include "platform/base/data_folder.h"
 #include "platform/http/router.h"
 #include "platform/store/record_store.h"
 #include "platform/store/source_store.h"
-#include "web/api/file_access.h"
 
 namespace web {
 
@@ -34,7 +34,7 @@ struct SourceServices {
   platform::RecordStore& records;
   connectors::Supervisor& supervisor;
   const platform::DataFolder& data;
-  const FileAccess& files;
+  const connectors::FileAccess& files;
 };
 
 /// What a connector needs to know of a stored source; its profile is looked up in the data folder and the shipped ones.

@@ -85,6 +85,8 @@ std::string only_token(const platform::CommandLine& line) {
 std::vector<std::string> worker_command_line(const platform::CommandLine& line, const platform::DataFolder& data) {
   std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--data-folder",
                                    data.root.string()};
+  for (const std::string& folder : line.all("files-from"))
+    command.insert(command.end(), {"--files-from", std::filesystem::absolute(folder).string()});
   if (line.has("worker-threads")) command.insert(command.end(), {"--threads", line.text("worker-threads")});
   return command;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "connectors/file_access.h"
 #include "connectors/supervisor.h"
 #include "deploy/deployments.h"
 #include "platform/base/data_folder.h"
@@ -28,7 +29,6 @@
 #include "platform/store/source_store.h"
 #include "platform/store/token_store.h"
 #include "web/api/artifact_access.h"
-#include "web/api/file_access.h"
 #include "web/api/sources.h"
 
 namespace web {
@@ -52,7 +52,7 @@ class Services {
   Services(ServicesOptions options, platform::Log log);
 
   const platform::DataFolder& data() const { return options_.data; }
-  const FileAccess& files() const { return files_; }
+  const connectors::FileAccess& files() const { return files_; }
   const platform::Log& log() const { return log_; }
   platform::Metrics& metrics() { return metrics_; }
   platform::Database& database() { return database_; }
@@ -80,7 +80,7 @@ class Services {
   platform::Identity only_one(const std::string& token) const;
 
   ServicesOptions options_;
-  FileAccess files_;
+  connectors::FileAccess files_;
   platform::Log log_;
   platform::SystemClock clock_;
   platform::Metrics metrics_;

@@ -4,8 +4,8 @@
 
 namespace workflows {
 
-Installation::Installation(const platform::DataFolder& folder, const std::string& connection, int threads,
-                           platform::Log log)
+Installation::Installation(const platform::DataFolder& folder, const std::string& connection,
+                           const connectors::FileAccess& files, int threads, platform::Log log)
     : data(folder),
       database({.connection = connection}, log),
       blobs(data.blobs()),
@@ -18,6 +18,6 @@ Installation::Installation(const platform::DataFolder& folder, const std::string
       deployment_store(database),
       deployments(deployment_store, blobs, deploy::SigningKeys::open(data.keys()), clock, log,
                   deploy::move_production(registry, log)),
-      steps{data, blobs, &records, &datasets, &registry, &deployments, &deployment_store, threads} {}
+      steps{data, blobs, &records, &datasets, &registry, &deployments, &deployment_store, files.rule(), threads} {}
 
 }  // namespace workflows

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "connectors/file_access.h"
 #include "deploy/deployments.h"
 #include "platform/base/clock.h"
 #include "platform/base/data_folder.h"
@@ -22,8 +23,9 @@
 namespace workflows {
 
 struct Installation {
-  /// `connection` names a database that is migrated already. Connects at first use.
-  Installation(const platform::DataFolder& folder, const std::string& connection, int threads, platform::Log log);
+  /// `connection` names a database that is migrated already. Connects at first use. `files`: what steps may read.
+  Installation(const platform::DataFolder& folder, const std::string& connection, const connectors::FileAccess& files,
+               int threads, platform::Log log);
 
   platform::DataFolder data;
   platform::SystemClock clock;

@@ -57,6 +57,10 @@ int worker_command(const std::vector<std::string>& arguments) {
   line.option("data-folder", "DIR", "the server's data folder; default $ANNEAL_DATA");
   line.option("database", "DSN",
               "the server's database; default $ANNEAL_DATABASE, else the private one in the data folder");
+  line.option("files-from", "DIR",
+              "folder whose files steps may read, as for anneal serve; may stand several times; default the data "
+              "folder's inbox",
+              {.repeated = true});
   line.option("name", "NAME", "how the journal calls it; default host and process id");
   line.option("threads", "N", "compute threads; 0 = one a core", {.fallback = "0"});
   line.option("lease-seconds", "S", "a step whose worker is silent for this long goes to another", {.fallback = "10"});
@@ -64,7 +68,9 @@ int worker_command(const std::vector<std::string>& arguments) {
   if (!line.read(arguments)) return 0;
   const platform::Log log;
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
-  Installation installation(data, connection_of(line, data), static_cast<int>(line.integer("threads")), log);
+  const std::vector<std::string> folders = line.all("files-from");
+  const connectors::FileAccess files({folders.begin(), folders.end()}, data);
+  Installation installation(data, connection_of(line, data), files, static_cast<int>(line.integer("threads")), log);
   platform::WorkerOptions options;
   options.name = line.text("name");
   options.kinds = runnable_kinds();

@@ -7,9 +7,9 @@
 
 #include "connectors/profiles.h"
 #include "connectors/record_parser.h"
+#include "connectors/text_file.h"
 #include "finetune/model/base.h"
 #include "finetune/train/token_counts.h"
-#include "platform/base/file.h"
 #include "platform/engine/expression.h"
 #include "platform/store/dataset_store.h"
 #include "platform/store/name_rule.h"
@@ -23,11 +23,20 @@ using platform::Error;
 using platform::ErrorCode;
 using platform::Observation;
 
-std::optional<platform::Profile> given_profile(const json::object& with, const platform::DataFolder& data) {
+constexpr std::size_t kTextLimitBytes = std::size_t{1} << 30;
+
+std::optional<platform::Profile> given_profile(const json::object& with, const StepServices& services) {
   const json::value* profile = platform::find(with, "profile");
   if (profile == nullptr) return std::nullopt;
-  if (profile->is_string()) return connectors::load_profile(std::string(profile->get_string()), data);
+  if (profile->is_string())
+    return connectors::load_profile(std::string(profile->get_string()), services.data, services.file_allowed);
   return platform::profile_from_json(*profile);
+}
+
+// Of a file by its name; plain text: what the input says.
+std::string content_type_of(const std::string& path, const connectors::InputFormat& input) {
+  if (input.format == "lines") return "text/plain";
+  return path.ends_with(".csv") || path.ends_with(".csv.gz") ? "text/csv" : "";
 }
 
 // Where the records came from: names, how many, and the range of their times.
@@ -127,11 +136,9 @@ std::vector<Observation> DatasetSnapshotStep::read_file(const std::string& path,
                                                         const platform::Profile& profile,
                                                         platform::StepContext& context) const {
   const auto input = connectors::InputFormat::from_json(profile.input);
-  auto parsed = connectors::parse_records(platform::read_file(path),
-                                          input.format == "lines"  ? "text/plain"
-                                          : path.ends_with(".csv") ? "text/csv"
-                                                                   : "",
-                                          input, profile, source);
+  auto parsed =
+      connectors::parse_records(connectors::TextFile(path, services_.file_allowed).read_whole(kTextLimitBytes),
+                                content_type_of(path, input), input, profile, source);
   for (std::size_t i = 0; i < parsed.errors.size() && i < 20; ++i)
     context.say(path + ":" + std::to_string(parsed.errors[i].line) + ": " + parsed.errors[i].message);
   context.say("read " + std::to_string(parsed.records.size()) + " records of " + path + ", " +
@@ -180,7 +187,7 @@ std::vector<Observation> DatasetSnapshotStep::read(platform::StepContext& contex
 
 platform::StepOutcome DatasetSnapshotStep::execute(platform::StepContext& context) {
   const json::object& with = context.inputs();
-  std::optional<platform::Profile> profile = given_profile(with, services_.data);
+  std::optional<platform::Profile> profile = given_profile(with, services_);
   const std::string target = platform::string_or(with, "target", "", "with");
   if (!profile && target.empty())
     throw Error(ErrorCode::kInvalidInput, "dataset.snapshot needs a profile, or the target column", "profile");

@@ -1,14 +1,14 @@
-#include "web/api/file_access.h"
+#include "connectors/file_access.h"
 
 #include <algorithm>
 
+#include "connectors/profiles.h"
 #include "platform/base/error.h"
-#include "platform/engine/expression.h"
+#include "platform/base/json.h"
 
-namespace web {
+namespace connectors {
 
 namespace fs = std::filesystem;
-namespace json = platform::json;
 using platform::Error;
 using platform::ErrorCode;
 
@@ -40,33 +40,6 @@ void refuse_no_path(const fs::path& path, const std::string& field) {
     throw Error(ErrorCode::kInvalidInput, "the path of a file is empty or holds a NUL; name a file or a folder", field);
 }
 
-bool is_path(const std::string& profile) {
-  return profile.find('/') != std::string::npos || profile.ends_with(".yaml");
-}
-
-// Texts anywhere in `value`.
-void each_text(const json::value& value, const std::function<void(const std::string&)>& take) {
-  if (value.is_string()) take(std::string(value.get_string()));
-  if (value.is_array())
-    for (const json::value& item : value.get_array()) each_text(item, take);
-  if (value.is_object())
-    for (const auto& pair : value.get_object()) each_text(pair.value(), take);
-}
-
-// What `value` will be when the step runs; only the inputs are known now.
-json::value known_now(const json::value& value, const platform::Run& run, const std::string& field) {
-  each_text(value, [&](const std::string& text) {
-    for (const platform::Reference& reference : platform::find_references(text)) {
-      if (reference.kind == platform::Reference::Kind::kStepOutput)
-        throw Error(
-            ErrorCode::kForbidden,
-            "the path of a file cannot be the output of a step: " + text + "; name the file, or an input that does",
-            field);
-    }
-  });
-  return platform::resolve(value, run);
-}
-
 }  // namespace
 
 FileAccess::FileAccess(std::vector<fs::path> folders, const platform::DataFolder& data)
@@ -91,6 +64,10 @@ bool FileAccess::within(const fs::path& file, const fs::path& folder) const {
 
 bool FileAccess::allows_real(const fs::path& file) const {
   return std::any_of(folders_.begin(), folders_.end(), [&](const fs::path& folder) { return within(file, folder); });
+}
+
+FileRule FileAccess::rule() const {
+  return [access = *this](const fs::path& real) { return access.allows_real(real); };
 }
 
 bool FileAccess::allows(const fs::path& path) const {
@@ -119,7 +96,7 @@ void FileAccess::refuse(const fs::path& path, const std::string& field) const {
 }
 
 void FileAccess::check_profile(const std::string& profile, const std::string& field) const {
-  if (is_path(profile)) check(profile, field);
+  if (is_profile_path(profile)) check(profile, field);
 }
 
 void FileAccess::check(const platform::Source& source) const {
@@ -130,19 +107,4 @@ void FileAccess::check(const platform::Source& source) const {
   if (!allows_real(real(path))) refuse(path, "settings.path");
 }
 
-void FileAccess::check(const platform::Run& run) const {
-  for (const platform::RunStep& step : run.steps) {
-    if (step.definition.kind != "dataset.snapshot") continue;
-    const json::object& with = step.definition.with;
-    const std::string where = "steps." + step.definition.name + ".with.";
-    if (const json::value* files = platform::find(with, "files"))
-      each_text(known_now(*files, run, where + "files"),
-                [&](const std::string& path) { check(path, where + "files"); });
-    const json::value* profile = platform::find(with, "profile");
-    if (profile == nullptr || !profile->is_string()) continue;
-    const json::value named = known_now(*profile, run, where + "profile");
-    if (named.is_string()) check_profile(std::string(named.get_string()), where + "profile");
-  }
-}
-
-}  // namespace web
+}  // namespace connectors

@@ -1,4 +1,4 @@
-#include "web/api/file_access.h"
+#include "connectors/file_access.h"
 
 #include <gtest/gtest.h>
 
@@ -25,27 +25,27 @@ class FileAccess : public testing::Test {
 };
 
 TEST_F(FileAccess, OpensTheInboxUnlessTheAdministratorNamesOtherFolders) {
-  const web::FileAccess usual({}, data());
+  const connectors::FileAccess usual({}, data());
   for (const char* open : {"data/inbox", "data/inbox/deep/a.csv", "data/inbox/not-yet.csv", "data/profiles/p.yaml"})
     EXPECT_TRUE(usual.allows(at(open))) << open;
   for (const char* closed : {"data/admin-token", "data/keys/root.key", "data", "plant/b.csv",
                              "data/inbox/../admin-token", "data/inbox-2/a.csv", "."})
     EXPECT_FALSE(usual.allows(at(closed))) << closed;
-  const web::FileAccess named({at("plant")}, data());
+  const connectors::FileAccess named({at("plant")}, data());
   EXPECT_TRUE(named.allows(at("plant/b.csv")));
   EXPECT_FALSE(named.allows(at("plant-2/b.csv")));
   EXPECT_FALSE(named.allows(at("data/inbox/deep/a.csv")));
 }
 
 TEST_F(FileAccess, AFolderAboveTheDataFolderOpensNothingInIt) {
-  const web::FileAccess everything({"/"}, data());
+  const connectors::FileAccess everything({"/"}, data());
   EXPECT_TRUE(everything.allows(at("plant/b.csv")));
   for (const char* closed : {"data/admin-token", "data/keys", "data/inbox/deep/a.csv"})
     EXPECT_FALSE(everything.allows(at(closed))) << closed;
 }
 
 TEST_F(FileAccess, LooksWhereLinksLead) {
-  const web::FileAccess access({at("plant")}, data());
+  const connectors::FileAccess access({at("plant")}, data());
   fs::create_symlink(at("data/admin-token"), at("plant/innocent.csv"));
   fs::create_directory_symlink(at("data"), at("plant/folder"));
   fs::create_directory_symlink(at("plant"), at("same"));
@@ -55,13 +55,19 @@ TEST_F(FileAccess, LooksWhereLinksLead) {
   EXPECT_TRUE(access.allows(at("same/b.csv")));
 }
 
+TEST_F(FileAccess, ItsRuleOutlivesItAndFollowsNoLink) {
+  const connectors::FileRule rule = connectors::FileAccess({at("plant")}, data()).rule();
+  EXPECT_TRUE(rule(fs::canonical(at("plant")) / "b.csv"));
+  EXPECT_FALSE(rule(fs::canonical(at("data")) / "admin-token"));
+}
+
 TEST_F(FileAccess, TheServersOwnFoldersCannotBeGivenAway) {
   for (const char* own : {"data", "data/keys", "data/postgres/cluster", "data/admin-token", "data/logs"})
-    EXPECT_THROW(web::FileAccess({at(own)}, data()), platform::Error) << own;
+    EXPECT_THROW(connectors::FileAccess({at(own)}, data()), platform::Error) << own;
 }
 
 TEST_F(FileAccess, ChecksTheFileAndTheProfileOfASource) {
-  const web::FileAccess access({}, data());
+  const connectors::FileAccess access({}, data());
   platform::Source source;
   source.connector = "file";
   source.settings = {{"path", at("data/inbox/deep/a.csv").string()}};
@@ -81,38 +87,6 @@ TEST_F(FileAccess, ChecksTheFileAndTheProfileOfASource) {
          {at("data/admin-token").string(), at("data/inbox").string(), std::string("--files-from")})
       EXPECT_NE(std::string(error.what()).find(told), std::string::npos) << told << " in " << error.what();
   }
-}
-
-TEST_F(FileAccess, ChecksTheFilesAndTheProfileOfARunWithItsInputsInPlace) {
-  const web::FileAccess access({}, data());
-  const auto refused = [&](json::object with, json::object inputs = {}) {
-    platform::Run run;
-    run.inputs = std::move(inputs);
-    platform::RunStep step;
-    step.definition.name = "data";
-    step.definition.kind = "dataset.snapshot";
-    step.definition.with = std::move(with);
-    run.steps.push_back(step);
-    try {
-      access.check(run);
-      return false;
-    } catch (const platform::Error& error) {
-      return error.code() == platform::ErrorCode::kForbidden;
-    }
-  };
-  const std::string secret = at("data/admin-token"), open = at("data/inbox/deep/a.csv");
-  EXPECT_FALSE(refused({{"files", open}}));
-  EXPECT_FALSE(refused({{"files", json::object{{"line-3", open}}}, {"profile", "machine-failure"}}));
-  EXPECT_FALSE(refused({{"files", "${{ inputs.file }}"}}, {{"file", open}}));
-  EXPECT_FALSE(refused({{"source", "line-3"}, {"profile", json::object{{"name", secret}}}}));
-  EXPECT_TRUE(refused({{"files", secret}}));
-  EXPECT_TRUE(refused({{"files", json::object{{"line-3", open}, {"line-4", secret}}}}));
-  EXPECT_TRUE(refused({{"files", "${{ inputs.file }}"}}, {{"file", secret}}));
-  EXPECT_TRUE(refused({{"files", at("data").string() + "/${{ inputs.file }}"}}, {{"file", "admin-token"}}));
-  EXPECT_TRUE(refused({{"files", "${{ steps.a.name }}"}}));
-  EXPECT_TRUE(refused({{"source", "line-3"}, {"profile", secret}}));
-  EXPECT_TRUE(refused({{"source", "line-3"}, {"profile", "${{ inputs.p }}"}}, {{"p", secret}}));
-  EXPECT_TRUE(refused({{"source", "line-3"}, {"profile", "${{ steps.a.name }}"}}));
 }
 
 }  // namespace
