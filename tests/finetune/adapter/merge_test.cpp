@@ -108,8 +108,8 @@ TEST_F(Merging, TheProductIsAddedOnceAndScaled) {
   train();
   kernels::Context context = kernels::Context::cpu(1);
   Base base = Base::load(path("base"));
-  Lora lora = Lora::load(path("adapter"), base.config);
-  const LinearAdapter& pair = *lora.adapters()[1][index_of(LinearKind::kQuery)];
+  Adapter lora = Adapter::load(path("adapter"), base.config, base.weights);
+  const LinearAdapter& pair = *lora.linears()[1][index_of(LinearKind::kQuery)];
   const kernels::Tensor& value = base.weights.layers[1].linears[index_of(LinearKind::kQuery)].value;
   const std::int64_t row = 3, column = 5, rank = pair.a.value.size(0);
   double expected = static_cast<double>(value.data<float>()[row * value.size(1) + column]);
