@@ -111,8 +111,6 @@ void check_lora(const std::string& module, const PeftModule& part, const PeftCon
   const bool embedding = part.embedding_a.count() + part.embedding_b.count() > 0;
   if (embedding) {
     check_pair(module, part.embedding_a, part.embedding_b, config.rank_of(module), "lora_embedding_A and B");
-    if (part.a.count() + part.b.count() + part.b_bias.count() + part.magnitude.count() > 0)
-      corrupt("'" + module + "' has the parts of an embedding and of a linear layer");
   } else {
     check_pair(module, part.a, part.b, config.rank_of(module), "lora_A and lora_B");
     check_vector(module, part.b_bias, config.lora_bias, part.b.size(0), "bias");
@@ -137,7 +135,24 @@ void check_bottleneck(const std::string& module, const PeftModule& part, const P
   if (!config.targets(module)) corrupt("'" + module + "' is not among the configuration's target_modules");
 }
 
+// A module is one thing: an adapted linear layer, an adapted embedding, token rows, factors or a bottleneck.
+void check_is_one_thing(const std::string& module, const PeftModule& part, PeftType type) {
+  const auto any = [](std::initializer_list<const Tensor*> tensors) {
+    return std::any_of(tensors.begin(), tensors.end(), [](const Tensor* tensor) { return tensor->count() > 0; });
+  };
+  const bool linear = any({&part.a, &part.b, &part.b_bias, &part.magnitude});
+  const bool embedding = any({&part.embedding_a, &part.embedding_b}), rows = any({&part.token_rows});
+  const bool factors = any({&part.factors}), bottleneck = any({&part.down, &part.down_bias, &part.up, &part.up_bias});
+  const bool of_type = type == PeftType::kIa3          ? factors
+                       : type == PeftType::kBottleneck ? bottleneck
+                                                       : linear || embedding || rows;
+  if (of_type && linear + embedding + rows + factors + bottleneck == 1) return;
+  corrupt("'" + module + "' has parts that do not belong together in an adapter of type " +
+          std::string(to_string(type)));
+}
+
 void check_module(const std::string& module, const PeftModule& part, const PeftConfig& config) {
+  check_is_one_thing(module, part, config.type);
   switch (config.type) {
     case PeftType::kIa3: return check_factors(module, part, config);
     case PeftType::kBottleneck: return check_bottleneck(module, part, config);

@@ -105,28 +105,28 @@ void Adapter::start_linear(kernels::Context& context, const std::string& module,
 void Adapter::start_embedding(const ModelWeights& weights, kernels::Random& random) {
   const std::string module(model_.names.embedding);
   const bool targeted = config_.targets(module);
-  const bool rows = !config_.trainable_token_indices.empty();
-  if (!targeted && !rows) return;
-  if (rows && (targeted || config_.saves(module) || config_.saves(model_.names.head)))
-    refuse("trainable_token_indices",
-           "trainable_token_indices cannot be trained beside an embedding or head that is adapted or saved itself");
+  if (!config_.trainable_token_indices.empty()) {
+    if (targeted || config_.targets(model_.names.head) || config_.saves(module) || config_.saves(model_.names.head))
+      refuse("trainable_token_indices",
+             "trainable_token_indices cannot be trained beside an embedding or head that is adapted or saved itself");
+    return start_rows(weights.embedding.value);
+  }
+  if (!targeted) return;
   if (config_.type != PeftType::kLora || config_.use_dora || config_.pissa_iterations() >= 0)
-    refuse("target_modules",
-           "the embedding takes plain LoRA or trainable_token_indices only: no IA3, bottleneck, "
-           "use_dora or pissa; leave " +
-               last_name(module) + " out");
-  if (targeted && config_.saves(module))
+    refuse("target_modules", "the embedding takes plain LoRA only: no IA3, bottleneck, use_dora or pissa; leave " +
+                                 last_name(module) + " out");
+  if (config_.saves(module))
     refuse("modules_to_save", module + " is both in target_modules and in modules_to_save; take it out of one");
   name_parts(module, embedding_);
-  if (targeted) {
-    const std::int64_t rank = config_.rank_of(module);
-    embedding_.scaling = static_cast<float>(config_.scaling_of(module));
-    embedding_.a.value = Tensor::zeros({rank, model_.vocab_size});
-    embedding_.b.value = Tensor({model_.hidden_size, rank});
-    for (float& value : embedding_.b.value.values<float>()) value = static_cast<float>(random.normal());
-    return;
-  }
-  const Tensor table = weights.embedding.value.cast_to(kernels::DataType::kFloat32);
+  const std::int64_t rank = config_.rank_of(module);
+  embedding_.scaling = static_cast<float>(config_.scaling_of(module));
+  embedding_.a.value = Tensor::zeros({rank, model_.vocab_size});
+  embedding_.b.value = Tensor({model_.hidden_size, rank});
+  for (float& value : embedding_.b.value.values<float>()) value = static_cast<float>(random.normal());
+}
+
+void Adapter::start_rows(const Tensor& table) {
+  name_parts(std::string(model_.names.embedding), embedding_);
   embedding_.rows.value =
       Tensor({static_cast<std::int64_t>(config_.trainable_token_indices.size()), model_.hidden_size});
   for (const int token : config_.trainable_token_indices) {
@@ -134,7 +134,8 @@ void Adapter::start_embedding(const ModelWeights& weights, kernels::Random& rand
       refuse("trainable_token_indices", "trainable_token_indices has the token " + std::to_string(token) +
                                             ", the model has " + std::to_string(model_.vocab_size));
     const auto row = static_cast<std::int64_t>(embedding_.tokens.size());
-    embedding_.rows.value.slice_rows(row, row + 1).copy_from(table.slice_rows(token, token + 1));
+    embedding_.rows.value.slice_rows(row, row + 1)
+        .copy_from(table.slice_rows(token, token + 1).cast_to(kernels::DataType::kFloat32));
     embedding_.tokens.push_back(token);
   }
 }

@@ -74,11 +74,15 @@ class Adapter {
   void start_linear(kernels::Context& context, const std::string& module, const LinearWeight& weight,
                     LinearAdapter& adapter, kernels::Random& random);
   void start_embedding(const ModelWeights& weights, kernels::Random& random);
+  void start_rows(const kernels::Tensor& table);
   void start_head(kernels::Context& context, const ModelWeights& weights, kernels::Random& random);
   void start_saved(kernels::Context& context, const ModelWeights& weights);
   void settle(const ModelConfig& model);
   void load_linear(PeftModule module, const std::string& name, LinearAdapter& adapter) const;
-  void load_tables(PeftAdapter& stored, const ModelWeights& weights);
+  void load_embedding(PeftAdapter& stored);
+  void load_head(PeftAdapter& stored);
+  void load_saved(PeftAdapter& stored, const ModelWeights& weights);
+  void merge_tables(kernels::Context& context, ModelWeights& weights, MergedWeights& merged) const;
 
   PeftConfig config_;
   ModelConfig model_;

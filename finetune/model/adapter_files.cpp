@@ -44,6 +44,31 @@ PeftConfig of_twice_the_rank(PeftConfig config) {
   return config;
 }
 
+void check_fits(bool fits, const std::string& name) {
+  if (fits) return;
+  throw Error(ErrorCode::kCorrupt,
+              "the adapter's shape of " + name + " does not fit the base; take the base it was trained on");
+}
+
+bool fits(const LinearAdapter& adapter, std::int64_t inputs, std::int64_t outputs) {
+  if (adapter.factors.present()) return adapter.factors.value.count() == (adapter.factors_of_input ? inputs : outputs);
+  if (adapter.down.present()) return adapter.down.value.size(1) == outputs && adapter.up.value.size(0) == outputs;
+  return adapter.a.present() && adapter.a.value.size(1) == inputs && adapter.b.value.size(0) == outputs;
+}
+
+// Where PEFT has stored the base's own tables beside an adapter of them, they must be those of this base.
+void check_copies(const PeftAdapter& stored, const std::string& embedding, const ModelWeights& weights) {
+  for (const auto& [name, copy] : stored.base_copies) {
+    const LinearWeight& table = name == embedding + ".weight" ? weights.embedding : weights.output_head();
+    const Tensor own = table.value.cast_to(kernels::DataType::kFloat32);
+    const auto values = own.values<float>();
+    if (own.shape() == copy.shape() && std::equal(values.begin(), values.end(), copy.values<float>().begin())) continue;
+    throw Error(ErrorCode::kConflict, "the adapter carries another " + name +
+                                          " than the base, perhaps of a vocabulary that was resized; take the base "
+                                          "that it was trained on");
+  }
+}
+
 }  // namespace
 
 Adapter Adapter::load(const std::filesystem::path& folder, const ModelConfig& model, const ModelWeights& weights) {
@@ -59,21 +84,14 @@ Adapter Adapter::load(const std::filesystem::path& folder, const ModelConfig& mo
       if (found == stored.modules.end()) continue;
       LinearAdapter& linear = adapter.linears_[layer][index_of(kind)].emplace();
       adapter.load_linear(std::move(found->second), name, linear);
-      const Tensor& first = linear.a.present() ? linear.a.value : linear.down.value;
-      const bool fits =
-          linear.factors.present() ? linear.factors.value.count() ==
-                                         (linear.factors_of_input ? model.in_features(kind) : model.out_features(kind))
-          : linear.down.present()
-              ? first.size(1) == model.out_features(kind) && linear.up.value.size(0) == model.out_features(kind)
-              : linear.a.present() && first.size(1) == model.in_features(kind) &&
-                    linear.b.value.size(0) == model.out_features(kind);
-      if (!fits)
-        throw Error(ErrorCode::kCorrupt,
-                    "the adapter's shape of " + name + " does not fit the base; take the base it was trained on");
+      check_fits(fits(linear, model.in_features(kind), model.out_features(kind)), name);
       stored.modules.erase(found);
     }
   }
-  adapter.load_tables(stored, weights);
+  adapter.load_embedding(stored);
+  adapter.load_head(stored);
+  adapter.load_saved(stored, weights);
+  check_copies(stored, std::string(model.names.embedding), weights);
   if (!stored.modules.empty())
     throw Error(ErrorCode::kCorrupt, "the adapter has a module that the base lacks: " + stored.modules.begin()->first);
   return adapter;
@@ -96,60 +114,53 @@ void Adapter::load_linear(PeftModule module, const std::string& name, LinearAdap
   adapter.dropout = static_cast<float>(config_.lora_dropout);
 }
 
-// Embedding, head, token rows and whole copies.
-void Adapter::load_tables(PeftAdapter& stored, const ModelWeights& weights) {
-  const auto check = [](bool fits, const std::string& name) {
-    if (!fits)
-      throw Error(ErrorCode::kCorrupt,
-                  "the adapter's shape of " + name + " does not fit the base; take the base it was trained on");
-  };
-  const std::string embedding(model_.names.embedding), head(model_.names.head);
-  if (const auto found = stored.modules.find(embedding); found != stored.modules.end()) {
-    name_parts(embedding, embedding_);
+// A low-rank adapter of the embedding, or token rows.
+void Adapter::load_embedding(PeftAdapter& stored) {
+  const std::string name(model_.names.embedding);
+  if (const auto found = stored.modules.find(name); found != stored.modules.end()) {
+    name_parts(name, embedding_);
     embedding_.a.value = std::move(found->second.embedding_a);
     embedding_.b.value = std::move(found->second.embedding_b);
     embedding_.rows.value = std::move(found->second.token_rows);
-    embedding_.scaling = static_cast<float>(config_.scaling_of(embedding));
-    check(embedding_.a.present()
-              ? embedding_.a.value.size(1) == model_.vocab_size && embedding_.b.value.size(0) == model_.hidden_size
-              : embedding_.rows.present() && embedding_.rows.value.size(1) == model_.hidden_size,
-          embedding);
+    embedding_.scaling = static_cast<float>(config_.scaling_of(name));
+    check_fits(embedding_.a.present()
+                   ? embedding_.a.value.size(1) == model_.vocab_size && embedding_.b.value.size(0) == model_.hidden_size
+                   : embedding_.rows.present() && embedding_.rows.value.size(1) == model_.hidden_size,
+               name);
     if (embedding_.rows.present())
       embedding_.tokens.assign(config_.trainable_token_indices.begin(), config_.trainable_token_indices.end());
-    for (const std::int32_t token : embedding_.tokens) check(token < model_.vocab_size, embedding);
+    for (const std::int32_t token : embedding_.tokens) check_fits(token < model_.vocab_size, name);
     stored.modules.erase(found);
   }
-  if (const auto found = stored.modules.find(head); found != stored.modules.end()) {
-    load_linear(std::move(found->second), head, head_);
-    head_.dropout = 0;  // acts in training only
-    check(head_.a.present() && !head_.magnitude.present() && !head_.b_bias.present() &&
-              head_.a.value.size(1) == model_.hidden_size && head_.b.value.size(0) == model_.vocab_size,
-          head);
-    stored.modules.erase(found);
-  }
+  if (embedding_.tokens.size() != config_.trainable_token_indices.size())
+    throw Error(ErrorCode::kCorrupt, "the adapter lacks the rows of its trainable_token_indices");
+}
+
+void Adapter::load_head(PeftAdapter& stored) {
+  const std::string name(model_.names.head);
+  const auto found = stored.modules.find(name);
+  if (found == stored.modules.end()) return;
+  load_linear(std::move(found->second), name, head_);
+  head_.dropout = 0;  // acts in training only
+  check_fits(head_.a.present() && !head_.magnitude.present() && !head_.b_bias.present() &&
+                 fits(head_, model_.hidden_size, model_.vocab_size),
+             name);
+  stored.modules.erase(found);
+}
+
+void Adapter::load_saved(PeftAdapter& stored, const ModelWeights& weights) {
   kernels::Context context = kernels::Context::cpu(1);
   start_saved(context, weights);
   saved_.for_each([&](Weight& weight) {
     const auto found = stored.saved.find(weight.name);
     if (found == stored.saved.end())
       throw Error(ErrorCode::kCorrupt, "the adapter lacks " + weight.name + ", which its modules_to_save name");
-    check(found->second.shape() == weight.value.shape(), weight.name);
+    check_fits(found->second.shape() == weight.value.shape(), weight.name);
     weight.value = std::move(found->second);
     stored.saved.erase(found);
   });
   if (!stored.saved.empty())
     throw Error(ErrorCode::kCorrupt, "the adapter has a weight that the base lacks: " + stored.saved.begin()->first);
-  for (const auto& [name, copy] : stored.base_copies) {
-    const bool of_embedding = name == embedding + ".weight";
-    const Tensor own =
-        (of_embedding ? weights.embedding.value : weights.output_head().value).cast_to(kernels::DataType::kFloat32);
-    const bool same = own.shape() == copy.shape() &&
-                      std::equal(own.values<float>().begin(), own.values<float>().end(), copy.values<float>().begin());
-    if (!same)
-      throw Error(ErrorCode::kConflict, "the adapter carries another " + name +
-                                            " than the base, perhaps of a vocabulary that was resized; take the base "
-                                            "that it was trained on");
-  }
 }
 
 PeftAdapter Adapter::to_peft() const {

@@ -176,33 +176,29 @@ MergedWeights Adapter::merge_into(kernels::Context& context, ModelWeights& weigh
     apply(context, adapter, exact);
     store(context, exact, weight, merged);
   });
-  const std::string embedding = std::string(model_.names.embedding) + ".weight";
-  const std::string head = std::string(model_.names.head) + ".weight";
-  const bool parts_tables =
-      embedding_.a.present() || head_.a.present() || saved_.find(embedding) != nullptr || saved_.find(head) != nullptr;
-  if (parts_tables) untie(model_, weights, merged);
-  if (embedding_.a.present()) {
-    Tensor exact = weights.embedding.value.cast_to(DataType::kFloat32);
-    add_embedding(context, embedding_, 1.0f, exact);
-    store(context, exact, weights.embedding, merged);
-  }
-  if (embedding_.rows.present()) {
-    Tensor exact = weights.embedding.value.cast_to(DataType::kFloat32);
-    for (std::size_t k = 0; k < embedding_.tokens.size(); ++k) {
-      const auto row = static_cast<std::int64_t>(k);
-      exact.slice_rows(embedding_.tokens[k], embedding_.tokens[k] + 1)
-          .copy_from(embedding_.rows.value.slice_rows(row, row + 1));
-    }
-    store(context, exact, weights.embedding, merged);
-  }
-  if (head_.a.present()) {
-    Tensor exact = weights.head.value.cast_to(DataType::kFloat32);
-    apply(context, head_, exact);
-    store(context, exact, weights.head, merged);
-  }
+  merge_tables(context, weights, merged);
   replace_saved(saved_, weights, merged);
   weights.refresh();
   return merged;
+}
+
+void Adapter::merge_tables(kernels::Context& context, ModelWeights& weights, MergedWeights& merged) const {
+  const auto saves = [&](std::string_view module) { return saved_.find(std::string(module) + ".weight") != nullptr; };
+  const bool parts =
+      embedding_.a.present() || head_.a.present() || saves(model_.names.embedding) || saves(model_.names.head);
+  if (parts) untie(model_, weights, merged);
+  Tensor exact = weights.embedding.value.cast_to(DataType::kFloat32);
+  if (embedding_.a.present()) add_embedding(context, embedding_, 1.0f, exact);
+  for (std::size_t k = 0; k < embedding_.tokens.size(); ++k) {
+    const auto row = static_cast<std::int64_t>(k);
+    exact.slice_rows(embedding_.tokens[k], embedding_.tokens[k] + 1)
+        .copy_from(embedding_.rows.value.slice_rows(row, row + 1));
+  }
+  if (embedding_.a.present() || embedding_.rows.present()) store(context, exact, weights.embedding, merged);
+  if (!head_.a.present()) return;
+  exact = weights.head.value.cast_to(DataType::kFloat32);
+  apply(context, head_, exact);
+  store(context, exact, weights.head, merged);
 }
 
 MergedWeights Adapter::unmerge_from(kernels::Context& context, ModelWeights& weights) const {

@@ -12,7 +12,7 @@ using kernels::Tensor;
 
 namespace {
 
-constexpr std::int64_t kLargestExact = 2048;
+constexpr std::int64_t kLargestExact = 512;
 
 Tensor uniform_a(std::int64_t rank, std::int64_t inputs, kernels::Random& random) {
   Tensor a({rank, inputs});
@@ -37,8 +37,8 @@ void start_from_weight(kernels::Context& context, std::int64_t rank, int iterati
                           "r");
   if (iterations == 0 && std::min(outputs, inputs) > kLargestExact)
     throw platform::Error(platform::ErrorCode::kInvalidInput,
-                          "an exact pissa start would take hours on weights of " + std::to_string(outputs) + " x " +
-                              std::to_string(inputs) + "; use pissa_niter_16",
+                          "an exact pissa start would take minutes for each weight of " + std::to_string(outputs) +
+                              " x " + std::to_string(inputs) + "; use pissa_niter_16",
                           "init_lora_weights");
   const SingularValues parts = iterations == 0 ? singular_values(Matrix::from(weight))
                                                : leading_singular_values(context, weight, rank, iterations, random);

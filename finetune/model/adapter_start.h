@@ -15,7 +15,7 @@ namespace finetune {
 /// only read for pissa; `adapter.scaling` must be set.
 /// true: A uniform in +-1/sqrt(in), B zero. gaussian: A normal of deviation 1 / R, B zero. pissa (Meng et al. 2024):
 /// A = sqrt(S/s) V^T, B = U sqrt(S/s) of the R leading singular directions of W.
-/// Throws kInvalidInput for an exact pissa of a weight with more than 2048 rows and columns.
+/// Throws kInvalidInput for an exact pissa of a weight with more than 512 rows and columns.
 void start_low_rank(kernels::Context& context, const PeftConfig& config, std::int64_t rank, std::int64_t inputs,
                     std::int64_t outputs, const std::function<kernels::Tensor()>& weight, LinearAdapter& adapter,
                     kernels::Random& random);

@@ -259,6 +259,32 @@ TEST_P(AdaptedModelOfKind, SavedPartsAnswerAsBeforeAndWithoutThemTheBaseAnswers)
   EXPECT_NE(base, before);
 }
 
+TEST_P(AdaptedModelOfKind, TokenByTokenGivesTheLogitsOfTheWholeText) {
+  Setting setting(Task::kLanguageModel, 1, config());
+  Transformer transformer(setting.base.config, setting.base.weights, &setting.parts.adapter);
+  const std::vector<std::int32_t> ids{5, 9, 200, 17, 33, 8, 3, 250};
+  const std::span<const std::int32_t> document(ids);
+  const auto logits_of = [&](const Tensor& hidden) {
+    Tensor logits({hidden.size(0), setting.base.config.vocab_size});
+    transformer.logits(setting.context, hidden, logits);
+    return logits;
+  };
+  const Tensor whole =
+      logits_of(transformer.forward(setting.context, pack_documents({&document, 1}), nullptr, ActivationMode::kNone));
+  KeyValueCache cache(setting.base.config, 16);
+  float largest = 0;
+  for (const float value : whole.values<float>()) largest = std::max(largest, std::fabs(value));
+  for (std::size_t n = 0; n < ids.size(); ++n) {
+    const std::span<const std::int32_t> one = document.subspan(n, 1);
+    const Tensor next =
+        logits_of(transformer.forward_cached(setting.context, pack_documents({&one, 1}), nullptr, cache));
+    const std::int64_t width = next.size(1);
+    for (std::int64_t v = 0; v < width; ++v)
+      ASSERT_NEAR(next.data<float>()[v], whole.data<float>()[static_cast<std::int64_t>(n) * width + v],
+                  2e-5f * largest);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, AdaptedModelOfKind, ::testing::ValuesIn(kKinds),
                          [](const auto& info) { return std::string(info.param.name); });
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 
 #include "finetune/formats/safetensors.h"
@@ -60,6 +61,26 @@ TEST(PeftAdapterFolder, RefusesAMatrixWithoutItsPartner) {
   write_safetensors(folder.path() / "adapter_model.safetensors",
                     {{std::string("base_model.model.") + kModule + ".lora_A.weight", &a}});
   EXPECT_THROW(read_peft_adapter(folder.path()), platform::Error);
+}
+
+TEST(PeftAdapterFolder, RefusesPartsThatDoNotBelongTogether) {
+  const auto refused = [](const std::function<void(PeftAdapter&)>& change) {
+    PeftAdapter adapter = small_adapter();
+    change(adapter);
+    const platform::TemporaryFolder folder;
+    write_peft_adapter(folder.path(), adapter);
+    EXPECT_THROW(read_peft_adapter(folder.path()), platform::Error);
+  };
+  refused([](PeftAdapter& adapter) { adapter.modules[kModule].factors = Tensor::zeros({2, 1}); });
+  refused([](PeftAdapter& adapter) { adapter.modules[kModule].down_bias = Tensor::zeros({2}); });
+  refused([](PeftAdapter& adapter) { adapter.modules[kModule].embedding_a = Tensor::zeros({2, 3}); });
+  refused([](PeftAdapter& adapter) { adapter.modules["model.embed_tokens"].token_rows = Tensor::zeros({2, 3}); });
+  refused(
+      [](PeftAdapter& adapter) { adapter.config = PeftConfig{.type = PeftType::kIa3, .target_modules = {"q_proj"}}; });
+  refused([](PeftAdapter& adapter) {
+    adapter.config = PeftConfig{.type = PeftType::kBottleneck, .target_modules = {"q_proj"}};
+  });
+  refused([](PeftAdapter& adapter) { adapter.saved["lm_head.weight"] = Tensor::zeros({2, 3}); });
 }
 
 TEST(PeftConfig, NamesEveryFeatureThatItDoesNotSupport) {
