@@ -34,8 +34,9 @@ void check_split(const json::value& value) { platform::split_rule_from_json(valu
 
 void check_modules(const json::value& value) {
   // Of all families; the base is known when the step runs.
-  const std::vector<std::string> known = {"q_proj",    "k_proj",   "v_proj", "o_proj", "gate_proj", "up_proj",
-                                          "down_proj", "out_proj", "c_fc_0", "c_fc_1", "c_proj"};
+  const std::vector<std::string> known = {"q_proj",  "k_proj",       "v_proj",   "o_proj", "gate_proj",
+                                          "up_proj", "down_proj",    "out_proj", "c_fc_0", "c_fc_1",
+                                          "c_proj",  "embed_tokens", "wte",      "lm_head"};
   const json::array one{value};
   for (const json::value& item : value.is_array() ? value.get_array() : one) {
     const std::string name = item.is_string() ? std::string(item.get_string()) : std::string();
@@ -187,17 +188,21 @@ StepKind finetune_lora() {
           "Trains a LoRA adapter of a base on a dataset version.",
           {choice("activations", {"keep", "recompute"}, "memory against time"),
            number("alpha", 0.01, 4096, "LoRA scale"),
+           option("alpha_pattern", OptionType::kMapping, "ends of module names, and the alpha of each"),
            required("base", OptionType::kText, "name of the base model"),
            choice("base_dtype", {"float32", "bfloat16", "float16", "int8", "nf4", "nf4_double"},
                   "how the frozen base is held in memory"),
            whole("batch_examples", 1, 4096, "examples an optimizer step"),
+           whole("bottleneck_size", 1, 4096, "width of a bottleneck adapter"),
            choice("class_weights", {"none", "balanced"}, "weight of rare classes"),
            number("clip_norm", 0, 1000, "gradient norm limit; 0 = none"),
            required("dataset", OptionType::kText, "dataset version, ${{ steps.X.dataset }}"),
            number("dropout", 0, 0.9, "LoRA dropout"),
            whole("evaluations", 1, 1000, "validation passes"),
            option("exclude_modules", OptionType::kTexts, "linear layers that get none of it"),
+           option("feedforward_modules", OptionType::kTexts, "IA3: linear layers whose input is scaled"),
            number("head_learning_rate_scale", 0.001, 1000, "of heads and sensor encoder"),
+           option("init_lora_weights", OptionType::kAny, "how LoRA starts: true, gaussian, pissa, pissa_niter_K"),
            option("layers_to_transform", OptionType::kAny, "numbers of the layers that are adapted, from 0"),
            number("learning_rate", 1e-8, 1, "peak learning rate"),
            option("lora_bias", OptionType::kBoolean, "a trained bias behind B"),
@@ -210,11 +215,15 @@ StepKind finetune_lora() {
                   "chooses the best checkpoint"),
            whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"),
            whole("min_steps", 0, 100000000, "small sets repeat until then"),
+           option("modules_to_save", OptionType::kTexts, "modules trained whole, such as lm_head and norm"),
            number("neftune_noise_alpha", 0, 1000, "noise on token embeddings in training; 0 = none"),
+           choice("non_linearity", {"gelu_new", "silu"}, "of a bottleneck adapter"),
            choice("optimizer", {"adamw", "sgd"}, "how gradients move the weights"),
            whole("patch_size", 1, 1024, "signal samples a slot"),
            whole("patience", 0, 1000, "validation passes without a gain before it stops"),
+           choice("peft_type", {"BOTTLENECK", "IA3", "LORA"}, "kind of adapter"),
            whole("r", 1, 256, "LoRA rank"),
+           option("rank_pattern", OptionType::kMapping, "ends of module names, and the rank of each"),
            choice("schedule",
                   {"constant", "constant_with_warmup", "cosine", "inverse_sqrt", "linear", "polynomial",
                    "warmup_stable_decay"},
@@ -223,6 +232,7 @@ StepKind finetune_lora() {
            std::move(modules),
            choice("task", {"classify", "lm", "regress"}, "the dataset's if absent"),
            number("token_dropout", 0, 0.5, "share of text tokens left out at random in training"),
+           option("trainable_token_indices", OptionType::kAny, "tokens whose embeddings are trained"),
            option("use_dora", OptionType::kBoolean, "a trained magnitude for each row (DoRA)"),
            option("use_rslora", OptionType::kBoolean, "alpha / sqrt(r) instead of alpha / r"),
            number("warmup_fraction", 0, 0.99, "share of steps with rising rate"),

@@ -39,9 +39,9 @@ Tensor example_weights(Batch batch) {
 
 }  // namespace
 
-void AdapterParts::start(const Base& base, const LoraConfig& config, std::uint64_t seed) {
+void AdapterParts::start(const Base& base, const PeftConfig& config, std::uint64_t seed) {
   kernels::Random random(seed);
-  lora = Lora(base.config, base.weights, config, random);
+  adapter = Adapter(base.config, base.weights, config, random);
   make_sensor_parts(*this, base, random);
 }
 
@@ -56,26 +56,26 @@ std::vector<Weight*> AdapterParts::sensor_weights() {
 
 std::vector<Weight*> AdapterParts::weights() {
   std::vector<Weight*> all;
-  lora.for_each([&](Weight& weight) { all.push_back(&weight); });
+  adapter.for_each([&](Weight& weight) { all.push_back(&weight); });
   for (Weight* weight : sensor_weights()) all.push_back(weight);
   return all;
 }
 
 void AdapterParts::make_trainable() {
-  lora.make_trainable();
+  adapter.make_trainable();
   if (encoder) encoder->make_trainable();
   if (head) head->make_trainable();
 }
 
 void AdapterParts::save(const std::filesystem::path& folder) {
-  lora.save(folder);
+  adapter.save(folder);
   std::map<std::string, const Tensor*> tensors;
   for (const Weight* weight : sensor_weights()) tensors[weight->name] = &weight->value;
   if (!tensors.empty()) write_safetensors(folder / "sensor.safetensors", tensors);
 }
 
 void AdapterParts::load(const std::filesystem::path& folder, const Base& base) {
-  lora = Lora::load(folder, base.config);
+  adapter = Adapter::load(folder, base.config, base.weights);
   kernels::Random random(0);
   make_sensor_parts(*this, base, random);
   const std::vector<Weight*> weights = sensor_weights();
@@ -92,9 +92,7 @@ void AdapterParts::load(const std::filesystem::path& folder, const Base& base) {
 }
 
 AdaptedModel::AdaptedModel(Base& base, AdapterParts& parts)
-    : base_(base),
-      parts_(parts),
-      transformer_(base.config, base.weights, parts.lora.empty() ? nullptr : &parts.lora.adapters()) {}
+    : base_(base), parts_(parts), transformer_(base.config, base.weights, &parts.adapter) {}
 
 const Tensor* AdaptedModel::slot_embeddings(Context& context, Batch batch) {
   std::vector<const SlotValue*> slots;
@@ -120,8 +118,12 @@ LossSum AdaptedModel::token_loss(Context& context, Batch batch, const Tensor& hi
     weights.insert(weights.end(), example->targets.size(), example->weight);
   }
   const Tensor row_weights = Tensor::from(weights);
-  return kernels::linear_cross_entropy(context, hidden, base_.weights.output_head().packed, Tensor::from(targets),
-                                       &row_weights, base_.config.head_options(scale), dhidden, nullptr);
+  OutputHead& head = transformer_.output_head();
+  Tensor* dweight = dhidden != nullptr ? head.gradient() : nullptr;
+  const LossSum loss = kernels::linear_cross_entropy(context, hidden, head.weight(), Tensor::from(targets),
+                                                     &row_weights, base_.config.head_options(scale), dhidden, dweight);
+  if (dweight != nullptr) head.backward(context);
+  return loss;
 }
 
 LossSum AdaptedModel::loss_of(Context& context, Batch batch, const Tensor& hidden, float scale,
@@ -181,7 +183,7 @@ std::vector<std::vector<float>> AdaptedModel::raw_outputs(Context& context, Batc
     for (const EncodedExample* example : batch)
       targets.insert(targets.end(), example->targets.begin(), example->targets.end());
     Tensor log_probabilities({hidden.size(0)});
-    kernels::token_log_probabilities(context, hidden, base_.weights.output_head().packed, Tensor::from(targets),
+    kernels::token_log_probabilities(context, hidden, transformer_.output_head().weight(), Tensor::from(targets),
                                      base_.config.head_options(), log_probabilities);
     std::size_t at = 0;
     for (const EncodedExample* example : batch) {

@@ -1,5 +1,6 @@
-// AdaptedModel: a base with one adapter's parts (LoRA, sensor encoder, head), computed together: losses with gradients
-// for training, outputs for prediction. It borrows both and owns the transformer's activations. Belongs to one thread.
+// AdaptedModel: a base with one adapter's parts (PEFT's, sensor encoder, head), computed together: losses with
+// gradients for training, outputs for prediction. It borrows both and owns the transformer's activations. Belongs to
+// one thread.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 
 #include "finetune/adapter/head.h"
 #include "finetune/adapter/sensor_encoder.h"
+#include "finetune/model/adapter.h"
 #include "finetune/model/base.h"
-#include "finetune/model/lora.h"
 #include "finetune/model/transformer.h"
 #include "finetune/train/example_encoding.h"
 #include "kernels/ops/cross_entropy.h"
@@ -23,13 +24,13 @@ struct AdapterParts {
   std::vector<std::string> labels;
   double target_mean = 0;
   double target_deviation = 1;
-  Lora lora;
+  Adapter adapter;
   SensorSchema schema;
   std::optional<SensorEncoder> encoder;
   std::optional<Head> head;
 
   /// Fresh parts for a base; labels, schema and target statistics must be set before.
-  void start(const Base& base, const LoraConfig& config, std::uint64_t seed);
+  void start(const Base& base, const PeftConfig& config, std::uint64_t seed);
   /// Encoder and head weights, in file order.
   std::vector<Weight*> sensor_weights();
   std::vector<Weight*> weights();

@@ -92,31 +92,51 @@ GgufMetadata model_metadata(const GgufExportRequest& request, const ModelConfig&
   return metadata;
 }
 
-// The LoRA of a folder with anneal.json, checked in full, or of a folder that PEFT wrote.
-Lora plain_lora(kernels::Context& context, const GgufExportRequest& request, const std::filesystem::path& adapter,
-                const ModelConfig& config) {
-  if (!std::filesystem::exists(adapter / "anneal.json")) return Lora::load(adapter, config);
+// What a folder with anneal.json holds, checked in full, or a folder that PEFT wrote.
+PeftAdapter stored_adapter(kernels::Context& context, const GgufExportRequest& request,
+                           const std::filesystem::path& adapter) {
+  if (!std::filesystem::exists(adapter / "anneal.json")) return read_peft_adapter(adapter);
   LoadedAdapter loaded = load_adapter(context, request.base_folder, adapter);
   if (loaded.parts->encoder || loaded.parts->head)
     throw Error(ErrorCode::kInvalidInput,
                 "a GGUF adapter cannot hold a sensor encoder or a head; serve it with anneal");
-  return std::move(loaded.parts->lora);
+  return loaded.parts->adapter.to_peft();
 }
 
-void check_plain(const Lora& lora) {
-  if (lora.config().lora_bias)
-    throw Error(ErrorCode::kInvalidInput, "a GGUF adapter cannot hold a bias on B; serve it with anneal");
-  if (lora.config().use_dora)
-    throw Error(ErrorCode::kInvalidInput,
-                "a GGUF adapter cannot hold DoRA; merge the adapter (anneal merge) and export the merged base");
+void check_plain(const PeftAdapter& adapter) {
+  const auto refuse = [](const std::string& what, const char* instead) {
+    throw Error(ErrorCode::kInvalidInput, "a GGUF adapter cannot hold " + what + "; " + instead);
+  };
+  const char* merged = "merge the adapter (anneal merge) and export the merged base";
+  const PeftConfig& config = adapter.config;
+  if (config.type == PeftType::kBottleneck) refuse("a bottleneck", "serve it with anneal");
+  if (config.type != PeftType::kLora) refuse("factors (IA3)", merged);
+  if (config.lora_bias) refuse("a bias on B", "serve it with anneal");
+  if (config.use_dora) refuse("DoRA", merged);
+  if (!config.modules_to_save.empty()) refuse("modules_to_save", merged);
+  if (!config.trainable_token_indices.empty()) refuse("trained token rows", merged);
+}
+
+// Where a module's weight stands in the file. Throws kCorrupt where it is not a linear layer of the base, or has other
+// sizes.
+const GgufPlace& place_of(const std::string& module, const PeftModule& stored, const WeightSource& base,
+                          const std::map<std::string, GgufPlace>& places) {
+  const auto place = places.find(module + ".weight");
+  if (place == places.end() || stored.a.count() == 0 || stored.b.count() == 0)
+    throw Error(ErrorCode::kInvalidInput, "a GGUF adapter cannot hold what is trained of " + module +
+                                              "; merge the adapter (anneal merge) and export the merged base");
+  const kernels::Shape shape = base.info(place->first).shape;
+  if (shape.size() == 2 && shape[0] == stored.b.size(0) && shape[1] == stored.a.size(1)) return place->second;
+  throw Error(ErrorCode::kCorrupt, "the adapter is for another base: " + module + " there has " +
+                                       std::to_string(stored.b.size(0)) + " x " + std::to_string(stored.a.size(1)));
 }
 
 // The rows of B as the file wants them, with what this module's scale has over the file's.
 Tensor file_b(const ModelConfig& config, const GgufArchitecture& architecture, const GgufPlace& place,
-              const LinearAdapter& adapter, double alpha) {
-  Tensor b = adapter.b.value.clone();
+              const Tensor& own, double scaling, double alpha) {
+  Tensor b = own.clone();
   const double theirs = alpha / static_cast<double>(b.size(1));
-  const auto factor = static_cast<float>(static_cast<double>(adapter.scaling) / theirs);
+  const auto factor = static_cast<float>(scaling / theirs);
   if (std::abs(factor - 1.0f) > 1e-6f) {
     for (float& value : b.values<float>()) value *= factor;
   }
@@ -170,26 +190,23 @@ GgufExportResult export_gguf_adapter(const GgufExportRequest& request, const std
   begin(request, "reading and checking base and adapter");
   kernels::Context context = kernels::Context::cpu(request.threads);
   const ModelConfig config = read_base_config(request.base_folder);
-  Lora lora = plain_lora(context, request, adapter_folder, config);
-  check_plain(lora);
+  const PeftAdapter adapter = stored_adapter(context, request, adapter_folder);
+  check_plain(adapter);
   const GgufArchitecture& architecture = gguf_architecture(config.model_type);
   check_gguf_can_hold(config, architecture);
   // llama.cpp divides by the rank of each pair; the configuration's own pair of alpha and rank scales exactly.
-  const LoraConfig& settings = lora.config();
+  const PeftConfig& settings = adapter.config;
   const double rank = settings.r;
   const double alpha = settings.use_rslora ? settings.lora_alpha * std::sqrt(rank) : settings.lora_alpha;
   const std::map<std::string, GgufPlace> places = places_by_name(config);
   std::vector<GgufStreamedTensor> tensors;
-  for (std::size_t layer = 0; layer < lora.adapters().size(); ++layer) {
-    for (const LinearKind kind : kLinearKinds) {
-      const auto& adapter = lora.adapters()[layer][index_of(kind)];
-      if (!adapter) continue;
-      const GgufPlace& place = places.at(config.names.linear(static_cast<std::int64_t>(layer), kind) + ".weight");
-      tensors.push_back({place.gguf + ".lora_a", type.type, adapter->a.value.shape(),
-                         [&adapter] { return adapter->a.value.view(); }});
-      tensors.push_back({place.gguf + ".lora_b", type.type, adapter->b.value.shape(),
-                         [&, alpha] { return file_b(config, architecture, place, *adapter, alpha); }});
-    }
+  const std::unique_ptr<WeightSource> weights = open_weights(request.base_folder, config);
+  for (const auto& [name, module] : adapter.modules) {
+    const GgufPlace& place = place_of(name, module, *weights, places);
+    const double scaling = settings.scaling_of(name);
+    tensors.push_back({place.gguf + ".lora_a", type.type, module.a.shape(), [&a = module.a] { return a.view(); }});
+    tensors.push_back({place.gguf + ".lora_b", type.type, module.b.shape(),
+                       [&, &b = module.b, scaling] { return file_b(config, architecture, place, b, scaling, alpha); }});
   }
   const GgufMetadata metadata{{"general.architecture", std::string(architecture.name)},
                               {"general.type", std::string("adapter")},
@@ -209,10 +226,13 @@ void check_for_vllm(const PeftAdapter& adapter) {
     throw Error(ErrorCode::kInvalidInput, "vLLM does not serve " + what + "; merge the adapter (anneal merge) instead",
                 "for");
   };
+  if (adapter.config.type != PeftType::kLora) refuse(std::string(to_string(adapter.config.type)) + " adapters");
   if (adapter.config.use_dora) refuse("DoRA");
   if (adapter.config.lora_bias) refuse("a bias on B");
   if (!adapter.config.rank_pattern.empty() || !adapter.config.alpha_pattern.empty())
     refuse("an adapter with several ranks or alphas");
+  if (!adapter.config.modules_to_save.empty()) refuse("modules_to_save");
+  if (!adapter.config.trainable_token_indices.empty()) refuse("trained token rows");
 }
 
 }  // namespace

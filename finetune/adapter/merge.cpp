@@ -4,6 +4,7 @@
 
 #include "finetune/adapter/adapter_folder.h"
 #include "finetune/adapter/loaded_adapter.h"
+#include "finetune/adapter/probe.h"
 #include "finetune/formats/weight_folder.h"
 #include "finetune/model/gguf_weights.h"
 #include "platform/base/file.h"
@@ -35,70 +36,123 @@ void check_output(const std::filesystem::path& folder) {
               "out");
 }
 
-void check_is_plain(const AdapterParts& parts) {
-  if (!parts.encoder && !parts.head) return;
+void check_is_plain(const Manifest& manifest) {
+  if (manifest.task == Task::kLanguageModel && manifest.sensors.is_null()) return;
   throw Error(ErrorCode::kInvalidInput,
               "this adapter has a sensor encoder or a head, which a plain model cannot hold; serve it as an adapter");
 }
 
-// Every tensor of the base's files; the adapted ones from `merged`, rounded once to the type they are stored in.
-void write_weights(const std::filesystem::path& base_folder, const std::map<std::string, const Tensor*>& merged,
-                   const std::filesystem::path& file) {
+// The changed weights in float32; one in 4 or 8 bits as it is restored in use.
+std::map<std::string, Tensor> changed_values(kernels::Context& context, ModelWeights& weights,
+                                             const MergedWeights& merged) {
+  std::map<std::string, Tensor> values;
+  weights.for_each([&](Weight& weight) {
+    if (merged.changed.contains(weight.name)) values[weight.name] = weight.value.view();
+  });
+  for (const LayerWeights& layer : weights.layers) {
+    for (const LinearWeight& linear : layer.linears) {
+      if (linear.packed.is_quantised() && merged.changed.contains(linear.name))
+        values[linear.name] = linear.dense(context);
+    }
+  }
+  return values;
+}
+
+// Every tensor of the base's files; the changed ones rounded once to the type they are stored in.
+void write_weights(const std::filesystem::path& base_folder, const std::map<std::string, Tensor>& changed,
+                   const std::string& embedding, const std::filesystem::path& file, MergedWeights& merged) {
   const WeightFolder stored(base_folder);
   std::map<std::string, Tensor> tensors;
+  for (const std::string& name : stored.names()) tensors[name] = stored.read(name);
+  for (const auto& [name, exact] : changed) {
+    // A head that has become a weight of its own is stored as the embedding is.
+    const kernels::DataType type = tensors.at(tensors.contains(name) ? name : embedding).type();
+    Tensor rounded = exact.cast_to(type);
+    merged.note_error(name, relative_distance(rounded.cast_to(kernels::DataType::kFloat32),
+                                              exact.cast_to(kernels::DataType::kFloat32)));
+    tensors[name] = std::move(rounded);
+  }
   std::map<std::string, const Tensor*> pointers;
-  for (const std::string& name : stored.names()) {
-    Tensor tensor = stored.read(name);
-    if (const auto found = merged.find(name); found != merged.end()) tensor = found->second->cast_to(tensor.type());
+  for (const auto& [name, tensor] : tensors) {
     check_finite(name, tensor);
-    pointers[name] = &tensors.emplace(name, std::move(tensor)).first->second;
+    pointers[name] = &tensor;
   }
   write_safetensors(file, pointers);
 }
 
-void copy_other_files(const std::filesystem::path& from, const std::filesystem::path& to) {
+void copy_other_files(const std::filesystem::path& from, const std::filesystem::path& to, bool untied) {
   for (const auto& entry : std::filesystem::directory_iterator(from)) {
     const std::string name = entry.path().filename().string();
     if (entry.is_regular_file() && belongs_to_model(name))
       platform::write_file_atomically(to / name, platform::read_file(entry.path()));
   }
+  if (!untied) return;
+  platform::json::value config = platform::read_json_file(from / "config.json");
+  config.as_object()["tie_word_embeddings"] = false;
+  platform::write_json_file(to / "config.json", config);
+}
+
+void write_model(kernels::Context& context, const MergeRequest& request, const std::filesystem::path& output,
+                 const ModelConfig& config, ModelWeights& weights, MergedWeights& merged) {
+  std::filesystem::create_directories(output.parent_path());
+  const platform::TemporaryFolder fresh(output.parent_path(), "." + output.filename().string());
+  std::filesystem::permissions(fresh.path(), std::filesystem::perms(0755));
+  write_weights(request.base_folder, changed_values(context, weights, merged),
+                std::string(config.names.embedding) + ".weight", fresh.path() / "model.safetensors", merged);
+  copy_other_files(request.base_folder, fresh.path(), merged.untied);
+  platform::replace_folder(fresh.path(), output);
+}
+
+void tell(const MergeRequest& request, std::string_view stage) {
+  if (request.on_stage) request.on_stage(stage);
+}
+
+void refuse_gguf(const std::filesystem::path& base) {
+  if (!gguf_of_base(base)) return;
+  throw Error(ErrorCode::kInvalidInput,
+              "an adapter is merged into a folder of safetensors, not into a GGUF file; merge there and export that",
+              "base");
 }
 
 }  // namespace
 
-void merge_adapter(const MergeRequest& request) {
+MergedWeights merge_adapter(const MergeRequest& request) {
   const std::filesystem::path output = plain_folder(request.output_folder, "out");
   check_output(output);
-  if (gguf_of_base(request.base_folder))
-    throw Error(ErrorCode::kInvalidInput,
-                "an adapter is merged into a folder of safetensors, not into a GGUF file; merge there and export that",
-                "base");
-  const auto stage = [&](std::string_view name) {
-    if (request.on_stage) request.on_stage(name);
-  };
-  stage("reading and checking base and adapter");
+  refuse_gguf(request.base_folder);
+  tell(request, "reading and checking base and adapter");
   kernels::Context context = kernels::Context::cpu(request.threads);
   LoadedAdapter loaded = load_adapter(context, request.base_folder, request.adapter_folder);
-  check_is_plain(*loaded.parts);
-  stage("adding the adapter to the weights");
-  // Whatever the base was held in, the sum goes to its own weights.
-  if (loaded.manifest.base_dtype != to_string(WeightPrecision::kFloat32))
-    loaded.base->weights = load_weights(request.base_folder, loaded.base->config, WeightPrecision::kFloat32);
-  loaded.parts->lora.merge_into(context, loaded.base->weights);
-  std::map<std::string, const Tensor*> merged;
-  for (std::size_t layer = 0; layer < loaded.base->weights.layers.size(); ++layer) {
-    for (const LinearKind kind : kLinearKinds) {
-      const LinearWeight& weight = loaded.base->weights.layers[layer].linears[index_of(kind)];
-      if (loaded.parts->lora.adapts(layer, kind)) merged[weight.name] = &weight.value;
-    }
-  }
-  stage("writing the merged model");
-  std::filesystem::create_directories(output.parent_path());
-  const platform::TemporaryFolder fresh(output.parent_path(), "." + output.filename().string());
-  std::filesystem::permissions(fresh.path(), std::filesystem::perms(0755));
-  write_weights(request.base_folder, merged, fresh.path() / "model.safetensors");
-  copy_other_files(request.base_folder, fresh.path());
-  platform::replace_folder(fresh.path(), output);
+  check_is_plain(loaded.manifest);
+  tell(request, "adding the adapter to the weights");
+  // Whatever the base was held in at the training, the sum goes to its own weights, or to those asked for.
+  const WeightPrecision wanted = request.few_bits.value_or(WeightPrecision::kFloat32);
+  if (loaded.manifest.base_dtype != to_string(wanted))
+    loaded.base->weights = load_weights(request.base_folder, loaded.base->config, wanted);
+  MergedWeights merged = loaded.parts->adapter.merge_into(context, loaded.base->weights);
+  tell(request, "writing the merged model");
+  write_model(context, request, output, loaded.base->config, loaded.base->weights, merged);
+  return merged;
+}
+
+MergedWeights unmerge_adapter(const MergeRequest& request) {
+  const std::filesystem::path output = plain_folder(request.output_folder, "out");
+  check_output(output);
+  refuse_gguf(request.base_folder);
+  tell(request, "reading and checking model and adapter");
+  kernels::Context context = kernels::Context::cpu(request.threads);
+  LoadedAdapter loaded = load_adapter(context, request.base_folder, std::nullopt);
+  loaded.manifest = read_manifest(request.adapter_folder);
+  check_is_plain(loaded.manifest);
+  const Adapter adapter = Adapter::load(request.adapter_folder, loaded.base->config, loaded.base->weights);
+  tell(request, "taking the adapter off the weights");
+  MergedWeights merged = adapter.unmerge_from(context, loaded.base->weights);
+  EncodingRules rules = loaded.rules();
+  rules.max_tokens = std::min(rules.max_tokens, loaded.manifest.max_tokens);
+  verify_bare(context, *loaded.model, rules, loaded.manifest.probe, kProbeTolerance16);
+  tell(request, "writing the model");
+  write_model(context, request, output, loaded.base->config, loaded.base->weights, merged);
+  return merged;
 }
 
 }  // namespace finetune

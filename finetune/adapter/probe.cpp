@@ -59,6 +59,14 @@ double relative_difference(const Rows& reference, const Rows& other) {
   return difference / largest;
 }
 
+std::vector<platform::Example> examples_of(const json::object& probe) {
+  std::vector<platform::Example> examples;
+  for (const json::value& item : platform::as_array(platform::require(probe, "examples", "probe"), "probe.examples"))
+    examples.push_back(platform::example_from_json(item));
+  if (examples.empty()) throw Error(ErrorCode::kCorrupt, "anneal.json: the probe has no example");
+  return examples;
+}
+
 }  // namespace
 
 json::value record_probe(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules,
@@ -73,11 +81,7 @@ json::value record_probe(kernels::Context& context, AdaptedModel& model, const E
 void verify_probe(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules, const json::value& probe,
                   double tolerance) {
   const json::object& object = platform::as_object(probe, "probe");
-  std::vector<platform::Example> examples;
-  for (const json::value& item : platform::as_array(platform::require(object, "examples", "probe"), "probe.examples")) {
-    examples.push_back(platform::example_from_json(item));
-  }
-  if (examples.empty()) throw Error(ErrorCode::kCorrupt, "anneal.json: the probe has no example");
+  const std::vector<platform::Example> examples = examples_of(object);
   const Rows expected = rows_from_json(platform::require(object, "outputs", "probe"));
   const Rows bare = rows_from_json(platform::require(object, "without_adapter", "probe"));
   const double difference = relative_difference(expected, run(context, model, rules, examples, true));
@@ -91,6 +95,17 @@ void verify_probe(kernels::Context& context, AdaptedModel& model, const Encoding
     throw Error(ErrorCode::kConflict, "the adapter does not act: with and without it the outputs differ by only " +
                                           std::to_string(effect) + " of their size; train longer");
   }
+}
+
+void verify_bare(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules, const json::value& probe,
+                 double tolerance) {
+  const json::object& object = platform::as_object(probe, "probe");
+  const Rows expected = rows_from_json(platform::require(object, "without_adapter", "probe"));
+  const double difference = relative_difference(expected, run(context, model, rules, examples_of(object), false));
+  if (difference <= tolerance) return;
+  throw Error(ErrorCode::kConflict, "the model is not the adapter's base: its answers to the probe differ by " +
+                                        std::to_string(difference) + " of their size, allowed " +
+                                        std::to_string(tolerance) + "; check that this adapter was merged into it");
 }
 
 }  // namespace finetune

@@ -27,14 +27,14 @@ void AttentionBlock::project(Context& context, std::size_t layer, const Tensor& 
   linears_.forward(context, layer, LinearKind::kKey, x, linears, key);
   linears_.forward(context, layer, LinearKind::kValue, x, linears, saved.value);
   if (normed) {
-    const LayerWeights& weights = weights_.layers[layer];
+    Weight &query_norm = weights_.of(base_.layers[layer].query_norm),
+           &key_norm = weights_.of(base_.layers[layer].key_norm);
     saved.query.resize(query.shape());
     saved.key.resize(key.shape());
     saved.query_rstd.resize({count * config_.head_count});
     saved.key_rstd.resize({count * config_.key_value_head_count});
-    kernels::rms_norm_forward(context, query, weights.query_norm.value, config_.norm_options(), saved.query,
-                              saved.query_rstd);
-    kernels::rms_norm_forward(context, key, weights.key_norm.value, config_.norm_options(), saved.key, saved.key_rstd);
+    kernels::rms_norm_forward(context, query, query_norm.value, config_.norm_options(), saved.query, saved.query_rstd);
+    kernels::rms_norm_forward(context, key, key_norm.value, config_.norm_options(), saved.key, saved.key_rstd);
   }
   const kernels::RotaryTable* table = rotaries_.of(config_.layer(layer));
   if (table == nullptr) return;
@@ -98,8 +98,8 @@ void AttentionBlock::backward(Context& context, std::size_t layer, const PackedB
     kernels::rotary_backward(context, *table, dkey);
   }
   if (config_.query_key_norm()) {
-    norm_backward(context, weights_.layers[layer].query_norm, saved.raw_query, saved.query_rstd, dquery_);
-    norm_backward(context, weights_.layers[layer].key_norm, saved.raw_key, saved.key_rstd, dkey_);
+    norm_backward(context, weights_.of(base_.layers[layer].query_norm), saved.raw_query, saved.query_rstd, dquery_);
+    norm_backward(context, weights_.of(base_.layers[layer].key_norm), saved.raw_key, saved.key_rstd, dkey_);
   }
   linears_.backward(context, layer, LinearKind::kQuery, dquery_, x, linears, dx);
   linears_.backward(context, layer, LinearKind::kKey, dkey_, x, linears, dx, 1.0f);

@@ -20,8 +20,9 @@ struct AttentionActivations {
 
 class AttentionBlock {
  public:
-  AttentionBlock(const ModelConfig& config, ModelWeights& weights, LinearLayers& linears, const RotaryTables& rotaries)
-      : config_(config), weights_(weights), linears_(linears), rotaries_(rotaries) {}
+  AttentionBlock(const ModelConfig& config, ModelWeights& base, ActiveWeights& weights, LinearLayers& linears,
+                 const RotaryTables& rotaries)
+      : config_(config), base_(base), weights_(weights), linears_(linears), rotaries_(rotaries) {}
 
   /// y = beta y + attention(x).  x, y: [N, H]. With a cache the batch's single document continues it.
   void forward(kernels::Context& context, std::size_t layer, const PackedBatch& batch, const kernels::Tensor& x,
@@ -44,7 +45,8 @@ class AttentionBlock {
   }
 
   const ModelConfig& config_;
-  ModelWeights& weights_;
+  ModelWeights& base_;
+  ActiveWeights& weights_;
   LinearLayers& linears_;
   const RotaryTables& rotaries_;
   kernels::Tensor dattended_, dquery_, dkey_, dvalue_;

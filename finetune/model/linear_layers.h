@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "finetune/model/dropout.h"
 #include "finetune/model/linear_adapter.h"
+#include "finetune/model/saved_modules.h"
 #include "kernels/core/context.h"
 #include "kernels/ops/lora.h"
 
@@ -14,8 +16,8 @@ namespace finetune {
 
 /// What the seven layers of a block leave for backward, where they are adapted.
 struct LinearActivations {
-  std::array<kernels::Tensor, kLinearCount> low_rank;  // [N, r]
-  std::array<kernels::Tensor, kLinearCount> plain;     // [N, out] before the magnitude; DoRA only
+  std::array<kernels::Tensor, kLinearCount> low_rank;  // [N, r]; of a bottleneck [N, m], before its non-linearity
+  std::array<kernels::Tensor, kLinearCount> plain;     // [N, out] before the magnitude, factors or bottleneck
 };
 
 /// How a pass computes.
@@ -29,7 +31,7 @@ struct LinearPass {
 class LinearLayers {
  public:
   /// `adapters` may be null or empty. Both must outlive the object.
-  LinearLayers(ModelWeights& weights, LinearAdapters* adapters);
+  LinearLayers(ActiveWeights& weights, LinearAdapters* adapters);
 
   /// Before every forward pass.
   void begin(kernels::Context& context, const LinearPass& pass);
@@ -41,19 +43,43 @@ class LinearLayers {
                 const kernels::Tensor& x, LinearActivations& saved, kernels::Tensor& dx, float beta = 0.0f);
 
  private:
+  // One layer of one pass: its weight, what is added to it, and what forward left for backward.
+  struct Place {
+    LinearWeight& weight;
+    LinearAdapter& adapter;
+    std::size_t number;  // layer * 7 + kind
+    kernels::Tensor &low_rank, &plain;
+  };
   LinearAdapter* adapter_of(std::size_t layer, LinearKind kind);
-  kernels::LoraOptions options(std::size_t layer, LinearKind kind, const LinearAdapter& adapter) const;
-  void magnitude_forward(kernels::Context& context, std::size_t place, const LinearAdapter& adapter,
-                         const kernels::Tensor& plain, kernels::Tensor& y, float beta);
-  kernels::Tensor& magnitude_backward(kernels::Context& context, std::size_t place, LinearAdapter& adapter,
-                                      const kernels::Tensor& dy, const kernels::Tensor& plain);
+  Dropout dropout(const Place& place) const;
+  kernels::LoraOptions options(const Place& place) const;
   void make_norms(kernels::Context& context);
 
-  ModelWeights& weights_;
+  void low_rank_forward(kernels::Context& context, Place& place, const kernels::Tensor& x, kernels::Tensor& y,
+                        float beta);
+  void low_rank_backward(kernels::Context& context, Place& place, const kernels::Tensor& dy, const kernels::Tensor& x,
+                         kernels::Tensor& dx, float beta);
+  void add_low_rank(kernels::Context& context, Place& place, const kernels::Tensor& x, kernels::Tensor& sum);
+  void magnitude_forward(kernels::Context& context, const Place& place, kernels::Tensor& y, float beta);
+  kernels::Tensor& magnitude_backward(kernels::Context& context, Place& place, const kernels::Tensor& dy);
+  void dropped_forward(kernels::Context& context, Place& place, const kernels::Tensor& x, kernels::Tensor& y,
+                       float beta);
+  void dropped_backward(kernels::Context& context, Place& place, const kernels::Tensor& dy, const kernels::Tensor& x,
+                        kernels::Tensor& dx, float beta);
+  void factors_forward(kernels::Context& context, Place& place, const kernels::Tensor& x, kernels::Tensor& y,
+                       float beta);
+  void factors_backward(kernels::Context& context, Place& place, const kernels::Tensor& dy, const kernels::Tensor& x,
+                        kernels::Tensor& dx, float beta);
+  void bottleneck_forward(kernels::Context& context, Place& place, const kernels::Tensor& x, kernels::Tensor& y,
+                          float beta);
+  void bottleneck_backward(kernels::Context& context, Place& place, const kernels::Tensor& dy, kernels::Tensor& dx,
+                           float beta);
+
+  ActiveWeights& weights_;
   LinearAdapters* adapters_;
   LinearPass pass_;
   std::vector<kernels::Tensor> inverse_norms_;  // [out] of layer * 7 + kind; DoRA only
-  kernels::Tensor factor_, dplain_;
+  kernels::Tensor factor_, dplain_, dropped_, undropped_, start_, inner_, dinner_;
 };
 
 }  // namespace finetune

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "kernels/ops/elementwise.h"
-#include "kernels/ops/embedding.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 
@@ -13,19 +12,23 @@ namespace finetune {
 using kernels::Context;
 using kernels::Tensor;
 
-Transformer::Transformer(const ModelConfig& config, ModelWeights& weights, LinearAdapters* adapters)
+Transformer::Transformer(const ModelConfig& config, ModelWeights& weights, Adapter* adapter)
     : config_(config),
-      weights_(weights),
-      linears_(weights, adapters),
+      base_(weights),
+      weights_(config_, weights, adapter != nullptr ? &adapter->saved() : nullptr),
+      embedding_(weights_, adapter != nullptr ? &adapter->embedding() : nullptr),
+      head_(weights_, adapter != nullptr ? &adapter->head() : nullptr,
+            adapter != nullptr ? &adapter->embedding() : nullptr),
+      linears_(weights_, adapter != nullptr ? &adapter->linears() : nullptr),
       rotaries_(config_),
-      attention_(config_, weights, linears_, rotaries_),
+      attention_(config_, weights, weights_, linears_, rotaries_),
       feed_forward_(config_, linears_) {
   kept_.resize(static_cast<std::size_t>(config_.layer_count));
 }
 
 void Transformer::embed(Context& context, const PackedBatch& batch, const Tensor* slots) {
   stream_.resize({batch.token_count(), config_.hidden_size});
-  kernels::embedding_forward(context, weights_.embedding.value, batch.ids, stream_);
+  embedding_.forward(context, batch.ids, stream_);
   if (config_.embedding_multiplier != 1.0f) kernels::scale(context, stream_, config_.embedding_multiplier);
   if (mode_ != ActivationMode::kNone && embedding_noise_ > 0.0f) add_noise(batch);
   if (batch.slot_count() == 0) return;
@@ -52,6 +55,9 @@ void Transformer::add_noise(const PackedBatch& batch) {
 void Transformer::begin(Context& context, const PackedBatch& batch, const Tensor& positions, ActivationMode mode,
                         bool continues) {
   mode_ = mode;
+  weights_.begin(adapter_active_);
+  embedding_.begin(adapter_active_);
+  head_.begin(context, adapter_active_, continues);
   linears_.begin(context, {mode != ActivationMode::kNone, adapter_active_, dropout_seed_, continues});
   rotaries_.make(context, positions, batch.cu_seqlens);
 }
@@ -103,38 +109,40 @@ void Transformer::branch_backward(Context& context, const BranchNorms& norms, co
 
 void Transformer::block_forward(Context& context, std::size_t layer, const PackedBatch& batch, BlockActivations& saved,
                                 KeyValueCache* cache) {
-  LayerWeights& weights = weights_.layers[layer];
-  branch_forward(context, {weights.attention_norm, weights.attention_branch_norm}, saved.attention_branch,
-                 [&](const Tensor& x, Tensor& y, float beta) {
+  LayerWeights& weights = base_.layers[layer];
+  branch_forward(context, {weights_.of(weights.attention_norm), weights_.of(weights.attention_branch_norm)},
+                 saved.attention_branch, [&](const Tensor& x, Tensor& y, float beta) {
                    attention_.forward(context, layer, batch, x, saved.attention, saved.linears, cache, y, beta);
                  });
   if (mode_ != ActivationMode::kNone) {
     saved.middle.resize(stream_.shape());
     saved.middle.copy_from(stream_);
   }
-  branch_forward(context, {weights.feed_forward_norm, weights.feed_forward_branch_norm}, saved.feed_forward_branch,
-                 [&](const Tensor& x, Tensor& y, float beta) {
+  branch_forward(context, {weights_.of(weights.feed_forward_norm), weights_.of(weights.feed_forward_branch_norm)},
+                 saved.feed_forward_branch, [&](const Tensor& x, Tensor& y, float beta) {
                    feed_forward_.forward(context, layer, x, saved.feed_forward, saved.linears, y, beta);
                  });
 }
 
 void Transformer::block_backward(Context& context, std::size_t layer, const PackedBatch& batch, BlockActivations& saved,
                                  Tensor& dstream) {
-  LayerWeights& weights = weights_.layers[layer];
-  branch_backward(context, {weights.feed_forward_norm, weights.feed_forward_branch_norm}, saved.middle,
-                  saved.feed_forward_branch, dstream, [&](const Tensor& dy, const Tensor& x, Tensor& dx) {
+  LayerWeights& weights = base_.layers[layer];
+  branch_backward(context, {weights_.of(weights.feed_forward_norm), weights_.of(weights.feed_forward_branch_norm)},
+                  saved.middle, saved.feed_forward_branch, dstream, [&](const Tensor& dy, const Tensor& x, Tensor& dx) {
                     feed_forward_.backward(context, layer, dy, x, saved.feed_forward, saved.linears, dx);
                   });
-  branch_backward(context, {weights.attention_norm, weights.attention_branch_norm}, kept_[layer].input,
-                  saved.attention_branch, dstream, [&](const Tensor& dy, const Tensor& x, Tensor& dx) {
+  branch_backward(context, {weights_.of(weights.attention_norm), weights_.of(weights.attention_branch_norm)},
+                  kept_[layer].input, saved.attention_branch, dstream,
+                  [&](const Tensor& dy, const Tensor& x, Tensor& dx) {
                     attention_.backward(context, layer, batch, dy, x, saved.attention, saved.linears, dx);
                   });
 }
 
 void Transformer::finish(Context& context, const Tensor& stream) {
+  const Weight& final_norm = weights_.of(base_.final_norm);
   hidden_.resize(stream.shape());
   final_rstd_.resize({stream.size(0)});
-  kernels::rms_norm_forward(context, stream, weights_.final_norm.value, config_.norm_options(), hidden_, final_rstd_);
+  kernels::rms_norm_forward(context, stream, final_norm.value, config_.norm_options(), hidden_, final_rstd_);
 }
 
 const Tensor& Transformer::forward(Context& context, const PackedBatch& batch, const Tensor* slots,
@@ -190,8 +198,9 @@ const Tensor& Transformer::forward_cached(Context& context, const PackedBatch& b
 void Transformer::backward(Context& context, const PackedBatch& batch, Tensor& dhidden, Tensor* dslots) {
   if (mode_ == ActivationMode::kNone)
     throw platform::Error(platform::ErrorCode::kInternal, "backward without kept activations");
-  kernels::rms_norm_backward(context, dhidden, stream_, weights_.final_norm.value, final_rstd_, config_.norm_options(),
-                             dhidden, weights_.final_norm.gradient_or_null(), false);
+  Weight& final_norm = weights_.of(base_.final_norm);
+  kernels::rms_norm_backward(context, dhidden, stream_, final_norm.value, final_rstd_, config_.norm_options(), dhidden,
+                             final_norm.gradient_or_null(), false);
   for (std::size_t layer = kept_.size(); layer-- > 0;) {
     if (mode_ == ActivationMode::kRecompute) {
       stream_.copy_from(kept_[layer].input);
@@ -203,15 +212,15 @@ void Transformer::backward(Context& context, const PackedBatch& batch, Tensor& d
     dslots->resize({batch.slot_count(), config_.hidden_size});
     kernels::gather_rows(context, dhidden, batch.slot_rows, *dslots);
   }
-  if (weights_.embedding.trained()) {
+  if (embedding_.trained()) {
     if (config_.embedding_multiplier != 1.0f) kernels::scale(context, dhidden, config_.embedding_multiplier);
-    kernels::embedding_backward(context, batch.ids, dhidden, weights_.embedding.gradient);
+    embedding_.backward(context, batch.ids, dhidden);
   }
   mode_ = ActivationMode::kNone;
 }
 
 void Transformer::logits(Context& context, const Tensor& hidden, Tensor& logits) {
-  kernels::linear(context, hidden, weights_.output_head().packed, logits);
+  kernels::linear(context, hidden, head_.weight(), logits);
   if (config_.logit_multiplier != 1.0f) kernels::scale(context, logits, config_.logit_multiplier);
   if (config_.logit_softcap > 0.0f) kernels::softcap(context, logits, config_.logit_softcap);
 }

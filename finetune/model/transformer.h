@@ -8,11 +8,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "finetune/model/adapter.h"
 #include "finetune/model/attention_block.h"
+#include "finetune/model/embedding_layer.h"
 #include "finetune/model/feed_forward_block.h"
 #include "finetune/model/key_value_cache.h"
 #include "finetune/model/linear_layers.h"
 #include "finetune/model/model_config.h"
+#include "finetune/model/output_head.h"
 #include "finetune/model/packed_batch.h"
 #include "finetune/model/rotary_tables.h"
 #include "finetune/model/weights.h"
@@ -26,8 +29,8 @@ enum class ActivationMode { kNone, kKeep, kRecompute };
 
 class Transformer {
  public:
-  /// `adapters` may be null. Both must outlive the object.
-  Transformer(const ModelConfig& config, ModelWeights& weights, LinearAdapters* adapters);
+  /// `adapter` may be null. Both must outlive the object.
+  Transformer(const ModelConfig& config, ModelWeights& weights, Adapter* adapter);
   Transformer(const Transformer&) = delete;
 
   /// Final hidden states (after the last norm), [N, H], valid until the next call. `slots`: [S, H] or null without
@@ -44,6 +47,8 @@ class Transformer {
 
   /// Logits of hidden states, as the family scales and caps them.  hidden: [M, H]; logits: [M, V].
   void logits(kernels::Context& context, const kernels::Tensor& hidden, kernels::Tensor& logits);
+  /// The head as the last forward pass has prepared it, for losses.
+  OutputHead& output_head() { return head_; }
   /// The stream before layer `layer`, [N, H], of the last forward in mode kKeep or kRecompute.
   const kernels::Tensor& layer_input(std::size_t layer) const { return kept_[layer].input; }
 
@@ -90,7 +95,10 @@ class Transformer {
   void finish(kernels::Context& context, const kernels::Tensor& stream);
 
   const ModelConfig config_;
-  ModelWeights& weights_;
+  ModelWeights& base_;
+  ActiveWeights weights_;
+  EmbeddingLayer embedding_;
+  OutputHead head_;
   LinearLayers linears_;
   RotaryTables rotaries_;
   AttentionBlock attention_;

@@ -1,5 +1,7 @@
 #include "finetune/train/train_config.h"
 
+#include <algorithm>
+
 #include "platform/base/error.h"
 
 namespace finetune {
@@ -32,19 +34,88 @@ void read_targets(const json::object& object, TrainConfig& config) {
     config.target_modules = pattern                ? std::vector<std::string>{}
                             : modules->is_string() ? std::vector<std::string>{std::string(modules->get_string())}
                                                    : platform::strings_from(*modules, "target_modules");
+  } else if (config.peft_type != "LORA") {
+    config.target_pattern.clear();
   }
-  if (const json::value* excluded = platform::find(object, "exclude_modules"))
-    config.exclude_modules = platform::strings_from(*excluded, "exclude_modules");
-  const json::value* layers = platform::find(object, "layers_to_transform");
-  if (layers == nullptr) return;
-  for (const json::value& layer : platform::as_array(*layers, "layers_to_transform")) {
-    check(layer.is_int64() && layer.get_int64() >= 0 && layer.get_int64() < 100'000, "layers_to_transform",
-          "a list of layer numbers, from 0");
-    config.layers_to_transform.push_back(static_cast<int>(layer.get_int64()));
+  const auto names = [&](std::string_view key, std::vector<std::string>& field) {
+    const json::value* value = platform::find(object, key);
+    if (value == nullptr) return;
+    field = value->is_string() ? std::vector<std::string>{std::string(value->get_string())}
+                               : platform::strings_from(*value, key);
+  };
+  names("exclude_modules", config.exclude_modules);
+  names("modules_to_save", config.modules_to_save);
+  names("feedforward_modules", config.feedforward_modules);
+  const auto numbers = [&](std::string_view key, const char* rule, std::vector<int>& field) {
+    const json::value* list = platform::find(object, key);
+    if (list == nullptr) return;
+    for (const json::value& number : platform::as_array(*list, key)) {
+      check(number.is_int64() && number.get_int64() >= 0 && number.get_int64() < 10'000'000, key, rule);
+      field.push_back(static_cast<int>(number.get_int64()));
+    }
+  };
+  numbers("layers_to_transform", "a list of layer numbers, from 0", config.layers_to_transform);
+  numbers("trainable_token_indices", "a list of token numbers, from 0", config.trainable_token_indices);
+}
+
+void read_patterns(const json::object& object, TrainConfig& config) {
+  if (const json::value* ranks = platform::find(object, "rank_pattern")) {
+    for (const auto& [key, unused] : platform::as_object(*ranks, "rank_pattern"))
+      config.rank_pattern.emplace_back(
+          key, static_cast<int>(std::clamp<std::int64_t>(
+                   platform::require_int(ranks->get_object(), key, "rank_pattern"), 0, 1 << 20)));
+  }
+  if (const json::value* alphas = platform::find(object, "alpha_pattern")) {
+    for (const auto& [key, unused] : platform::as_object(*alphas, "alpha_pattern"))
+      config.alpha_pattern.emplace_back(key, platform::require_number(alphas->get_object(), key, "alpha_pattern"));
+  }
+}
+
+// PEFT writes the usual start as a boolean.
+void read_start(const json::object& object, TrainConfig& config) {
+  const json::value* start = platform::find(object, "init_lora_weights");
+  if (start == nullptr) return;
+  check(start->is_string() || (start->is_bool() && start->get_bool()), "init_lora_weights",
+        "true, gaussian, pissa or pissa_niter_K");
+  config.init_lora_weights = start->is_bool() ? "true" : std::string(start->get_string());
+}
+
+// What the settings ask for, checked as a file's would be, with the keys that a configuration has for them.
+void check_adapter(const TrainConfig& config) {
+  try {
+    peft_config(config).validate();
+  } catch (const Error& error) {
+    if (error.path() == "lora_alpha") check(false, "alpha", "positive");
+    if (error.path() == "lora_dropout") check(false, "dropout", "0 here, and at least 0 and below 1 for LORA");
+    throw;
   }
 }
 
 }  // namespace
+
+PeftConfig peft_config(const TrainConfig& config) {
+  PeftConfig peft;
+  peft.type = peft_type_from(config.peft_type);
+  peft.r = config.r;
+  peft.lora_alpha = config.alpha;
+  peft.lora_dropout = config.dropout;
+  peft.target_modules = config.target_modules;
+  peft.target_pattern = config.target_pattern;
+  peft.exclude_modules = config.exclude_modules;
+  peft.modules_to_save = config.modules_to_save;
+  peft.trainable_token_indices = config.trainable_token_indices;
+  peft.layers_to_transform = config.layers_to_transform;
+  peft.rank_pattern = config.rank_pattern;
+  peft.alpha_pattern = config.alpha_pattern;
+  peft.init_lora_weights = config.init_lora_weights;
+  peft.use_rslora = config.use_rslora;
+  peft.use_dora = config.use_dora;
+  peft.lora_bias = config.lora_bias;
+  peft.feedforward_modules = config.feedforward_modules;
+  peft.bottleneck_size = config.bottleneck_size;
+  peft.non_linearity = config.non_linearity;
+  return peft;
+}
 
 std::string_view to_string(Task task) {
   if (task == Task::kClassify) return "classify";
@@ -60,13 +131,22 @@ Task task_from(std::string_view name) {
 }
 
 const std::vector<std::string_view>& train_config_keys() {
-  static const std::vector<std::string_view> kKeys = {"r",
+  static const std::vector<std::string_view> kKeys = {"peft_type",
+                                                      "r",
                                                       "alpha",
                                                       "dropout",
                                                       "token_dropout",
                                                       "target_modules",
                                                       "exclude_modules",
                                                       "layers_to_transform",
+                                                      "modules_to_save",
+                                                      "trainable_token_indices",
+                                                      "rank_pattern",
+                                                      "alpha_pattern",
+                                                      "init_lora_weights",
+                                                      "feedforward_modules",
+                                                      "bottleneck_size",
+                                                      "non_linearity",
                                                       "use_rslora",
                                                       "use_dora",
                                                       "lora_bias",
@@ -101,10 +181,10 @@ void TrainConfig::validate() const {
   check(alpha > 0, "alpha", "positive");
   check(dropout >= 0 && dropout < 1, "dropout", "at least 0 and below 1");
   check(token_dropout >= 0 && token_dropout <= 0.5, "token_dropout", "between 0 and 0.5");
-  check(target_modules.empty() != target_pattern.empty(), "target_modules",
+  check(peft_type != "LORA" || target_modules.empty() != target_pattern.empty(), "target_modules",
         "a list of linear layers such as [q_proj, v_proj], all-linear, or a regular expression");
-  check(!use_dora || dropout == 0, "use_dora", "off where dropout is above 0");
   check(!use_dora || !lora_bias, "use_dora", "off where lora_bias is on");
+  check_adapter(*this);
   check(loraplus_lr_ratio > 0 && loraplus_lr_ratio <= 1000, "loraplus_lr_ratio", "above 0 and at most 1000");
   check(neftune_noise_alpha >= 0 && neftune_noise_alpha <= 1000, "neftune_noise_alpha", "0 (none) or more");
   check(max_epochs > 0 && max_epochs <= 10'000, "max_epochs", "positive");
@@ -147,11 +227,16 @@ TrainConfig train_config_from_json(const json::value& value) {
   const auto text = [&](std::string_view key, std::string& field) {
     field = platform::string_or(object, key, field, "");
   };
+  text("peft_type", config.peft_type);
   whole("r", config.r);
   number("alpha", config.alpha);
   number("dropout", config.dropout);
   number("token_dropout", config.token_dropout);
   read_targets(object, config);
+  read_patterns(object, config);
+  read_start(object, config);
+  whole("bottleneck_size", config.bottleneck_size);
+  text("non_linearity", config.non_linearity);
   config.use_rslora = platform::bool_or(object, "use_rslora", config.use_rslora, "");
   config.use_dora = platform::bool_or(object, "use_dora", config.use_dora, "");
   config.lora_bias = platform::bool_or(object, "lora_bias", config.lora_bias, "");
@@ -183,7 +268,11 @@ TrainConfig train_config_from_json(const json::value& value) {
 }
 
 json::value to_json(const TrainConfig& config) {
+  json::object ranks, alphas;
+  for (const auto& [key, rank] : config.rank_pattern) ranks[key] = rank;
+  for (const auto& [key, alpha] : config.alpha_pattern) alphas[key] = alpha;
   return json::object{
+      {"peft_type", config.peft_type},
       {"r", config.r},
       {"alpha", config.alpha},
       {"dropout", config.dropout},
@@ -192,6 +281,15 @@ json::value to_json(const TrainConfig& config) {
                                                        : json::value(config.target_pattern)},
       {"exclude_modules", platform::to_json(config.exclude_modules)},
       {"layers_to_transform", json::array(config.layers_to_transform.begin(), config.layers_to_transform.end())},
+      {"modules_to_save", platform::to_json(config.modules_to_save)},
+      {"trainable_token_indices",
+       json::array(config.trainable_token_indices.begin(), config.trainable_token_indices.end())},
+      {"rank_pattern", ranks},
+      {"alpha_pattern", alphas},
+      {"init_lora_weights", config.init_lora_weights},
+      {"feedforward_modules", platform::to_json(config.feedforward_modules)},
+      {"bottleneck_size", config.bottleneck_size},
+      {"non_linearity", config.non_linearity},
       {"use_rslora", config.use_rslora},
       {"use_dora", config.use_dora},
       {"lora_bias", config.lora_bias},

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "finetune/formats/peft.h"
 #include "platform/base/json.h"
 
 namespace finetune {
@@ -17,22 +19,34 @@ std::string_view to_string(Task task);  // "lm", "classify", "regress"
 Task task_from(std::string_view name);  // throws kInvalidInput
 
 struct TrainConfig {
+  // What is trained, in PEFT's words and with PEFT's meaning (formats/peft.h)
+  std::string peft_type = "LORA";  // LORA, IA3, BOTTLENECK
+  // Which layers: names such as [q_proj, v_proj], or one text: "all-linear" or a regular expression that must match the
+  // whole module name. One of the two is empty; IA3 and BOTTLENECK with neither take their usual layers.
+  std::vector<std::string> target_modules;
+  std::string target_pattern = "all-linear";
+  std::vector<std::string> exclude_modules;
+  std::vector<std::string> modules_to_save;  // weights trained whole: [lm_head], [embed_tokens], [norm]
+  std::vector<int> trainable_token_indices;  // rows of the embedding, and of a tied head; LORA only
   // LoRA
   int r = 16;
   double alpha = 32;
   double dropout = 0.0;
   double token_dropout = 0.0;  // share of a prompt's text tokens left out at random; against overfitting on few texts
-  // Which layers, in PEFT's words: names such as [q_proj, v_proj], or one text: "all-linear" or a regular expression
-  // that must match the whole module name. One of the two is empty.
-  std::vector<std::string> target_modules;
-  std::string target_pattern = "all-linear";
-  std::vector<std::string> exclude_modules;
-  std::vector<int> layers_to_transform;  // empty = all
-  bool use_rslora = false;               // alpha / sqrt(r) instead of alpha / r
-  bool use_dora = false;                 // a trained magnitude for each row; without dropout
-  bool lora_bias = false;                // a trained bias behind B; such an adapter cannot be merged
-  double loraplus_lr_ratio = 1.0;        // learning rate of B over that of A (LoRA+)
-  double neftune_noise_alpha = 0.0;  // uniform noise on token embeddings in training (NEFTune), 5 is usual; 0 = none
+  std::vector<int> layers_to_transform;                       // empty = all
+  std::vector<std::pair<std::string, int>> rank_pattern;      // end of a module's name, as an expression -> its r
+  std::vector<std::pair<std::string, double>> alpha_pattern;  // likewise its alpha
+  std::string init_lora_weights = "true";                     // true, gaussian, pissa, pissa_niter_K
+  bool use_rslora = false;                                    // alpha / sqrt(r) instead of alpha / r
+  bool use_dora = false;                                      // a trained magnitude for each row
+  bool lora_bias = false;                                     // a trained bias behind B
+  // IA3: the targets whose input is scaled, of the others the output; empty = the usual
+  std::vector<std::string> feedforward_modules;
+  // Bottleneck: up(act(down y)) added to a layer's output; [o_proj, down_proj] is Houlsby's, [down_proj] Pfeiffer's
+  int bottleneck_size = 64;
+  std::string non_linearity = "silu";  // silu, gelu_new
+  double loraplus_lr_ratio = 1.0;      // learning rate of B over that of A (LoRA+)
+  double neftune_noise_alpha = 0.0;    // uniform noise on token embeddings in training (NEFTune), 5 is usual; 0 = none
 
   // Length and batches
   double max_epochs = 30;
@@ -70,6 +84,8 @@ struct TrainConfig {
   void validate() const;
 };
 
+/// The adapter that the settings ask for.
+PeftConfig peft_config(const TrainConfig& config);
 /// Absent keys keep their defaults; unknown keys, wrong types and bad values throw kInvalidInput with the key.
 TrainConfig train_config_from_json(const platform::json::value& value);
 platform::json::value to_json(const TrainConfig& config);

@@ -28,7 +28,9 @@ std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfi
   std::vector<TrainedWeight> trained;
   for (Weight* weight : parts.weights()) {
     const bool sensor = weight->name.starts_with("sensor.") || weight->name.starts_with("head.");
-    const bool decay = weight->value.rank() == 2 && !weight->name.ends_with(".rows");
+    // Factors and rows of embeddings are no directions that should shrink.
+    const bool decay = weight->value.rank() == 2 && !weight->name.ends_with(".rows") &&
+                       !weight->name.ends_with(".ia3_l") && !weight->name.ends_with(".trainable_tokens_delta");
     const double scale = sensor                              ? config.head_learning_rate_scale
                          : weight->name.ends_with(".lora_B") ? config.loraplus_lr_ratio
                                                              : 1.0;

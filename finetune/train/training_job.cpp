@@ -76,21 +76,6 @@ std::vector<EncodedExample> encode_all(const EncodingRules& rules,
   return encoded;
 }
 
-LoraConfig lora_config(const TrainConfig& config) {
-  LoraConfig lora;
-  lora.r = config.r;
-  lora.lora_alpha = config.alpha;
-  lora.lora_dropout = config.dropout;
-  lora.target_modules = config.target_modules;
-  lora.target_pattern = config.target_pattern;
-  lora.exclude_modules = config.exclude_modules;
-  lora.layers_to_transform = config.layers_to_transform;
-  lora.use_rslora = config.use_rslora;
-  lora.use_dora = config.use_dora;
-  lora.lora_bias = config.lora_bias;
-  return lora;
-}
-
 std::string key_of(const TrainRequest& request, const Base& base) {
   return platform::sha256_hex(
       platform::canonical_json(json::object{{"base", base.digest},
@@ -174,7 +159,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
                             .labels = &parts.labels,
                             .max_tokens = std::min(request.config.max_example_tokens, base.config.max_positions)};
   TrainerData data{encode_all(rules, train), encode_all(rules, part_of(examples, Split::kValidation))};
-  parts.start(base, lora_config(request.config), request.seed);
+  parts.start(base, peft_config(request.config), request.seed);
   AdaptedModel model(base, parts);
   Trainer trainer(context, model, parts, data, request, key_of(request, base));
   TrainResult result = trainer.run(observer);

@@ -47,10 +47,10 @@ class GgufExport : public testing::Test {
     train_adapter(request, observer);
   }
   // A folder as PEFT writes it, of random matrices.
-  void write_peft(const LoraConfig& settings) const {
+  void write_peft(const PeftConfig& settings) const {
     const Base base = Base::load(path("base"));
     kernels::Random random(3);
-    Lora lora(base.config, base.weights, settings, random);
+    Adapter lora(base.config, base.weights, settings, random);
     lora.for_each([&](Weight& weight) {
       for (float& value : weight.value.values<float>()) value = static_cast<float>(random.normal());
     });
@@ -75,17 +75,17 @@ class GgufExport : public testing::Test {
 
 // What llama.cpp adds to a weight, alpha / r * B A, in float64 and in the file's order of rows, is what the adapter
 // adds.
-void expect_same_change(const GgufFile& file, const Base& base, Lora& lora) {
+void expect_same_change(const GgufFile& file, const Base& base, Adapter& lora) {
   const double alpha = *file.number("adapter.lora.alpha");
   const std::int64_t head = base.config.head_dim;
   int pairs = 0;
-  for (std::size_t layer = 0; layer < lora.adapters().size(); ++layer) {
+  for (std::size_t layer = 0; layer < lora.linears().size(); ++layer) {
     for (const LinearKind kind : kLinearKinds) {
-      if (!lora.adapts(layer, kind)) continue;
+      if (!lora.linears()[layer][index_of(kind)]) continue;
       static const char* kNames[] = {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};
       const std::string name = "blk." + std::to_string(layer) + "." + kNames[index_of(kind)] + ".weight";
       const Tensor a = file.read(name + ".lora_a"), b = file.read(name + ".lora_b");
-      const LinearAdapter& own = *lora.adapters()[layer][index_of(kind)];
+      const LinearAdapter& own = *lora.linears()[layer][index_of(kind)];
       const std::int64_t rank = a.size(0), in = a.size(1), out = b.size(0);
       ASSERT_EQ(b.size(1), rank);
       const bool pairs_of_rows = kind == LinearKind::kQuery || kind == LinearKind::kKey;
@@ -115,8 +115,8 @@ void expect_same_change(const GgufFile& file, const Base& base, Lora& lora) {
 }
 
 TEST_F(GgufExport, AnAdapterChangesTheWeightsAsItsTrainingDid) {
-  LoraConfig plain, stabilised, mixed;
-  for (LoraConfig* config : {&plain, &stabilised, &mixed}) {
+  PeftConfig plain, stabilised, mixed;
+  for (PeftConfig* config : {&plain, &stabilised, &mixed}) {
     config->r = 4;
     config->lora_alpha = 12;
     config->target_pattern = "all-linear";
@@ -126,7 +126,7 @@ TEST_F(GgufExport, AnAdapterChangesTheWeightsAsItsTrainingDid) {
   mixed.rank_pattern = {{"q_proj", 2}, {"down_proj", 6}};
   mixed.alpha_pattern = {{"k_proj", 5.0}};
   const Base base = Base::load(path("base"));
-  for (const LoraConfig& config : {plain, stabilised, mixed}) {
+  for (const PeftConfig& config : {plain, stabilised, mixed}) {
     write_peft(config);
     ASSERT_EQ(export_to("adapter.gguf", {"--adapter", path("peft"), "--type", "f32"}), 0);
     const GgufFile file(path("adapter.gguf"));
@@ -134,13 +134,13 @@ TEST_F(GgufExport, AnAdapterChangesTheWeightsAsItsTrainingDid) {
     EXPECT_EQ(*file.text("adapter.type"), "lora");
     EXPECT_EQ(*file.text("general.architecture"), "llama");
     EXPECT_EQ(*file.number("adapter.lora.alpha"), config.use_rslora ? 24.0 : 12.0);
-    Lora lora = Lora::load(path("peft"), base.config);
+    Adapter lora = Adapter::load(path("peft"), base.config, base.weights);
     expect_same_change(file, base, lora);
   }
 }
 
 TEST_F(GgufExport, RefusesWhatAnAdapterFileCannotHold) {
-  LoraConfig config;
+  PeftConfig config;
   config.target_modules = {"q_proj"};
   config.use_dora = true;
   write_peft(config);
@@ -169,7 +169,7 @@ TEST_F(GgufExport, TheCommandExplainsItselfByExamples) {
 }
 
 TEST_F(GgufExport, PeftFilesGoToVllmWhereItServesThem) {
-  LoraConfig config;
+  PeftConfig config;
   config.target_modules = {"q_proj"};
   config.use_rslora = true;
   write_peft(config);

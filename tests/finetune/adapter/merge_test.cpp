@@ -103,7 +103,7 @@ TEST_F(Merging, AnAdapterOfACompressedBaseIsMergedIntoTheBaseItself) {
   kernels::Context context = kernels::Context::cpu(1);
   LoadedAdapter loaded = load_adapter(context, path("base"), path("adapter"));
   ModelWeights weights = load_weights(path("base"), loaded.base->config, WeightPrecision::kFloat32);
-  loaded.parts->lora.merge_into(context, weights);
+  loaded.parts->adapter.merge_into(context, weights);
   EXPECT_TRUE(bytes(weights.layers[1].linears[index_of(LinearKind::kQuery)].value) == bytes(merged.read(kAdapted)));
   EXPECT_FALSE(bytes(plain) == bytes(merged.read(kAdapted)));
 }
@@ -126,8 +126,8 @@ TEST_F(Merging, TheProductIsAddedOnceAndScaled) {
   train();
   kernels::Context context = kernels::Context::cpu(1);
   Base base = Base::load(path("base"));
-  Lora lora = Lora::load(path("adapter"), base.config);
-  const LinearAdapter& pair = *lora.adapters()[1][index_of(LinearKind::kQuery)];
+  Adapter lora = Adapter::load(path("adapter"), base.config, base.weights);
+  const LinearAdapter& pair = *lora.linears()[1][index_of(LinearKind::kQuery)];
   const kernels::Tensor& value = base.weights.layers[1].linears[index_of(LinearKind::kQuery)].value;
   const std::int64_t row = 3, column = 5, rank = pair.a.value.size(0);
   double expected = static_cast<double>(value.data<float>()[row * value.size(1) + column]);
@@ -137,6 +137,58 @@ TEST_F(Merging, TheProductIsAddedOnceAndScaled) {
   }
   lora.merge_into(context, base.weights);
   EXPECT_NEAR(static_cast<double>(value.data<float>()[row * value.size(1) + column]), expected, 1e-5);
+}
+
+TEST_F(Merging, AMergedAdapterComesOffAgainUpToTheRoundingOfTheWeights) {
+  train();
+  ASSERT_EQ(merge_to("merged"), 0);
+  ASSERT_EQ(adapter_command({"unmerge", "--model", path("merged"), "--adapter", path("adapter"), "--out", path("again"),
+                             "--threads", "1"}),
+            0);
+  const std::vector<float> base = answers("base", {}), again = answers("again", {});
+  for (std::size_t i = 0; i < base.size(); ++i) EXPECT_NEAR(again[i], base[i], 0.05f);
+  const SafetensorsFile before(path("base") / "model.safetensors"), after(path("again") / "model.safetensors");
+  const auto wide = [](const SafetensorsFile& file, const char* name) {
+    return file.read_as(name, kernels::DataType::kFloat32);
+  };
+  // bfloat16 keeps 8 bits: of the merged weight, which is larger than the base's, and once more of the result.
+  const SafetensorsFile merged(path("merged") / "model.safetensors");
+  const double grown = 1.0 + relative_distance(wide(merged, kAdapted), wide(before, kAdapted));
+  EXPECT_LT(relative_distance(wide(after, kAdapted), wide(before, kAdapted)), 0.004 * grown);
+  EXPECT_EQ(relative_distance(wide(after, kUntouched), wide(before, kUntouched)), 0.0);
+}
+
+TEST_F(Merging, AnAdapterThatWasNotMergedIsNotTakenOff) {
+  train();
+  try {
+    adapter_command({"unmerge", "--model", path("base"), "--adapter", path("adapter"), "--out", path("again")});
+    FAIL() << "was taken off the base itself";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kConflict);
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("again")));
+}
+
+TEST_F(Merging, AMergeInFewBitsIsTheModelThatSuchABaseComputesWith) {
+  store_base_as(kernels::DataType::kFloat32);
+  train();
+  ASSERT_EQ(adapter_command({"merge", "--base", path("base"), "--adapter", path("adapter"), "--precision", "nf4",
+                             "--out", path("merged"), "--threads", "1"}),
+            0);
+  kernels::Context context = kernels::Context::cpu(1);
+  const ModelConfig config = read_model_config(path("base"));
+  ModelWeights held = load_weights(path("base"), config, WeightPrecision::kNf4);
+  Adapter adapter = Adapter::load(path("adapter"), config, held);
+  EXPECT_GT(adapter.merge_into(context, held).largest_error, 0.01);
+  // The written values are those that the codes stand for, and loading them in 4 bits finds the same codes.
+  const ModelWeights again = load_weights(path("merged"), config, WeightPrecision::kNf4);
+  const auto values = [&](const ModelWeights& weights) {
+    return weights.layers[1].linears[index_of(LinearKind::kQuery)].dense(context);
+  };
+  EXPECT_EQ(relative_distance(values(again), values(held)), 0.0);
+  EXPECT_THROW(adapter_command({"merge", "--base", path("base"), "--adapter", path("adapter"), "--precision", "int2",
+                                "--out", path("other")}),
+               platform::Error);
 }
 
 TEST_F(Merging, BringsEveryFileOfTheModelAlongAsItIs) {

@@ -6,7 +6,7 @@
 #include <iostream>
 #include <map>
 
-#include "finetune/model/lora.h"
+#include "finetune/model/adapter.h"
 #include "finetune/model/transformer.h"
 #include "finetune/train/training_job.h"
 #include "kernels/ops/cross_entropy.h"
@@ -51,17 +51,17 @@ class QuantisedBase : public testing::Test {
   std::vector<float> step(ModelWeights& weights) {
     const ModelConfig config = read_model_config(folder_.path());
     kernels::Random random(5);
-    LoraConfig settings;
+    PeftConfig settings;
     settings.r = 3;
     settings.target_pattern = "all-linear";
     settings.use_dora = true;
-    Lora lora(config, weights, settings, random);
+    Adapter lora(config, weights, settings, random);
     lora.make_trainable();
     lora.for_each([&](Weight& weight) {
       if (!weight.name.ends_with("lora_B")) return;
       for (float& value : weight.value.values<float>()) value = static_cast<float>(random.normal()) * 0.1f;
     });
-    Transformer transformer(config, weights, &lora.adapters());
+    Transformer transformer(config, weights, &lora);
     const std::vector<std::int32_t> ids{5, 9, 200, 17, 33, 8};
     const std::vector<std::int32_t> targets{9, 200, 17, 33, 8, kernels::kIgnoredTarget};
     const std::span<const std::int32_t> document(ids);
@@ -108,17 +108,12 @@ TEST_F(QuantisedBase, HoldsCodesInPlaceOfItsLinearLayersAndNothingElse) {
   }
 }
 
-TEST_F(QuantisedBase, IsNeitherSavedNorTrainedWholeNorMergedInto) {
+TEST_F(QuantisedBase, IsNeitherSavedNorTrainedWhole) {
   ModelWeights weights = load(WeightPrecision::kInt8);
   const ModelConfig config = read_model_config(folder_.path());
   EXPECT_THROW(save_model(folder_.path() / "copy", config, weights, kernels::DataType::kBFloat16), platform::Error);
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "copy"));
   EXPECT_THROW(weights.make_trainable(), platform::Error);
-  kernels::Random random(5);
-  LoraConfig settings;
-  settings.target_modules = {"q_proj"};
-  const Lora lora(config, weights, settings, random);
-  EXPECT_THROW(lora.merge_into(context_, weights), platform::Error);
 }
 
 // 44 million weights: 175 MiB in float32.

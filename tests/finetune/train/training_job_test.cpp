@@ -101,7 +101,7 @@ TEST_F(TrainingJob, AnInterruptedTrainingEndsInTheSameBytes) {
 
 // Every way to adapt: it trains, its adapter loads (so the probe passes), an interrupted training ends in the same
 // bytes, and what PEFT needs to know stands in its configuration.
-TEST_F(TrainingJob, EveryKindOfLoraLearnsLoadsAndResumesToTheSameBytes) {
+TEST_F(TrainingJob, EveryKindOfAdapterLearnsLoadsAndResumesToTheSameBytes) {
   struct Kind {
     const char* settings;
     const char* in_config;
@@ -113,14 +113,23 @@ TEST_F(TrainingJob, EveryKindOfLoraLearnsLoadsAndResumesToTheSameBytes) {
       {R"({"target_modules": ".*layers\\.1\\..*(q|v)_proj"})", R"(layers\\.1)"},
       {R"({"target_modules": "all-linear", "layers_to_transform": [1], "exclude_modules": ["down_proj"]})",
        R"("exclude_modules")"},
-      {R"({"loraplus_lr_ratio": 4.0, "neftune_noise_alpha": 5.0})", R"("q_proj")"}};
+      {R"({"loraplus_lr_ratio": 4.0, "neftune_noise_alpha": 5.0})", R"("q_proj")"},
+      {R"({"use_dora": true, "dropout": 0.2})", R"("use_dora": true)"},
+      {R"({"peft_type": "IA3", "learning_rate": 5e-2})", R"("feedforward_modules")"},
+      {R"({"peft_type": "BOTTLENECK", "bottleneck_size": 4})", R"("bottleneck_size": 4)"},
+      {R"({"target_modules": ["q_proj", "embed_tokens"]})", R"("embed_tokens")"},
+      {R"({"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens", "lm_head", "norm"]})", R"("norm")"},
+      {R"({"trainable_token_indices": [5, 250, 17]})", R"("trainable_token_indices")"},
+      {R"({"init_lora_weights": "pissa", "use_rslora": true})", R"("r": 8)"},
+      {R"({"init_lora_weights": "gaussian", "rank_pattern": {"layers.1.mlp.up_proj": 2}})",
+       R"("layers.1.mlp.up_proj": 2)"}};
   int number = 0;
   for (const Kind& kind : kinds) {
     const std::string name = "kind" + std::to_string(number++);
     platform::json::object settings = platform::parse_json(kind.settings, "settings").as_object();
     for (const auto& [key, value] : platform::json::object{
              {"max_steps", 40}, {"min_steps", 40}, {"r", 4}, {"batch_examples", 16}, {"learning_rate", 5e-3}})
-      settings[key] = value;
+      if (!settings.contains(key)) settings[key] = value;
     const auto asked = [&](const std::string& folder) {
       TrainRequest made = request(folder, 40);
       made.config = train_config_from_json(settings);
