@@ -184,6 +184,24 @@ TEST_F(ClientPortions, ALargeTableIsCutBetweenRecordsWithItsHeadingAndItsLines) 
   EXPECT_EQ(bytes, text.size());
 }
 
+TEST_F(ClientPortions, TheHeadingIsToldByTheRulesOfTheServer) {
+  std::string rows;
+  for (int i = 0; i < 30; ++i) rows += "part " + std::to_string(i) + ";1,5\n";
+  connectors::InputFormat input;
+  input.columns = {"name", "value"};
+  for (const Portion& portion : portions_of("a.csv", " name ;value \n" + rows, 100, input))
+    EXPECT_EQ(portion.query.at("header"), "true") << "blanks around names do not count: they are no record";
+  EXPECT_THROW(portions_of("a.csv", "name;name\n" + rows, 100), platform::Error) << "a name that is said twice";
+  const std::string open_quote = "\"oops;1\n", heading = "n\"ame;value\n";
+  const auto broken = portions_of("a.csv", open_quote + heading + rows, 100);
+  ASSERT_GT(broken.size(), 2u);
+  EXPECT_TRUE(broken[0].body.starts_with(open_quote + heading)) << broken[0].body;
+  EXPECT_TRUE(broken[1].body.starts_with(heading + "part")) << "a row that is broken is sent once: " << broken[1].body;
+  EXPECT_EQ(broken[1].query.at("first_row"),
+            std::to_string(1 + std::count(broken[0].body.begin(), broken[0].body.end(), '\n') - 1));
+  EXPECT_EQ(broken[0].line_shift, 0);
+}
+
 TEST_F(ClientPortions, LinesOfJsonAreCutAtTheirEndsAndAnArrayGoesWhole) {
   std::string text;
   for (int i = 0; i < 20; ++i) text += "{\"a\":" + std::to_string(i) + "}\n";

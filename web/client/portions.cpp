@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "platform/base/error.h"
 
@@ -117,28 +118,33 @@ Portion PortionReader::whole_file() {
   return portion;
 }
 
-// Decides as the server does for a whole file, so that every portion is read alike.
+// By the rules of the server for a whole file, so that every portion is read alike.
 void PortionReader::take_heading() {
   if (format_ != "csv") return;
-  const std::string_view sample = std::string_view(buffer_).substr(0, kSample);
-  dialect_ = connectors::detect_dialect(sample);
-  if (input_.delimiter) dialect_.delimiter = *input_.delimiter;
-  comma_ = input_.decimal_comma.value_or(connectors::detect_decimal_comma(sample, dialect_));
   if (buffer_.starts_with(kByteOrderMark)) buffer_.erase(0, kByteOrderMark.size());
-  connectors::CsvParser parser(buffer_, dialect_, false);
+  std::optional<connectors::TableShape> shape = connectors::table_shape(buffer_, input_, ended_);
+  while (!shape && !ended_ && buffer_.size() < kRequestLimit) {
+    fill(buffer_.size() * 2);
+    shape = connectors::table_shape(buffer_, input_, ended_);
+  }
+  if (!shape) return;  // no row of data: nothing is there to be cut
+  shape_ = *std::move(shape);
+  if (!shape_.header) return;
+  connectors::CsvParser parser(buffer_, shape_.dialect, ended_);
   connectors::CsvRow first;
-  if (!parser.next(first)) return;
-  has_heading_ = input_.columns.empty() ? input_.header.value_or(connectors::looks_like_header(first.cells))
-                                        : input_.header.value_or(first.cells == input_.columns);
-  if (!has_heading_) return;
-  heading_ = buffer_.substr(0, first.end);
-  lines_before_ = newlines(heading_);
+  do {
+    if (!parser.next(first)) return;
+    rows_before_heading_ += first.error.empty() ? 0 : 1;
+  } while (!first.error.empty());
+  before_heading_ = buffer_.substr(0, first.begin);
+  heading_ = buffer_.substr(first.begin, first.end - first.begin);
+  lines_before_ = newlines(before_heading_) + newlines(heading_);
   buffer_.erase(0, first.end);
 }
 
 PortionReader::Extent PortionReader::rows_of_table() const {
   Extent extent;
-  connectors::CsvParser parser(buffer_, dialect_, ended_);
+  connectors::CsvParser parser(buffer_, shape_.dialect, ended_);
   for (connectors::CsvRow row; parser.next(row);) ++extent.records;
   extent.bytes = ended_ ? buffer_.size() : parser.consumed();
   return extent;
@@ -168,15 +174,18 @@ Portion PortionReader::cut() {
                                           ": a record of more than 60 MiB, or a quote that is never closed");
   Portion portion;
   portion.content_type = content_type_of(format_);
-  portion.file_bytes = extent.bytes + (rows_before_ == 0 ? heading_.size() : 0);
-  portion.body = heading_ + buffer_.substr(0, extent.bytes);
-  portion.line_shift = lines_before_ - newlines(heading_);
+  const bool first = std::exchange(first_, false);
+  const std::string ahead = first ? before_heading_ + heading_ : heading_;
+  portion.file_bytes = extent.bytes + (first ? ahead.size() : 0);
+  portion.body = ahead + buffer_.substr(0, extent.bytes);
+  portion.line_shift = lines_before_ - newlines(ahead);
   portion.query["first_row"] = std::to_string(input_.first_row + rows_before_);
   if (format_ == "csv") {
-    portion.query["header"] = has_heading_ ? "true" : "false";
-    portion.query["delimiter"] = std::string(1, dialect_.delimiter);
-    portion.query["decimal_comma"] = comma_ ? "true" : "false";
+    portion.query["header"] = shape_.header ? "true" : "false";
+    portion.query["delimiter"] = std::string(1, shape_.dialect.delimiter);
+    portion.query["decimal_comma"] = shape_.decimal_comma.value_or(false) ? "true" : "false";
   }
+  if (first) rows_before_ = rows_before_heading_;
   lines_before_ += newlines(std::string_view(buffer_).substr(0, extent.bytes));
   rows_before_ += extent.records;
   buffer_.erase(0, extent.bytes);

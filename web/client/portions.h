@@ -8,8 +8,8 @@
 #include <optional>
 #include <string>
 
-#include "connectors/csv.h"
 #include "connectors/input_format.h"
+#include "connectors/table_shape.h"
 #include "platform/base/file.h"
 
 namespace web {
@@ -28,7 +28,8 @@ class PortionReader {
   /// Throws kNotFound, and kInvalidInput for a compressed file.
   PortionReader(const std::string& file, connectors::InputFormat input, std::size_t portion_bytes);
 
-  /// nullopt at the end. Throws kTooLarge for a JSON array or a record that does not fit a request.
+  /// nullopt at the end. Throws as connectors::table_shape() does for a heading that says a name twice, kTooLarge for a
+  /// JSON array or a record that does not fit a request.
   std::optional<Portion> next();
   /// Unknown for standard input.
   std::optional<std::uint64_t> total_bytes() const { return total_bytes_; }
@@ -56,11 +57,12 @@ class PortionReader {
   std::string buffer_;  // read and not given out
   bool ended_ = false;
   bool begun_ = false;
-  std::string format_;  // csv, lines, json, ndjson
-  connectors::CsvDialect dialect_;
-  bool comma_ = false;
-  bool has_heading_ = false;
-  std::string heading_;  // the first row with its newline, if it is one
+  bool first_ = true;             // the next portion is the first one
+  std::string format_;            // csv, lines, json, ndjson
+  connectors::TableShape shape_;  // of a table
+  std::string before_heading_;    // rows of the first portion that cannot be read
+  std::string heading_;           // the row of names with its newline, if there is one
+  std::int64_t rows_before_heading_ = 0;
   std::int64_t lines_before_ = 0;
   std::int64_t rows_before_ = 0;
 };
