@@ -80,11 +80,10 @@ int different_choices(const Tensor& ours, const Tensor& theirs) {
 }
 
 // A document and the tokens that our engine writes behind it, up to `limit`.
-std::vector<std::int32_t> written_on(Base& base, LinearAdapters* adapters, std::vector<std::int32_t> ids,
-                                     std::size_t limit) {
+std::vector<std::int32_t> written_on(Base& base, Adapter* adapter, std::vector<std::int32_t> ids, std::size_t limit) {
   if (ids.size() > limit) ids.resize(limit);
   while (ids.size() < limit) {
-    const Tensor logits = support::logits_of(base, adapters, ids);
+    const Tensor logits = support::logits_of(base, adapter, ids);
     ids.push_back(static_cast<std::int32_t>(largest_of(logits, logits.size(0) - 1)));
   }
   return ids;
@@ -149,13 +148,13 @@ TEST_F(GgufPeer, LlamaCppAddsAnAdapterAsWeDo) {
     const std::int64_t context = export_base(path(name), "f32").context;
     for (const std::string kind : {"lora", "rslora", "patterns"}) {
       if (!std::filesystem::exists(golden / "adapters" / kind)) continue;
-      Lora lora = Lora::load(golden / "adapters" / kind, base.config);
+      Adapter lora = Adapter::load(golden / "adapters" / kind, base.config, base.weights);
       export_gguf_adapter({.base_folder = path(name), .output_file = path("adapter.gguf"), .type = "f32", .threads = 1},
                           golden / "adapters" / kind);
       const support::GoldenModel model(golden);
-      const std::vector<std::int32_t> ids = written_on(base, &lora.adapters(), model.whole("greedy.prompt"),
+      const std::vector<std::int32_t> ids = written_on(base, &lora, model.whole("greedy.prompt"),
                                                        static_cast<std::size_t>(std::min<std::int64_t>(36, context)));
-      const Tensor ours = support::logits_of(base, &lora.adapters(), ids);
+      const Tensor ours = support::logits_of(base, &lora, ids);
       const Tensor bare = support::logits_of(base, nullptr, ids);
       const Answers theirs = ask(path("f32.gguf"), path("adapter.gguf"), {ids}, {});
       const double error = support::relative_error(theirs.logits, ours);

@@ -29,10 +29,10 @@ inline bool llama_cpp_lacks(const std::string& name) {
 }
 
 /// Logits of one document, [N, V].
-inline kernels::Tensor logits_of(finetune::Base& base, finetune::LinearAdapters* adapters,
+inline kernels::Tensor logits_of(finetune::Base& base, finetune::Adapter* adapter,
                                  const std::vector<std::int32_t>& ids) {
   kernels::Context context = kernels::Context::cpu(1);
-  finetune::Transformer transformer(base.config, base.weights, adapters);
+  finetune::Transformer transformer(base.config, base.weights, adapter);
   const std::span<const std::int32_t> document(ids);
   const kernels::Tensor& hidden =
       transformer.forward(context, finetune::pack_documents({&document, 1}), nullptr, finetune::ActivationMode::kNone);
