@@ -188,7 +188,7 @@ void Deployments::advance_all() {
     try {
       advance(deployment.id);
     } catch (const Error& error) {
-      log_.error("rollout does not move on", {{"deployment", deployment.id.str()}, {"reason", error.what()}});
+      log_.error("rollout does not move on", {{"deployment", deployment.id.str()}, {"reason", in_full(error)}});
       failure = std::current_exception();
     }
   }
