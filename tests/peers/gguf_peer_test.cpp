@@ -9,7 +9,6 @@
 
 #include "finetune/formats/gguf.h"
 #include "finetune/model/gguf_weights.h"
-#include "finetune/model/lora.h"
 #include "platform/base/process.h"
 #include "tests/support/gguf_cases.h"
 #include "tests/support/tiny_base.h"
