@@ -87,10 +87,11 @@ std::vector<std::pair<std::size_t, std::size_t>> pairs_of(const std::vector<Byte
   return pairs;
 }
 
-// The first character of a text that the normaliser takes away, with its length; 0 where it takes none.
+// The length of a text's first character if the normaliser takes it away, else 0. White space is not meant: it becomes
+// the mark that a word gets in any case.
 std::size_t lost_beginning(const Tokenizer& tokenizer, std::string_view text) {
   std::size_t first = 0;
-  if (!text.empty()) next_code_point(text, first);
+  if (text.empty() || is_white_space(next_code_point(text, first))) return 0;
   return first < text.size() && tokenizer.encode(text) == tokenizer.encode(text.substr(first)) ? first : 0;
 }
 
