@@ -40,4 +40,9 @@ export OMP_WAIT_POLICY=passive
 status=0
 ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --parallel "$(nproc)" "${selection[@]}" || status=$?
 echo "== tests took $(($(date +%s) - built)) s"
+# By name, or with everything, the parsers are fuzzed by libFuzzer too; ANNEAL_FUZZ_SECONDS for each, default 20.
+if [ "$preset" = dev ] && { [ ${#labels[@]} -eq 0 ] || [[ " ${labels[*]} " == *" fuzz "* ]]; }; then
+  echo "== fuzzing the parsers with libFuzzer"
+  tests/fuzz/run.sh || status=1
+fi
 exit $status
