@@ -38,6 +38,11 @@ fi
 # Sleeping at barriers: spinning threads of several test programs on few cores cost far more than they save.
 export OMP_WAIT_POLICY=passive
 status=0
-ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --parallel "$(nproc)" "${selection[@]}" || status=$?
+# By name, or with everything, the parsers are fuzzed by libFuzzer too; ANNEAL_FUZZ_SECONDS for each, default 20.
+if [ "$preset" = dev ] && { [ ${#labels[@]} -eq 0 ] || [[ " ${labels[*]} " == *" fuzz "* ]]; }; then
+  echo "== fuzzing the parsers with libFuzzer"
+  tests/fuzz/run.sh || status=1
+fi
+ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --parallel "$(nproc)" "${selection[@]}" || status=1
 echo "== tests took $(($(date +%s) - built)) s"
 exit $status
