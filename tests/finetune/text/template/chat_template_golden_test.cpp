@@ -155,12 +155,14 @@ TEST(ChatTemplateGolden, StopsEveryHostileTemplateEarly) {
   const std::vector<json::value> cases = support::golden_lines(path);
   for (const json::value& hostile : cases) {
     const std::string name = text_of(hostile.at("name"));
-    const auto begin = std::chrono::steady_clock::now();
+    [[maybe_unused]] const auto begin = std::chrono::steady_clock::now();
     const json::value context = value_of(hostile.as_object(), "context");
     const json::object variables = context.is_object() ? context.get_object() : json::object();
     const auto attempt = [&] { render(ChatTemplate::parse(text_of(hostile.at("template"))), variables, variables); };
     EXPECT_THROW(attempt(), TemplateError) << name;
+#if !defined(__SANITIZE_THREAD__)  // which takes two hundred times as long over each byte
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20)) << name;
+#endif
   }
   std::cout << "cases checked: " << cases.size() << "\n";
   EXPECT_GT(cases.size(), 0u);
