@@ -44,14 +44,21 @@ asio::awaitable<void> accept_all(ServerCore& core, tcp::acceptor& acceptor) {
   }
 }
 
+bool is_bearer(std::string_view scheme) {
+  constexpr std::string_view kBearer = "bearer";
+  const CaseInsensitiveLess less;
+  return !less(scheme, kBearer) && !less(kBearer, scheme);
+}
+
 }  // namespace
 
 Identity allow_everything(const Request&, std::string_view) { return {"local", "admin", "default"}; }
 
 std::string bearer_token(const Request& request) {
   const std::string value = request.header("Authorization").value_or("");
-  constexpr std::string_view kScheme = "Bearer ";
-  return value.starts_with(kScheme) ? value.substr(kScheme.size()) : "";
+  const std::size_t blank = std::min(value.find(' '), value.size());
+  const std::size_t token = std::min(value.find_first_not_of(' ', blank), value.size());
+  return is_bearer(std::string_view(value).substr(0, blank)) ? value.substr(token) : "";
 }
 
 struct Server::State {

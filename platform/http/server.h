@@ -39,7 +39,7 @@ struct ServerOptions {
 using AuthorizeFunction = std::function<Identity(const Request& request, std::string_view permission)>;
 /// The authorize function of a server without users: everybody is "local" with role "admin".
 Identity allow_everything(const Request& request, std::string_view permission);
-/// "Authorization: Bearer x" -> "x"; "" if there is none.
+/// "Authorization: Bearer x" -> "x", however the scheme is written (RFC 9110, 11.1); "" if there is none.
 std::string bearer_token(const Request& request);
 
 /// Thread-safe.

@@ -6,6 +6,7 @@
 #include <boost/beast/http.hpp>
 
 #include "platform/base/id.h"
+#include "platform/base/shortened.h"
 #include "platform/http/connection.h"
 #include "platform/http/refusals.h"
 
@@ -86,6 +87,22 @@ class BodyMemory {
   std::size_t held_ = 0;
 };
 
+// The refusal of a body that is not sent as it is: whoever took its bytes for the text would find no records in it.
+std::optional<Response> refuse_encoded(const Parser& parser) {
+  const auto [first, last] = parser.get().equal_range(http::field::content_encoding);
+  for (auto field = first; field != last; ++field) {
+    const std::string_view coding(field->value().data(), field->value().size());
+    if (coding.empty() || beast::iequals(coding, "identity")) continue;
+    constexpr std::size_t kShown = 60;
+    Response response = refusal(415, "unsupported_encoding",
+                                "the request body has the Content-Encoding '" + shortened(coding, kShown) +
+                                    "', which is not taken; send it as it is, without that header");
+    response.headers["Accept-Encoding"] = "identity";
+    return response;
+  }
+  return std::nullopt;
+}
+
 /// Reads the body that the route allows; nullopt when it is in `parser`, else the refusal.
 asio::awaitable<std::optional<Response>> read_body(Connection& connection, Parser& parser,
                                                    const RouteTable::Match& match, BodyMemory& memory) {
@@ -95,6 +112,7 @@ asio::awaitable<std::optional<Response>> read_body(Connection& connection, Parse
   parser.body_limit(limit);
   if (failed) co_return read_failure(connection, failed);
   if (parser.is_done()) co_return std::nullopt;
+  if (auto refused = refuse_encoded(parser)) co_return refused;
   if (!memory.take(announced ? static_cast<std::size_t>(*announced) : limit))
     co_return refusal(503, "unavailable", "the server holds as many request bodies as it may; try again");
   if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {

@@ -192,6 +192,23 @@ TEST(HttpServer, ReadsAChunkedBody) {
   EXPECT_TRUE(answer.ends_with("\r\n\r\nabcde")) << answer;
 }
 
+TEST(HttpServer, RefusesAnEncodedBodyBeforeItIsSentAndSaysWhatToDo) {
+  HttpFixture fixture(echo_routes());
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n";
+  for (const std::string coding : {"gzip", "GZIP", "identity, br", "identity\r\nContent-Encoding: gzip", "\xFF"}) {
+    const std::string answer =
+        raw(fixture.server.port(), head + "Content-Encoding: " + coding + "\r\nExpect: 100-continue\r\n\r\n");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 415")) << coding << "\n" << answer;
+    EXPECT_NE(answer.find("send it as it is, without that header"), std::string::npos) << answer;
+    EXPECT_NE(answer.find("Accept-Encoding: identity\r\n"), std::string::npos) << answer;
+    EXPECT_TRUE(platform::is_plain_text(answer)) << coding;
+  }
+  for (const std::string coding : {"identity", "Identity", ""}) {
+    const std::string answer = raw(fixture.server.port(), head + "Content-Encoding: " + coding + "\r\n\r\nab");
+    EXPECT_TRUE(answer.ends_with("\r\n\r\nab")) << coding << "\n" << answer;
+  }
+}
+
 TEST(HttpServer, AsksForTheBodyOfAClientThatExpectsIt) {
   HttpFixture fixture(echo_routes());
   const std::string answer =
@@ -255,6 +272,17 @@ TEST(HttpServer, AsksTheAuthorizeFunctionWithTheRoutesPermission) {
   platform::HttpClientOptions options;
   options.token = "right";
   EXPECT_EQ(fixture.client(options).post("/echo", "x").status, 200);
+}
+
+TEST(HttpServer, FindsTheTokenHoweverItsSchemeIsWritten) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"Bearer x", "x"}, {"bearer x", "x"}, {"BEARER   x", "x"}, {"Basic x", ""},
+      {"Bearerx", ""},   {"Bearer", ""},    {"x", ""},           {"", ""}};
+  for (const auto& [value, token] : cases) {
+    Request request;
+    request.headers["Authorization"] = value;
+    EXPECT_EQ(platform::bearer_token(request), token) << value;
+  }
 }
 
 TEST(HttpServer, AsksForTheTokenBeforeItReadsTheBody) {
