@@ -50,30 +50,49 @@ Identity identity_of(const TokenRecord& token) { return {token.name, token.role,
 
 }  // namespace
 
-std::optional<std::string> Authenticator::ensure_admin(const DataFolder& data) {
-  const std::filesystem::path path = data.token();
-  const bool first = !std::filesystem::exists(path);
-  if (first) {
-    std::filesystem::create_directories(path.parent_path());
-    // The file before the database: a crash between the two is made good by the next start.
-    write_file_atomically(path, make_token() + "\n", 0600);
+AdminToken Authenticator::ensure_admin(const DataFolder& data) {
+  const std::filesystem::path file = data.token();
+  if (!std::filesystem::exists(file)) return {make_admin(file)};
+  keep_private(file, log_);
+  const std::string token = token_in(file);
+  const auto known = tokens_.find(token_hash(token));
+  if (known && is_live(*known)) return {};
+  if (tokens_.has_live(TokenRecord().project, std::string(to_string(Role::kAdmin)))) {
+    log_.warning(
+        "the token in the admin token's file is revoked, expired or unknown; use another admin's, or remove the file "
+        "and start again to have a new one",
+        {{"file", file.string()}});
+    return {.taken = false};
   }
-  keep_private(path, log_);
-  const std::string token = token_in(path);
-  const std::string hash = token_hash(token);
-  if (const auto known = tokens_.find(hash)) {
-    if (known->revoked_at)
-      log_.warning("the admin token is revoked; remove its file and start again to have a new one",
-                   {{"file", path.string()}});
-    return std::nullopt;
+  if (known) {
+    log_.warning("the admin token was revoked or has expired and no other admin has one; a new one is made",
+                 {{"file", file.string()}});
+    return {make_admin(file)};
   }
+  put_admin(token);  // a first start was cut short, or the database is another one
+  return {};
+}
+
+// The file before the database: a crash between the two is made good by the next start.
+std::string Authenticator::make_admin(const std::filesystem::path& file) {
+  const std::string token = make_token();
+  std::filesystem::create_directories(file.parent_path());
+  write_file_atomically(file, token + "\n", 0600);
+  put_admin(token);
+  return token;
+}
+
+void Authenticator::put_admin(const std::string& token) {
   TokenRecord admin;
-  admin.hash = hash;
+  admin.hash = token_hash(token);
   admin.name = kAdminName;
   admin.role = to_string(Role::kAdmin);
   const json::object details{{"role", admin.role}};
   tokens_.replace(admin, line_of(admin.project, "server", "token.create", "token/" + admin.name, details));
-  return first ? std::optional(token) : std::nullopt;
+}
+
+bool Authenticator::is_live(const TokenRecord& token) const {
+  return !token.revoked_at && (!token.expires_at || *token.expires_at > clock_.now());
 }
 
 std::optional<TokenRecord> Authenticator::look_up(const std::string& hash) {
@@ -99,7 +118,7 @@ std::optional<TokenRecord> Authenticator::look_up(const std::string& hash) {
 std::optional<Identity> Authenticator::identify(std::string_view token) {
   if (!is_token(token)) return std::nullopt;
   const auto known = look_up(token_hash(token));
-  if (!known || known->revoked_at || (known->expires_at && *known->expires_at <= clock_.now())) return std::nullopt;
+  if (!known || !is_live(*known)) return std::nullopt;
   return identity_of(*known);
 }
 
@@ -168,7 +187,8 @@ std::string Authenticator::create(const std::string& project, const std::string&
 }
 
 void Authenticator::revoke(const std::string& project, const std::string& name, const std::string& actor) {
-  if (!tokens_.revoke(project, name, line_of(project, actor, "token.revoke", "token/" + name))) {
+  if (!tokens_.revoke(project, name, std::string(to_string(Role::kAdmin)),
+                      line_of(project, actor, "token.revoke", "token/" + name))) {
     throw Error(ErrorCode::kNotFound, "there is no live token named '" + name + "'; GET /api/v1/tokens lists them",
                 "name");
   }

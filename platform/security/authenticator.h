@@ -21,16 +21,21 @@
 
 namespace platform {
 
+/// The admin token's file as a start finds and leaves it.
+struct AdminToken {
+  std::optional<std::string> made;  // by this start, to be printed once
+  bool taken = true;                // false: the file's token is refused; another admin's is alive
+};
+
 class Authenticator {
  public:
   Authenticator(TokenStore& tokens, AuditStore& audit, const Clock& clock, Log log)
       : tokens_(tokens), audit_(audit), clock_(clock), log_(std::move(log)) {}
 
-  /// Makes the admin token at the first start: writes it to DataFolder::token() with mode 0600 and its hash to the
-  /// database. Returns it then, to be printed once. Later starts see to it that the file's token is known, but do not
-  /// bring a revoked one back: removing the file and starting again makes a new one. Throws kCorrupt for a file that
-  /// holds no token.
-  std::optional<std::string> ensure_admin(const DataFolder& data);
+  /// Makes the admin token at the first start, where its file was removed, and where no token of an admin is alive:
+  /// writes it to DataFolder::token() with mode 0600 and its hash to the database. Never brings a revoked or replaced
+  /// one back while another admin's is alive. Throws kCorrupt for a file that holds no token.
+  AdminToken ensure_admin(const DataFolder& data);
 
   /// nullopt for an unknown, revoked or expired token.
   std::optional<Identity> identify(std::string_view token);
@@ -42,7 +47,7 @@ class Authenticator {
   /// `expires_at` has passed.
   std::string create(const std::string& project, const std::string& name, Role role, std::optional<Time> expires_at,
                      const std::string& actor);
-  /// Throws kNotFound.
+  /// Throws kNotFound, and kConflict for the project's last live token of an admin: nobody could make another.
   void revoke(const std::string& project, const std::string& name, const std::string& actor);
   std::vector<TokenRecord> list(const std::string& project) { return tokens_.list(project); }
 
@@ -51,6 +56,9 @@ class Authenticator {
     TokenRecord token;
     Time until{};
   };
+  bool is_live(const TokenRecord& token) const;
+  std::string make_admin(const std::filesystem::path& file);
+  void put_admin(const std::string& token);
   std::optional<TokenRecord> look_up(const std::string& hash);
   void note_refusal(const Identity& identity, std::string_view permission, std::string_view path);
   void note_unknown(std::string_view permission, std::string_view path);

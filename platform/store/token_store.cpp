@@ -23,6 +23,15 @@ std::optional<std::string> text_of(const std::optional<Time>& time) {
   return time ? std::optional(format_time(*time)) : std::nullopt;
 }
 
+pqxx::result live_ones(pqxx::work& work, const std::string& project, const std::string& role,
+                       const std::string& locking) {
+  return work.exec_params(
+      "SELECT name FROM tokens WHERE project_id = $1 AND role = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR "
+      "expires_at > now()) ORDER BY name" +
+          locking,
+      project, role);
+}
+
 }  // namespace
 
 void TokenStore::create(const TokenRecord& token, const std::optional<AuditLine>& line) {
@@ -67,8 +76,20 @@ std::vector<TokenRecord> TokenStore::list(const std::string& project) {
   });
 }
 
-bool TokenStore::revoke(const std::string& project, const std::string& name, const std::optional<AuditLine>& line) {
+bool TokenStore::has_live(const std::string& project, const std::string& role) {
+  return transact(database_, [&](pqxx::work& work) { return !live_ones(work, project, role, "").empty(); });
+}
+
+bool TokenStore::revoke(const std::string& project, const std::string& name, const std::string& kept_role,
+                        const std::optional<AuditLine>& line) {
   return transact(database_, [&](pqxx::work& work) {
+    // Locked, so that whoever revokes another of them waits here and then finds one less.
+    const pqxx::result live = live_ones(work, project, kept_role, " FOR UPDATE");
+    if (live.size() == 1 && live[0][0].as<std::string>() == name)
+      throw Error(ErrorCode::kConflict,
+                  "'" + name + "' has the last live token of the role " + kept_role +
+                      "; make a token of that role under another name first, then revoke this one",
+                  "name");
     const pqxx::result revoked = work.exec_params(
         "UPDATE tokens SET revoked_at = now() WHERE project_id = $1 AND name = $2 AND revoked_at IS NULL", project,
         name);

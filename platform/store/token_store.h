@@ -35,8 +35,12 @@ class TokenStore {
   std::optional<TokenRecord> find(const std::string& hash);
   /// By name, revoked ones too.
   std::vector<TokenRecord> list(const std::string& project);
-  /// False if there is none of that name that is not revoked already.
-  bool revoke(const std::string& project, const std::string& name, const std::optional<AuditLine>& line = std::nullopt);
+  /// True if the project has a token of that role that is neither revoked nor expired.
+  bool has_live(const std::string& project, const std::string& role);
+  /// False if there is none of that name that is not revoked already. Throws kConflict if it is the project's last live
+  /// one of the role `kept_role`, also where two callers revoke the last two at once.
+  bool revoke(const std::string& project, const std::string& name, const std::string& kept_role,
+              const std::optional<AuditLine>& line = std::nullopt);
 
  private:
   Database& database_;

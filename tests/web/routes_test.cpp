@@ -11,7 +11,7 @@ using platform::Role;
 
 class WebServerDb : public WholeServer {
  protected:
-  static platform::HttpClient admin() { return client_with(*services().new_token()); }
+  static platform::HttpClient admin() { return client_with(*services().admin_token().made); }
 };
 
 TEST_F(WebServerDb, ServesThePageReadinessAndTheDescriptionOfEveryRoute) {

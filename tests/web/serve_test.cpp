@@ -82,6 +82,21 @@ TEST_F(ServeEndToEnd, NoOtherUserReadsTheTokenTheLogsOrTheData) {
   EXPECT_EQ(server().stop(), 0);
 }
 
+TEST_F(ServeEndToEnd, AnAdminTokenThatIsRevokedIsNotNamedAsOneThatWorks) {
+  ServerProcess one(at("data"), {"--no-worker"});
+  one.start();
+  one.client().post("/api/v1/tokens", {{"name", "kim"}, {"role", "admin"}});
+  EXPECT_EQ(one.client().send(platform::Method::kDelete, "/api/v1/tokens/admin").status, 204);
+  one.stop();
+  const auto second = at_a_terminal("second.log");
+  const std::string file = at("data/admin-token").string();
+  EXPECT_TRUE(
+      wait_until([&] { return text("second.log").find("The token in " + file + " is revoked") != std::string::npos; },
+                 std::chrono::seconds(30)))
+      << text("second.log");
+  EXPECT_EQ(text("second.log").find("The admin token is in"), std::string::npos) << text("second.log");
+}
+
 TEST_F(ServeEndToEnd, AFirstStartOnATakenPortLeavesTheTokenInItsFile) {
   const PlantProcess other(folder_.path(), 0);
   const std::string port = other.address().substr(other.address().rfind(':') + 1);

@@ -35,6 +35,17 @@ TEST_F(UserApiDb, ATokenIsShownOnceUsedAndRevoked) {
   EXPECT_TRUE(admin.get("/api/v1/tokens").checked().json().at("items").at(1).at("revoked_at").is_string());
 }
 
+TEST_F(UserApiDb, TheLastAdminIsNotLockedOut) {
+  auto admin = client(Role::kAdmin);
+  const auto refused = admin.remove("/api/v1/tokens/admin");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_NE(refused.body.find("under another name first"), std::string::npos) << refused.body;
+  const std::string token(
+      admin.post("/api/v1/tokens", R"({"name":"kim","role":"admin"})").checked().json().at("token").as_string());
+  EXPECT_EQ(client_with(token).remove("/api/v1/tokens/admin").status, 204);
+  EXPECT_EQ(admin.get("/api/v1/tokens").status, 401);
+}
+
 TEST_F(UserApiDb, SaysWhatIsWrongWithARequestForAToken) {
   auto admin = client(Role::kAdmin);
   const auto mistyped = admin.post("/api/v1/tokens", R"({"name":"lee","role":"enginer"})");

@@ -92,11 +92,14 @@ std::vector<std::string> worker_command_line(const platform::CommandLine& line, 
 }
 
 // The token itself is for the eyes at a terminal: anything else that takes this output keeps it, where others may read.
-void tell_where(const platform::Server& server, const platform::DataFolder& data,
-                const std::optional<std::string>& new_token) {
+void tell_where(const platform::Server& server, const platform::DataFolder& data, const platform::AdminToken& admin) {
   std::printf("Anneal serves at %s\n", server.address().c_str());
-  if (new_token && ::isatty(STDOUT_FILENO) != 0)
-    std::printf("Admin token (shown once, kept in %s): %s\n", data.token().c_str(), new_token->c_str());
+  if (admin.made && ::isatty(STDOUT_FILENO) != 0)
+    std::printf("Admin token (shown once, kept in %s): %s\n", data.token().c_str(), admin.made->c_str());
+  else if (!admin.taken)
+    std::printf(
+        "The token in %s is revoked, expired or unknown: use another admin's, or remove the file and start again\n",
+        data.token().c_str());
   else
     std::printf("The admin token is in %s\n", data.token().c_str());
   std::fflush(stdout);
@@ -112,7 +115,7 @@ void serve_until_stopped(const platform::CommandLine& line, const platform::Data
       },
       services.metrics(), log);
   platform::write_file_atomically(data.address(), server.address() + "\n");
-  tell_where(server, data, services.new_token());
+  tell_where(server, data, services.admin_token());
   std::optional<WorkerKeeper> worker;
   if (!line.has("no-worker"))
     worker.emplace(

@@ -39,7 +39,7 @@ Services::Services(ServicesOptions options, platform::Log log)
       sink_(records_),
       supervisor_(sink_, log_) {
   database_.migrate();
-  new_token_ = authenticator_.ensure_admin(options_.data);
+  admin_token_ = authenticator_.ensure_admin(options_.data);
   for (const std::string& project : options_.only_token.empty() ? projects_.names() : std::vector<std::string>{})
     start_running_sources({sources_, records_, supervisor_, options_.data, files_}, project, log_);
   rollout_keeper_.emplace(

@@ -69,8 +69,8 @@ class Services {
   platform::AuditStore& audit() { return audit_; }
   platform::Authenticator& authenticator() { return authenticator_; }
   connectors::Supervisor& supervisor() { return supervisor_; }
-  /// The admin token if this call made it (first start), to be printed once.
-  const std::optional<std::string>& new_token() const { return new_token_; }
+  /// As this start found or made it.
+  const platform::AdminToken& admin_token() const { return admin_token_; }
 
   /// A public route is open; every other one wants a token whose role allows it, or the only one. Throws
   /// kUnauthenticated or kForbidden.
@@ -104,7 +104,7 @@ class Services {
   platform::Authenticator authenticator_;
   StoreSink sink_;
   connectors::Supervisor supervisor_;
-  std::optional<std::string> new_token_;
+  platform::AdminToken admin_token_;
   std::optional<platform::RepeatingTask> rollout_keeper_;
 };
 

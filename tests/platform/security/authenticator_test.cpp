@@ -56,13 +56,13 @@ class AuthenticatorDb : public tests::TempDatabase {
 };
 
 TEST_F(AuthenticatorDb, MakesTheAdminTokenAtTheFirstStartOnly) {
-  const std::optional<std::string> made = door_->ensure_admin(data());
+  const std::optional<std::string> made = door_->ensure_admin(data()).made;
   ASSERT_TRUE(made);
   EXPECT_EQ(read_file(data().token()), *made + "\n");
   EXPECT_EQ(std::filesystem::status(data().token()).permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   EXPECT_EQ(door_->identify(*made)->role, "admin");
-  EXPECT_FALSE(another()->ensure_admin(data())) << "it is printed once";
+  EXPECT_FALSE(another()->ensure_admin(data()).made) << "it is printed once";
   EXPECT_EQ(another()->identify(*made)->name, "admin");
 }
 
@@ -70,19 +70,56 @@ TEST_F(AuthenticatorDb, AStartThatWasCutShortIsMadeGoodByTheNext) {
   const std::string token = make_token();
   std::filesystem::create_directories(data().root);
   write_file_atomically(data().token(), token + "\n", 0644);
-  EXPECT_FALSE(door_->ensure_admin(data()));
+  EXPECT_FALSE(door_->ensure_admin(data()).made);
   EXPECT_EQ(door_->identify(token)->role, "admin");
   EXPECT_EQ(std::filesystem::status(data().token()).permissions() & std::filesystem::perms::others_read,
             std::filesystem::perms::none);
 }
 
+TEST_F(AuthenticatorDb, TheLastTokenOfAnAdminIsNotRevoked) {
+  const std::string admin = *door_->ensure_admin(data()).made;
+  create("lee", Role::kEngineer);
+  EXPECT_EQ(code_of([&] { door_->revoke("default", "admin", "admin"); }), ErrorCode::kConflict);
+  EXPECT_TRUE(door_->identify(admin));
+  EXPECT_TRUE(another()->identify(admin));
+  create("kim", Role::kAdmin);
+  door_->revoke("default", "admin", "kim");
+  EXPECT_FALSE(door_->identify(admin));
+  EXPECT_EQ(code_of([&] { door_->revoke("default", "kim", "kim"); }), ErrorCode::kConflict);
+}
+
+TEST_F(AuthenticatorDb, AnAdminTokenThatWasReplacedDoesNotComeBackAtAStart) {
+  const std::string old = *door_->ensure_admin(data()).made;
+  create("kim", Role::kAdmin);
+  door_->revoke("default", "admin", "kim");
+  const std::string replaced = create("admin", Role::kAdmin);
+  EXPECT_FALSE(another()->ensure_admin(data()).taken);
+  EXPECT_FALSE(another()->identify(old));
+  EXPECT_TRUE(another()->identify(replaced));
+}
+
+TEST_F(AuthenticatorDb, AStartMakesANewAdminTokenWhereNoAdminHasALiveOne) {
+  const std::string old = *door_->ensure_admin(data()).made;
+  create("kim", Role::kAdmin);
+  door_->revoke("default", "admin", "kim");
+  transact(database(), [](pqxx::work& work) { work.exec0("UPDATE tokens SET expires_at = now() WHERE name = 'kim'"); });
+  const auto fresh = another()->ensure_admin(data()).made;
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ(read_file(data().token()), *fresh + "\n");
+  EXPECT_EQ(door_->identify(*fresh)->role, "admin");
+  EXPECT_FALSE(door_->identify(old));
+}
+
 TEST_F(AuthenticatorDb, ARevokedAdminTokenStaysRevokedUntilItsFileIsRemoved) {
-  const std::string old = *door_->ensure_admin(data());
-  door_->revoke("default", "admin", "admin");
-  EXPECT_FALSE(another()->ensure_admin(data()));
+  const std::string old = *door_->ensure_admin(data()).made;
+  create("kim", Role::kAdmin);
+  door_->revoke("default", "admin", "kim");
+  const AdminToken second = another()->ensure_admin(data());
+  EXPECT_FALSE(second.made);
+  EXPECT_FALSE(second.taken) << "the start does not name it as one that works";
   EXPECT_FALSE(another()->identify(old));
   std::filesystem::remove(data().token());
-  const std::optional<std::string> fresh = door_->ensure_admin(data());
+  const std::optional<std::string> fresh = door_->ensure_admin(data()).made;
   ASSERT_TRUE(fresh);
   EXPECT_TRUE(door_->identify(*fresh));
   EXPECT_FALSE(door_->identify(old));
