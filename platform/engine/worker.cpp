@@ -130,8 +130,16 @@ void Worker::run() {
   }
 }
 
-std::optional<std::pair<Run, std::string>> Worker::lease() {
-  return store_.change_next(options_.kinds, [this](Run& run, const std::string& name) {
+struct Worker::Leased {
+  Run run;
+  std::string step;
+  std::string lost_worker;  // that had it and was lost; empty if none
+};
+
+std::optional<Worker::Leased> Worker::lease() {
+  std::string lost_worker;
+  auto picked = store_.change_next(options_.kinds, [&](Run& run, const std::string& name) {
+    lost_worker.clear();
     std::vector<NewEvent> events;
     const auto happen = [&](StepHappening happening, json::object data) {
       change_step(run, name, happening);
@@ -146,6 +154,7 @@ std::optional<std::pair<Run, std::string>> Worker::lease() {
         follow_up(run, events);
         return events;
       }
+      lost_worker = step.worker;
       happen(StepHappening::kLeaseExpired, {{"worker", step.worker}, {"fence", step.fence}});
     }
     if (run.state == RunState::kCancelling) {
@@ -166,17 +175,20 @@ std::optional<std::pair<Run, std::string>> Worker::lease() {
     happen(StepHappening::kLeased, {{"worker", options_.name}, {"fence", step.fence}, {"attempt", step.attempt}});
     return events;
   });
+  if (!picked) return std::nullopt;
+  return Leased{std::move(picked->first), std::move(picked->second), std::move(lost_worker)};
 }
 
 bool Worker::run_one() {
   auto leased = lease();
   if (!leased) return false;
-  auto& [run, name] = *leased;
+  auto& [run, name, lost_worker] = *leased;
   if (run.step(name)->state != StepState::kRunning) return true;  // it was cancelled instead
   Context context(std::move(run), name, *this);
   context.log().info(
       "step begins",
       {{"kind", context.step().definition.kind}, {"attempt", context.step().attempt}, {"fence", context.step().fence}});
+  if (!lost_worker.empty()) context.say("worker " + lost_worker + " was lost; the step goes on");
   const Outcome outcome = execute(context);
   context.keeper().flush();
   commit(context, outcome);

@@ -42,7 +42,8 @@ class Worker {
  private:
   struct Outcome;
   class Context;
-  std::optional<std::pair<Run, std::string>> lease();
+  struct Leased;
+  std::optional<Leased> lease();
   Outcome execute(Context& context);
   void commit(const Context& context, Outcome outcome);
   void commit_once(const Context& context, const Outcome& outcome);

@@ -71,6 +71,14 @@ TEST(ClientProgress, ShowsWhatATrainingStepReports) {
   EXPECT_EQ(progress_of(nullptr), "working");
 }
 
+TEST(ClientRuns, ALostWorkerIsTold) {
+  const auto event = [](const char* what) {
+    return json::object{{"what", what}, {"step", "tune"}, {"data", {{"worker", "plant-2/18560"}, {"fence", 1}}}};
+  };
+  EXPECT_EQ(web::loss_of(event("lease_expired")), "worker plant-2/18560 was lost; the step is ready for another one");
+  EXPECT_EQ(web::loss_of(event("leased")), "");
+}
+
 TEST(ClientRuns, ARunSaysWhatItWaitsFor) {
   const json::object waiting{
       {"waiting_for",

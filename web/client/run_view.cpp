@@ -111,9 +111,22 @@ class Follower {
     std::fflush(stdout);
     if (!quiet_ && !moving.empty()) line_.show(moving);
   }
+  /// Workers that were lost: a step that another one takes at once shows no change of its state.
+  void show_losses(const json::array& events) {
+    for (const json::value& each : events) {
+      const json::object& event = each.as_object();
+      last_event_ = cell(event, "id");
+      const std::string loss = loss_of(event);
+      if (quiet_ || loss.empty()) continue;
+      line_.clear();
+      std::printf("%s  %s\n", cell(event, "step").c_str(), loss.c_str());
+    }
+  }
+  const std::string& last_event() const { return last_event_; }
 
  private:
   bool quiet_;
+  std::string last_event_ = "0";
   std::map<std::string, std::string> seen_;
   MovingLine line_;
 };
@@ -142,6 +155,12 @@ std::string progress_of(const json::value& progress) {
   return text + "  ETA " +
          length_of_time(
              std::chrono::seconds(static_cast<std::int64_t>(platform::number_or(said, "seconds_left", 0, "progress"))));
+}
+
+std::string loss_of(const json::object& event) {
+  if (cell(event, "what") != "lease_expired") return {};
+  const std::string worker = cell(platform::as_object(platform::require(event, "data", "event"), "data"), "worker");
+  return "worker " + worker + " was lost; the step is ready for another one";
 }
 
 std::string waits_for(const json::object& run) {
@@ -199,7 +218,9 @@ json::object follow_run(ServerConnection& server, const std::string& id) {
   while (true) {
     try {
       json::object run = server.get("/runs/" + segment(id));
+      const json::object journal = server.get("/runs/" + segment(id) + "/events?after=" + follower.last_event());
       last_answer = std::chrono::steady_clock::now();
+      follower.show_losses(platform::as_array(platform::require(journal, "items", ""), "items"));
       follower.show(run);
       const std::string state = cell(run, "state");
       if ((state != "running" && state != "cancelling") || waits_for_a_person(run)) return run;

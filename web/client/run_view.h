@@ -20,6 +20,9 @@ void print_scores(const platform::json::object& run);
 /// "step 120/600  loss 0.4297  3,439 tokens/s  ETA 37 s"; empty text if the progress says nothing of the kind. Pure.
 std::string progress_of(const platform::json::value& progress);
 
+/// "worker plant-2/18560 was lost; the step is ready for another one" of an entry of the run's journal that says so;
+/// empty of any other. Pure.
+std::string loss_of(const platform::json::object& event);
 /// Prints what happens to the run until it is over, waits for a person, or (never) the server is gone for good; while
 /// the server is away it keeps asking. Returns the run as it stood last.
 platform::json::object follow_run(ServerConnection& server, const std::string& id);

@@ -248,6 +248,9 @@ TEST_F(WorkerDb, AWorkerThatLostItsLeaseCannotCommit) {
   EXPECT_EQ(done->step("a")->fence, 2);
   EXPECT_EQ(journal_of(run.id, "a"),
             (std::vector<std::string>{"ready", "leased", "lease_expired", "leased", "succeeded"}));
+  const auto said = store().log(run.id, "a", 0, 100);
+  ASSERT_FALSE(said.empty());
+  EXPECT_EQ(said.front().line, "worker sleeper was lost; the step goes on");
 }
 
 TEST_F(WorkerDb, ACancelledRunStopsItsRunningStep) {
