@@ -41,6 +41,13 @@ std::string pinned_root(const AgentOptions& options, const std::filesystem::path
                         "this agent trusts nobody yet; give it the server's keys/root.json once with --root FILE");
 }
 
+// Empty without a file. Throws where it cannot be read.
+std::string token_of(const AgentOptions& options) {
+  if (!options.token_file) return "";
+  const std::string text = platform::read_file(*options.token_file, 4096);
+  return text.substr(0, text.find_first_of("\r\n"));
+}
+
 }  // namespace
 
 Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log log)
@@ -56,8 +63,8 @@ Agent::Agent(AgentOptions options, const platform::Clock& clock, platform::Log l
                 .keep_answers = !options_.server.empty(),
                 .root = pinned_root(options_, folder_.trust()),
                 .log = log_}),
-      peer_(options_.server.empty() ? kNoServer : options_.server, options_.token, options_.name, outbox_, stopping_,
-            log_),
+      token_(token_of(options_)),
+      peer_(options_.server.empty() ? kNoServer : options_.server, token_, options_.name, outbox_, stopping_, log_),
       updater_(folder_, peer_, serving_, clock_, {.log = log_, .name = options_.name, .labels = options_.labels}) {
   updater_.resume();
   platform::RouteTable routes;
@@ -104,6 +111,20 @@ void Agent::describe_if_changed() {
   described_ = now;
 }
 
+// So that a token is renewed by writing its file, without a restart.
+void Agent::take_new_token() {
+  std::string now;
+  try {
+    now = token_of(options_);
+  } catch (const platform::Error&) {
+    return;  // somebody is at it; the next refusal looks again
+  }
+  if (now == token_) return;
+  token_ = now;
+  peer_.take_token(now);
+  log_.info("the token's file holds another one; it is used from now on");
+}
+
 void Agent::speak() {
   if (options_.server.empty()) return;
   try {
@@ -119,6 +140,8 @@ void Agent::speak() {
     metrics_.gauge("anneal_agent_server_reachable", "1 while the server answers", 0);
     if (!std::exchange(silent_server_, true))
       log_.warning("nothing comes from the server; answering goes on", {{"reason", failure.what()}});
+    const auto* error = dynamic_cast<const platform::Error*>(&failure);
+    if (error != nullptr && error->code() == platform::ErrorCode::kUnauthenticated) take_new_token();
   }
 }
 

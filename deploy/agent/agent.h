@@ -29,7 +29,7 @@ namespace deploy {
 
 struct AgentOptions {
   std::string server;  // empty: no server, bundles come by file only, and answers are not kept for one
-  std::string token;
+  std::optional<std::filesystem::path> token_file;  // read again when the server refuses its token
   std::string name;
   std::map<std::string, std::string> labels;
   std::filesystem::path data;
@@ -59,6 +59,7 @@ class Agent {
   void install_bundle_or_say_why_not();
   void pass();
   void speak();
+  void take_new_token();
   void describe_if_changed();
   void work();
   void wait();
@@ -74,6 +75,7 @@ class Agent {
   ReleaseFolder folder_;
   Outbox outbox_;
   Serving serving_;
+  std::string token_;  // as last read
   HttpPeer peer_;
   Updater updater_;
   std::optional<std::string> described_;  // adapter that the server was told of last; empty = none

@@ -24,11 +24,14 @@ bool refused_for_good(int status) {
 
 HttpPeer::HttpPeer(std::string server, std::string token, std::string name, Outbox& outbox,
                    const std::atomic<bool>& stopping, platform::Log log)
-    : client_(std::move(server), {.token = std::move(token)}),
+    : server_(std::move(server)),
+      client_(server_, {.token = std::move(token)}),
       name_(std::move(name)),
       outbox_(outbox),
       stopping_(stopping),
       log_(std::move(log)) {}
+
+void HttpPeer::take_token(std::string token) { client_ = platform::HttpClient(server_, {.token = std::move(token)}); }
 
 std::string HttpPeer::path(std::string_view rest) const {
   return "/api/v1/agents/" + platform::percent_encode(name_) + std::string(rest);

@@ -24,6 +24,9 @@ class HttpPeer final : public UpdatePeer {
   HttpPeer(std::string server, std::string token, std::string name, Outbox& outbox, const std::atomic<bool>& stopping,
            platform::Log log);
 
+  /// Speaks with that token from now on.
+  void take_token(std::string token);
+
   /// Tells the server who we are. Throws kUnavailable if it is away.
   void describe(const std::map<std::string, std::string>& labels, const std::string& model,
                 const std::string& model_version, const std::string& adapter_digest);
@@ -49,6 +52,7 @@ class HttpPeer final : public UpdatePeer {
   bool post(const std::string& target, const platform::json::value& body, const std::string& key);
   std::string path(std::string_view rest) const;
 
+  std::string server_;
   platform::HttpClient client_;
   std::string name_;
   Outbox& outbox_;

@@ -18,8 +18,6 @@
 
 namespace {
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find_first_of("\r\n")); }
-
 platform::CommandLine command_line() {
   platform::CommandLine line("anneal-agent",
                              "Runs models on a plant machine: pulls signed versions, answers on a local port.",
@@ -32,7 +30,7 @@ platform::CommandLine command_line() {
   line.option("address", "IP", "address to answer on", {.fallback = "127.0.0.1"});
   line.option("hosts", "NAME,...", "more names by which callers reach this port, e.g. press-3.plant");
   line.option("port", "PORT", "port to answer on; 0 = any free one", {.fallback = "8471"});
-  line.option("token-file", "FILE", "file with the agent's token");
+  line.option("token-file", "FILE", "file with the agent's token; read again when the server refuses it");
   line.option("root", "FILE", "the server's keys/root.json, pinned at the first start");
   line.option("bundle", "FILE", "a courier bundle to install");
   line.option("poll-seconds", "N", "pause between two questions to the server", {.fallback = "10"});
@@ -51,7 +49,7 @@ deploy::AgentOptions options_from(const platform::CommandLine& line) {
   if (port < 0 || port > 65535)
     throw platform::Error(platform::ErrorCode::kInvalidInput, "not a port: " + std::to_string(port), "--port");
   options.port = static_cast<std::uint16_t>(port);
-  if (line.has("token-file")) options.token = first_line(platform::read_file(line.text("token-file"), 4096));
+  if (line.has("token-file")) options.token_file = line.text("token-file");
   if (line.has("root")) options.root = line.text("root");
   if (line.has("bundle")) options.bundle = line.text("bundle");
   for (std::string rest = line.text("hosts"); !rest.empty();) {

@@ -307,10 +307,11 @@ TEST_F(AgentEndToEnd, TakesANewTokenUnderTheSameNameAfterALeak) {
   register_agent("edge-01");
   const auto deployment = deploy_variant("1");
   start_agent();
-  kill_agent();
+  ASSERT_TRUE(until([&] {
+    return platform::read_file(folder_.path() / "agent.log").find("nothing comes from the server") != std::string::npos;
+  }));
   platform::write_file_atomically(folder_.path() / "token", token("edge-01", platform::Role::kAgent));
-  start_agent();
-  ASSERT_TRUE(until([&] { return state_of(deployment) == DeploymentState::kFinished; }));
+  ASSERT_TRUE(until([&] { return state_of(deployment) == DeploymentState::kFinished; })) << "without a restart";
   EXPECT_EQ(as(leaked.substr(0, leaked.size() - 1)).get("/api/v1/agents/edge-01").status, 401);
 }
 
