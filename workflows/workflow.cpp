@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cctype>
 #include <set>
+#include <unordered_map>
 
 #include "platform/base/did_you_mean.h"
 #include "platform/base/digest.h"
 #include "platform/base/file.h"
+#include "platform/base/shortened.h"
 #include "platform/engine/expression.h"
 #include "workflows/duration.h"
 #include "workflows/input_rules.h"
@@ -29,6 +31,13 @@ bool is_name(std::string_view text) {
                      [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
 }
 
+// Names stand in expressions (steps.NAME.OUTPUT), which are of ASCII.
+std::string name_trouble(const std::string& text) {
+  if (is_name(text)) return {};
+  return "'" + platform::shortened(text, 100) +
+         "' is no name; use a to z, A to Z, 0 to 9, '-' and '_', at most 64, a letter or digit first";
+}
+
 bool has_expression(const YamlNode& node) {
   if (node.kind == YamlNode::Kind::kScalar) return node.scalar.find("${{") != std::string::npos;
   if (std::any_of(node.items.begin(), node.items.end(), has_expression)) return true;
@@ -39,22 +48,23 @@ bool has_expression(const YamlNode& node) {
 class WorkflowReader {
  public:
   WorkflowReader(Workflow& workflow, const YamlNode& root, const std::string& file, const std::vector<StepKind>& kinds,
-                 std::vector<Mistake>& mistakes)
-      : workflow_(workflow), root_(root), file_(file), kinds_(kinds), mistakes_(mistakes) {}
+                 std::vector<Mistake>& mistakes, std::size_t before)
+      : workflow_(workflow), root_(root), file_(file), kinds_(kinds), mistakes_(mistakes), before_(before) {}
 
-  void read() {
+  /// False where steps or inputs were left out, which is a mistake: what is not read cannot be told from what is
+  /// missing.
+  bool read() {
     YamlFields fields(root_, "the workflow", file_, mistakes_);
     const YamlNode* name = fields.require("name");
     workflow_.name = fields.string("name");
-    if (name != nullptr && name->kind == YamlNode::Kind::kScalar && !is_name(name->scalar)) {
-      fields.mistake(*name, "'" + name->scalar + "' is no name; use letters, digits, '-' and '_', at most 64");
-    }
+    if (name != nullptr && name->kind == YamlNode::Kind::kScalar) check_name(*name);
     workflow_.description = fields.string("description");
     if (const YamlNode* inputs = fields.node("inputs")) read_inputs(*inputs);
     if (const YamlNode* on = fields.node("on")) read_triggers(*on);
     const YamlNode* steps = fields.require("steps");
     if (steps != nullptr) read_steps(*steps);
     if (root_.kind == YamlNode::Kind::kMapping) fields.refuse_others();
+    return whole_;
   }
 
  private:
@@ -66,16 +76,36 @@ class WorkflowReader {
     workflow_.warnings.push_back({file_, at.line, at.column, std::move(message)});
   }
 
+  bool told_enough() const { return mistakes_.size() - before_ > kMostMistakes; }
+
+  void check_name(const YamlNode& node) {
+    const std::string trouble = name_trouble(node.scalar);
+    if (!trouble.empty()) mistake(node, trouble);
+  }
+
+  // True where no more are read: enough is told, or the one at `at` is the first that is too many.
+  bool ends_at(const YamlNode& at, std::size_t before, std::size_t most, const std::string& what) {
+    if (!told_enough() && before < most) return false;
+    whole_ = false;
+    if (before >= most)
+      mistake(at, "a workflow has at most " + std::to_string(most) + " " + what + "; '" +
+                      platform::shortened(at.scalar, 100) + "' is number " + std::to_string(before + 1) +
+                      ", and none is read from here on; make several workflows of it");
+    return true;
+  }
+
   void read_inputs(const YamlNode& node) {
     if (node.kind != YamlNode::Kind::kMapping)
       return mistake(node, "'inputs' must be a mapping of names to {type, default, ...}");
     for (const auto& [key, value] : node.entries) {
+      if (ends_at(key, workflow_.inputs.size(), kMostInputs, "inputs")) break;
       WorkflowInput input;
       input.name = key.scalar;
-      if (!is_name(key.scalar)) mistake(key, "'" + key.scalar + "' is no name; use letters, digits, '-' and '_'");
+      check_name(key);
       read_input(value, input);
       workflow_.inputs.push_back(std::move(input));
     }
+    defaults_ = default_inputs(workflow_);
   }
 
   void read_input(const YamlNode& node, WorkflowInput& input) {
@@ -136,9 +166,10 @@ class WorkflowReader {
     if (node.kind != YamlNode::Kind::kMapping || node.entries.empty())
       return mistake(node, "'steps' must be a mapping with at least one step");
     for (const auto& [key, value] : node.entries) {
+      if (ends_at(key, workflow_.steps.size(), kMostSteps, "steps")) return;
       StepDefinition step;
       step.name = key.scalar;
-      if (!is_name(key.scalar)) mistake(key, "'" + key.scalar + "' is no name; use letters, digits, '-' and '_'");
+      check_name(key);
       read_step(value, step);
       workflow_.steps.push_back(std::move(step));
     }
@@ -228,6 +259,7 @@ class WorkflowReader {
     check_together(with != nullptr ? *with : step_node, *kind, step.with, told);
     if (with == nullptr) return;
     for (const auto& [key, value] : with->entries) {
+      if (told_enough()) return;
       if (std::find(known.begin(), known.end(), key.scalar) == known.end()) {
         mistake(key, "unknown option '" + key.scalar + "' of " + step.kind + platform::did_you_mean(key.scalar, known));
       }
@@ -246,6 +278,7 @@ class WorkflowReader {
       return;
     }
     for (const auto& [key, value] : node.entries) {
+      if (told_enough()) return;
       if (!option.keys.empty() && std::find(option.keys.begin(), option.keys.end(), key.scalar) == option.keys.end())
         mistake(key, "unknown key '" + key.scalar + "' in '" + option.name + "'" +
                          platform::did_you_mean(key.scalar, option.keys));
@@ -263,7 +296,7 @@ class WorkflowReader {
 
   void check_together(const YamlNode& node, const StepKind& kind, const json::object& with,
                       const std::set<std::string>& told) {
-    for (const OptionTrouble& trouble : option_troubles(kind, with, default_inputs(workflow_))) {
+    for (const OptionTrouble& trouble : option_troubles(kind, with, defaults_)) {
       if (told.count(trouble.option) != 0) continue;
       const YamlNode* at = node.find(trouble.option);
       mistake(at != nullptr ? *at : node, trouble.message);
@@ -275,7 +308,23 @@ class WorkflowReader {
   const std::string& file_;
   const std::vector<StepKind>& kinds_;
   std::vector<Mistake>& mistakes_;
+  const std::size_t before_;  // mistakes of other files
+  json::object defaults_;     // of the inputs
+  bool whole_ = true;
 };
+
+// In file order, and no more than a person reads.
+void settle_mistakes(std::vector<Mistake>& mistakes, std::size_t before) {
+  const auto begin = mistakes.begin() + static_cast<std::ptrdiff_t>(before);
+  std::stable_sort(begin, mistakes.end(), [](const Mistake& a, const Mistake& b) {
+    return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+  });
+  if (mistakes.size() - before <= kMostMistakes) return;
+  mistakes.resize(before + kMostMistakes);
+  Mistake more = mistakes.back();
+  more.message = "there are more mistakes; only " + std::to_string(kMostMistakes) + " of a file are named";
+  mistakes.push_back(std::move(more));
+}
 
 }  // namespace
 
@@ -287,14 +336,11 @@ std::optional<Workflow> parse_workflow(std::string_view text, const std::string&
   Workflow workflow;
   workflow.text = text;
   workflow.content_hash = platform::digest_of(text);
-  WorkflowReader(workflow, *root, file, kinds, mistakes).read();
-  WorkflowDraft draft{workflow, *root, file, kinds, mistakes};
-  check_needs(draft);
-  check_references(draft);
+  const bool whole = WorkflowReader(workflow, *root, file, kinds, mistakes, before).read();
+  WorkflowDraft draft{workflow, *root, file, kinds, mistakes, before};
+  if (whole) check_whole(draft);
   if (mistakes.size() == before) return workflow;
-  std::stable_sort(
-      mistakes.begin() + static_cast<std::ptrdiff_t>(before), mistakes.end(),
-      [](const Mistake& a, const Mistake& b) { return std::pair(a.line, a.column) < std::pair(b.line, b.column); });
+  settle_mistakes(mistakes, before);
   return std::nullopt;
 }
 
@@ -310,20 +356,31 @@ Workflow read_workflow_file(const std::filesystem::path& path, const std::vector
 }
 
 std::vector<std::string> execution_order(const Workflow& workflow) {
-  std::vector<std::string> order;
-  std::set<std::string> placed;
-  while (order.size() < workflow.steps.size()) {
-    const std::size_t before = order.size();
-    for (const StepDefinition& step : workflow.steps) {
-      if (placed.count(step.name) != 0) continue;
-      if (!std::all_of(step.needs.begin(), step.needs.end(),
-                       [&](const std::string& need) { return placed.count(need) != 0; }))
-        continue;
-      order.push_back(step.name);
-      placed.insert(step.name);
+  const std::vector<StepDefinition>& steps = workflow.steps;
+  std::unordered_map<std::string, std::size_t> places;
+  for (std::size_t at = 0; at < steps.size(); ++at) places.emplace(steps[at].name, at);
+  std::vector<std::vector<std::size_t>> needed_by(steps.size());
+  std::vector<std::size_t> missing(steps.size()), open;
+  for (std::size_t at = 0; at < steps.size(); ++at) {
+    missing[at] = steps[at].needs.size();
+    if (missing[at] == 0) open.push_back(at);
+    for (const std::string& need : steps[at].needs) {
+      if (const auto found = places.find(need); found != places.end()) needed_by[found->second].push_back(at);
     }
-    if (order.size() == before) break;  // a circle; parse_workflow never lets one through
   }
+  // The round in which a reader who goes through the file again and again meets the step with all of its needs met.
+  std::vector<std::size_t> rounds(steps.size(), 0);
+  for (std::size_t next = 0; next < open.size(); ++next) {
+    const std::size_t at = open[next];
+    for (const std::size_t after : needed_by[at]) {
+      rounds[after] = std::max(rounds[after], rounds[at] + (after < at ? 1U : 0U));
+      if (--missing[after] == 0) open.push_back(after);
+    }
+  }
+  std::sort(open.begin(), open.end(),
+            [&](std::size_t a, std::size_t b) { return std::pair(rounds[a], a) < std::pair(rounds[b], b); });
+  std::vector<std::string> order;  // a circle is left out; parse_workflow never lets one through
+  for (const std::size_t at : open) order.push_back(steps[at].name);
   return order;
 }
 

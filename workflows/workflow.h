@@ -17,6 +17,11 @@
 
 namespace workflows {
 
+// Bounds that keep the checks of any 1 MiB file short: a server reads what anyone who may read workflows sends.
+constexpr std::size_t kMostSteps = 500;
+constexpr std::size_t kMostInputs = 500;
+constexpr std::size_t kMostMistakes = 100;  // named for one file; that there are more is one more mistake
+
 struct WorkflowInput {
   std::string name;
   std::string type;  // string, integer, number, boolean, duration, list, mapping, source, dataset, base, model
@@ -50,7 +55,8 @@ struct Workflow {
   std::string content_hash;  // "sha256:..." of `text`
 };
 
-/// Reads and checks a workflow. On mistakes returns nullopt and appends them, in file order.
+/// Reads and checks a workflow. On mistakes returns nullopt and appends them, in file order; behind kMostMistakes of
+/// them one that says so. Steps and inputs behind kMostSteps and kMostInputs are a mistake, and not read.
 std::optional<Workflow> parse_workflow(std::string_view text, const std::string& file,
                                        const std::vector<StepKind>& kinds, std::vector<platform::Mistake>& mistakes);
 /// Throws kInvalidInput with every mistake, one a line.

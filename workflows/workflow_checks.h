@@ -16,15 +16,16 @@ struct WorkflowDraft {
   const std::string& file;
   const std::vector<StepKind>& kinds;
   std::vector<platform::Mistake>& mistakes;
+  std::size_t before;  // mistakes that were there already, of other files
 
+  /// The rest would not be told (kMostMistakes).
+  bool told_enough() const { return mistakes.size() - before > kMostMistakes; }
   void mistake(const platform::YamlNode& at, std::string message) {
     mistakes.push_back({file, at.line, at.column, std::move(message)});
   }
 };
 
-void check_needs(WorkflowDraft& draft);
-void check_references(WorkflowDraft& draft);
-/// Names of all steps that `step` needs, directly or not.
-std::vector<std::string> needed_by(const Workflow& workflow, const std::string& step);
+/// Of a workflow with at most kMostSteps steps.
+void check_whole(WorkflowDraft& draft);
 
 }  // namespace workflows

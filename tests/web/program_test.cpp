@@ -95,10 +95,19 @@ TEST_F(ClientEndToEnd, WorkflowsAreListedShownSavedAndRun) {
       {"workflows", "save", folder_->write("over.yaml", "name: robot-navigation\nsteps:\n  ok: {uses: approval}\n")});
   EXPECT_EQ(over.exit_code, 2);
   EXPECT_SAYS(over, "give yours another `name:`");
-  EXPECT_EQ(here({"workflows", "delete", "ask"}).exit_code, 0);
+  const std::string wrong = folder_->write("wrong.yaml", "name: wrong\nsteps:\n  ok: {uses: aproval}\n");
+  const auto refused = here({"workflows", "save", wrong});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_SAYS(refused, wrong + ":3:14: unknown step kind 'aproval'");
+  const auto asked = here({"workflows", "delete", "ask"});
+  EXPECT_EQ(asked.exit_code, 2);
+  EXPECT_SAYS(asked, "say --yes if that is meant");
+  EXPECT_SAYS(here({"workflows", "delete", "aks"}), "there is no workflow 'aks'");
+  EXPECT_SAYS(here({"workflows", "list"}), "사람에게 묻는다");
+  EXPECT_EQ(here({"workflows", "delete", "ask", "--yes"}).exit_code, 0);
   EXPECT_EQ(here({"workflows", "list"}).text.find("사람에게 묻는다"), std::string::npos);
-  EXPECT_EQ(here({"workflows", "delete", "ask"}).exit_code, 2) << "there is none any more";
-  EXPECT_EQ(here({"workflows", "delete", "robot-navigation"}).exit_code, 2);
+  EXPECT_EQ(here({"workflows", "delete", "ask", "--yes"}).exit_code, 2) << "there is none any more";
+  EXPECT_EQ(here({"workflows", "delete", "robot-navigation", "--yes"}).exit_code, 2);
 }
 
 TEST_F(ClientEndToEnd, ARunThatWaitsForAPersonSaysSoInTheList) {

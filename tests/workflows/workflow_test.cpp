@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 
 #include "finetune/train/train_config.h"
@@ -117,6 +118,110 @@ TEST(Workflow, ACircleIsNamedOnceInItsOrder) {
       "needs: [b]}\n");
   ASSERT_EQ(mistakes.size(), 1u);
   EXPECT_NE(mistakes[0].find("a -> c -> b -> a"), std::string::npos) << mistakes[0];
+}
+
+std::string step_line(std::size_t at, const std::string& needs) {
+  return "  s" + std::to_string(at) + ": {uses: approval, needs: [" + needs + "]}\n";
+}
+
+// Steps s0, s1, ..., each of which needs the one before it; `first` is what s0 needs.
+std::string chain(std::size_t steps, const std::string& first = "") {
+  std::string text = "name: x\nsteps:\n" + step_line(0, first);
+  for (std::size_t at = 1; at < steps; ++at) text += step_line(at, "s" + std::to_string(at - 1));
+  return text;
+}
+
+// Far above what the checks take, also under a sanitizer; far below what they took when each step walked all needs.
+class Promptly {
+ public:
+  ~Promptly() { EXPECT_LT(std::chrono::steady_clock::now() - begin_, std::chrono::seconds(20)); }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+TEST(Workflow, AChainOfHundredsOfStepsIsRightAndACircleOfThemIsNamedByItsBeginning) {
+  const Promptly promptly;
+  EXPECT_EQ(execution_order(workflow_from_text(chain(400), "f", step_schemas())).back(), "s399");
+  EXPECT_EQ(mistakes_in(chain(400, "s399")),
+            std::vector<std::string>{"f:3:31: the steps need each other in a circle: s0 -> s399 -> s398 -> s397 -> "
+                                     "s396 -> s395 -> s394 -> s393 -> ... (400 in all)"});
+  EXPECT_EQ(mistakes_in(chain(8, "s7")),
+            std::vector<std::string>{"f:3:31: the steps need each other in a circle: s0 -> s7 -> s6 -> s5 -> s4 -> s3 "
+                                     "-> s2 -> s1 -> s0"});
+}
+
+TEST(Workflow, TheFirstStepThatIsTooManyIsNamed) {
+  EXPECT_TRUE(mistakes_in(chain(500)).empty());
+  const std::string trouble =
+      "f:503:3: a workflow has at most 500 steps; 's500' is number 501, and none is read from here on; make several "
+      "workflows of it";
+  EXPECT_EQ(mistakes_in(chain(501)), std::vector<std::string>{trouble});
+  std::string inputs = "name: x\ninputs:\n";
+  for (int at = 0; at < 502; ++at) inputs += "  i" + std::to_string(at) + ": {type: integer, default: 1}\n";
+  const auto mistakes = mistakes_in(inputs + "steps:\n  a: {uses: approval, if: \"${{ inputs.i501 }}\"}\n");
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_EQ(mistakes[0].rfind("f:503:3: a workflow has at most 500 inputs; 'i500' is number 501", 0), 0u)
+      << mistakes[0];
+}
+
+TEST(Workflow, AsManyStepsAsAFileHoldsAreJudgedPromptly) {
+  const Promptly promptly;
+  std::string circle = "name: x\nsteps:\n" + step_line(0, "s9999");
+  for (std::size_t at = 1; at < 10'000; ++at) circle += step_line(at, "s" + std::to_string(at - 1));
+  const auto mistakes = mistakes_in(circle);
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_NE(mistakes[0].find("at most 500 steps"), std::string::npos) << mistakes[0];
+  std::string full = "name: x\nsteps:\n";
+  for (std::size_t at = 0; full.size() < (1 << 20) - 100; ++at) full += step_line(at, "s0, s1, s2");
+  EXPECT_FALSE(mistakes_in(full).empty());
+}
+
+TEST(Workflow, StepsThatNeedAllOthersAreJudgedPromptly) {
+  const Promptly promptly;
+  const auto dense = [](std::size_t steps, bool forward) {  // s0 needs none, or all others
+    std::string text = "name: x\nsteps:\n";
+    for (std::size_t at = 0; at < steps; ++at) {
+      std::string needs;
+      for (std::size_t to = forward ? at + 1 : 0; to < (forward ? steps : at); ++to)
+        needs += (needs.empty() ? "s" : ",s") + std::to_string(to);
+      text += step_line(at, needs);
+    }
+    return text;
+  };
+  EXPECT_EQ(execution_order(workflow_from_text(dense(500, false), "f", step_schemas())).back(), "s499");
+  EXPECT_EQ(execution_order(workflow_from_text(dense(500, true), "f", step_schemas())).front(), "s499");
+}
+
+TEST(Workflow, OfVeryManyMistakesAHundredAreNamedPromptlyAndThatThereAreMore) {
+  const Promptly promptly;
+  const std::string stem(50, 'q');
+  std::string text = "name: x\nsteps:\n";
+  for (int at = 0; at < 400; ++at) text += "  " + stem + std::to_string(1000 + at) + ": {uses: approval}\n";
+  text += "  last:\n    uses: approval\n    needs:\n";
+  while (text.size() < 700'000) text += "    - " + stem + "zz" + std::to_string(text.size()) + "\n";
+  text += "    with: {role: \"";
+  while (text.size() < (1 << 20) - 100) text += "${{ steps." + stem + "yy.x }}";
+  const auto mistakes = mistakes_in(text + "\"}\n");
+  ASSERT_EQ(mistakes.size(), kMostMistakes + 1);
+  EXPECT_NE(mistakes.front().find("which is not a step (did you mean"), std::string::npos) << mistakes.front();
+  EXPECT_NE(mistakes.back().find("there are more mistakes; only 100 of a file are named"), std::string::npos);
+}
+
+TEST(Workflow, StepsThatAreFreeStandInTheOrderOfTheFile) {
+  const Workflow workflow = workflow_from_text("name: x\nsteps:\n" + step_line(0, "s3") + step_line(1, "") +
+                                                   step_line(2, "s0") + step_line(3, "") + step_line(4, "s1, s1"),
+                                               "f", step_schemas());
+  EXPECT_EQ(execution_order(workflow), (std::vector<std::string>{"s1", "s3", "s4", "s0", "s2"}));
+}
+
+TEST(Workflow, ANameOfAnotherScriptIsToldWhichLettersThereAre) {
+  const auto mistakes = mistakes_in("name: 공구\ninputs:\n  속도: {type: integer}\nsteps:\n  자료: {uses: approval}\n");
+  ASSERT_EQ(mistakes.size(), 3u);
+  const std::string rule = " is no name; use a to z, A to Z, 0 to 9, '-' and '_', at most 64, a letter or digit first";
+  EXPECT_EQ(mistakes[0], "f:1:7: '공구'" + rule);
+  EXPECT_EQ(mistakes[1], "f:3:3: '속도'" + rule);
+  EXPECT_EQ(mistakes[2], "f:5:3: '자료'" + rule);
 }
 
 TEST(Workflow, AModelThatNoGateHasJudgedBeforeItsRegistrationIsNotRolledOut) {

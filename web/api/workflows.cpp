@@ -1,6 +1,7 @@
 #include "web/api/workflows.h"
 
 #include "platform/base/error.h"
+#include "platform/base/shortened.h"
 #include "web/api/project_of.h"
 #include "web/api/resource.h"
 #include "workflows/definitions.h"
@@ -116,7 +117,8 @@ class WorkflowRoutes {
   Response save(const Request& request) const {
     SavedWorkflow saved;
     saved.text = text_of(request);
-    const Workflow workflow = workflows::workflow_from_text(saved.text, "workflow", workflows::step_kinds());
+    const Workflow workflow = workflows::workflow_from_text(
+        saved.text, platform::shortened(request.query_or("file", "workflow"), 1000), workflows::step_kinds());
     saved.project = project_of(request);
     saved.name = workflow.name;
     if (is_ready(saved.name))
@@ -203,8 +205,12 @@ void add_workflow_routes(platform::RouteTable& table, WorkflowServices services)
   const std::string all = "/api/v1/workflows";
   table.add({Method::kGet, all, "Lists workflows by name: those saved and those that come with the program",
              "workflows.read", bind(&WorkflowRoutes::list)});
-  table.add({Method::kPost, all, "Keeps a workflow's YAML under the name it gives itself", "workflows.write",
-             bind(&WorkflowRoutes::save)});
+  table.add({.method = Method::kPost,
+             .pattern = all,
+             .summary = "Keeps a workflow's YAML under the name it gives itself",
+             .permission = "workflows.write",
+             .handler = bind(&WorkflowRoutes::save),
+             .query = {{"file", "what mistakes call the text: FILE:LINE:COLUMN; default workflow"}}});
   table.add({.method = Method::kGet,
              .pattern = all + "/{name}",
              .summary = "Shows a workflow: its text, inputs and steps",

@@ -40,8 +40,9 @@ int show(ServerConnection& server, const CommandLine& line) {
 }
 
 int save(ServerConnection& server, const CommandLine& line) {
-  const platform::HttpResponse answer = server.send(
-      platform::Method::kPost, "/workflows", platform::read_file(line.text("FILE"), kLargestText), "application/yaml");
+  const std::string file = line.text("FILE");
+  const platform::HttpResponse answer = server.send(platform::Method::kPost, "/workflows?file=" + segment(file),
+                                                    platform::read_file(file, kLargestText), "application/yaml");
   const json::value saved = answer.checked().json();
   if (server.json_wanted())
     print_json(saved);
@@ -51,8 +52,20 @@ int save(ServerConnection& server, const CommandLine& line) {
   return 0;
 }
 
+void declare_remove(CommandLine& line) {
+  name_only(line);
+  line.flag("yes", "do it: the saved text goes");
+}
+
 int remove(ServerConnection& server, const CommandLine& line) {
-  server.remove("/workflows/" + segment(line.text("NAME")));
+  const std::string path = "/workflows/" + segment(line.text("NAME"));
+  if (!line.has("yes")) {
+    server.get(path);  // a name that is not there is told first
+    throw platform::Error(platform::ErrorCode::kInvalidInput,
+                          "this deletes the saved workflow " + line.text("NAME") +
+                              "; runs that were started from it stay; say --yes if that is meant");
+  }
+  server.remove(path);
   if (!server.json_wanted()) std::printf("Workflow %s is deleted.\n", line.text("NAME").c_str());
   return 0;
 }
@@ -71,8 +84,8 @@ ClientCommand workflows_actions() {
             save},
            {"delete",
             "Deletes a saved workflow; runs that were started from it stay",
-            {"anneal workflows delete my-flow"},
-            name_only,
+            {"anneal workflows delete my-flow --yes"},
+            declare_remove,
             remove}}};
 }
 
