@@ -98,9 +98,15 @@ class TextParser {
   void refuse(std::int64_t line, std::string path, std::string code, std::string message) {
     ++parsed_.rows;
     if (parsed_.errors.size() < kErrorsTold)
-      parsed_.errors.push_back({line, std::move(path), std::move(code), std::move(message)});
+      parsed_.errors.push_back({line, std::move(path), std::move(code), std::move(message), number()});
     else if (untold_++ == 0)
       untold_line_ = line;
+  }
+
+  void keep(platform::Observation record, std::int64_t line) {
+    parsed_.records.push_back(std::move(record));
+    ++parsed_.rows;
+    parsed_.positions.push_back({number(), line});
   }
 
   // How many rows stand before the one at hand.
@@ -115,8 +121,7 @@ class TextParser {
     }
     if (!value.is_object()) return refuse(line, path, "invalid_record", "a record must be a JSON object");
     try {
-      parsed_.records.push_back(maker_.from_object(std::move(value.get_object()), number()));
-      ++parsed_.rows;
+      keep(maker_.from_object(std::move(value.get_object()), number()), line);
     } catch (const Error& error) {
       const std::string inner = error.path().empty() ? path : path.empty() ? error.path() : path + "." + error.path();
       refuse(line, inner, "invalid_record", error.what());
@@ -141,8 +146,7 @@ class TextParser {
   void take_row(const std::vector<std::string>& columns, const CsvRow& row, bool comma) {
     if (!row.error.empty()) return refuse(row.line, "", "invalid_row", row.error);
     try {  // one bad row must not cost the others
-      parsed_.records.push_back(maker_.from_cells(columns, row.cells, comma, number()));
-      ++parsed_.rows;
+      keep(maker_.from_cells(columns, row.cells, comma, number()), row.line);
     } catch (const Error& error) {
       refuse(row.line, error.path(), "invalid_row", error.what());
     }
@@ -202,7 +206,8 @@ ParsedRecords parse_records(std::string_view body, std::string_view content_type
     parsed.errors.push_back({1, "", "no_records",
                              blank(body) ? "the body or file is empty; there is no record in it"
                                          : "there is a header and no row; set input.header to "
-                                           "false if the line is a record"});
+                                           "false if the line is a record",
+                             1});
   }
   return parsed;
 }

@@ -20,20 +20,28 @@ struct RecordError {
   std::string code;       // invalid_json, invalid_record, invalid_row, invalid_text, invalid_time, no_records,
                           // too_many_errors
   std::string message;
+  std::int64_t row = 0;  // as RecordPosition counts; 0 for what is about no single row
 };
 platform::json::value to_json(const RecordError& error);
 
+/// Where a record stood.
+struct RecordPosition {
+  std::int64_t row = 0;   // from 1; those that could not be read count, the names of a table do not
+  std::int64_t line = 0;  // from 1, of the row's beginning
+};
+
 struct ParsedRecords {
   std::vector<platform::Observation> records;
-  std::vector<RecordError> errors;  // at most 10,001: the last one then says how many more there are
-  std::int64_t rows = 0;            // records and errors, all of them
-  std::size_t consumed = 0;         // bytes; less than all only for a part that is not whole
-  std::int64_t lines = 0;           // newlines in them
+  std::vector<RecordPosition> positions;  // of the records, one each
+  std::vector<RecordError> errors;        // at most 10,001: the last one then says how many more there are
+  std::int64_t rows = 0;                  // records and errors, all of them
+  std::size_t consumed = 0;               // bytes; less than all only for a part that is not whole
+  std::int64_t lines = 0;                 // newlines in them
 };
 
 /// `content_type`: media type or "" (then the input's format, else the first bytes decide). `profile` gives the key
 /// template, its field names and the default `input`; an empty Profile has none. `source` is set on every record. A
-/// body that is empty or holds a header alone is an error; an empty JSON array is none.
+/// body that is empty or holds a header alone is an error; an empty JSON array is none. Throws as table_shape() does.
 ParsedRecords parse_records(std::string_view body, std::string_view content_type, const InputFormat& input,
                             const platform::Profile& profile, const std::string& source);
 

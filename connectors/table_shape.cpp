@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "platform/dataset/unicode_text.h"
+
 namespace connectors {
 namespace {
 
@@ -34,6 +36,43 @@ void refuse_doubled_name(const std::vector<std::string>& cells, const InputForma
   }
 }
 
+[[noreturn]] void refuse_encoding(std::int64_t line, const std::string& what, const std::string& name) {
+  const std::string where = "line " + std::to_string(line);
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        where + ": the file is not UTF-8, " + what + "; convert it with iconv -f " + name +
+                            " -t UTF-8 OLD > NEW and give the new file",
+                        where);
+}
+
+bool is_utf8(std::string_view text) {
+  try {
+    platform::normalized_text(text);
+    return true;
+  } catch (const platform::Error&) {
+    return false;
+  }
+}
+
+// Whether each byte beyond ASCII begins a pair of code page 949, of which EUC-KR is the older part.
+bool could_be_cp949(std::string_view text) {
+  const auto in = [](unsigned char byte, int low, int high) { return byte >= low && byte <= high; };
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (static_cast<unsigned char>(text[at]) < 0x80) continue;
+    if (!in(static_cast<unsigned char>(text[at]), 0x81, 0xFD) || ++at == text.size()) return false;
+    const auto second = static_cast<unsigned char>(text[at]);
+    if (!in(second, 0x41, 0x5A) && !in(second, 0x61, 0x7A) && !in(second, 0x81, 0xFE)) return false;
+  }
+  return true;
+}
+
+// Names that cannot be read would cost every row, and each would be blamed for it.
+void refuse_unreadable_names(const CsvRow& names) {
+  if (std::all_of(names.cells.begin(), names.cells.end(), is_utf8)) return;
+  if (std::all_of(names.cells.begin(), names.cells.end(), could_be_cp949))
+    refuse_encoding(names.line, "most likely EUC-KR (CP949)", "CP949");
+  refuse_encoding(names.line, "and no EUC-KR (CP949) either", "ITS_ENCODING");
+}
+
 }  // namespace
 
 bool is_header(const std::vector<std::string>& cells, const InputFormat& input) {
@@ -56,6 +95,7 @@ std::vector<std::string> column_names(const std::vector<std::string>& cells, con
 }
 
 std::optional<TableShape> table_shape(std::string_view text, const InputFormat& input, bool whole) {
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) refuse_encoding(1, "but UTF-16", "UTF-16");
   const std::string_view sample = text.substr(0, kSample);
   TableShape shape;
   shape.dialect = detect_dialect(sample);
@@ -67,6 +107,7 @@ std::optional<TableShape> table_shape(std::string_view text, const InputFormat& 
   } while (!first.error.empty());
   refuse_doubled_name(first.cells, input);
   shape.header = is_header(first.cells, input);
+  if (shape.header && input.columns.empty()) refuse_unreadable_names(first);
   if (shape.header && !parser.next(second)) return std::nullopt;
   shape.columns = column_names(first.cells, input, shape.header);
   shape.decimal_comma = input.decimal_comma ? input.decimal_comma : decimal_comma_of(sample, shape.dialect);

@@ -21,7 +21,8 @@ struct TableShape {
 
 /// nullopt while there is no complete row of data: what follows the names decides how numbers are written.
 /// `whole`: the text ends with `sample`. Throws kInvalidInput naming a column name that a header says twice, unless
-/// `input` says what the first row is.
+/// `input` says what the first row is; and, naming the line, the likely encoding and how to convert it, for a text that
+/// begins as UTF-16 or whose names are not UTF-8.
 std::optional<TableShape> table_shape(std::string_view sample, const InputFormat& input, bool whole);
 
 /// Whether the first row holds names: as `input.header` says; else, with columns, if it equals them; else if it looks

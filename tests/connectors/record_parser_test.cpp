@@ -40,6 +40,45 @@ TEST(RecordParser, KeepsNineHundredNinetyNineOfATableWithAQuoteThatIsNeverClosed
   EXPECT_EQ(parsed.errors[0].line, 419);
 }
 
+TEST(RecordParser, KeepsThePlacesOfRecordsAndErrorsInTheText) {
+  const auto places = [](const ParsedRecords& parsed) {
+    std::string text;
+    for (const RecordPosition& at : parsed.positions)
+      text += std::to_string(at.row) + "@" + std::to_string(at.line) + " ";
+    for (const RecordError& error : parsed.errors)
+      text += "not " + std::to_string(error.row) + "@" + std::to_string(error.line);
+    return text;
+  };
+  EXPECT_EQ(places(parse("a,b\n1,2\n3\n\n\"5\n\",6\n7,8\n", "text/csv")), "1@2 3@5 4@7 not 2@3");
+  EXPECT_EQ(places(parse("{\"a\":1}\n{\n{\"a\":3}\n", "application/x-ndjson")), "1@1 3@3 not 2@2");
+  EXPECT_EQ(places(parse("[{\"a\":1}, 2,\n{\"a\":3}]", "application/json")), "1@1 3@2 not 2@1");
+  EXPECT_EQ(places(parse("", "text/csv")), "not 1@1");
+}
+
+TEST(RecordParser, BlamesTheEncodingOfATableOnceAndOnTheLineOfItsNames) {
+  const auto refusal = [](std::string_view body) {
+    try {
+      parse(body, "text/csv");
+    } catch (const platform::Error& error) {
+      EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput);
+      EXPECT_EQ(error.path(), "line 1");
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string korean = refusal("\xBF\xC2\xB5\xB5,\xC5\xE4\xC5\xA9\n1,\xB0\xA1\n2,\xB3\xAA\n");
+  EXPECT_NE(korean.find("line 1: the file is not UTF-8, most likely EUC-KR (CP949)"), std::string::npos) << korean;
+  EXPECT_NE(korean.find("iconv -f CP949 -t UTF-8"), std::string::npos) << korean;
+  for (const std::string_view wide : {std::string_view("\xFF\xFE"
+                                                       "a\0,\0b\0\n\0001\0,\0002\0\n\0",
+                                                       18),
+                                      std::string_view("\xFE\xFF\0a\0,\0b\0\n\0001\0,\0002\0\n", 18)})
+    EXPECT_NE(refusal(wide).find("but UTF-16; convert it with iconv -f UTF-16 -t UTF-8"), std::string::npos)
+        << refusal(wide);
+  EXPECT_NE(refusal("caf\xE9,b\n1,2\n").find("no EUC-KR"), std::string::npos);
+  EXPECT_EQ(refusal("\xEC\x98\xA8\xEB\x8F\x84,b\n1,2\n"), "");
+}
+
 TEST(RecordParser, TakesOneByteOrderMarkAwayByEveryDoor) {
   for (const auto& [body, type] : {std::pair<std::string, std::string>{"[{\"a\": 1}]", "application/json"},
                                    {"{\"a\": 1}", "application/json"},
