@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 
 #include "platform/base/did_you_mean.h"
@@ -100,11 +101,52 @@ void add_unknown(const Profile& profile, const Held& held, const std::vector<std
   }
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (std::size_t i = 0; i < names.size() && i < kFieldsInMessage; ++i) list += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > kFieldsInMessage ? list + ", ..." : list;
+}
+
+[[noreturn]] void refuse_unusable(const Profile& profile, const std::vector<std::string>& expected,
+                                  const std::string& misspelt, const std::string& path) {
+  throw Error(ErrorCode::kInvalidInput,
+              "all values are missing or unreadable: " + listed(expected) + misspelt + "; send a value that profile " +
+                  profile.name + " can read for at least one of them",
+              path);
+}
+
+// Whether the record has a place for one of the expected values, filled or not.
+bool names_any(const Profile& profile, const Held& held, const std::vector<std::string>& expected) {
+  return std::any_of(expected.begin(), expected.end(), [&](const std::string& name) {
+    const std::vector<std::string> names = names_of(profile, name);
+    return std::any_of(names.begin(), names.end(), [&](const auto& column) { return held.find(column) != nullptr; });
+  });
+}
+
+// "; sped is unknown (did you mean 'speed'?)": the value may stand there.
+std::string misspelt(const Profile& profile, const Held& held, const std::vector<std::string>& expected) {
+  std::vector<platform::FieldProblem> unknown;
+  add_unknown(profile, held, expected, unknown);
+  std::string text;
+  for (const platform::FieldProblem& one : unknown)
+    if (!one.value.empty()) text += "; " + one.field + " is unknown (did you mean '" + one.value + "'?)";
+  return text;
+}
+
+bool is_usable(const platform::Example& example, const std::vector<platform::FieldProblem>& problems,
+               const std::string& name) {
+  if (const auto number = example.numbers.find(name); number != example.numbers.end())
+    return number->second.has_value();
+  if (const auto signal = example.signals.find(name); signal != example.signals.end())
+    return std::any_of(signal->second.values.begin(), signal->second.values.end(),
+                       [](float sample) { return !std::isnan(sample); });
+  return std::none_of(problems.begin(), problems.end(), [&](const platform::FieldProblem& one) {
+    return one.field == name && (one.code == "missing" || one.code == "unknown_value");
+  });
+}
+
 [[noreturn]] void refuse_stranger(const Profile& profile, const Held& held, const std::vector<std::string>& expected,
                                   const std::string& path) {
-  std::string list;
-  for (std::size_t i = 0; i < expected.size() && i < kFieldsInMessage; ++i) list += (i == 0 ? "" : ", ") + expected[i];
-  if (expected.size() > kFieldsInMessage) list += ", ...";
   std::string found = held.fields->empty() ? "is empty" : "has";
   std::size_t shown = 0;
   for (const auto& field : *held.fields) {
@@ -116,7 +158,7 @@ void add_unknown(const Profile& profile, const Held& held, const std::vector<std
   }
   throw Error(ErrorCode::kInvalidInput,
               "no value for any field of profile " + profile.name + ": " + path + " " + found +
-                  "; send {\"record\": {...}} or {\"records\": [{...}, ...]} with " + list,
+                  "; send {\"record\": {...}} or {\"records\": [{...}, ...]} with " + listed(expected),
               path);
 }
 
@@ -162,8 +204,18 @@ void judge_record(const Profile& profile, const json::value& record, const std::
     else
       problems.push_back({"missing", name, {}});
   }
+  if (given == 0 && names_any(profile, held, expected))
+    refuse_unusable(profile, expected, misspelt(profile, held, expected), path);
   if (given == 0 && !expected.empty()) refuse_stranger(profile, held, expected, path);
   add_unknown(profile, held, expected, problems);
+}
+
+void require_a_usable_value(const Profile& profile, const platform::Example& example,
+                            const std::vector<platform::FieldProblem>& problems, const std::string& path) {
+  const std::vector<std::string> expected = fields_asked_for(profile);
+  const bool usable = std::any_of(expected.begin(), expected.end(),
+                                  [&](const std::string& name) { return is_usable(example, problems, name); });
+  if (!usable && !expected.empty()) refuse_unusable(profile, expected, "", path);
 }
 
 }  // namespace deploy

@@ -30,4 +30,10 @@ std::vector<std::string> fields_asked_for(const platform::Profile& profile);
 void judge_record(const platform::Profile& profile, const platform::json::value& record, const std::string& path,
                   std::vector<platform::FieldProblem>& problems);
 
+/// Throws kInvalidInput, naming the expected fields, if each of them is missing or unreadable: `example` is what was
+/// rendered of the record, `problems` what judge_record() and that found. A number that is none, a sample that is none
+/// and a category that the profile does not list tell a model nothing.
+void require_a_usable_value(const platform::Profile& profile, const platform::Example& example,
+                            const std::vector<platform::FieldProblem>& problems, const std::string& path);
+
 }  // namespace deploy

@@ -92,7 +92,9 @@ std::vector<Asked> judged_records(const platform::Profile& profile, const AskedR
     platform::require_storable(asked.records[i], path);
     try {
       judge_record(profile, asked.records[i], path, all[i].problems);
-      all[i].example = rendered(profile, asked.records[i], all[i].problems);
+      platform::Example example = rendered(profile, asked.records[i], all[i].problems);
+      require_a_usable_value(profile, example, all[i].problems, path);
+      all[i].example = std::move(example);
     } catch (const Error& error) {
       if (asked.single) throw;
       all[i].refusal = error.what();

@@ -271,8 +271,11 @@ void refuse_unknown_keys(const json::object& object, const std::vector<std::stri
   for (const auto& pair : object) {
     const std::string_view key = pair.key();
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    throw Error(ErrorCode::kInvalidInput, "unknown key " + join(where, key) + did_you_mean(key, known),
-                join(where, key));
+    std::string hint = did_you_mean(key, known);
+    if (hint.empty()) {
+      for (const std::string_view one : known) hint.append(hint.empty() ? "; known are " : ", ").append(one);
+    }
+    throw Error(ErrorCode::kInvalidInput, "unknown key " + join(where, key) + hint, join(where, key));
   }
 }
 

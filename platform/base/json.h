@@ -46,7 +46,7 @@ std::int64_t int_or(const json::object& object, std::string_view key, std::int64
 bool bool_or(const json::object& object, std::string_view key, bool fallback, std::string_view where);
 /// nullptr if absent or null.
 const json::value* find(const json::object& object, std::string_view key);
-/// Throws kInvalidInput naming every key that is not in `known`, with the nearest known key.
+/// Throws kInvalidInput naming the first key that is not in `known`, with the nearest known key or else all of them.
 void refuse_unknown_keys(const json::object& object, const std::vector<std::string_view>& known,
                          std::string_view where);
 

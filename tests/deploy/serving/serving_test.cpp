@@ -12,72 +12,14 @@
 #include "platform/base/id.h"
 #include "platform/http/client.h"
 #include "platform/http/server.h"
-#include "tests/deploy/support/tiny_adapter.h"
+#include "tests/deploy/support/serving_fixture.h"
 
 namespace {
 
 namespace json = platform::json;
 using platform::Error;
 
-class Serving : public testing::Test {
- protected:
-  void SetUp() override {
-    deploy::add_predict_routes(routes_, serving_);
-    deploy::add_openai_routes(routes_, serving_);
-    deploy::add_description_route(routes_);
-    server_ = std::make_unique<platform::Server>(platform::ServerOptions{}, routes_, platform::allow_everything,
-                                                 metrics_, platform::Log::silent());
-    client_ = std::make_unique<platform::HttpClient>(server_->address());
-  }
-  deploy::Release stage(std::int64_t version) {
-    const auto& tiny = tests::TinyAdapter::instance();
-    deploy::Targets targets;
-    targets.version = version;
-    targets.deployment = "d";
-    targets.model = "bearing";
-    targets.model_version = std::to_string(version);
-    targets.adapter_digest = platform::digest_of_file(tiny.adapter() / "anneal.json");
-    targets.base_digest =
-        std::string(platform::read_json_file(tiny.adapter() / "anneal.json").as_object().at("base").as_string());
-    targets.selector = "*";
-    add(targets, "adapter/", tiny.adapter());
-    add(targets, "base/", tiny.base());
-    return releases_.stage(targets);
-  }
-  void add(deploy::Targets& targets, const std::string& prefix, const std::filesystem::path& folder) {
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      const std::string bytes = platform::read_file(entry.path()), digest = platform::digest_of(bytes);
-      targets.files[prefix + entry.path().filename().string()] = {digest, bytes.size()};
-      if (releases_.blobs().has(digest)) continue;
-      platform::write_file_atomically(releases_.blobs().partial(digest), bytes);
-      releases_.blobs().admit(digest, bytes.size());
-    }
-  }
-  void serve(std::int64_t version) {
-    serving_.prepare(stage(version));
-    serving_.activate();
-  }
-  json::object post(const std::string& path, const json::value& body, int status = 200) {
-    const auto response = client_->post(path, json::serialize(body));
-    EXPECT_EQ(response.status, status) << response.body;
-    return response.json().as_object();
-  }
-  std::vector<deploy::OutboxEntry> queued() {
-    std::vector<deploy::OutboxEntry> all;
-    outbox_.deliver(1000, std::uint64_t{1} << 30, [&](const auto& entries) { all = entries; });
-    return all;
-  }
-
-  platform::TemporaryFolder folder_;
-  platform::SystemClock clock_;
-  platform::Metrics metrics_;
-  deploy::ReleaseFolder releases_{folder_.path() / "agent"};
-  deploy::Outbox outbox_{folder_.path() / "queue"};
-  deploy::Serving serving_{outbox_, metrics_, clock_, {.agent = "edge-01", .threads = 1}};
-  platform::RouteTable routes_;
-  std::unique_ptr<platform::Server> server_;
-  std::unique_ptr<platform::HttpClient> client_;
-};
+class Serving : public tests::ServingFixture {};
 
 TEST_F(Serving, SaysThatNoModelIsThereYet) {
   EXPECT_EQ(client_->post("/v1/predict", "{\"record\":{\"torque\":1}}").status, 503);
@@ -119,6 +61,7 @@ TEST_F(Serving, NamesModelVersionAndAdapterWithEachAnswer) {
   ASSERT_EQ(answers.size(), 3u);
   EXPECT_EQ(answers[0].as_object().at("label"), "hot");
   EXPECT_EQ(answers[1].as_object().at("label"), "cold");
+  EXPECT_FALSE(answers[2].as_object().contains("label")) << "a value that cannot be read is no value";
   EXPECT_EQ(answers[2].as_object().at("problems").as_array()[0].as_object().at("code"), "not_a_number");
 }
 
@@ -133,6 +76,53 @@ TEST_F(Serving, RefusesARecordWithNoneOfTheModelsFields) {
   EXPECT_NE(why.find("did you mean 'torque'?"), std::string::npos) << why;
   EXPECT_NE(client_->post("/v1/predict", R"({"recrod":1})").body.find("did you mean 'record'?"), std::string::npos);
   EXPECT_TRUE(queued().empty());
+}
+
+TEST_F(Serving, RefusesARecordWithoutAUsableValueAlikeWhateverMakesItUnusable) {
+  serve(1);
+  for (const char* value : {"\"n/a\"", "\"\"", "\"?\"", "null", "[]"}) {
+    const auto refused = client_->post("/v1/predict", "{\"record\":{\"torque\":" + std::string(value) + "}}");
+    EXPECT_EQ(refused.status, 400) << value << refused.body;
+    const json::value told = refused.json();
+    EXPECT_EQ(told.at("code"), "invalid_input") << value;
+    EXPECT_NE(refused.body.find("all values are missing or unreadable: torque; send a value"), std::string::npos)
+        << value << refused.body;
+    EXPECT_EQ(refused.body.find("did you mean"), std::string::npos) << value << refused.body;
+  }
+  EXPECT_TRUE(queued().empty());
+}
+
+TEST(AskedRecords, AreUsableWithOneValueThatCanBeReadAndRefusedWithNone) {
+  const auto profile = platform::profile_from_yaml(
+      "name: press\nfields:\n  temp: number\n  torque: number\n  line: {kind: category, values: [A, B]}\n"
+      "target: {field: state, task: classify, labels: [a, b]}\n",
+      "press.yaml");
+  const auto refusal = [&](const char* text) -> std::string {
+    const json::value record = json::parse(text);
+    std::vector<platform::FieldProblem> problems;
+    try {
+      deploy::judge_record(profile, record, "record", problems);
+      const platform::Example example = platform::render_request(profile, record, &problems);
+      deploy::require_a_usable_value(profile, example, problems, "record");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  };
+  const std::string none = "all values are missing or unreadable: temp, torque, line";
+  for (const char* text : {R"({"temp":"n/a","torque":"","line":"?"})", R"({"temp":null,"torque":null,"line":null})",
+                           R"({"temp":"n/a","line":"C"})", R"({"line":"C"})"})
+    EXPECT_TRUE(refusal(text).starts_with(none)) << text << refusal(text);
+  EXPECT_NE(refusal(R"({"temp":null,"torqe":3})").find("torqe is unknown (did you mean 'torque'?)"), std::string::npos);
+  for (const char* text : {R"({"temp":"n/a","torque":0,"line":"?"})", R"({"temp":null,"line":"B"})"})
+    EXPECT_EQ(refusal(text), "") << text;
+}
+
+TEST_F(Serving, NamesTheKeysThatFeedbackHasWhereOneIsUnknown) {
+  const auto refused = client_->post("/v1/feedback", R"({"id":"x","truth":"cold"})");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_NE(refused.body.find("unknown key body.truth; known are id, label, value, text, at"), std::string::npos)
+      << refused.body;
 }
 
 TEST_F(Serving, ListsWhatARecordLacksAndWhatTheModelDoesNotKnow) {
