@@ -44,6 +44,11 @@ std::int64_t newlines(std::string_view text) { return std::count(text.begin(), t
 
 }  // namespace
 
+std::string content_type_of_name(const std::string& file) {
+  const std::string format = format_of_name(file);
+  return format.empty() ? std::string() : content_type_of(format);
+}
+
 PortionReader::PortionReader(const std::string& file, connectors::InputFormat input, std::size_t portion_bytes)
     : file_(file), input_(std::move(input)), portion_bytes_(std::min(portion_bytes, kRequestLimit)) {
   if (file == "-") {

@@ -22,6 +22,9 @@ struct Portion {
   std::uint64_t file_bytes = 0;              // of the file that it covers
 };
 
+/// The media type that the file's name tells: .csv, .tsv, .json, .jsonl, .ndjson; "" for any other.
+std::string content_type_of_name(const std::string& file);
+
 class PortionReader {
  public:
   /// `input`: how the server reads this source's records, as far as it is known here. `file`: "-" is standard input.

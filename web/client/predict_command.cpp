@@ -8,6 +8,7 @@
 #include "platform/base/file.h"
 #include "platform/http/client.h"
 #include "web/client/commands.h"
+#include "web/client/portions.h"
 #include "web/client/table.h"
 
 namespace web {
@@ -18,20 +19,35 @@ using platform::ErrorCode;
 
 namespace {
 
-json::array rows_of(const std::string& file, std::size_t limit) {
-  const connectors::InputFormat input;
-  const std::string body = platform::read_file(file);
-  const auto parsed =
-      connectors::parse_records(body, file.ends_with(".csv") ? "text/csv" : "", input, platform::Profile{}, "predict");
-  if (parsed.records.empty())
-    throw Error(ErrorCode::kInvalidInput, "no record can be read from " + file +
-                                              (parsed.errors.empty() ? "" : ": " + parsed.errors.front().message));
-  json::array rows;
-  for (const platform::Observation& record : parsed.records) {
-    if (rows.size() == limit) break;
-    rows.push_back(record.fields);
+constexpr std::size_t kShownErrors = 20;
+
+// The first rows of a file. They keep the places that they have there, whatever becomes of those between them.
+struct AskedRows {
+  json::array records;
+  std::vector<connectors::RecordPosition> positions;  // of the records
+  std::vector<connectors::RecordError> unreadable;
+};
+
+AskedRows rows_of(const std::string& file, std::int64_t limit) {
+  auto parsed = connectors::parse_records(platform::read_file(file), content_type_of_name(file),
+                                          connectors::InputFormat{}, platform::Profile{}, "predict");
+  AskedRows rows;
+  for (std::size_t i = 0; i < parsed.records.size() && parsed.positions[i].row <= limit; ++i) {
+    rows.records.push_back(std::move(parsed.records[i].fields));
+    rows.positions.push_back(parsed.positions[i]);
   }
+  for (connectors::RecordError& error : parsed.errors)
+    if (error.row >= 1 && error.row <= limit) rows.unreadable.push_back(std::move(error));
   return rows;
+}
+
+// As `anneal ingest` names them, on standard error: what is asked for goes to standard output.
+void tell(const std::string& file, const std::vector<connectors::RecordError>& errors) {
+  for (std::size_t i = 0; i < std::min(kShownErrors, errors.size()); ++i)
+    std::fprintf(stderr, "%s:%lld: %s%s\n", file.c_str(), static_cast<long long>(errors[i].line),
+                 errors[i].path.empty() ? "" : (errors[i].path + ": ").c_str(), errors[i].message.c_str());
+  if (errors.size() > kShownErrors)
+    std::fprintf(stderr, "... and %zu more; --json lists them all\n", errors.size() - kShownErrors);
 }
 
 std::string answer_of(const json::object& prediction) {
@@ -87,21 +103,52 @@ void refuse_unknown_column(const json::array& rows, const std::string& shown) {
               "--show");
 }
 
-void print_answers(const json::array& rows, const json::object& answer, const std::string& shown) {
-  std::vector<std::string> columns{"ROW", "ANSWER", "PROBABILITY"};
+const json::array& predictions_of(const json::object& answer) {
+  return platform::as_array(platform::require(answer, "predictions", "answer"), "predictions");
+}
+
+// What the agent did not answer.
+std::vector<connectors::RecordError> refused_rows(const AskedRows& rows, const json::object& answer) {
+  std::vector<connectors::RecordError> refused;
+  const json::array& predictions = predictions_of(answer);
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const json::object& prediction = predictions[i].as_object();
+    if (platform::find(prediction, "error") == nullptr) continue;
+    const connectors::RecordPosition at = rows.positions.at(i);
+    refused.push_back({at.line, "", "not_answered", cell(prediction, "error"), at.row});
+  }
+  return refused;
+}
+
+// The agent's answer with the places of the rows in the file, and those that never reached it.
+json::object placed(json::object answer, const AskedRows& rows) {
+  json::array& predictions = answer.at("predictions").as_array();
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    predictions[i].as_object()["row"] = rows.positions.at(i).row;
+    predictions[i].as_object()["line"] = rows.positions.at(i).line;
+  }
+  json::array unreadable;
+  for (const connectors::RecordError& error : rows.unreadable) unreadable.push_back(connectors::to_json(error));
+  answer["unreadable"] = std::move(unreadable);
+  return answer;
+}
+
+void print_answers(const AskedRows& rows, const json::object& answer, const std::string& shown) {
+  std::vector<std::string> columns{"ROW", "LINE", "ANSWER", "PROBABILITY"};
   if (!shown.empty()) columns.push_back("REALLY");
-  const json::array& predictions =
-      platform::as_array(platform::require(answer, "predictions", "answer"), "predictions");
+  const json::array& predictions = predictions_of(answer);
   const bool troubled = std::any_of(predictions.begin(), predictions.end(), [](const json::value& prediction) {
     return !problems_of(prediction.as_object()).empty();
   });
   if (troubled) columns.push_back("PROBLEMS");
   Table table(columns);
-  table.right(0).right(2);
+  table.right(0).right(1).right(3);
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     const json::object& prediction = predictions[i].as_object();
-    std::vector<std::string> line{std::to_string(i + 1), answer_of(prediction), certainty_of(prediction)};
-    if (!shown.empty()) line.push_back(cell(rows.at(i).as_object(), shown));
+    const connectors::RecordPosition at = rows.positions.at(i);
+    std::vector<std::string> line{std::to_string(at.row), std::to_string(at.line), answer_of(prediction),
+                                  certainty_of(prediction)};
+    if (!shown.empty()) line.push_back(cell(rows.records.at(i).as_object(), shown));
     if (troubled) line.push_back(problems_of(prediction));
     table.add(std::move(line));
   }
@@ -110,31 +157,43 @@ void print_answers(const json::array& rows, const json::object& answer, const st
               cell(answer, "adapter_digest").c_str());
 }
 
+int ask(const platform::CommandLine& line, std::int64_t limit) {
+  const std::string file = line.text("FILE");
+  const AskedRows rows = rows_of(file, limit);
+  tell(file, rows.unreadable);
+  if (rows.records.empty()) throw Error(ErrorCode::kInvalidInput, "no record can be read from " + file);
+  if (line.has("show")) refuse_unknown_column(rows.records, line.text("show"));
+  platform::HttpClient agent(line.text("agent"));
+  const json::value said =
+      agent.post("/v1/predict", json::serialize(json::object{{"records", rows.records}})).checked().json();
+  const json::object& answer = platform::as_object(said, "answer");
+  const std::vector<connectors::RecordError> refused = refused_rows(rows, answer);
+  if (line.has("json"))
+    print_json(placed(answer, rows));
+  else
+    print_answers(rows, answer, line.text("show"));
+  tell(file, refused);
+  return rows.unreadable.empty() && refused.empty() ? 0 : 2;
+}
+
 }  // namespace
 
 int predict_command(const std::vector<std::string>& arguments) {
-  platform::CommandLine line("anneal predict", "Asks an agent about the rows of a file and prints its answers.",
+  platform::CommandLine line("anneal predict",
+                             "Asks an agent about the rows of a file and prints its answers. A row that cannot be "
+                             "read or answered is named on standard error; the exit code is then 2.",
                              {"anneal predict parts.csv --agent http://127.0.0.1:8471",
                               "anneal predict parts.csv --agent http://edge-03:8471 --rows 20 --show failed"});
   line.argument("FILE", "CSV, JSON lines or a JSON array");
   line.option("agent", "URL", "address of the agent", {.fallback = "http://127.0.0.1:8471"});
-  line.option("rows", "N", "the first so many rows, at most 4096", {.fallback = "10"});
+  line.option("rows", "N", "the first so many rows of the file, at most 4096", {.fallback = "10"});
   line.option("show", "COLUMN", "print this column of the file beside the answer, under REALLY");
   line.flag("json", "print the agent's answer as JSON");
   if (!line.read(arguments)) return 0;
   const std::int64_t limit = line.integer("rows");
   if (limit < 1 || limit > 4096)
     throw Error(ErrorCode::kInvalidInput, "--rows lies between 1 and 4096, not " + line.text("rows"), "--rows");
-  const json::array rows = rows_of(line.text("FILE"), static_cast<std::size_t>(limit));
-  if (line.has("show")) refuse_unknown_column(rows, line.text("show"));
-  platform::HttpClient agent(line.text("agent"));
-  const json::value answer =
-      agent.post("/v1/predict", json::serialize(json::object{{"records", rows}})).checked().json();
-  if (line.has("json"))
-    print_json(answer);
-  else
-    print_answers(rows, platform::as_object(answer, "answer"), line.text("show"));
-  return 0;
+  return ask(line, limit);
 }
 
 }  // namespace web
