@@ -1,4 +1,4 @@
-"""Computes logits with transformers and PEFT for tests/finetune/adapter/adapter_peer_test.cpp.
+"""Computes logits with transformers and PEFT for tests/peers/adapter_peer_test.cpp.
 
     adapters_in_peft.py JOBS
 

@@ -8,7 +8,9 @@
 #include "finetune/model/base.h"
 #include "finetune/text/bpe_trainer.h"
 #include "finetune/text/chat_format.h"
+#include "platform/base/digest.h"
 #include "platform/base/file.h"
+#include "platform/dataset/example.h"
 
 namespace support {
 
@@ -51,6 +53,20 @@ inline void write_tiny_base(const std::filesystem::path& folder, std::uint64_t s
     for (float& value : weight.value.values<float>()) value *= factor;
   });
   finetune::save_model(folder, config, weights, kernels::DataType::kBFloat16);
+}
+
+/// Writes `count` examples that a tiny base learns in a second, as JSON lines: "spindle load" is " high" and "bearing"
+/// is " cold", in turns.
+inline void write_text_examples(const std::filesystem::path& file, int count) {
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    platform::Example example;
+    example.id = "m" + std::to_string(i);
+    example.prompt = i % 2 == 0 ? "spindle load" : "bearing";
+    example.completion = i % 2 == 0 ? " high" : " cold";
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(file, lines);
 }
 
 }  // namespace support

@@ -22,15 +22,7 @@ class GgufExport : public testing::Test {
  protected:
   void SetUp() override {
     support::write_tiny_base(path("base"));
-    std::string lines;
-    for (int i = 0; i < 12; ++i) {
-      platform::Example example;
-      example.id = "m" + std::to_string(i);
-      example.prompt = i % 2 == 0 ? "spindle load" : "bearing";
-      example.completion = i % 2 == 0 ? " high" : " cold";
-      lines += platform::canonical_json(platform::to_json(example)) + "\n";
-    }
-    platform::write_file_atomically(path("data.jsonl"), lines);
+    support::write_text_examples(path("data.jsonl"), 12);
   }
   std::filesystem::path path(const std::string& name) const { return folder_.path() / name; }
   void train(const std::string& base, const std::string& settings) const {

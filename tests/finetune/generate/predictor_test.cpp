@@ -19,15 +19,7 @@ class PredictorFiles : public ::testing::Test {
  protected:
   void SetUp() override {
     support::write_tiny_base(base());
-    std::string lines;
-    for (int i = 0; i < 24; ++i) {
-      platform::Example example;
-      example.id = "m" + std::to_string(i);
-      example.prompt = i % 2 == 0 ? "spindle load" : "bearing";
-      example.completion = i % 2 == 0 ? " high" : " cold";
-      lines += platform::canonical_json(platform::to_json(example)) + "\n";
-    }
-    platform::write_file_atomically(folder_.path() / "data.jsonl", lines);
+    support::write_text_examples(folder_.path() / "data.jsonl", 24);
     TrainRequest request;
     request.base_folder = base();
     request.dataset = folder_.path() / "data.jsonl";

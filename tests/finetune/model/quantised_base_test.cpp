@@ -131,15 +131,7 @@ void write_larger_base(const std::filesystem::path& folder) {
   config = model_config_from_json(document);
   kernels::Random random(3);
   save_model(folder, config, random_weights(config, random), kernels::DataType::kBFloat16);
-  std::string lines;
-  for (int i = 0; i < 8; ++i) {
-    platform::Example example;
-    example.id = "e" + std::to_string(i);
-    example.prompt = i % 2 == 0 ? "spindle load" : "bearing";
-    example.completion = i % 2 == 0 ? " high" : " cold";
-    lines += platform::canonical_json(platform::to_json(example)) + "\n";
-  }
-  platform::write_file_atomically(folder / "data.jsonl", lines);
+  support::write_text_examples(folder / "data.jsonl", 8);
 }
 
 void train_beside(const std::filesystem::path& base, const std::string& form) {
