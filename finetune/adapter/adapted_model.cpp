@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "finetune/formats/safetensors.h"
+#include "kernels/ops/elementwise.h"
 
 namespace finetune {
 
@@ -26,18 +27,37 @@ void make_sensor_parts(AdapterParts& parts, const Base& base, kernels::Random& r
     const float usual = usual_size(base.weights.embedding.value) * base.config.embedding_multiplier;
     parts.encoder.emplace(parts.schema, base.config.hidden_size, usual, random);
   }
-  if (parts.task == Task::kClassify)
-    parts.head.emplace(static_cast<std::int64_t>(parts.labels.size()), base.config.hidden_size, random);
-  if (parts.task == Task::kRegress) parts.head.emplace(1, base.config.hidden_size, random);
+  if (parts.task == Task::kLanguageModel) return;
+  const std::int64_t outputs = output_count(parts.head_target());
+  parts.head.emplace(outputs, base.config.hidden_size, random);
+  if (parts.side_size.members == 0) return;
+  parts.head->start_at_zero();
+  parts.side.emplace(SideShape{.dense = side_width(parts.schema),
+                               .ngrams = static_cast<std::int64_t>(parts.schema.wording.ngrams().size()),
+                               .outputs = outputs,
+                               .members = parts.side_size.members,
+                               .width = parts.side_size.width},
+                     random);
 }
 
-Tensor example_weights(Batch batch) {
-  std::vector<float> weights;
-  for (const EncodedExample* example : batch) weights.push_back(example->weight);
-  return Tensor::from(weights);
+// Everything that sensor.safetensors holds.
+std::vector<Weight*> stored_weights(AdapterParts& parts) {
+  std::vector<Weight*> all = parts.sensor_weights();
+  if (parts.side) {
+    for (Weight* weight : parts.side->weights()) all.push_back(weight);
+  }
+  return all;
 }
 
 }  // namespace
+
+HeadTarget AdapterParts::head_target() const {
+  return {.task = task,
+          .labels = static_cast<std::int64_t>(labels.size()),
+          .mean = target_mean,
+          .deviation = target_deviation,
+          .form = form};
+}
 
 void AdapterParts::start(const Base& base, const PeftConfig& config, std::uint64_t seed) {
   kernels::Random random(seed);
@@ -70,7 +90,7 @@ void AdapterParts::make_trainable() {
 void AdapterParts::save(const std::filesystem::path& folder) {
   adapter.save(folder);
   std::map<std::string, const Tensor*> tensors;
-  for (const Weight* weight : sensor_weights()) tensors[weight->name] = &weight->value;
+  for (const Weight* weight : stored_weights(*this)) tensors[weight->name] = &weight->value;
   if (!tensors.empty()) write_safetensors(folder / "sensor.safetensors", tensors);
 }
 
@@ -78,7 +98,7 @@ void AdapterParts::load(const std::filesystem::path& folder, const Base& base) {
   adapter = Adapter::load(folder, base.config, base.weights);
   kernels::Random random(0);
   make_sensor_parts(*this, base, random);
-  const std::vector<Weight*> weights = sensor_weights();
+  const std::vector<Weight*> weights = stored_weights(*this);
   if (weights.empty()) return;
   const SafetensorsFile file(folder / "sensor.safetensors");
   for (Weight* weight : weights) {
@@ -126,29 +146,28 @@ LossSum AdaptedModel::token_loss(Context& context, Batch batch, const Tensor& hi
   return loss;
 }
 
+Tensor& AdaptedModel::head_outputs(Context& context, Batch batch, const Tensor& hidden) {
+  Tensor& output = parts_.head->forward(context, packed_, hidden);
+  if (!parts_.side || !side_active_) return output;
+  std::vector<const SideInput*> inputs;
+  for (const EncodedExample* example : batch) inputs.push_back(&example->side);
+  kernels::add(context, parts_.side->forward(context, inputs), output);
+  return output;
+}
+
 LossSum AdaptedModel::loss_of(Context& context, Batch batch, const Tensor& hidden, float scale,
                               const Tensor* class_weights, Tensor* dhidden) {
   if (parts_.task == Task::kLanguageModel) return token_loss(context, batch, hidden, scale, dhidden);
-  Tensor& output = parts_.head->forward(context, packed_, hidden);
-  const Tensor weights = example_weights(batch);
-  LossSum loss;
-  if (parts_.task == Task::kClassify) {
-    std::vector<std::int32_t> labels;
-    for (const EncodedExample* example : batch)
-      labels.push_back(example->label < 0 ? kernels::kIgnoredTarget : example->label);
-    loss = kernels::softmax_cross_entropy(context, output, Tensor::from(labels), class_weights, &weights, scale,
-                                          dhidden != nullptr ? &output : nullptr);
-  } else {
-    std::vector<float> values;
-    for (const EncodedExample* example : batch) {
-      values.push_back(
-          static_cast<float>((static_cast<double>(example->value) - parts_.target_mean) / parts_.target_deviation));
-    }
-    loss = kernels::squared_error(context, output, Tensor::from(values, output.shape()), &weights, scale,
-                                  dhidden != nullptr ? &output : nullptr);
-  }
+  Tensor& output = head_outputs(context, batch, hidden);
+  const LossSum loss = head_loss(context, parts_.head_target(), batch, output, class_weights, scale,
+                                 dhidden != nullptr ? &output : nullptr);
   if (dhidden != nullptr) parts_.head->backward(context, packed_, output, *dhidden);
   return loss;
+}
+
+void AdaptedModel::set_adapter_active(bool active) {
+  transformer_.set_adapter_active(active);
+  side_active_ = active;
 }
 
 LossSum AdaptedModel::train(Context& context, Batch batch, float scale, const Tensor* class_weights,
@@ -169,9 +188,9 @@ LossSum AdaptedModel::loss(Context& context, Batch batch, const Tensor* class_we
 
 std::vector<std::vector<float>> AdaptedModel::outputs(Context& context, Batch batch) {
   std::vector<std::vector<float>> rows = raw_outputs(context, batch);
-  if (parts_.task != Task::kRegress) return rows;
-  for (std::vector<float>& row : rows)
-    row[0] = static_cast<float>(parts_.target_mean + parts_.target_deviation * static_cast<double>(row[0]));
+  if (parts_.task == Task::kLanguageModel) return rows;
+  const HeadTarget target = parts_.head_target();
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = head_answer(target, *batch[i], rows[i]);
   return rows;
 }
 
@@ -195,7 +214,7 @@ std::vector<std::vector<float>> AdaptedModel::raw_outputs(Context& context, Batc
     }
     return rows;
   }
-  const Tensor& output = parts_.head->forward(context, packed_, hidden);
+  const Tensor& output = head_outputs(context, batch, hidden);
   const auto width = output.size(1);
   for (std::int64_t row = 0; row < output.size(0); ++row) {
     const float* from = output.data<float>() + row * width;

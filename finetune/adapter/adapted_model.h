@@ -1,6 +1,6 @@
-// AdaptedModel: a base with one adapter's parts (PEFT's, sensor encoder, head), computed together: losses with
-// gradients for training, outputs for prediction. It borrows both and owns the transformer's activations. Belongs to
-// one thread.
+// AdaptedModel: a base with one adapter's parts (PEFT's, sensor encoder, head, side network), computed together: losses
+// with gradients for training, outputs for prediction. It borrows both and owns the transformer's activations. Belongs
+// to one thread.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "finetune/adapter/head.h"
+#include "finetune/adapter/head_loss.h"
 #include "finetune/adapter/sensor_encoder.h"
+#include "finetune/adapter/side_network.h"
 #include "finetune/model/adapter.h"
 #include "finetune/model/base.h"
 #include "finetune/model/transformer.h"
@@ -19,25 +21,35 @@
 
 namespace finetune {
 
+/// Of the network beside the base; no members: there is none.
+struct SideSize {
+  std::int64_t members = 0;
+  std::int64_t width = 64;
+};
+
 struct AdapterParts {
   Task task = Task::kLanguageModel;
   std::vector<std::string> labels;
   double target_mean = 0;
   double target_deviation = 1;
+  HeadForm form;
+  SideSize side_size;
   Adapter adapter;
   SensorSchema schema;
   std::optional<SensorEncoder> encoder;
   std::optional<Head> head;
+  std::optional<SideNetwork> side;
 
-  /// Fresh parts for a base; labels, schema and target statistics must be set before.
+  HeadTarget head_target() const;
+  /// Fresh parts for a base; labels, schema, form, target statistics and the side's size must be set before.
   void start(const Base& base, const PeftConfig& config, std::uint64_t seed);
-  /// Encoder and head weights, in file order.
+  /// Encoder and head weights, in file order. The side network is fitted before and stays as it is.
   std::vector<Weight*> sensor_weights();
   std::vector<Weight*> weights();
   void make_trainable();
   /// Writes adapter_config.json, adapter_model.safetensors and, where there is something in it, sensor.safetensors.
   void save(const std::filesystem::path& folder);
-  /// Reads the three files; labels, schema, task and target statistics must be set before.
+  /// Reads the three files; what start() needs must be set before.
   void load(const std::filesystem::path& folder, const Base& base);
 };
 
@@ -51,17 +63,20 @@ class AdaptedModel {
   kernels::LossSum train(kernels::Context& context, Batch batch, float scale, const kernels::Tensor* class_weights,
                          ActivationMode mode, std::uint64_t dropout_seed);
   kernels::LossSum loss(kernels::Context& context, Batch batch, const kernels::Tensor* class_weights);
-  /// classify: logits; regress: the value in its unit; lm: log probability of each supervised token. One row an
-  /// example.
+  /// Labels: their probabilities; numbers: in their unit (see head_answer); lm: log probability of each supervised
+  /// token. One row an example.
   std::vector<std::vector<float>> outputs(kernels::Context& context, Batch batch);
-  /// The same, but regress: the head's own output, standardised.
+  /// The same, but what the head and the side network give: logits, standardised values.
   std::vector<std::vector<float>> raw_outputs(kernels::Context& context, Batch batch);
 
+  /// False: the bare base under the head, without adapter and side network.
+  void set_adapter_active(bool active);
   Transformer& transformer() { return transformer_; }
   /// Embeddings of the batch's slots, or null without slots.
   const kernels::Tensor* slot_embeddings(kernels::Context& context, Batch batch);
 
  private:
+  kernels::Tensor& head_outputs(kernels::Context& context, Batch batch, const kernels::Tensor& hidden);
   const kernels::Tensor& hidden_of(kernels::Context& context, Batch batch, ActivationMode mode);
   kernels::LossSum loss_of(kernels::Context& context, Batch batch, const kernels::Tensor& hidden, float scale,
                            const kernels::Tensor* class_weights, kernels::Tensor* dhidden);
@@ -73,6 +88,7 @@ class AdaptedModel {
   Transformer transformer_;
   PackedBatch packed_;
   kernels::Tensor dhidden_, dslots_;
+  bool side_active_ = true;
 };
 
 /// Groups indices into runs of at most `max_tokens` tokens (one example at least), keeping their order.

@@ -20,6 +20,10 @@ void Head::make_trainable() {
   for (Weight* weight : weights()) weight->gradient = Tensor::zeros(weight->value.shape());
 }
 
+void Head::start_at_zero() {
+  for (Weight* weight : weights()) weight->value.fill_zero();
+}
+
 Tensor& Head::forward(Context& context, const PackedBatch& batch, const Tensor& hidden) {
   const std::int64_t width = hidden.size(1);
   features_.resize({batch.document_count(), 2 * width});

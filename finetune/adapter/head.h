@@ -21,6 +21,8 @@ class Head {
   /// "head.weight" [K, 2 H] and "head.bias" [K].
   std::vector<Weight*> weights() { return {&weight_, &bias_}; }
   void make_trainable();
+  /// All weights 0: the outputs are those of the side network until a step was made.
+  void start_at_zero();
 
  private:
   Weight weight_, bias_;

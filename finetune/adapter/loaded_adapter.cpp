@@ -24,15 +24,23 @@ void check_binding(const Manifest& manifest, const Base& base) {
   }
 }
 
-Outcome class_outcome(const EncodedExample& example, const std::vector<float>& logits) {
+Outcome head_outcome(Task task, const EncodedExample& example, const std::vector<float>& answer) {
   Outcome outcome;
-  outcome.truth = example.label;
-  const auto largest = std::max_element(logits.begin(), logits.end());
-  outcome.prediction = static_cast<std::int32_t>(largest - logits.begin());
-  double sum = 0;
-  std::vector<double> powers;
-  for (const float logit : logits) sum += powers.emplace_back(std::exp(static_cast<double>(logit - *largest)));
-  for (const double power : powers) outcome.probabilities.push_back(static_cast<float>(power / sum));
+  if (has_one_label(task)) {
+    outcome.truth = example.label;
+    outcome.prediction = chosen_label(task, answer);
+    outcome.probabilities = answer;
+  } else if (task == Task::kMultilabel) {
+    outcome.marks = example.marks;
+    outcome.probabilities = answer;
+  } else if (task == Task::kForecast) {
+    outcome.true_values.assign(example.values.begin(), example.values.end());
+    outcome.predicted_values.assign(answer.begin(), answer.end());
+  } else {
+    outcome.true_value = static_cast<double>(example.value);
+    outcome.predicted_value = static_cast<double>(answer[answer.size() / 2]);  // of quantiles the middle one
+    if (answer.size() > 1) outcome.predicted_values.assign(answer.begin(), answer.end());
+  }
   return outcome;
 }
 
@@ -56,6 +64,8 @@ EncodingRules LoadedAdapter::rules() const {
           .schema = &parts->schema,
           .task = parts->task,
           .labels = &parts->labels,
+          .form = &parts->form,
+          .side = parts->side.has_value(),
           .max_tokens = adapter_digest.empty() ? base->config.max_positions
                                                : std::min(manifest.max_tokens, base->config.max_positions)};
 }
@@ -82,6 +92,8 @@ LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::pat
     loaded.parts->labels = loaded.manifest.labels;
     loaded.parts->target_mean = loaded.manifest.target_mean;
     loaded.parts->target_deviation = loaded.manifest.target_deviation;
+    loaded.parts->form = loaded.manifest.form;
+    loaded.parts->side_size = loaded.manifest.side_size;
     loaded.parts->schema = sensor_schema_from_json(loaded.manifest.sensors);
     loaded.parts->load(*adapter_folder, *loaded.base);
     loaded.adapter_digest = adapter_digest(*adapter_folder);
@@ -110,18 +122,13 @@ std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& e
                                  const std::vector<std::vector<float>>& outputs) {
   std::vector<Outcome> outcomes;
   for (std::size_t i = 0; i < examples.size(); ++i) {
-    if (task == Task::kClassify) {
-      outcomes.push_back(class_outcome(examples[i], outputs[i]));
+    if (task != Task::kLanguageModel) {
+      outcomes.push_back(head_outcome(task, examples[i], outputs[i]));
       continue;
     }
     outcomes.emplace_back();
-    if (task == Task::kRegress) {
-      outcomes.back().true_value = static_cast<double>(examples[i].value);
-      outcomes.back().predicted_value = static_cast<double>(outputs[i].at(0));
-    } else {
-      outcomes.back().predicted_value = -std::accumulate(outputs[i].begin(), outputs[i].end(), 0.0);
-      outcomes.back().weight = static_cast<double>(outputs[i].size());
-    }
+    outcomes.back().predicted_value = -std::accumulate(outputs[i].begin(), outputs[i].end(), 0.0);
+    outcomes.back().weight = static_cast<double>(outputs[i].size());
   }
   return outcomes;
 }

@@ -29,12 +29,33 @@ void check(bool good, const std::string& what) {
 void check_values(const Manifest& manifest) {
   const std::set<std::string> different(manifest.labels.begin(), manifest.labels.end());
   check(different.size() == manifest.labels.size(), "a label stands twice");
-  check(manifest.task != Task::kClassify || manifest.labels.size() >= 2,
+  check(!has_one_label(manifest.task) || manifest.labels.size() >= 2,
         "a classifier needs two labels, it has " + std::to_string(manifest.labels.size()));
   check(
       std::isfinite(manifest.target_mean) && std::isfinite(manifest.target_deviation) && manifest.target_deviation > 0,
       "the target's mean and deviation must be numbers, the deviation positive");
+  check(manifest.task != Task::kMultilabel || !manifest.labels.empty(), "it has no label to tell");
+  check(manifest.side_size.members >= 0 && manifest.side_size.members <= 64 && manifest.side_size.width >= 1 &&
+            manifest.side_size.width <= 1024,
+        "a side network has at most 64 members of at most 1024 units");
+  check(manifest.form.horizon >= 1 && manifest.form.horizon <= kLongestHorizon,
+        "a forecast has 1 to " + std::to_string(kLongestHorizon) + " steps");
+  check(manifest.form.quantiles.size() <= 99, "there are at most 99 quantiles");
   check(manifest.max_tokens >= 1, "max_tokens must be at least 1, not " + std::to_string(manifest.max_tokens));
+}
+
+HeadForm form_from(const json::object& object) {
+  HeadForm form;
+  form.huber_delta = platform::number_or(object, "huber_delta", 0, kManifestName);
+  form.continues = platform::string_or(object, "continues", "", kManifestName);
+  form.horizon = platform::int_or(object, "horizon", 1, kManifestName);
+  const json::value* quantiles = platform::find(object, "quantiles");
+  if (quantiles == nullptr) return form;
+  for (const json::value& each : platform::as_array(*quantiles, "quantiles")) {
+    check(each.is_number(), "a quantile is no number");
+    form.quantiles.push_back(each.to_number<double>());
+  }
+  return form;
 }
 
 // A file that no digest covers could be exchanged without notice.
@@ -54,6 +75,12 @@ json::value to_json(const Manifest& manifest) {
                       {"labels", platform::to_json(manifest.labels)},
                       {"target_mean", manifest.target_mean},
                       {"target_deviation", manifest.target_deviation},
+                      {"huber_delta", manifest.form.huber_delta},
+                      {"quantiles", json::array(manifest.form.quantiles.begin(), manifest.form.quantiles.end())},
+                      {"continues", manifest.form.continues},
+                      {"horizon", manifest.form.horizon},
+                      {"side_members", manifest.side_size.members},
+                      {"side_width", manifest.side_size.width},
                       {"max_tokens", manifest.max_tokens},
                       {"base", manifest.base_digest},
                       {"base_dtype", manifest.base_dtype},
@@ -80,6 +107,9 @@ Manifest manifest_from_json(const json::value& value) {
   manifest.labels = platform::strings_from(platform::require(object, "labels", where), "labels");
   manifest.target_mean = platform::require_number(object, "target_mean", where);
   manifest.target_deviation = platform::require_number(object, "target_deviation", where);
+  manifest.form = form_from(object);
+  manifest.side_size.members = platform::int_or(object, "side_members", 0, where);
+  manifest.side_size.width = platform::int_or(object, "side_width", manifest.side_size.width, where);
   manifest.max_tokens = platform::require_int(object, "max_tokens", where);
   manifest.base_digest = platform::require_string(object, "base", where);
   manifest.base_dtype = platform::string_or(object, "base_dtype", manifest.base_dtype, where);

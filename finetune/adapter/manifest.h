@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "finetune/adapter/adapted_model.h"
 #include "finetune/train/train_config.h"
 #include "platform/base/json.h"
 
@@ -19,6 +20,8 @@ struct Manifest {
   std::vector<std::string> labels;  // classify
   double target_mean = 0;           // regress: value = mean + deviation * output
   double target_deviation = 1;
+  HeadForm form;                       // see head_form.h
+  SideSize side_size;                  // of the network beside the base; no members: none
   std::int64_t max_tokens = 0;         // of an example: longer prompts lose their beginning, as in training
   std::string base_digest;             // Base::digest()
   std::string base_dtype = "float32";  // how the base was held in training; it is held so again

@@ -16,9 +16,9 @@ Rows run(kernels::Context& context, AdaptedModel& model, const EncodingRules& ru
   for (const platform::Example& example : examples) encoded.push_back(encode_example(rules, example, true));
   std::vector<const EncodedExample*> batch;
   for (const EncodedExample& example : encoded) batch.push_back(&example);
-  model.transformer().set_adapter_active(adapted);
+  model.set_adapter_active(adapted);
   Rows rows = model.raw_outputs(context, batch);
-  model.transformer().set_adapter_active(true);
+  model.set_adapter_active(true);
   return rows;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <numbers>
 #include <set>
+#include <stdexcept>
 
 namespace finetune {
 namespace {
@@ -66,7 +67,7 @@ void measure(SensorField& field, std::vector<double>& values) {
   }
 }
 
-void collect(const SensorField& field, const platform::Example& example, std::vector<double>& values,
+void collect(SensorField& field, const platform::Example& example, std::vector<double>& values,
              std::set<std::string>& names) {
   if (field.kind == Kind::kNumber) {
     const auto& value = field_of(example.numbers, field.name, example);
@@ -75,7 +76,9 @@ void collect(const SensorField& field, const platform::Example& example, std::ve
     const auto& value = field_of(example.categories, field.name, example);
     if (value) names.insert(*value);
   } else {
-    for (const float sample : field_of(example.signals, field.name, example).values) {
+    const std::vector<float>& samples = field_of(example.signals, field.name, example).values;
+    field.length = std::max(field.length, static_cast<std::int64_t>(samples.size()));
+    for (const float sample : samples) {
       if (std::isfinite(sample)) values.push_back(static_cast<double>(sample));
     }
   }
@@ -83,14 +86,9 @@ void collect(const SensorField& field, const platform::Example& example, std::ve
 
 // Where the value lies between the quantiles (one step a quantile bin), beside the value itself and a few slow waves.
 std::vector<float> number_features(const SensorField& field, double value) {
-  const double standard =
-      std::clamp((value - field.mean) / field.deviation, -kLargestStandardised, kLargestStandardised);
+  const double standard = standardised(field, value);
   std::vector<float> features{static_cast<float>(standard)};
-  for (std::size_t i = 0; i + 1 < field.edges.size(); ++i) {
-    const double low = static_cast<double>(field.edges[i]);
-    const double high = static_cast<double>(field.edges[i + 1]);
-    features.push_back(static_cast<float>(std::clamp((standard - low) / (high - low), 0.0, 1.0)));
-  }
+  for (const float step : quantile_steps(field, standard)) features.push_back(step);
   for (int i = 0; i < kFrequencies; ++i) {
     const double angle = 2.0 * std::numbers::pi * standard * std::pow(2.0, 0.5 * i - 3.0);
     features.push_back(static_cast<float>(std::sin(angle)));
@@ -106,8 +104,7 @@ std::vector<float> patch_features(const SensorSchema& schema, const SensorField&
   double sum = 0, squares = 0, count = 0;
   for (std::size_t i = 0; i < length; ++i) {
     if (begin + i >= values.size() || !std::isfinite(values[begin + i])) continue;
-    const double standard = std::clamp((static_cast<double>(values[begin + i]) - field.mean) / field.deviation,
-                                       -kLargestStandardised, kLargestStandardised);
+    const double standard = standardised(field, static_cast<double>(values[begin + i]));
     features[i] = static_cast<float>(standard);
     sum += standard;
     squares += standard * standard;
@@ -130,6 +127,47 @@ std::size_t SensorSchema::index_of(SensorField::Kind kind, const std::string& na
               "the adapter was not trained with a slot for " + std::string(name_of(kind)) + " \"" + name + "\"", name);
 }
 
+double standardised(const SensorField& field, double value) {
+  return std::clamp((value - field.mean) / field.deviation, -kLargestStandardised, kLargestStandardised);
+}
+
+std::vector<float> quantile_steps(const SensorField& field, double standard) {
+  std::vector<float> steps;
+  for (std::size_t i = 0; i + 1 < field.edges.size(); ++i) {
+    const double low = static_cast<double>(field.edges[i]);
+    const double high = static_cast<double>(field.edges[i + 1]);
+    steps.push_back(static_cast<float>(std::clamp((standard - low) / (high - low), 0.0, 1.0)));
+  }
+  return steps;
+}
+
+const std::optional<double>& number_of(const platform::Example& example, const std::string& name) {
+  return field_of(example.numbers, name, example);
+}
+
+const std::optional<std::string>& category_of(const platform::Example& example, const std::string& name) {
+  return field_of(example.categories, name, example);
+}
+
+const platform::Signal& signal_of(const platform::Example& example, const std::string& name) {
+  return field_of(example.signals, name, example);
+}
+
+std::string wording_of(const platform::Example& example) {
+  std::string text = example.text;
+  for (const platform::Message& message : example.messages) text += message.content + "\n";
+  for (const platform::PromptPart& part : platform::parse_prompt(example.prompt)) {
+    if (part.kind == platform::PromptPart::Kind::kText) text += part.text;
+  }
+  return text;
+}
+
+void learn_wording(SensorSchema& schema, const std::vector<const platform::Example*>& examples, std::int64_t limit) {
+  std::vector<std::string> texts;
+  for (const platform::Example* example : examples) texts.push_back(wording_of(*example));
+  schema.wording = TextFeatures::learn(texts, static_cast<std::size_t>(limit));
+}
+
 double usable_deviation(double mean, double deviation) {
   return std::isfinite(deviation) && deviation > 1e-12 * std::fabs(mean) ? deviation : 1.0;
 }
@@ -149,6 +187,7 @@ void SensorSchema::validate() const {
           "needs a mean and a positive deviation");
     check(std::adjacent_find(field.values.begin(), field.values.end(), std::greater_equal<>()) == field.values.end(),
           "has values that are not sorted or not different");
+    check(field.length >= 0, "has a negative length");
     check(field.edges.size() <= kQuantiles + 1, "has more edges than there are quantiles");
     for (std::size_t i = 0; i < field.edges.size(); ++i) {
       check(std::isfinite(field.edges[i]) && (i == 0 || field.edges[i] > field.edges[i - 1]),
@@ -222,6 +261,27 @@ std::vector<SlotValue> slot_values(const SensorSchema& schema, const platform::P
   return slots;
 }
 
+namespace {
+
+std::vector<float> numbers_from(const json::value& list, const std::string& what) {
+  std::vector<float> numbers;
+  for (const json::value& each : platform::as_array(list, what)) {
+    if (!each.is_number()) throw Error(ErrorCode::kCorrupt, "sensors: one of the " + what + " is no number");
+    numbers.push_back(each.to_number<float>());
+  }
+  return numbers;
+}
+
+TextFeatures wording_from(std::vector<std::string> ngrams, std::vector<float> idf) {
+  try {
+    return {std::move(ngrams), std::move(idf)};
+  } catch (const std::invalid_argument& error) {
+    throw Error(ErrorCode::kCorrupt, std::string("sensors: ") + error.what() + "; fetch the adapter again");
+  }
+}
+
+}  // namespace
+
 json::value to_json(const SensorSchema& schema) {
   json::array fields;
   for (const SensorField& field : schema.fields) {
@@ -232,9 +292,15 @@ json::value to_json(const SensorSchema& schema) {
                                   {"mean", field.mean},
                                   {"deviation", field.deviation},
                                   {"values", platform::to_json(field.values)},
-                                  {"edges", edges}});
+                                  {"edges", edges},
+                                  {"length", field.length}});
   }
-  return json::object{{"patch_size", schema.patch_size}, {"fields", fields}};
+  json::array idf;
+  for (const float each : schema.wording.idf()) idf.emplace_back(static_cast<double>(each));
+  return json::object{{"patch_size", schema.patch_size},
+                      {"fields", fields},
+                      {"ngrams", platform::to_json(schema.wording.ngrams())},
+                      {"idf", idf}};
 }
 
 SensorSchema sensor_schema_from_json(const json::value& value) {
@@ -250,12 +316,13 @@ SensorSchema sensor_schema_from_json(const json::value& value) {
     field.mean = platform::require_number(entry, "mean", "sensors.fields");
     field.deviation = platform::require_number(entry, "deviation", "sensors.fields");
     field.values = platform::strings_from(platform::require(entry, "values", "sensors.fields"), "values");
-    for (const json::value& edge : platform::as_array(platform::require(entry, "edges", "sensors.fields"), "edges")) {
-      if (!edge.is_number()) throw Error(ErrorCode::kCorrupt, "sensors: an edge of " + field.name + " is no number");
-      field.edges.push_back(edge.to_number<float>());
-    }
+    field.edges = numbers_from(platform::require(entry, "edges", "sensors.fields"), "edges");
+    field.length = platform::int_or(entry, "length", 0, "sensors.fields");
     schema.fields.push_back(std::move(field));
   }
+  if (const json::value* ngrams = platform::find(object, "ngrams"))
+    schema.wording = wording_from(platform::strings_from(*ngrams, "ngrams"),
+                                  numbers_from(platform::require(object, "idf", "sensors"), "idf"));
   schema.validate();
   return schema;
 }

@@ -42,7 +42,7 @@ int train_command(const Arguments& arguments) {
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("data", "FILE", "JSON lines of examples", {.required = true});
   line.option("config", "FILE", "YAML with task, labels, seed and training settings", {});
-  line.option("task", "NAME", "lm, classify or regress (over the configuration's)", {});
+  line.option("task", "NAME", "lm, classify, ordinal, multilabel, regress or forecast (over the configuration's)", {});
   line.option("base-dtype", "NAME", "how the frozen base is held: float32, bfloat16, float16, int8, nf4, nf4_double",
               {});
   line.option("out", "DIR", "adapter folder", {.required = true});

@@ -265,7 +265,7 @@ std::vector<std::pair<std::string, std::vector<Outcome>>> baseline_outcomes(Task
                                                                             const std::vector<std::string>& labels,
                                                                             const Examples& all, const Examples& test,
                                                                             std::uint64_t seed) {
-  if (task == Task::kLanguageModel) return {};
+  if (!has_one_label(task) && task != Task::kRegress) return {};
   const Examples train = with_target(task, labels, all);
   if (train.empty()) return {};
   return {{task == Task::kRegress ? "mean" : "majority", constant_outcomes(task, labels, train, test)},

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <iterator>
 
 #include "finetune/adapter/loaded_adapter.h"
@@ -82,6 +83,25 @@ json::object to_json(const AnswerScores& scores) {
           {"rouge_2", scores.rouge_2},         {"rouge_l", scores.rouge_l},   {"chrf", scores.chrf}};
 }
 
+json::array numbers_or_null(const std::vector<double>& values) {
+  json::array all;
+  for (const double value : values) all.push_back(std::isfinite(value) ? json::value(value) : json::value(nullptr));
+  return all;
+}
+
+void add_marks(const Outcome& outcome, const std::vector<std::string>& labels, json::object& line) {
+  json::array truth, prediction;
+  json::object probabilities;
+  for (std::size_t k = 0; k < labels.size(); ++k) {
+    if (outcome.marks[k] > 0.5f) truth.emplace_back(labels[k]);
+    if (outcome.probabilities[k] >= 0.5f) prediction.emplace_back(labels[k]);
+    probabilities[labels[k]] = static_cast<double>(outcome.probabilities[k]);
+  }
+  line["truth"] = std::move(truth);
+  line["prediction"] = std::move(prediction);
+  line["probabilities"] = std::move(probabilities);
+}
+
 using Answers = std::vector<std::optional<std::string>>;
 
 void write_predictions(const std::filesystem::path& file, Task task, const std::vector<std::string>& labels,
@@ -91,7 +111,12 @@ void write_predictions(const std::filesystem::path& file, Task task, const std::
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const Outcome& outcome = outcomes[i];
     json::object line{{"id", examples[i]->id}};
-    if (task == Task::kClassify) {
+    if (task == Task::kMultilabel) {
+      add_marks(outcome, labels, line);
+    } else if (task == Task::kForecast) {
+      line["truth"] = numbers_or_null(outcome.true_values);
+      line["prediction"] = numbers_or_null(outcome.predicted_values);
+    } else if (has_one_label(task)) {
       json::object probabilities;
       for (std::size_t k = 0; k < labels.size(); ++k)
         probabilities[labels[k]] = static_cast<double>(outcome.probabilities[k]);
@@ -204,7 +229,7 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
     answers = answers_of(context, loaded, scored, {request.answers, request.answer_tokens}, request.should_stop);
     report.answers = add_answers(scored, answers, outcomes);
   }
-  if (task == Task::kClassify && !labels.empty()) report.positive = labels[positive];
+  if (has_one_label(task) && !labels.empty()) report.positive = labels[positive];
   report.scores = all_scores(task, labels, outcomes, positive, request);
   if (request.baselines) {
     for (const auto& [name, predicted] : baseline_outcomes(task, labels, train, scored, request.seed)) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "finetune/evaluate/class_metrics.h"
+#include "finetune/evaluate/label_metrics.h"
 #include "finetune/evaluate/number_metrics.h"
 #include "kernels/core/random.h"
 #include "platform/base/error.h"
@@ -45,12 +46,8 @@ std::vector<Ranked> confidence_of(Outcomes outcomes) {
   return ranked;
 }
 
-bool numeric(const std::string& label, double& value) {
-  const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), value);
-  return error == std::errc() && end == label.data() + label.size();
-}
-
-// Classes that training never saw do not count: they have no number here.
+// Classes that training never saw do not count: they have no number here. Labels that are no numbers count by their
+// place.
 double kappa_of_labels(Outcomes outcomes, const std::vector<std::string>& labels) {
   std::vector<std::int32_t> truth, predicted;
   for (const Outcome& outcome : outcomes) {
@@ -60,8 +57,11 @@ double kappa_of_labels(Outcomes outcomes, const std::vector<std::string>& labels
   }
   const Confusion confusion = confusion_of(truth, predicted);
   std::vector<double> values(confusion.classes.size(), 0);
-  for (std::size_t k = 0; k < values.size(); ++k)
-    numeric(labels.at(static_cast<std::size_t>(confusion.classes[k])), values[k]);
+  bool numbers = true;
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    if (!is_numeric_label(labels.at(static_cast<std::size_t>(confusion.classes[k])), values[k])) numbers = false;
+  }
+  for (std::size_t k = 0; k < values.size() && !numbers; ++k) values[k] = static_cast<double>(confusion.classes[k]);
   return quadratic_kappa(confusion, values);
 }
 
@@ -70,10 +70,23 @@ using NumberMetric = double (*)(std::span<const double>, std::span<const double>
 double of_numbers(Outcomes outcomes, NumberMetric metric) {
   std::vector<double> truth, predicted;
   for (const Outcome& outcome : outcomes) {
-    truth.push_back(outcome.true_value);
-    predicted.push_back(outcome.predicted_value);
+    if (outcome.true_values.empty()) {
+      truth.push_back(outcome.true_value);
+      predicted.push_back(outcome.predicted_value);
+    }
+    for (std::size_t i = 0; i < outcome.true_values.size(); ++i) {
+      if (std::isnan(outcome.true_values[i])) continue;
+      truth.push_back(outcome.true_values[i]);
+      predicted.push_back(outcome.predicted_values[i]);
+    }
   }
   return metric(truth, predicted);
+}
+
+std::vector<MarkedLabels> marked(Outcomes outcomes) {
+  std::vector<MarkedLabels> all;
+  for (const Outcome& outcome : outcomes) all.push_back({outcome.marks, outcome.probabilities});
+  return all;
 }
 
 double token_loss(Outcomes outcomes) {
@@ -131,6 +144,9 @@ constexpr Metric kMetrics[] = {
     {"chrf", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::chrf); }},
     {"cohen_kappa", true, [](const Scored& s) { return cohen_kappa(table_of(s.outcomes)); }},
     {"exact_match", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::exact_match); }},
+    {"label_loss", false, [](const Scored& s) { return label_loss(marked(s.outcomes)); }},
+    {"label_macro_f1", true, [](const Scored& s) { return label_macro_f1(marked(s.outcomes)); }},
+    {"label_micro_f1", true, [](const Scored& s) { return label_micro_f1(marked(s.outcomes)); }},
     {"loss", false, [](const Scored& s) { return s.labels.empty() ? token_loss(s.outcomes) : class_loss(s.outcomes); }},
     {"macro_f1", true, [](const Scored& s) { return macro_f1(table_of(s.outcomes)); }},
     {"mae", false, [](const Scored& s) { return of_numbers(s.outcomes, mean_absolute_error); }},
@@ -144,6 +160,7 @@ constexpr Metric kMetrics[] = {
     {"rouge_1", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::rouge_1); }},
     {"rouge_2", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::rouge_2); }},
     {"rouge_l", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::rouge_l); }},
+    {"subset_accuracy", true, [](const Scored& s) { return subset_accuracy(marked(s.outcomes)); }},
     {"token_f1", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::token_f1); }},
     {"weighted_f1", true, [](const Scored& s) { return weighted_f1(table_of(s.outcomes)); }},
 };
@@ -156,15 +173,21 @@ const Metric* find_metric(std::string_view name) {
 
 }  // namespace
 
+bool is_numeric_label(const std::string& label, double& value) {
+  const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), value);
+  return error == std::errc() && end == label.data() + label.size();
+}
+
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels) {
   if (task == Task::kLanguageModel) return {"perplexity", "loss"};
-  if (task == Task::kRegress) return {"rmse", "mae"};
+  if (has_numbers(task)) return {"rmse", "mae"};
+  if (task == Task::kMultilabel) return {"label_macro_f1", "label_micro_f1", "subset_accuracy", "label_loss"};
   std::vector<std::string> names{"accuracy", "macro_f1", "loss", "calibration_error"};
   if (labels.size() == 2) names.insert(names.end(), {"average_precision", "auroc"});
   double ignored = 0;
-  const bool ordered =
-      std::all_of(labels.begin(), labels.end(), [&](const std::string& label) { return numeric(label, ignored); });
-  if (ordered && labels.size() > 2) names.emplace_back("qwk");
+  const bool ordered = std::all_of(labels.begin(), labels.end(),
+                                   [&](const std::string& label) { return is_numeric_label(label, ignored); });
+  if ((ordered || task == Task::kOrdinal) && labels.size() > 2) names.emplace_back("qwk");
   return names;
 }
 

@@ -20,12 +20,17 @@ struct Outcome {
   std::int32_t truth = -1;
   std::int32_t prediction = -1;
   std::vector<float> probabilities;
+  std::vector<float> marks;  // multilabel: 1 where the label applies; `probabilities` beside it
   double true_value = 0;
   double predicted_value = 0;
+  std::vector<double> true_values,
+      predicted_values;  // forecast: step by step; regress: `predicted_values` has quantiles
   double weight = 1;
   std::optional<AnswerScores> answer;  // lm: where the example was asked
 };
 
+/// True for a label that is a number, which goes into `value`.
+bool is_numeric_label(const std::string& label, double& value);
 /// The metrics that a task has, the main one first. `labels` decides on average_precision and auroc (two classes) and
 /// qwk (all numeric).
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels);

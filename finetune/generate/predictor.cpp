@@ -15,9 +15,19 @@ Prediction to_prediction(const AdapterParts& parts, const Outcome& outcome) {
   Prediction prediction;
   if (parts.task == Task::kRegress) {
     prediction.value = outcome.predicted_value;
+    for (std::size_t i = 0; i < outcome.predicted_values.size(); ++i)
+      prediction.quantiles.emplace_back(parts.form.quantiles[i], outcome.predicted_values[i]);
     return prediction;
   }
-  prediction.label = parts.labels[static_cast<std::size_t>(outcome.prediction)];
+  if (parts.task == Task::kForecast) {
+    prediction.values = outcome.predicted_values;
+    return prediction;
+  }
+  if (parts.task == Task::kMultilabel) prediction.labels.emplace();
+  for (std::size_t i = 0; prediction.labels && i < parts.labels.size(); ++i) {
+    if (outcome.probabilities[i] >= 0.5f) prediction.labels->push_back(parts.labels[i]);
+  }
+  if (has_one_label(parts.task)) prediction.label = parts.labels[static_cast<std::size_t>(outcome.prediction)];
   for (std::size_t i = 0; i < parts.labels.size(); ++i) {
     prediction.probabilities.emplace_back(parts.labels[i], static_cast<double>(outcome.probabilities[i]));
   }

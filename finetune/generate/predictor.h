@@ -20,9 +20,12 @@
 namespace finetune {
 
 struct Prediction {
-  std::optional<std::string> label;                           // classify
-  std::vector<std::pair<std::string, double>> probabilities;  // classify, in the adapter's label order
-  std::optional<double> value;                                // regress
+  std::optional<std::string> label;                           // classify, ordinal
+  std::optional<std::vector<std::string>> labels;             // multilabel: those that are more probable than not
+  std::vector<std::pair<std::string, double>> probabilities;  // of every label, in the adapter's order
+  std::optional<double> value;                                // regress; of quantiles the middle one
+  std::vector<std::pair<double, double>> quantiles;           // regress: quantile and value, where they were asked for
+  std::vector<double> values;                                 // forecast, step by step
   std::optional<std::string> text;                            // lm
 };
 

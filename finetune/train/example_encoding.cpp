@@ -1,6 +1,7 @@
 #include "finetune/train/example_encoding.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "finetune/text/chat_format.h"
 #include "kernels/ops/cross_entropy.h"
@@ -97,15 +98,57 @@ std::vector<std::uint8_t> encode_tokens(const EncodingRules& rules, const platfo
   return std::move(sequence.supervised);
 }
 
+// Labels that training never saw cannot be predicted and are left out.
+std::vector<float> marks_of(const EncodingRules& rules, const platform::Example& example) {
+  if (!example.labels) {
+    throw Error(ErrorCode::kInvalidInput,
+                "example " + example.id + " has no labels; give a list, empty if none applies", "labels");
+  }
+  std::vector<float> marks(rules.labels->size(), 0.0f);
+  for (const std::string& label : *example.labels) {
+    const auto found = std::find(rules.labels->begin(), rules.labels->end(), label);
+    if (found != rules.labels->end()) marks[static_cast<std::size_t>(found - rules.labels->begin())] = 1.0f;
+  }
+  return marks;
+}
+
+std::vector<float> values_of(const EncodingRules& rules, const platform::Example& example) {
+  if (static_cast<std::int64_t>(example.values.size()) != rules.form->horizon) {
+    throw Error(ErrorCode::kInvalidInput,
+                "example " + example.id + " has " + std::to_string(example.values.size()) +
+                    " values, but a forecast of " + std::to_string(rules.form->horizon) + " steps is asked for",
+                "values");
+  }
+  std::vector<float> values;
+  for (const auto& value : example.values)
+    values.push_back(value ? static_cast<float>(*value) : std::numeric_limits<float>::quiet_NaN());
+  return values;
+}
+
+// The last sample that is known.
+double level_of(const std::string& signal, const platform::Example& example) {
+  const std::vector<float>& samples = signal_of(example, signal).values;
+  const auto last = std::find_if(samples.rbegin(), samples.rend(), [](float sample) { return std::isfinite(sample); });
+  if (last != samples.rend()) return static_cast<double>(*last);
+  throw Error(
+      ErrorCode::kInvalidInput,
+      "the signal \"" + signal + "\" of example " + example.id + " has no sample that a forecast could start from",
+      signal);
+}
+
 void set_target(const EncodingRules& rules, const platform::Example& example, EncodedExample& encoded) {
-  if (rules.task == Task::kClassify) {
+  if (has_one_label(rules.task)) {
     if (!example.label) throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has no label", "label");
     const auto found = std::find(rules.labels->begin(), rules.labels->end(), *example.label);
     // A label that training never saw cannot be predicted; it stays -1 and counts as wrong.
     encoded.label = found == rules.labels->end() ? -1 : static_cast<std::int32_t>(found - rules.labels->begin());
+  } else if (rules.task == Task::kMultilabel) {
+    encoded.marks = marks_of(rules, example);
   } else if (rules.task == Task::kRegress) {
     if (!example.value) throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has no value", "value");
     encoded.value = static_cast<float>(*example.value);
+  } else if (rules.task == Task::kForecast) {
+    encoded.values = values_of(rules, example);
   }
 }
 
@@ -127,6 +170,8 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
     if (supervised[i + 1] != 0) encoded.targets[i] = encoded.ids[i + 1];
   }
   encoded.weight = static_cast<float>(example.weight);
+  if (rules.side) encoded.side = side_input(*rules.schema, example);
+  if (rules.task == Task::kForecast) encoded.level = level_of(rules.form->continues, example);
   if (with_target) set_target(rules, example, encoded);
   return encoded;
 }

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "finetune/adapter/sensor_schema.h"
+#include "finetune/adapter/head_form.h"
+#include "finetune/adapter/side_features.h"
 #include "finetune/text/template/chat_encoder.h"
 #include "finetune/text/tokenizer.h"
 #include "finetune/train/train_config.h"
@@ -19,8 +20,12 @@ struct EncodedExample {
   std::vector<std::int32_t> ids;                          // -1 at slots
   std::vector<std::int32_t> targets;                      // the token to predict after each, or -100
   std::vector<SlotValue> slots;                           // in the order of the -1s
-  std::int32_t label = -1;                                // classify
+  SideInput side;                                         // where the rules say that a side network reads it
+  std::int32_t label = -1;                                // classify, ordinal
+  std::vector<float> marks;                               // multilabel: 1 for a label that applies, else 0
   float value = std::numeric_limits<float>::quiet_NaN();  // regress, in the example's unit
+  std::vector<float> values;                              // forecast, in the signal's unit; NaN = not known
+  double level = 0;                                       // forecast: what the signal stands at
   float weight = 1.0f;
   std::int64_t supervised() const;
 };
@@ -32,6 +37,8 @@ struct EncodingRules {
   const SensorSchema* schema = nullptr;
   Task task = Task::kLanguageModel;
   const std::vector<std::string>* labels = nullptr;
+  const HeadForm* form = nullptr;  // forecast only
+  bool side = false;               // a side network reads the example too
   std::int64_t max_tokens = 1024;  // a longer prompt loses its beginning
 };
 

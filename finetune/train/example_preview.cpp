@@ -56,7 +56,10 @@ class PartBuilder {
 };
 
 std::string target_of(Task task, const platform::Example& example) {
-  if (task == Task::kClassify) return "label " + example.label.value_or("");
+  if (has_one_label(task)) return "label " + example.label.value_or("");
+  if (task == Task::kMultilabel)
+    return "labels " + json::serialize(platform::to_json(example.labels.value_or(std::vector<std::string>())));
+  if (task == Task::kForecast) return "values " + json::serialize(platform::to_json(example).at("values"));
   if (task == Task::kRegress) return "value " + json::serialize(json::value(example.value.value_or(0)));
   return {};
 }
@@ -75,7 +78,10 @@ std::string counted(std::int64_t count, const char* what) { return std::to_strin
 }  // namespace
 
 Task task_of(const platform::Example& example) {
-  return example.label ? Task::kClassify : example.value ? Task::kRegress : Task::kLanguageModel;
+  if (example.label) return Task::kClassify;
+  if (example.labels) return Task::kMultilabel;
+  if (!example.values.empty()) return Task::kForecast;
+  return example.value ? Task::kRegress : Task::kLanguageModel;
 }
 
 ExamplePreview preview_example(const EncodingRules& rules, const platform::Example& example) {

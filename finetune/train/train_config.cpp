@@ -117,18 +117,25 @@ PeftConfig peft_config(const TrainConfig& config) {
   return peft;
 }
 
-std::string_view to_string(Task task) {
-  if (task == Task::kClassify) return "classify";
-  return task == Task::kRegress ? "regress" : "lm";
+const std::vector<std::string_view>& task_names() {
+  static const std::vector<std::string_view> kNames{"lm", "classify", "ordinal", "multilabel", "regress", "forecast"};
+  return kNames;
 }
 
+std::string_view to_string(Task task) { return task_names().at(static_cast<std::size_t>(task)); }
+
 Task task_from(std::string_view name) {
-  for (const Task task : {Task::kLanguageModel, Task::kClassify, Task::kRegress}) {
-    if (to_string(task) == name) return task;
+  std::string list;
+  for (std::size_t i = 0; i < task_names().size(); ++i) {
+    if (task_names()[i] == name) return static_cast<Task>(i);
+    list += (i == 0 ? "" : i + 1 == task_names().size() ? " or " : ", ") + std::string(task_names()[i]);
   }
-  throw Error(ErrorCode::kInvalidInput, "task must be lm, classify or regress, not \"" + std::string(name) + "\"",
-              "task");
+  throw Error(ErrorCode::kInvalidInput, "task must be " + list + ", not \"" + std::string(name) + "\"", "task");
 }
+
+bool has_one_label(Task task) { return task == Task::kClassify || task == Task::kOrdinal; }
+bool has_labels(Task task) { return has_one_label(task) || task == Task::kMultilabel; }
+bool has_numbers(Task task) { return task == Task::kRegress || task == Task::kForecast; }
 
 const std::vector<std::string_view>& train_config_keys() {
   static const std::vector<std::string_view> kKeys = {"peft_type",
@@ -171,6 +178,11 @@ const std::vector<std::string_view>& train_config_keys() {
                                                       "patience",
                                                       "class_weights",
                                                       "patch_size",
+                                                      "huber_delta",
+                                                      "quantiles",
+                                                      "continues",
+                                                      "side_network",
+                                                      "text_features",
                                                       "activations",
                                                       "base_dtype"};
   return kKeys;
@@ -210,6 +222,14 @@ void TrainConfig::validate() const {
   check(patience >= 0, "patience", "0 (never) or more");
   check(one_of(class_weights, {"none", "balanced"}), "class_weights", "none or balanced");
   check(patch_size >= 1 && patch_size <= 4096, "patch_size", "between 1 and 4096");
+  check(huber_delta >= 0 && huber_delta <= 1000, "huber_delta", "0 (squared error) or more");
+  check(quantiles.empty() || huber_delta == 0, "huber_delta", "0 where quantiles are asked for");
+  check(quantiles.size() <= 99, "quantiles", "at most 99 of them");
+  for (std::size_t i = 0; i < quantiles.size(); ++i) {
+    check(quantiles[i] > 0 && quantiles[i] < 1 && (i == 0 || quantiles[i] > quantiles[i - 1]), "quantiles",
+          "rising numbers between 0 and 1");
+  }
+  check(text_features >= 0 && text_features <= 65536, "text_features", "between 0 and 65536");
   check(one_of(activations, {"keep", "recompute"}), "activations", "keep or recompute");
   check(one_of(base_dtype, {"float32", "bfloat16", "float16", "int8", "nf4", "nf4_double"}), "base_dtype",
         "float32, bfloat16, float16, int8, nf4 or nf4_double");
@@ -261,6 +281,17 @@ TrainConfig train_config_from_json(const json::value& value) {
   whole("patience", config.patience);
   text("class_weights", config.class_weights);
   whole("patch_size", config.patch_size);
+  number("huber_delta", config.huber_delta);
+  if (const json::value* quantiles = platform::find(object, "quantiles")) {
+    config.quantiles.clear();
+    for (const json::value& each : platform::as_array(*quantiles, "quantiles")) {
+      if (!each.is_number()) throw Error(ErrorCode::kInvalidInput, "quantiles must be numbers", "quantiles");
+      config.quantiles.push_back(each.to_number<double>());
+    }
+  }
+  text("continues", config.continues);
+  config.side_network = platform::bool_or(object, "side_network", config.side_network, "");
+  whole("text_features", config.text_features);
   text("activations", config.activations);
   text("base_dtype", config.base_dtype);
   config.validate();
@@ -314,6 +345,11 @@ json::value to_json(const TrainConfig& config) {
       {"patience", config.patience},
       {"class_weights", config.class_weights},
       {"patch_size", config.patch_size},
+      {"huber_delta", config.huber_delta},
+      {"quantiles", json::array(config.quantiles.begin(), config.quantiles.end())},
+      {"continues", config.continues},
+      {"side_network", config.side_network},
+      {"text_features", config.text_features},
       {"activations", config.activations},
       {"base_dtype", config.base_dtype}};
 }

@@ -13,10 +13,18 @@
 
 namespace finetune {
 
-/// lm: continue the prompt. classify: one of K labels. regress: one number.
-enum class Task { kLanguageModel, kClassify, kRegress };
-std::string_view to_string(Task task);  // "lm", "classify", "regress"
+/// lm: continue the prompt. classify: one of K labels. ordinal: one of K labels that have an order. multilabel: any of
+/// K labels. regress: one number. forecast: the next numbers of a signal.
+enum class Task { kLanguageModel, kClassify, kOrdinal, kMultilabel, kRegress, kForecast };
+std::string_view to_string(Task task);  // "lm", "classify", "ordinal", "multilabel", "regress", "forecast"
 Task task_from(std::string_view name);  // throws kInvalidInput
+const std::vector<std::string_view>& task_names();
+/// classify and ordinal: exactly one label is true.
+bool has_one_label(Task task);
+/// These and multilabel.
+bool has_labels(Task task);
+/// regress and forecast.
+bool has_numbers(Task task);
 
 struct TrainConfig {
   // What is trained, in PEFT's words and with PEFT's meaning (formats/peft.h)
@@ -76,6 +84,13 @@ struct TrainConfig {
 
   // Sensor fields
   std::int64_t patch_size = 32;  // samples a slot
+  // What the head learns; see adapter/head_loss.h
+  double huber_delta = 0;  // regress, forecast: errors beyond so many deviations count linearly; 0 = squared error
+  std::vector<double> quantiles;  // regress: these quantiles instead of the mean, rising, each in (0, 1)
+  std::string continues;          // forecast: the signal that goes on; its last value is what a forecast starts from
+  // The network beside the base, see adapter/side_network.h; not for lm
+  bool side_network = true;
+  std::int64_t text_features = 8192;  // n-grams of the wording that it reads; 0 = none
   // Memory
   std::string activations = "keep";    // keep, recompute
   std::string base_dtype = "float32";  // how the frozen base is held: see WeightPrecision in model/weights.h

@@ -6,6 +6,7 @@
 
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/train/schedule.h"
+#include "finetune/train/side_fit.h"
 #include "kernels/ops/elementwise.h"
 
 namespace finetune {
@@ -90,8 +91,11 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
   total_steps_ = std::max(by_epochs, config.min_steps);
   if (config.max_steps > 0) total_steps_ = std::min(total_steps_, config.max_steps);
   evaluation_steps_ = std::max<std::int64_t>(1, total_steps_ / config.evaluations);
-  metric_ = config.metric != "auto" ? config.metric : request.task == Task::kRegress ? "rmse" : "loss";
-  if (request.task == Task::kClassify) {
+  metric_ = config.metric != "auto"             ? config.metric
+            : has_numbers(request.task)         ? "rmse"
+            : request.task == Task::kMultilabel ? "label_loss"
+                                                : "loss";
+  if (has_one_label(request.task)) {
     std::vector<std::int32_t> truths;
     for (const EncodedExample& example : data.train) truths.push_back(example.label);
     positive_ = positive_class(request.profile, parts.labels, truths);
@@ -118,10 +122,6 @@ void Trainer::swap_with_average() {
   for (std::size_t i = 0; i < average_.size(); ++i) std::swap(optimizer_.weights()[i].weight->value, average_[i]);
 }
 
-float Trainer::class_weight(std::int32_t label) const {
-  return class_weights_ && label >= 0 ? class_weights_->data<float>()[label] : 1.0f;
-}
-
 // Each epoch has its own order, made from the seed alone.
 std::vector<std::size_t> Trainer::examples_of_step(std::int64_t step) {
   const std::int64_t epoch = step / steps_per_epoch_;
@@ -141,9 +141,9 @@ double Trainer::step_weight(const std::vector<std::size_t>& indices) const {
   double weight = 0;
   for (const std::size_t index : indices) {
     const EncodedExample& example = data_.train[index];
-    const double each = request_.task == Task::kLanguageModel ? static_cast<double>(example.supervised())
-                                                              : static_cast<double>(class_weight(example.label));
-    weight += static_cast<double>(example.weight) * each;
+    weight += request_.task == Task::kLanguageModel
+                  ? static_cast<double>(example.weight) * static_cast<double>(example.supervised())
+                  : loss_weight(parts_.head_target(), example, class_weights_ ? &*class_weights_ : nullptr);
   }
   return weight;
 }
@@ -188,8 +188,9 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
 }
 
 bool Trainer::validation_is_due() const {
-  return !data_.validation.empty() && validated_step_ < step_ &&
-         (step_ % evaluation_steps_ == 0 || step_ == total_steps_);
+  if (data_.validation.empty()) return false;
+  if (step_ == 0) return parts_.side && !best_score_;  // what the side network alone is worth
+  return validated_step_ < step_ && (step_ % evaluation_steps_ == 0 || step_ == total_steps_);
 }
 
 void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
@@ -200,7 +201,10 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
   const double value = score(metric_, outcomes, parts_.labels, positive_);
   progress.metric = metric_;
   progress.validation_metric = value;
-  if (request_.task != Task::kRegress) progress.validation_loss = score("loss", outcomes, parts_.labels, positive_);
+  if (!has_numbers(request_.task)) {
+    const char* loss = request_.task == Task::kMultilabel ? "label_loss" : "loss";
+    progress.validation_loss = score(loss, outcomes, parts_.labels, positive_);
+  }
   const bool better = std::isfinite(value) &&
                       (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));
   if (better) {
@@ -214,6 +218,15 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
   validated_step_ = step_;
   stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience &&
                    step_ >= request_.config.min_steps;
+}
+
+void Trainer::fit_side(TrainObserver& observer) {
+  if (!parts_.side || side_is_fitted_) return;
+  SideFitOptions options;
+  options.seed = request_.seed;
+  fit_side_network(context_, *parts_.side, parts_.head_target(), data_.train, data_.validation,
+                   class_weights_ ? &*class_weights_ : nullptr, options, [&] { return observer.should_stop(); });
+  side_is_fitted_ = true;
 }
 
 void Trainer::remember_best() {
@@ -230,7 +243,11 @@ void Trainer::save() const {
   for (std::size_t i = 0; i < average_.size(); ++i)
     tensors["average." + optimizer_.weights()[i].weight->name] = &average_[i];
   for (std::size_t i = 0; i < best_.size(); ++i) tensors["best." + optimizer_.weights()[i].weight->name] = &best_[i];
+  if (side_is_fitted_) {
+    for (const Weight* weight : parts_.side->weights()) tensors[weight->name] = &weight->value;
+  }
   platform::json::object state{{"request", key_},
+                               {"side", side_is_fitted_},
                                {"step", step_},
                                {"updates", optimizer_.steps()},
                                {"skipped", optimizer_.skipped()},
@@ -255,6 +272,10 @@ void Trainer::resume() {
   };
   for (std::size_t i = 0; i < average_.size(); ++i)
     average_[i] = take("average." + optimizer_.weights()[i].weight->name, average_[i]);
+  side_is_fitted_ = platform::require_bool(checkpoint->state, "side", "checkpoint");
+  if (side_is_fitted_) {
+    for (Weight* weight : parts_.side->weights()) weight->value = take(weight->name, weight->value);
+  }
   step_ = whole("step");
   validated_step_ = whole("validated");
   best_step_ = whole("best_step");
@@ -273,6 +294,7 @@ void Trainer::stop() const { throw Error(ErrorCode::kCancelled, "training was as
 void Trainer::go_on(TrainObserver& observer) {
   auto saved = Clock::now();
   double pause = kCheckpointSeconds;
+  fit_side(observer);
   if (validation_is_due()) {  // where the last process was stopped
     TrainProgress unreported;
     validate(observer, unreported);

@@ -46,12 +46,13 @@ class Trainer {
     AveragedWeights(const AveragedWeights&) = delete;
     Trainer& trainer;
   };
+  /// Where there is a side network that no checkpoint brought: fits it to the data.
+  void fit_side(TrainObserver& observer);
   void remember_best();
   void restore_best();
   void save() const;
   void resume();
   [[noreturn]] void stop() const;
-  float class_weight(std::int32_t label) const;
 
   kernels::Context& context_;
   AdaptedModel& model_;
@@ -67,6 +68,7 @@ class Trainer {
   std::int64_t total_steps_ = 1;
   std::int64_t evaluation_steps_ = 1;
 
+  bool side_is_fitted_ = false;
   std::int64_t step_ = 0;
   std::int64_t validated_step_ = 0;  // the last validation pass stood after this step
   std::int64_t best_step_ = 0;

@@ -28,21 +28,43 @@ std::vector<const platform::Example*> part_of(const std::vector<platform::Exampl
   return part;
 }
 
+// Labels that are numbers have an order; others need to be listed.
+void put_in_order(std::vector<std::string>& labels) {
+  double value = 0;
+  for (const std::string& label : labels) {
+    if (is_numeric_label(label, value)) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                "the order of the labels is not known: \"" + label + "\" is no number; list `labels` from low to high",
+                "labels");
+  }
+  std::sort(labels.begin(), labels.end(), [](const std::string& a, const std::string& b) {
+    double first = 0, second = 0;
+    is_numeric_label(a, first);
+    is_numeric_label(b, second);
+    return first < second;
+  });
+}
+
 std::vector<std::string> labels_of(const TrainRequest& request, const std::vector<const platform::Example*>& train) {
-  if (request.task != Task::kClassify) return {};
+  if (!has_labels(request.task)) return {};
   std::set<std::string> found;
   for (const platform::Example* example : train) {
-    if (example->label) found.insert(*example->label);
+    if (request.task == Task::kMultilabel && example->labels)
+      found.insert(example->labels->begin(), example->labels->end());
+    if (request.task != Task::kMultilabel && example->label) found.insert(*example->label);
   }
   std::vector<std::string> labels =
       request.labels.empty() ? std::vector<std::string>(found.begin(), found.end()) : request.labels;
+  if (request.task == Task::kOrdinal && request.labels.empty()) put_in_order(labels);
   for (const std::string& label : found) {
     if (std::find(labels.begin(), labels.end(), label) != labels.end()) continue;
     throw Error(ErrorCode::kInvalidInput, "the training part has a label that is not listed: \"" + label + "\"",
                 "labels");
   }
-  if (labels.size() < 2)
+  if (labels.size() < 2 && has_one_label(request.task))
     throw Error(ErrorCode::kInvalidInput, "classification needs at least two labels in the training part", "labels");
+  if (labels.empty())
+    throw Error(ErrorCode::kInvalidInput, "no example of the training part has a label; give `labels`", "labels");
   return labels;
 }
 
@@ -57,16 +79,47 @@ void check_metric(const std::string& metric, Task task, const std::vector<std::s
       "metric");
 }
 
-void set_target_statistics(const std::vector<const platform::Example*>& train, AdapterParts& parts) {
-  double sum = 0, squares = 0;
-  for (const platform::Example* example : train) {
-    if (!example->value) throw Error(ErrorCode::kInvalidInput, "example " + example->id + " has no value", "value");
-    sum += *example->value;
+// Values, or a forecast's differences from its level; all steps have the same unit.
+void set_target_statistics(const std::vector<EncodedExample>& train, AdapterParts& parts) {
+  std::vector<double> values;
+  for (const EncodedExample& example : train) {
+    if (parts.task == Task::kRegress) values.push_back(static_cast<double>(example.value));
+    for (const float value : example.values) {
+      if (std::isfinite(value)) values.push_back(static_cast<double>(value) - example.level);
+    }
   }
-  parts.target_mean = sum / static_cast<double>(train.size());
-  for (const platform::Example* example : train)
-    squares += (*example->value - parts.target_mean) * (*example->value - parts.target_mean);
-  parts.target_deviation = usable_deviation(parts.target_mean, std::sqrt(squares / static_cast<double>(train.size())));
+  if (values.empty())
+    throw Error(ErrorCode::kInvalidInput, "no example of the training part has a value that is known", "values");
+  double sum = 0, squares = 0;
+  for (const double value : values) sum += value;
+  parts.target_mean = sum / static_cast<double>(values.size());
+  for (const double value : values) squares += (value - parts.target_mean) * (value - parts.target_mean);
+  parts.target_deviation = usable_deviation(parts.target_mean, std::sqrt(squares / static_cast<double>(values.size())));
+}
+
+HeadForm form_of(const TrainRequest& request, const std::vector<const platform::Example*>& train) {
+  HeadForm form;
+  if (has_numbers(request.task)) form.huber_delta = request.config.huber_delta;
+  if (request.task == Task::kRegress) form.quantiles = request.config.quantiles;
+  if (request.task != Task::kForecast) return form;
+  form.continues = request.config.continues;
+  if (form.continues.empty())
+    throw Error(ErrorCode::kInvalidInput, "a forecast needs `continues`, the name of the signal that goes on",
+                "continues");
+  form.horizon = static_cast<std::int64_t>(train.front()->values.size());
+  if (form.horizon >= 1 && form.horizon <= kLongestHorizon) return form;
+  throw Error(ErrorCode::kInvalidInput,
+              "example " + train.front()->id + " has " + std::to_string(form.horizon) +
+                  " values; a forecast has 1 to " + std::to_string(kLongestHorizon),
+              "values");
+}
+
+// Beside a head, where the examples have fields, or wordings that differ.
+SideSize side_size_of(const TrainRequest& request, const SensorSchema& schema) {
+  if (request.task == Task::kLanguageModel || !request.config.side_network) return {};
+  if (schema.empty() && schema.wording.empty()) return {};
+  // Tables of n-grams are large, and members beyond four add little to them.
+  return {.members = schema.wording.empty() ? 8 : 4};
 }
 
 std::vector<EncodedExample> encode_all(const EncodingRules& rules,
@@ -124,11 +177,13 @@ Manifest make_manifest(const TrainRequest& request, const Base& base, const Adap
   manifest.labels = parts.labels;
   manifest.target_mean = parts.target_mean;
   manifest.target_deviation = parts.target_deviation;
+  manifest.form = parts.form;
+  manifest.side_size = parts.side_size;
   manifest.max_tokens = max_tokens;
   manifest.base_digest = base.digest;
   manifest.base_dtype = request.config.base_dtype;
   manifest.tokenizer_digest = base.tokenizer_digest;
-  if (!parts.schema.empty()) manifest.sensors = to_json(parts.schema);
+  if (!parts.schema.empty() || !parts.schema.wording.empty()) manifest.sensors = to_json(parts.schema);
   manifest.profile = request.profile;
   manifest.training = training_record(request, result);
   return manifest;
@@ -150,15 +205,21 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   parts.task = request.task;
   parts.labels = labels_of(request, train);
   check_metric(request.config.metric, request.task, parts.labels);
-  if (request.task == Task::kRegress) set_target_statistics(train, parts);
+  parts.form = form_of(request, train);
   parts.schema = learn_sensor_schema(train, request.config.patch_size);
+  if (request.task != Task::kLanguageModel && request.config.side_network)
+    learn_wording(parts.schema, train, request.config.text_features);
+  parts.side_size = side_size_of(request, parts.schema);
   const EncodingRules rules{.tokenizer = &base.tokenizer,
                             .chat = &base.chat,
                             .schema = &parts.schema,
                             .task = request.task,
                             .labels = &parts.labels,
+                            .form = &parts.form,
+                            .side = parts.side_size.members > 0,
                             .max_tokens = std::min(request.config.max_example_tokens, base.config.max_positions)};
   TrainerData data{encode_all(rules, train), encode_all(rules, part_of(examples, Split::kValidation))};
+  if (has_numbers(request.task)) set_target_statistics(data.train, parts);
   parts.start(base, peft_config(request.config), request.seed);
   AdaptedModel model(base, parts);
   Trainer trainer(context, model, parts, data, request, key_of(request, base));

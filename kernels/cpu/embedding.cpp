@@ -9,6 +9,10 @@ ANNEAL_SIMD void add_row(const float* x, std::int64_t count, float* y) {
   for (std::int64_t i = 0; i < count; ++i) y[i] += x[i];
 }
 
+ANNEAL_SIMD void add_scaled_row(const float* x, std::int64_t count, float factor, float* y) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] += factor * x[i];
+}
+
 }  // namespace
 
 void embedding_forward(Context& context, const Tensor& table, const Tensor& ids, Tensor& y) {
@@ -37,6 +41,40 @@ void embedding_backward(Context& context, const Tensor& ids, const Tensor& dy, T
     for (std::int64_t n = 0; n < count; ++n) {
       if (tokens[n] < 0) continue;
       add_row(rows + n * channels + begin, end - begin, table + tokens[n] * channels + begin);
+    }
+  });
+}
+
+void embedding_bag_forward(Context& context, const Tensor& table, const Tensor& ids, const Tensor& offsets,
+                           const Tensor& weights, Tensor& y) {
+  const std::int64_t channels = table.size(1);
+  const float* rows = table.data<float>();
+  const std::int32_t* tokens = ids.data<std::int32_t>();
+  const std::int32_t* borders = offsets.data<std::int32_t>();
+  const float* factors = weights.data<float>();
+  float* sums = y.data<float>();
+  parallel_for(context, y.size(0), 4, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t bag = begin; bag < end; ++bag) {
+      std::fill_n(sums + bag * channels, channels, 0.0f);
+      for (std::int32_t n = borders[bag]; n < borders[bag + 1]; ++n)
+        add_scaled_row(rows + tokens[n] * channels, channels, factors[n], sums + bag * channels);
+    }
+  });
+}
+
+// Threads share the channels, as in embedding_backward.
+void embedding_bag_backward(Context& context, const Tensor& ids, const Tensor& offsets, const Tensor& weights,
+                            const Tensor& dy, Tensor& dtable) {
+  const std::int64_t channels = dtable.size(1);
+  const std::int32_t* tokens = ids.data<std::int32_t>();
+  const std::int32_t* borders = offsets.data<std::int32_t>();
+  const float* factors = weights.data<float>();
+  const float* slopes = dy.data<float>();
+  float* table = dtable.data<float>();
+  parallel_for(context, channels, 32, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t bag = 0; bag < dy.size(0); ++bag) {
+      for (std::int32_t n = borders[bag]; n < borders[bag + 1]; ++n)
+        add_scaled_row(slopes + bag * channels + begin, end - begin, factors[n], table + tokens[n] * channels + begin);
     }
   });
 }

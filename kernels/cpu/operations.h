@@ -73,6 +73,10 @@ void attention_decode(Context& context, const Tensor& q, std::span<const CachedS
 
 void embedding_forward(Context& context, const Tensor& table, const Tensor& ids, Tensor& y);
 void embedding_backward(Context& context, const Tensor& ids, const Tensor& dy, Tensor& dtable);
+void embedding_bag_forward(Context& context, const Tensor& table, const Tensor& ids, const Tensor& offsets,
+                           const Tensor& weights, Tensor& y);
+void embedding_bag_backward(Context& context, const Tensor& ids, const Tensor& offsets, const Tensor& weights,
+                            const Tensor& dy, Tensor& dtable);
 
 void rms_norm_forward(Context& context, const Tensor& x, const Tensor& weight, const RmsNormOptions& options, Tensor& y,
                       Tensor& rstd);

@@ -15,6 +15,26 @@ void check_ids(const char* operation, const Tensor& ids, std::int64_t rows) {
   }
 }
 
+void check_bags(const char* operation, const Tensor& table, const Tensor& ids, const Tensor& offsets,
+                const Tensor& weights) {
+  check_rank(operation, "table", table, 2);
+  check_shape(operation, "table", table, {table.size(0), table.size(1)});
+  check_ids(operation, ids, table.size(0));
+  for (const std::int32_t id : ids.values<std::int32_t>()) {
+    if (id < 0) throw_invalid(operation, "id " + std::to_string(id) + " is negative");
+  }
+  check_rank(operation, "offsets", offsets, 1);
+  check_shape(operation, "offsets", offsets, {offsets.size(0)}, DataType::kInt32);
+  check_shape(operation, "weights", weights, {ids.size(0)});
+  std::int32_t before = 0;
+  for (const std::int32_t offset : offsets.values<std::int32_t>()) {
+    if (offset < before) throw_invalid(operation, "offset " + std::to_string(offset) + " is before the one it follows");
+    before = offset;
+  }
+  const bool whole = offsets.size(0) > 0 && offsets.data<std::int32_t>()[0] == 0 && before == ids.size(0);
+  if (!whole) throw_invalid(operation, "the offsets must go from 0 to " + std::to_string(ids.size(0)));
+}
+
 }  // namespace
 
 void embedding_forward(Context& context, const Tensor& table, const Tensor& ids, Tensor& y) {
@@ -33,6 +53,22 @@ void embedding_backward(Context& context, const Tensor& ids, const Tensor& dy, T
   check_ids("embedding_backward", ids, dtable.size(0));
   check_shape("embedding_backward", "dy", dy, {ids.size(0), dtable.size(1)});
   cpu::embedding_backward(context, ids, dy, dtable);
+}
+
+void embedding_bag_forward(Context& context, const Tensor& table, const Tensor& ids, const Tensor& offsets,
+                           const Tensor& weights, Tensor& y) {
+  check_on_cpu("embedding_bag_forward", context);
+  check_bags("embedding_bag_forward", table, ids, offsets, weights);
+  check_shape("embedding_bag_forward", "y", y, {offsets.size(0) - 1, table.size(1)});
+  cpu::embedding_bag_forward(context, table, ids, offsets, weights, y);
+}
+
+void embedding_bag_backward(Context& context, const Tensor& ids, const Tensor& offsets, const Tensor& weights,
+                            const Tensor& dy, Tensor& dtable) {
+  check_on_cpu("embedding_bag_backward", context);
+  check_bags("embedding_bag_backward", dtable, ids, offsets, weights);
+  check_shape("embedding_bag_backward", "dy", dy, {offsets.size(0) - 1, dtable.size(1)});
+  cpu::embedding_bag_backward(context, ids, offsets, weights, dy, dtable);
 }
 
 }  // namespace kernels

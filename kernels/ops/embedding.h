@@ -1,4 +1,4 @@
-// Rows of a table by token id. Letters: N tokens, V table rows, C channels.
+// Rows of a table by token id, alone or as weighted sums. Letters: N tokens, V table rows, C channels, B bags.
 #pragma once
 
 #include "kernels/core/context.h"
@@ -12,5 +12,15 @@ void embedding_forward(Context& context, const Tensor& table, const Tensor& ids,
 
 /// dtable[ids[n]] += dy[n] for every id that is not negative, in the order of n.  dy: [N, C]; dtable: [V, C] float32.
 void embedding_backward(Context& context, const Tensor& ids, const Tensor& dy, Tensor& dtable);
+
+/// y[b] = sum of weights[n] * table[ids[n]] over n in [offsets[b], offsets[b + 1]), in that order; an empty bag is
+/// zeros. table: [V, C] float32; ids: [N] int32 in [0, V); offsets: [B + 1] int32, rising from 0 to N; weights: [N]; y:
+/// [B, C]. Throws std::invalid_argument on an id or an offset out of range.
+void embedding_bag_forward(Context& context, const Tensor& table, const Tensor& ids, const Tensor& offsets,
+                           const Tensor& weights, Tensor& y);
+
+/// dtable[ids[n]] += weights[n] * dy[b] for every n of every bag b, in order.  dy: [B, C]; dtable: [V, C].
+void embedding_bag_backward(Context& context, const Tensor& ids, const Tensor& offsets, const Tensor& weights,
+                            const Tensor& dy, Tensor& dtable);
 
 }  // namespace kernels

@@ -43,6 +43,16 @@ void read_slots(const json::object& object, Example& example) {
   }
 }
 
+void read_values(const json::object& object, Example& example) {
+  const json::value* values = find(object, "values");
+  if (values == nullptr) return;
+  for (const json::value& value : as_array(*values, "values")) {
+    if (!value.is_null() && !value.is_number())
+      throw Error(ErrorCode::kInvalidInput, "values must hold numbers or null", "values");
+    example.values.push_back(value.is_null() ? std::nullopt : std::optional<double>(value.to_number<double>()));
+  }
+}
+
 }  // namespace
 
 json::value to_json(const Signal& signal) {
@@ -114,7 +124,13 @@ json::value to_json(const Example& example) {
   if (!categories.empty()) out["categories"] = std::move(categories);
   if (!signals.empty()) out["signals"] = std::move(signals);
   if (example.label) out["label"] = *example.label;
+  if (example.labels) out["labels"] = to_json(*example.labels);
   if (example.value) out["value"] = *example.value;
+  if (!example.values.empty()) {
+    json::array values;
+    for (const auto& value : example.values) values.push_back(value ? json::value(*value) : json::value(nullptr));
+    out["values"] = std::move(values);
+  }
   if (example.weight != 1.0) out["weight"] = example.weight;
   return out;
 }
@@ -123,7 +139,7 @@ Example example_from_json(const json::value& value) {
   const json::object& object = as_object(value, "example");
   refuse_unknown_keys(object,
                       {"id", "source", "group", "split", "prompt", "completion", "messages", "text", "numbers",
-                       "categories", "signals", "label", "value", "weight"},
+                       "categories", "signals", "label", "labels", "value", "values", "weight"},
                       "");
   Example example;
   example.id = string_or(object, "id", "", "");
@@ -142,7 +158,9 @@ Example example_from_json(const json::value& value) {
   }
   read_slots(object, example);
   if (find(object, "label")) example.label = require_string(object, "label", "");
+  if (const json::value* labels = find(object, "labels")) example.labels = strings_from(*labels, "labels");
   if (find(object, "value")) example.value = require_number(object, "value", "");
+  read_values(object, example);
   example.weight = number_or(object, "weight", 1.0, "");
   const int forms =
       (!example.prompt.empty() ? 1 : 0) + (!example.messages.empty() ? 1 : 0) + (!example.text.empty() ? 1 : 0);

@@ -53,8 +53,10 @@ struct Example {
   std::map<std::string, std::optional<std::string>> categories;
   std::map<std::string, Signal> signals;
 
-  std::optional<std::string> label;  // classify
-  std::optional<double> value;       // regress
+  std::optional<std::string> label;                // classify, ordinal
+  std::optional<std::vector<std::string>> labels;  // multilabel: those that apply, perhaps none
+  std::optional<double> value;                     // regress
+  std::vector<std::optional<double>> values;       // forecast: what follows, step by step; nullopt = not known
   double weight = 1.0;
 };
 

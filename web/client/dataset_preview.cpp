@@ -99,7 +99,7 @@ void declare_preview(CommandLine& line) {
   line.option("data", "FILE", "JSON lines of examples, instead of a dataset of the server");
   line.option("base", "NAME", "base that will read them: a name, or a folder with a tokenizer",
               {.fallback = "anneal-nano"});
-  line.option("task", "NAME", "lm, classify or regress; default what the example has a target for");
+  line.option("task", "NAME", "lm, classify, ordinal, multilabel, regress or forecast; default what the example has a target for");
   line.option("split", "NAME", "examples of train, validation or test only");
   line.option("id", "ID", "this example only");
   line.option("count", "N", "how many examples", {.fallback = "3"});

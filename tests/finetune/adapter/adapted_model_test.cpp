@@ -18,7 +18,10 @@ platform::Example example_of(Task task, int number) {
   example.numbers["torque"] = number % 4 == 3 ? std::optional<double>() : 0.5 * number;
   example.categories["grade"] = number % 2 == 0 ? "H" : "L";
   example.signals["vibration"] = {100, "g", {0.1f * static_cast<float>(number), 0.2f, -0.3f, 0.7f, 1.0f}};
-  if (task == Task::kClassify) example.label = number % 3 == 0 ? "a" : number % 3 == 1 ? "b" : "c";
+  if (has_one_label(task)) example.label = number % 3 == 0 ? "a" : number % 3 == 1 ? "b" : "c";
+  if (task == Task::kMultilabel)
+    example.labels = number % 2 == 0 ? std::vector<std::string>{"a", "c"} : std::vector<std::string>{};
+  if (task == Task::kForecast) example.values = {0.3 * number, number == 2 ? std::optional<double>() : 0.1 * number};
   if (task == Task::kRegress) example.value = 3.0 * number;
   if (task == Task::kLanguageModel) example.completion = number % 2 == 0 ? " high" : " low";
   return example;
@@ -44,16 +47,18 @@ struct Setting {
     return lora;
   }
 
-  explicit Setting(Task task, int count = 5, const PeftConfig& config = every_linear())
+  explicit Setting(Task task, int count = 5, const PeftConfig& config = every_linear(), std::int64_t side_members = 0)
       : base(make_base(folder.path())) {
     std::vector<platform::Example> raw;
     for (int i = 0; i < count; ++i) raw.push_back(example_of(task, i));
     std::vector<const platform::Example*> pointers;
     for (const auto& example : raw) pointers.push_back(&example);
     parts.task = task;
-    if (task == Task::kClassify) parts.labels = {"a", "b", "c"};
+    if (has_labels(task)) parts.labels = {"a", "b", "c"};
     if (task == Task::kRegress) parts.target_deviation = 4.0;
+    if (task == Task::kForecast) parts.form = {.continues = "vibration", .horizon = 2};
     parts.schema = learn_sensor_schema(pointers, 4);
+    parts.side_size.members = side_members;
     parts.start(base, config, 11);
     // What starts at zero, or as the identity, moves away from it, so that every gradient is alive.
     kernels::Random random(12);
@@ -62,8 +67,12 @@ struct Setting {
       for (float& value : weight.value.values<float>()) value += static_cast<float>(random.normal()) * 0.2f;
     });
     parts.make_trainable();
-    const EncodingRules rules{
-        .tokenizer = &base.tokenizer, .schema = &parts.schema, .task = task, .labels = &parts.labels};
+    const EncodingRules rules{.tokenizer = &base.tokenizer,
+                              .schema = &parts.schema,
+                              .task = task,
+                              .labels = &parts.labels,
+                              .form = &parts.form,
+                              .side = side_members > 0};
     for (const auto& example : raw) examples.push_back(encode_example(rules, example, true));
   }
 
@@ -127,6 +136,8 @@ TEST_P(AdaptedModelOfTask, SavedPartsAnswerAsBefore) {
   loaded.labels = setting.parts.labels;
   loaded.target_mean = setting.parts.target_mean;
   loaded.target_deviation = setting.parts.target_deviation;
+  loaded.form = setting.parts.form;
+  loaded.side_size = setting.parts.side_size;
   loaded.schema = sensor_schema_from_json(to_json(setting.parts.schema));
   loaded.load(folder.path(), setting.base);
   AdaptedModel again(setting.base, loaded);
@@ -134,8 +145,41 @@ TEST_P(AdaptedModelOfTask, SavedPartsAnswerAsBefore) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tasks, AdaptedModelOfTask,
-                         ::testing::Values(Task::kLanguageModel, Task::kClassify, Task::kRegress),
+                         ::testing::Values(Task::kLanguageModel, Task::kClassify, Task::kOrdinal, Task::kMultilabel,
+                                           Task::kRegress, Task::kForecast),
                          [](const auto& info) { return std::string(to_string(info.param)); });
+
+TEST(AdaptedModel, StartsFromTheAnswersOfTheSideNetworkAndDropsThemWithTheAdapter) {
+  Setting setting(Task::kClassify, 5, Setting::every_linear(), 2);
+  AdaptedModel model(setting.base, setting.parts);
+  std::vector<const SideInput*> inputs;
+  for (const EncodedExample* example : setting.batch()) inputs.push_back(&example->side);
+  const Tensor& side = setting.parts.side->forward(setting.context, inputs);
+  const auto rows = model.raw_outputs(setting.context, setting.batch());
+  double largest = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t k = 0; k < 3; ++k) {
+      EXPECT_EQ(rows[i][k], side.values<float>()[i * 3 + k]);
+      largest = std::max(largest, static_cast<double>(std::fabs(rows[i][k])));
+    }
+  }
+  EXPECT_GT(largest, 1e-3);
+  model.set_adapter_active(false);
+  EXPECT_EQ(model.raw_outputs(setting.context, setting.batch())[0], (std::vector<float>{0, 0, 0}));
+}
+
+TEST(AdaptedModel, SavesItsSideNetwork) {
+  Setting setting(Task::kForecast, 5, Setting::every_linear(), 2);
+  AdaptedModel model(setting.base, setting.parts);
+  const auto before = model.outputs(setting.context, setting.batch());
+  const platform::TemporaryFolder folder;
+  setting.parts.save(folder.path());
+  setting.parts.side->scale_outputs(setting.context, 3.0f);
+  EXPECT_NE(model.outputs(setting.context, setting.batch()), before);
+  setting.parts.load(folder.path(), setting.base);
+  AdaptedModel again(setting.base, setting.parts);
+  EXPECT_EQ(again.outputs(setting.context, setting.batch()), before);
+}
 
 // Each kind of adapter on a language model's loss, with its dropout acting, since that is the code of training.
 struct Kind {

@@ -46,6 +46,41 @@ TEST(Embedding, WidensABFloat16TableAndRefusesUnknownIds) {
                  {"embedding_forward", "id 3"});
 }
 
+TEST(EmbeddingBag, IsAWeightedSumOfRowsAndItsGradientGoesBackByTheSameWeights) {
+  for (const int threads : {1, 2}) {
+    Context context = Context::cpu(threads);
+    const Tensor table = random_tensor({6, 40}, 1), weights = Tensor::from<float>({0.5f, -2.0f, 3.0f, 0.25f});
+    const Tensor ids = Tensor::from<std::int32_t>({4, 1, 4, 0}), borders = Tensor::from<std::int32_t>({0, 3, 3, 4});
+    Tensor y({3, 40});
+    embedding_bag_forward(context, table, ids, borders, weights, y);
+    const Tensor dy = random_tensor({3, 40}, 2);
+    Tensor dtable = Tensor::zeros({6, 40});
+    embedding_bag_backward(context, ids, borders, weights, dy, dtable);
+    const auto row = [](const Tensor& of, std::size_t n, std::size_t c) { return of.values<float>()[n * 40 + c]; };
+    for (std::size_t c = 0; c < 40; ++c) {
+      EXPECT_NEAR(row(y, 0, c), 3.5f * row(table, 4, c) - 2.0f * row(table, 1, c), 1e-5f);
+      EXPECT_EQ(row(y, 1, c), 0.0f);
+      EXPECT_EQ(row(y, 2, c), 0.25f * row(table, 0, c));
+      EXPECT_NEAR(row(dtable, 4, c), 3.5f * row(dy, 0, c), 1e-5f);
+      EXPECT_EQ(row(dtable, 1, c), -2.0f * row(dy, 0, c));
+      EXPECT_EQ(row(dtable, 2, c), 0.0f);
+    }
+  }
+}
+
+TEST(EmbeddingBag, RefusesIdsAndBordersOutOfRange) {
+  Context context = Context::cpu(1);
+  const Tensor table = random_tensor({3, 4}, 1), weights = Tensor::from<float>({1, 1});
+  Tensor y({1, 4});
+  const auto bag = [&](std::vector<std::int32_t> ids, std::vector<std::int32_t> borders) {
+    embedding_bag_forward(context, table, Tensor::from(ids), Tensor::from(borders), weights, y);
+  };
+  expect_refused([&] { bag({0, 3}, {0, 2}); }, {"embedding_bag_forward", "id 3"});
+  expect_refused([&] { bag({0, -1}, {0, 2}); }, {"id -1"});
+  expect_refused([&] { bag({0, 1}, {0, 1}); }, {"from 0 to 2"});
+  expect_refused([&] { bag({0, 1}, {2, 0}); }, {"offset 0"});
+}
+
 TEST(AdamW, FollowsItsFormulaOverSeveralStepsAndTensors) {
   const AdamWOptions options{.learning_rate = 0.01f, .weight_decay = 0.1f};
   for (const int threads : {1, 2}) {

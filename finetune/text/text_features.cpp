@@ -1,0 +1,146 @@
+#include "finetune/text/text_features.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <stdexcept>
+
+#include "finetune/text/unicode.h"
+
+namespace finetune {
+namespace {
+
+// Stands before words and pairs of words; no word has a control character.
+constexpr char kWordMark = '\x01';
+constexpr std::size_t kShortestPiece = 2, kLongestPiece = 5;
+// A longer "word" is no word (base64, a run of signs); its beginning says enough.
+constexpr std::size_t kLongestWord = 64;
+
+std::vector<std::string> words_of(std::string_view given) {
+  const std::string text = is_utf8(given) ? std::string(given) : repair_utf8(given);
+  std::vector<std::string> words;
+  std::string word;
+  for (std::size_t at = 0; at < text.size();) {
+    const char32_t letter = next_code_point(text, at);
+    if (is_word_character(letter)) {
+      if (word.size() < kLongestWord) append_lowercased(word, letter);
+    } else if (!word.empty()) {
+      words.push_back(std::move(word));
+      word.clear();
+    }
+  }
+  if (!word.empty()) words.push_back(std::move(word));
+  return words;
+}
+
+// Where each character of the word begins, and its end.
+std::vector<std::size_t> borders_of(std::string_view word) {
+  std::vector<std::size_t> borders;
+  for (std::size_t at = 0; at < word.size(); next_code_point(word, at)) borders.push_back(at);
+  borders.push_back(word.size());
+  return borders;
+}
+
+using Visit = std::function<void(const std::string&)>;
+
+void each_piece(const std::string& word, const Visit& visit) {
+  const std::string padded = " " + word + " ";
+  const std::vector<std::size_t> borders = borders_of(padded);
+  for (std::size_t length = kShortestPiece; length <= kLongestPiece; ++length) {
+    for (std::size_t i = 0; i + length < borders.size(); ++i)
+      visit(padded.substr(borders[i], borders[i + length] - borders[i]));
+  }
+}
+
+void each_ngram(std::string_view text, const Visit& visit) {
+  const std::vector<std::string> words = words_of(text);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    visit(kWordMark + words[i]);
+    if (i > 0) visit(kWordMark + words[i - 1] + " " + words[i]);
+    each_piece(words[i], visit);
+  }
+}
+
+bool is_word(const std::string& ngram) { return ngram.front() == kWordMark; }
+
+}  // namespace
+
+TextFeatures::TextFeatures(std::vector<std::string> ngrams, std::vector<float> idf)
+    : ngrams_(std::move(ngrams)), idf_(std::move(idf)) {
+  const bool sorted =
+      std::adjacent_find(ngrams_.begin(), ngrams_.end(), std::greater_equal<>()) == ngrams_.end() &&
+      std::none_of(ngrams_.begin(), ngrams_.end(), [](const std::string& ngram) { return ngram.empty(); });
+  if (!sorted) throw std::invalid_argument("the n-grams are not sorted or not different");
+  const bool positive = idf_.size() == ngrams_.size() && std::all_of(idf_.begin(), idf_.end(), [](float each) {
+                          return std::isfinite(each) && each > 0;
+                        });
+  if (!positive) throw std::invalid_argument("each n-gram needs one positive idf");
+  index();
+}
+
+void TextFeatures::index() {
+  for (std::size_t i = 0; i < ngrams_.size(); ++i) places_.emplace(ngrams_[i], static_cast<std::int32_t>(i));
+}
+
+TextFeatures TextFeatures::learn(const std::vector<std::string>& texts, std::size_t limit) {
+  struct Counted {
+    std::size_t texts = 0;
+    std::size_t last = 0;  // 1 + index of the text that was counted last
+  };
+  std::unordered_map<std::string, Counted> counts;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    each_ngram(texts[i], [&](const std::string& ngram) {
+      Counted& counted = counts[ngram];
+      if (counted.last == i + 1) return;
+      counted.last = i + 1;
+      ++counted.texts;
+    });
+  }
+  std::vector<std::pair<std::string, std::size_t>> words, pieces;
+  for (const auto& [ngram, counted] : counts) {
+    if (counted.texts < 2 || counted.texts == texts.size()) continue;
+    (is_word(ngram) ? words : pieces).emplace_back(ngram, counted.texts);
+  }
+  const auto keep_most_frequent = [](std::vector<std::pair<std::string, std::size_t>>& all, std::size_t count) {
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+      return a.second != b.second ? a.second > b.second : a.first < b.first;
+    });
+    all.resize(std::min(all.size(), count));
+  };
+  keep_most_frequent(words, limit / 2);
+  keep_most_frequent(pieces, limit - words.size());
+  std::map<std::string, std::size_t> kept(words.begin(), words.end());
+  kept.insert(pieces.begin(), pieces.end());
+  TextFeatures features;
+  for (const auto& [ngram, count] : kept) {
+    features.ngrams_.push_back(ngram);
+    features.idf_.push_back(static_cast<float>(
+        std::log((1.0 + static_cast<double>(texts.size())) / (1.0 + static_cast<double>(count))) + 1.0));
+  }
+  features.index();
+  return features;
+}
+
+TextWeights TextFeatures::weights(std::string_view text) const {
+  std::map<std::int32_t, double> counts;
+  each_ngram(text, [&](const std::string& ngram) {
+    const auto found = places_.find(ngram);
+    if (found != places_.end()) counts[found->second] += 1;
+  });
+  double squares_of_words = 0, squares_of_pieces = 0;
+  for (auto& [place, weight] : counts) {
+    const auto index = static_cast<std::size_t>(place);
+    weight *= static_cast<double>(idf_[index]);
+    (is_word(ngrams_[index]) ? squares_of_words : squares_of_pieces) += weight * weight;
+  }
+  TextWeights result;
+  for (const auto& [place, weight] : counts) {
+    const double squares = is_word(ngrams_[static_cast<std::size_t>(place)]) ? squares_of_words : squares_of_pieces;
+    result.ids.push_back(place);
+    result.weights.push_back(static_cast<float>(weight / std::sqrt(squares)));
+  }
+  return result;
+}
+
+}  // namespace finetune

@@ -1,0 +1,45 @@
+// TextFeatures: what a text is about, as weights of the n-grams that the training part has: words, pairs of words, and
+// pieces of 2 to 5 characters within a word, so that a misspelt word still shares most of its own. Weights are
+// tf * idf with idf = ln((1 + n) / (1 + df)) + 1, words and pieces each of unit length (Salton and Buckley 1988, in the
+// smoothed form of scikit-learn's TfidfVectorizer). Immutable; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace finetune {
+
+/// Weights of a text's known n-grams, by rising index.
+struct TextWeights {
+  std::vector<std::int32_t> ids;
+  std::vector<float> weights;
+};
+
+class TextFeatures {
+ public:
+  TextFeatures() = default;
+  /// What a manifest holds. `idf` belongs to the n-gram of the same place. Throws std::invalid_argument where the
+  /// n-grams are not sorted and different, or an idf is not positive.
+  TextFeatures(std::vector<std::string> ngrams, std::vector<float> idf);
+  /// The n-grams of these texts that stand in two of them at least and not in all, the most frequent `limit` of them;
+  /// at most half of them words. Empty where the texts do not differ.
+  static TextFeatures learn(const std::vector<std::string>& texts, std::size_t limit);
+
+  bool empty() const { return ngrams_.empty(); }
+  const std::vector<std::string>& ngrams() const { return ngrams_; }
+  const std::vector<float>& idf() const { return idf_; }
+  /// Well-formed UTF-8 or repaired; no order of n-grams outside the vocabulary matters.
+  TextWeights weights(std::string_view text) const;
+
+ private:
+  void index();
+
+  std::vector<std::string> ngrams_;  // sorted; words begin with kWordMark
+  std::vector<float> idf_;
+  std::unordered_map<std::string, std::int32_t> places_;
+};
+
+}  // namespace finetune

@@ -1,0 +1,197 @@
+#include "finetune/train/side_fit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "finetune/train/optimizer.h"
+#include "finetune/train/schedule.h"
+#include "kernels/ops/elementwise.h"
+
+namespace finetune {
+namespace {
+
+using kernels::Context;
+using kernels::Tensor;
+using Batch = std::span<const EncodedExample* const>;
+
+// Small sets take small steps' batches: more of them.
+constexpr std::size_t kSmallSet = 2000;
+constexpr std::size_t kScoredAtOnce = 256;
+// exp(-1.5) to exp(1.5).
+constexpr int kFactors = 31;
+
+std::vector<const SideInput*> inputs_of(Batch batch) {
+  std::vector<const SideInput*> inputs;
+  for (const EncodedExample* example : batch) inputs.push_back(&example->side);
+  return inputs;
+}
+
+std::vector<TrainedWeight> trained(SideNetwork& network) {
+  network.make_trainable();
+  std::vector<TrainedWeight> weights;
+  for (Weight* weight : network.weights()) weights.push_back({weight, weight->value.rank() == 2, 1.0f});
+  return weights;
+}
+
+struct Look {
+  double loss = 0;
+  double factor = 1;
+};
+
+class Fit {
+ public:
+  Fit(Context& context, SideNetwork& network, const HeadTarget& target, const std::vector<EncodedExample>& train,
+      const std::vector<EncodedExample>& validation, const Tensor* class_weights, const SideFitOptions& options)
+      : context_(context),
+        network_(network),
+        target_(target),
+        train_(train),
+        validation_(validation),
+        class_weights_(class_weights),
+        options_(options),
+        optimizer_(trained(network), {.weight_decay = options.weight_decay, .clip_norm = 0}) {
+    batch_ = train.size() < kSmallSet ? 32 : 64;
+    batches_ = (train.size() + batch_ - 1) / batch_;
+    const auto wanted = static_cast<std::int64_t>(options.epochs * static_cast<double>(batches_));
+    steps_ = std::clamp(wanted, options.min_steps, options.max_steps);
+    order_.resize(train.size());
+    for (const TrainedWeight& weight : optimizer_.weights()) average_.push_back(weight.weight->value.clone());
+  }
+
+  SideFit run(const std::function<bool()>& should_stop) {
+    const std::vector<Tensor> before = copies();
+    SideFit result{.steps = steps_, .best_step = steps_};
+    std::vector<Tensor> best;
+    const std::int64_t between = std::max<std::int64_t>(1, steps_ / options_.looks);
+    for (std::int64_t step = 0; step < steps_; ++step) {
+      if (should_stop && should_stop()) {
+        put(before);
+        throw platform::Error(platform::ErrorCode::kCancelled, "the fit was asked to stop");
+      }
+      one_step(step);
+      if (validation_.empty() || ((step + 1) % between != 0 && step + 1 != steps_)) continue;
+      swap_with_average();
+      const Look look = look_at_validation();
+      if (std::isfinite(look.loss) && (best.empty() || look.loss < result.loss)) {
+        result = {steps_, step + 1, look.loss, look.factor};
+        best = copies();
+      }
+      swap_with_average();
+    }
+    best.empty() ? swap_with_average() : put(best);
+    network_.scale_outputs(context_, static_cast<float>(result.factor));
+    return result;
+  }
+
+ private:
+  std::vector<Tensor> copies() const {
+    std::vector<Tensor> all;
+    for (const TrainedWeight& weight : optimizer_.weights()) all.push_back(weight.weight->value.clone());
+    return all;
+  }
+  void put(const std::vector<Tensor>& values) {
+    for (std::size_t i = 0; i < values.size(); ++i) optimizer_.weights()[i].weight->value.copy_from(values[i]);
+  }
+  void swap_with_average() {
+    for (std::size_t i = 0; i < average_.size(); ++i) std::swap(optimizer_.weights()[i].weight->value, average_[i]);
+  }
+
+  std::vector<const EncodedExample*> batch_of(std::int64_t step) {
+    const std::size_t place = static_cast<std::size_t>(step) % batches_;
+    if (place == 0) {
+      std::iota(order_.begin(), order_.end(), std::size_t{0});
+      kernels::Random random(kernels::random_bits(options_.seed, static_cast<std::uint64_t>(step)));
+      for (std::size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+    }
+    std::vector<const EncodedExample*> batch;
+    for (std::size_t i = place * batch_; i < std::min(order_.size(), (place + 1) * batch_); ++i)
+      batch.push_back(&train_[order_[i]]);
+    return batch;
+  }
+
+  void one_step(std::int64_t step) {
+    const auto batch = batch_of(step);
+    double weight = 0;
+    for (const EncodedExample* example : batch) weight += loss_weight(target_, *example, class_weights_);
+    optimizer_.zero_gradients();
+    if (weight > 0) {
+      Tensor& outputs =
+          network_.forward_members(context_, inputs_of(batch), options_.dropout, options_.thinning,
+                                   kernels::random_bits(options_.seed ^ 0x51deU, static_cast<std::uint64_t>(step)));
+      const auto rows = static_cast<std::int64_t>(batch.size());
+      for (std::int64_t member = 0; member < network_.shape().members; ++member) {
+        Tensor output = outputs.slice_rows(member * rows, (member + 1) * rows);
+        head_loss(context_, target_, batch, output, class_weights_, static_cast<float>(1.0 / weight), &output);
+      }
+      network_.backward(context_, outputs);
+    }
+    const double factor = step_factor("cosine", step, 0, steps_);
+    optimizer_.step(context_, factor * static_cast<double>(options_.learning_rate));
+    const auto made = static_cast<double>(step + 1);
+    const auto memory = static_cast<float>(std::min(options_.weight_average, (1.0 + made) / (10.0 + made)));
+    for (std::size_t i = 0; i < average_.size(); ++i) {
+      kernels::scale(context_, average_[i], memory);
+      kernels::add(context_, optimizer_.weights()[i].weight->value, average_[i], 1.0f - memory);
+    }
+  }
+
+  double loss_at(const std::vector<Tensor>& outputs, double factor) const {
+    double loss = 0, weight = 0;
+    for (std::size_t part = 0; part < outputs.size(); ++part) {
+      std::vector<const EncodedExample*> batch;
+      const std::size_t begin = part * kScoredAtOnce;
+      for (std::size_t i = begin; i < std::min(validation_.size(), begin + kScoredAtOnce); ++i)
+        batch.push_back(&validation_[i]);
+      Tensor scaled = outputs[part].clone();
+      kernels::scale(context_, scaled, static_cast<float>(factor));
+      const kernels::LossSum sum = head_loss(context_, target_, batch, scaled, class_weights_, 1.0f, nullptr);
+      loss += sum.loss;
+      weight += sum.weight;
+    }
+    return weight > 0 ? loss / weight : NAN;
+  }
+
+  Look look_at_validation() {
+    std::vector<Tensor> outputs;
+    for (std::size_t begin = 0; begin < validation_.size(); begin += kScoredAtOnce) {
+      std::vector<const SideInput*> inputs;
+      for (std::size_t i = begin; i < std::min(validation_.size(), begin + kScoredAtOnce); ++i)
+        inputs.push_back(&validation_[i].side);
+      outputs.push_back(network_.forward(context_, inputs).clone());
+    }
+    Look best{loss_at(outputs, 1.0), 1.0};
+    if (!has_labels(target_.task)) return best;
+    for (int i = 0; i < kFactors; ++i) {
+      const double factor = std::exp(-1.5 + 3.0 * i / (kFactors - 1));
+      const double loss = loss_at(outputs, factor);
+      if (loss < best.loss) best = {loss, factor};
+    }
+    return best;
+  }
+
+  Context& context_;
+  SideNetwork& network_;
+  const HeadTarget& target_;
+  const std::vector<EncodedExample>& train_;
+  const std::vector<EncodedExample>& validation_;
+  const Tensor* class_weights_;
+  const SideFitOptions& options_;
+  Optimizer optimizer_;
+  std::size_t batch_ = 32, batches_ = 1;
+  std::int64_t steps_ = 1;
+  std::vector<std::size_t> order_;
+  std::vector<Tensor> average_;
+};
+
+}  // namespace
+
+SideFit fit_side_network(Context& context, SideNetwork& network, const HeadTarget& target,
+                         const std::vector<EncodedExample>& train, const std::vector<EncodedExample>& validation,
+                         const Tensor* class_weights, const SideFitOptions& options,
+                         const std::function<bool()>& should_stop) {
+  return Fit(context, network, target, train, validation, class_weights, options).run(should_stop);
+}
+
+}  // namespace finetune
