@@ -29,8 +29,21 @@ void read_config(const std::filesystem::path& file, TrainRequest& request) {
 
 void print_scores(const char* name, const std::vector<Score>& scores) {
   for (const Score& score : scores) {
-    std::printf("%-10s %-18s %10.4f   [%.4f, %.4f]\n", name, score.metric.c_str(), score.value, score.low, score.high);
+    std::printf("%-10s %-20s %10.4f   [%.4f, %.4f]\n", name, score.metric.c_str(), score.value, score.low, score.high);
   }
+}
+
+// One text is a list with commas; several are taken as they are, so that an answer may have a comma itself.
+std::vector<std::string> choices_in(const std::vector<std::string>& given) {
+  if (given.size() != 1) return given;
+  std::vector<std::string> choices{""};
+  for (const char character : given.front()) {
+    if (character == ',')
+      choices.emplace_back();
+    else
+      choices.back() += character;
+  }
+  return choices;
 }
 
 }  // namespace
@@ -80,15 +93,21 @@ int train_command(const Arguments& arguments) {
 }
 
 int evaluate_command(const Arguments& arguments) {
-  platform::CommandLine line("anneal evaluate", "Scores an adapter beside the plain baselines.",
-                             {"anneal evaluate --base base --adapter adapter --data data.jsonl --split test"});
+  platform::CommandLine line("anneal evaluate", "Scores an adapter, or a bare base, beside the plain baselines.",
+                             {"anneal evaluate --base base --adapter adapter --data data.jsonl --split test",
+                              "anneal evaluate --base base --adapter adapter --data data.jsonl --choices auto",
+                              "anneal evaluate --base base --data data.jsonl --choices \"normal,worn,broken\""});
   line.option("base", "DIR", "base model folder", {.required = true});
-  line.option("adapter", "DIR", "adapter folder", {.required = true});
+  line.option("adapter", "DIR", "adapter folder; without one the base answers as it is", {});
   line.option("data", "FILE", "JSON lines of examples", {.required = true});
   line.option("split", "NAME", "train, validation or test", {.fallback = "test"});
   line.option("predictions", "FILE", "writes one line an example", {});
   line.option("answers", "N", "lm: write and score the answers of at most N examples, 0 = none", {.fallback = "500"});
   line.option("answer-tokens", "N", "lm: longest answer", {.fallback = "256"});
+  line.option("choices", "A,B,...",
+              "lm: which of these answers is most likely; auto = all of the training part; several times: one each",
+              {.repeated = true});
+  line.flag("choices-per-character", "compare log probabilities divided by the answers' lengths");
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   line.flag("json", "print the report as JSON");
   if (!line.read(arguments)) return 0;
@@ -100,6 +119,8 @@ int evaluate_command(const Arguments& arguments) {
   request.predictions_file = line.text("predictions");
   request.answers = line.integer("answers");
   request.answer_tokens = line.integer("answer-tokens");
+  request.choices = choices_in(line.all("choices"));
+  request.choices_per_character = line.has("choices-per-character");
   request.threads = static_cast<int>(line.integer("threads"));
   StageLine stages;
   ProgressLine signals;
@@ -115,8 +136,10 @@ int evaluate_command(const Arguments& arguments) {
     std::printf("%s\n", platform::pretty_json(to_json(report)).c_str());
     return 0;
   }
-  print_scores("adapter", report.scores);
+  print_scores(report.adapter_digest.empty() ? "base" : "adapter", report.scores);
   for (const auto& [name, scores] : report.baselines) print_scores(name.c_str(), scores);
+  for (const auto& [name, count] : report.baseline_examples)
+    std::printf("%-10s %-20s %10lld\n", name.c_str(), "training examples", static_cast<long long>(count));
   return 0;
 }
 
