@@ -158,6 +158,15 @@ void declare_sampling(platform::CommandLine& line) {
   line.option("seed", "S", "random seed", {.fallback = "1"});
 }
 
+AnswerForm form_from(const platform::CommandLine& line) {
+  if (line.has("choices") && line.has("json-schema"))
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "--choices and --json-schema exclude each other",
+                          "json-schema");
+  if (line.has("choices")) return AnswerForm::one_of(choices_in(line.all("choices")));
+  if (line.has("json-schema")) return AnswerForm::json(platform::read_json_file(line.text("json-schema")));
+  return {};
+}
+
 GenerateOptions sampling_from(const platform::CommandLine& line) {
   const auto share = [&](const char* name) { return static_cast<float>(line.number(name)); };
   const auto count = [&](const char* name) {
@@ -184,17 +193,23 @@ int generate_command(const Arguments& arguments) {
   platform::CommandLine line(
       "anneal generate", "Continues a text, or answers a message in the words of the base's chat template.",
       {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64",
+       "anneal generate --base base --adapter adapter --prompt \"spindle load\" --choices \"high,low\"",
+       "anneal generate --base base --prompt \"Work order: \" --json-schema order.schema.json",
        "anneal generate --base base --adapter adapter --chat --prompt \"Why is the spindle hot?\" --temperature 0.7 "
        "--min-p 0.05"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("adapter", "DIR", "adapter folder", {});
   line.option("base-dtype", "NAME", "how the base is held, as in `anneal train`; default: as in the training", {});
   line.option("prompt", "TEXT", "text to continue", {.required = true});
+  line.option("choices", "A,B,...", "answer with one of these; several times: one each, commas and all",
+              {.repeated = true});
+  line.option("json-schema", "FILE", "answer with a JSON document that this schema allows", {});
   declare_sampling(line);
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   line.flag("chat", "the prompt is a user's message, answered by the assistant");
   if (!line.read(arguments)) return 0;
   const GenerateOptions options = sampling_from(line);
+  const AnswerForm form = form_from(line);
   std::optional<std::filesystem::path> adapter;
   if (line.has("adapter")) adapter = line.text("adapter");
   StageLine stages;
@@ -207,9 +222,9 @@ int generate_command(const Arguments& arguments) {
     return true;
   };
   const auto answer = [&] {
-    if (!line.has("chat")) return predictor.complete(line.text("prompt"), options, print);
+    if (!line.has("chat")) return predictor.complete(line.text("prompt"), options, print, form);
     const std::vector<platform::Message> messages{{"user", line.text("prompt")}};
-    return predictor.chat(messages, options, print);
+    return predictor.chat(messages, options, print, form);
   };
   const Generation generation = answer();
   std::fputc('\n', stdout);
