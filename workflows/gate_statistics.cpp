@@ -89,11 +89,12 @@ bool is_of_answers(std::string_view metric) {
   return std::find(names.begin(), names.end(), metric) != names.end();
 }
 
-// The rows that a metric speaks of: a score of answers has nothing to say about those that were not asked.
+// The rows that a metric speaks of: none has anything to say about an example that was not asked.
 std::vector<PredictedExample> judged_rows(const std::string& metric, Rows rows) {
   std::vector<PredictedExample> judged;
-  std::copy_if(rows.begin(), rows.end(), std::back_inserter(judged),
-               [&](const PredictedExample& row) { return !is_of_answers(metric) || row.scores.contains(metric); });
+  std::copy_if(rows.begin(), rows.end(), std::back_inserter(judged), [&](const PredictedExample& row) {
+    return is_of_answers(metric) ? row.scores.contains(metric) : row.has_truth;
+  });
   return judged;
 }
 
@@ -120,7 +121,10 @@ PredictedExample read_line(std::string_view line, std::size_t number) {
       example.scores[std::string(metric)] = score.to_number<double>();
   }
   // A text that the model was not asked for has its loss alone.
-  if (platform::find(object, "loss") != nullptr && platform::find(object, "truth") == nullptr) return example;
+  if (platform::find(object, "loss") != nullptr && platform::find(object, "truth") == nullptr) {
+    example.has_truth = false;
+    return example;
+  }
   const json::value& truth = platform::require(object, "truth", where);
   const json::value& prediction = platform::require(object, "prediction", where);
   if (truth.is_number() && prediction.is_number()) {

@@ -20,6 +20,7 @@ struct PredictedExample {
   double true_value = 0, predicted_value = 0;  // regress
   std::map<std::string, double> probabilities;
   std::map<std::string, double> scores;  // lm, by metric; empty where the model was not asked
+  bool has_truth = true;                 // false: a text that has its loss alone
 };
 
 /// JSON lines {id, truth, prediction, probabilities, scores}. Throws kCorrupt naming the line.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "finetune/evaluate/metrics.h"
 #include "platform/base/did_you_mean.h"
 #include "platform/dataset/split.h"
 #include "workflows/gate_statistics.h"
@@ -50,15 +51,16 @@ void check_modules(const json::value& value) {
 }
 
 void check_rivals(const json::value& value) {
-  const std::vector<std::string> known = {"majority", "mean", "linear", "alias:production", "alias:candidate"};
+  const std::vector<std::string> known = {"majority",         "mean",           "linear", "nearest",
+                                          "alias:production", "alias:candidate"};
   const json::array one{value};
   for (const json::value& item : value.is_array() ? value.get_array() : one) {
     const std::string name = item.is_string() ? std::string(item.get_string()) : std::string();
     if (name.rfind("alias:", 0) == 0 && name.size() > 6) continue;
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       throw Error(ErrorCode::kInvalidInput,
-                  "'better_than' must name baselines (majority, mean, linear) or alias:NAME, not '" + name + "'" +
-                      platform::did_you_mean(name, known),
+                  "'better_than' must name baselines (majority, mean, linear, nearest) or alias:NAME, not '" + name +
+                      "'" + platform::did_you_mean(name, known),
                   "better_than");
     }
   }
@@ -107,8 +109,16 @@ void check_rivals_by(const std::string& metric, const json::value& rivals) {
                     "; use accuracy, macro_f1, average_precision, rmse or mae, or at_least and at_most alone",
                 "better_than");
   const bool of_numbers = metric == "rmse" || metric == "mae";
+  const std::vector<std::string>& answers = finetune::answer_metrics();
+  const bool of_answers = std::find(answers.begin(), answers.end(), metric) != answers.end();
   const json::array one{rivals};
   for (const json::value& item : rivals.is_array() ? rivals.get_array() : one) {
+    const bool plain = item == json::value("majority") || item == json::value("mean") || item == json::value("linear");
+    if (plain && of_answers)
+      throw Error(ErrorCode::kInvalidInput,
+                  "'better_than' " + std::string(item.get_string()) + " has no " + metric +
+                      "; the baseline that writes answers is nearest",
+                  "better_than");
     if (item != json::value(of_numbers ? "majority" : "mean")) continue;
     throw Error(ErrorCode::kInvalidInput,
                 "'better_than' " + std::string(item.get_string()) + " has no " + metric + "; the plain baseline of " +
@@ -248,6 +258,9 @@ StepKind model_evaluate() {
           "Scores an adapter on the test part, beside plain baselines.",
           {required("adapter", OptionType::kText, "${{ steps.X.adapter }}"),
            option("base", OptionType::kText, "base model; that of the training step if absent"),
+           option("choices", OptionType::kTexts,
+                  "lm: answers of which the most likely one counts; auto = all of the training part"),
+           option("choices_per_character", OptionType::kBoolean, "log probabilities divided by the answers' lengths"),
            required("dataset", OptionType::kText, "${{ steps.X.dataset }}"),
            choice("split", {"test", "validation"}, "part to score")},
           {"adapter", "base", "dataset", "evaluation", "examples", "predictions", "split"},
@@ -266,8 +279,8 @@ StepKind model_gate() {
                             OptionType::kText,
                             "score to judge",
                             true,
-                            {"accuracy", "average_precision", "chrf", "exact_match", "loss", "macro_f1", "mae",
-                             "perplexity", "qwk", "rmse", "rouge_1", "rouge_2", "rouge_l", "token_f1"}},
+                            {"accuracy", "average_precision", "chrf", "exact_match", "lcs_f1", "loss", "macro_f1",
+                             "mae", "perplexity", "qwk", "rmse", "rouge_1", "rouge_2", "rouge_l", "token_f1"}},
                  option("model", OptionType::kText, "registered model whose aliases are meant"),
                  whole("seed", 0, 9007199254740992.0, "of the bootstrap")},
                 {"gate", "metric", "passed", "report", "value"},

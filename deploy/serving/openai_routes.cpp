@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "deploy/serving/answer_forms.h"
 #include "deploy/serving/routes.h"
 #include "finetune/text/unicode.h"
 #include "platform/base/error.h"
@@ -31,6 +32,7 @@ struct Ask {
   std::vector<platform::Message> messages;  // chat
   std::string prompt;                       // completions
   finetune::GenerateOptions options;
+  finetune::AnswerForm form;
   bool stream = false;
   bool include_usage = false;
 };
@@ -140,6 +142,7 @@ Ask ask_from(const Request& request, const ServedModel& served, Serving& serving
   else
     ask.prompt = platform::require_string(body, "prompt", "body");
   ask.options = options_of(body, chat);
+  ask.form = answer_form_of(body);
   ask.stream = platform::bool_or(body, "stream", false, "body");
   if (const json::value* stream_options = platform::find(body, "stream_options"))
     ask.include_usage = platform::bool_or(platform::as_object(*stream_options, "stream_options"), "include_usage",
@@ -162,8 +165,8 @@ json::object asked_of(const Ask& ask) {
 finetune::Generation generate(Serving& serving, ServedModel& served, const Ask& ask,
                               const finetune::OnPiece& on_piece = {}) {
   auto generation = judged(served, [&] {
-    return ask.chat ? served.predictor.chat(ask.messages, ask.options, on_piece)
-                    : served.predictor.complete(ask.prompt, ask.options, on_piece);
+    return ask.chat ? served.predictor.chat(ask.messages, ask.options, on_piece, ask.form)
+                    : served.predictor.complete(ask.prompt, ask.options, on_piece, ask.form);
   });
   serving.known().remember(ask.prediction, true);
   serving.keep_answer(served, ask.prediction, asked_of(ask),

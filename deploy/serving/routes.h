@@ -19,7 +19,8 @@ namespace deploy {
 ///                 truth that the model could not have said is refused, and with 404 an ID that no agent of this plant
 ///                 gave
 void add_predict_routes(platform::RouteTable& table, Serving& serving);
-/// GET /v1/models, POST /v1/chat/completions, POST /v1/completions, with `stream`. Temperature is 0 unless given.
+/// GET /v1/models, POST /v1/chat/completions, POST /v1/completions, with `stream`. Temperature is 0 unless given. The
+/// answer has the form that answer_forms.h reads from the request, and is finished within max_tokens then.
 /// Answers are kept for the server as those of /v1/predict are.
 void add_openai_routes(platform::RouteTable& table, Serving& serving);
 /// GET /openapi.json: the routes that stand in the table by now.

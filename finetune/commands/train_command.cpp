@@ -29,8 +29,21 @@ void read_config(const std::filesystem::path& file, TrainRequest& request) {
 
 void print_scores(const char* name, const std::vector<Score>& scores) {
   for (const Score& score : scores) {
-    std::printf("%-10s %-18s %10.4f   [%.4f, %.4f]\n", name, score.metric.c_str(), score.value, score.low, score.high);
+    std::printf("%-10s %-20s %10.4f   [%.4f, %.4f]\n", name, score.metric.c_str(), score.value, score.low, score.high);
   }
+}
+
+// One text is a list with commas; several are taken as they are, so that an answer may have a comma itself.
+std::vector<std::string> choices_in(const std::vector<std::string>& given) {
+  if (given.size() != 1) return given;
+  std::vector<std::string> choices{""};
+  for (const char character : given.front()) {
+    if (character == ',')
+      choices.emplace_back();
+    else
+      choices.back() += character;
+  }
+  return choices;
 }
 
 }  // namespace
@@ -80,15 +93,21 @@ int train_command(const Arguments& arguments) {
 }
 
 int evaluate_command(const Arguments& arguments) {
-  platform::CommandLine line("anneal evaluate", "Scores an adapter beside the plain baselines.",
-                             {"anneal evaluate --base base --adapter adapter --data data.jsonl --split test"});
+  platform::CommandLine line("anneal evaluate", "Scores an adapter, or a bare base, beside the plain baselines.",
+                             {"anneal evaluate --base base --adapter adapter --data data.jsonl --split test",
+                              "anneal evaluate --base base --adapter adapter --data data.jsonl --choices auto",
+                              "anneal evaluate --base base --data data.jsonl --choices \"normal,worn,broken\""});
   line.option("base", "DIR", "base model folder", {.required = true});
-  line.option("adapter", "DIR", "adapter folder", {.required = true});
+  line.option("adapter", "DIR", "adapter folder; without one the base answers as it is", {});
   line.option("data", "FILE", "JSON lines of examples", {.required = true});
   line.option("split", "NAME", "train, validation or test", {.fallback = "test"});
   line.option("predictions", "FILE", "writes one line an example", {});
   line.option("answers", "N", "lm: write and score the answers of at most N examples, 0 = none", {.fallback = "500"});
   line.option("answer-tokens", "N", "lm: longest answer", {.fallback = "256"});
+  line.option("choices", "A,B,...",
+              "lm: which of these answers is most likely; auto = all of the training part; several times: one each",
+              {.repeated = true});
+  line.flag("choices-per-character", "compare log probabilities divided by the answers' lengths");
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   line.flag("json", "print the report as JSON");
   if (!line.read(arguments)) return 0;
@@ -100,6 +119,8 @@ int evaluate_command(const Arguments& arguments) {
   request.predictions_file = line.text("predictions");
   request.answers = line.integer("answers");
   request.answer_tokens = line.integer("answer-tokens");
+  request.choices = choices_in(line.all("choices"));
+  request.choices_per_character = line.has("choices-per-character");
   request.threads = static_cast<int>(line.integer("threads"));
   StageLine stages;
   ProgressLine signals;
@@ -115,8 +136,10 @@ int evaluate_command(const Arguments& arguments) {
     std::printf("%s\n", platform::pretty_json(to_json(report)).c_str());
     return 0;
   }
-  print_scores("adapter", report.scores);
+  print_scores(report.adapter_digest.empty() ? "base" : "adapter", report.scores);
   for (const auto& [name, scores] : report.baselines) print_scores(name.c_str(), scores);
+  for (const auto& [name, count] : report.baseline_examples)
+    std::printf("%-10s %-20s %10lld\n", name.c_str(), "training examples", static_cast<long long>(count));
   return 0;
 }
 
@@ -133,6 +156,15 @@ void declare_sampling(platform::CommandLine& line) {
   line.option("no-repeat-ngram-size", "N", "no N tokens come twice, 0 = they may", {.fallback = "0"});
   line.option("stop", "TEXT", "end before this text", {.repeated = true});
   line.option("seed", "S", "random seed", {.fallback = "1"});
+}
+
+AnswerForm form_from(const platform::CommandLine& line) {
+  if (line.has("choices") && line.has("json-schema"))
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "--choices and --json-schema exclude each other",
+                          "json-schema");
+  if (line.has("choices")) return AnswerForm::one_of(choices_in(line.all("choices")));
+  if (line.has("json-schema")) return AnswerForm::json(platform::read_json_file(line.text("json-schema")));
+  return {};
 }
 
 GenerateOptions sampling_from(const platform::CommandLine& line) {
@@ -161,17 +193,23 @@ int generate_command(const Arguments& arguments) {
   platform::CommandLine line(
       "anneal generate", "Continues a text, or answers a message in the words of the base's chat template.",
       {"anneal generate --base base --adapter adapter --prompt \"Spindle load high:\" --max-tokens 64",
+       "anneal generate --base base --adapter adapter --prompt \"spindle load\" --choices \"high,low\"",
+       "anneal generate --base base --prompt \"Work order: \" --json-schema order.schema.json",
        "anneal generate --base base --adapter adapter --chat --prompt \"Why is the spindle hot?\" --temperature 0.7 "
        "--min-p 0.05"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("adapter", "DIR", "adapter folder", {});
   line.option("base-dtype", "NAME", "how the base is held, as in `anneal train`; default: as in the training", {});
   line.option("prompt", "TEXT", "text to continue", {.required = true});
+  line.option("choices", "A,B,...", "answer with one of these; several times: one each, commas and all",
+              {.repeated = true});
+  line.option("json-schema", "FILE", "answer with a JSON document that this schema allows", {});
   declare_sampling(line);
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   line.flag("chat", "the prompt is a user's message, answered by the assistant");
   if (!line.read(arguments)) return 0;
   const GenerateOptions options = sampling_from(line);
+  const AnswerForm form = form_from(line);
   std::optional<std::filesystem::path> adapter;
   if (line.has("adapter")) adapter = line.text("adapter");
   StageLine stages;
@@ -184,9 +222,9 @@ int generate_command(const Arguments& arguments) {
     return true;
   };
   const auto answer = [&] {
-    if (!line.has("chat")) return predictor.complete(line.text("prompt"), options, print);
+    if (!line.has("chat")) return predictor.complete(line.text("prompt"), options, print, form);
     const std::vector<platform::Message> messages{{"user", line.text("prompt")}};
-    return predictor.chat(messages, options, print);
+    return predictor.chat(messages, options, print, form);
   };
   const Generation generation = answer();
   std::fputc('\n', stdout);

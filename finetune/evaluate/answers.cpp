@@ -1,5 +1,8 @@
 #include "finetune/evaluate/answers.h"
 
+#include <map>
+#include <set>
+
 #include "finetune/generate/generator.h"
 
 namespace finetune {
@@ -24,6 +27,42 @@ std::optional<std::string> wanted_answer(const platform::Example& example) {
     return last.role == "assistant" ? std::optional(last.content) : std::nullopt;
   }
   return example.prompt.empty() ? std::nullopt : std::optional(example.completion);
+}
+
+std::optional<platform::Example> question_of(const platform::Example& example) {
+  std::optional<std::string> wanted = wanted_answer(example);
+  if (!wanted) return std::nullopt;
+  platform::Example question = example;
+  question.label = std::move(*wanted);
+  question.completion.clear();
+  if (!question.messages.empty()) question.messages.pop_back();
+  return question;
+}
+
+SameQuestions same_questions(const std::vector<const platform::Example*>& examples) {
+  std::map<std::string, std::size_t> first;             // example by question
+  std::map<std::size_t, std::set<std::string>> wanted;  // by first example
+  SameQuestions same;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    std::optional<platform::Example> question = question_of(*examples[i]);
+    same.question.push_back(i);
+    if (!question) continue;
+    platform::Example bare;
+    bare.prompt = std::move(question->prompt);
+    bare.messages = std::move(question->messages);
+    bare.numbers = std::move(question->numbers);
+    bare.categories = std::move(question->categories);
+    bare.signals = std::move(question->signals);
+    same.question[i] = first.try_emplace(platform::canonical_json(platform::to_json(bare)), i).first->second;
+    wanted[same.question[i]].insert(std::move(*question->label));
+  }
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    same.others.emplace_back();
+    for (const std::string& answer : wanted[same.question[i]]) {
+      if (answer != wanted_answer(*examples[i])) same.others[i].push_back(answer);
+    }
+  }
+  return same;
 }
 
 std::vector<std::optional<std::string>> answers_of(kernels::Context& context, LoadedAdapter& loaded,

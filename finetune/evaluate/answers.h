@@ -13,6 +13,16 @@ namespace finetune {
 /// The completion, or what the assistant says last; nullopt for plain text and for a conversation that ends otherwise.
 std::optional<std::string> wanted_answer(const platform::Example& example);
 
+/// The example as a question: without its completion or the assistant's last turn, which becomes its label. nullopt
+/// where there is no wanted answer.
+std::optional<platform::Example> question_of(const platform::Example& example);
+/// Examples that ask the very same: with the same prompt and values, or the same conversation before its last turn.
+struct SameQuestions {
+  std::vector<std::size_t> question;  // of each example: the first that asks it; its own place without answer
+  std::vector<std::vector<std::string>> others;  // what others want that ask it, each once, without the example's own
+};
+SameQuestions same_questions(const std::vector<const platform::Example*>& examples);
+
 struct AnswerLimits {
   std::int64_t answers = 500;  // examples that are asked, evenly spaced over those that have an answer
   std::int64_t tokens = 256;   // of one answer

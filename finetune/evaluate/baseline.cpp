@@ -6,6 +6,8 @@
 #include <map>
 #include <numeric>
 
+#include "finetune/evaluate/hashed_text.h"
+#include "finetune/evaluate/nearest.h"
 #include "kernels/core/random.h"
 
 namespace finetune {
@@ -20,12 +22,6 @@ struct SparseRow {
   std::vector<std::uint32_t> index;
   std::vector<float> value;
 };
-
-std::uint32_t hash_of(std::string_view text) {
-  std::uint32_t hash = 2166136261u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return hash % kTextFeatures;
-}
 
 std::int32_t label_index(const std::vector<std::string>& labels, const platform::Example& example) {
   const auto found = std::find(labels.begin(), labels.end(), example.label.value_or(""));
@@ -83,28 +79,9 @@ class Featurizer {
     }
   }
 
-  // Words, pairs of words, and pieces of 3 to 5 bytes, scaled to unit length.
+  // Scaled to a length that text and numbers learn at the same pace with.
   static void add_text(const platform::Example& example, SparseRow& row) {
-    std::string text;
-    for (const platform::PromptPart& part : platform::parse_prompt(example.prompt)) {
-      if (part.kind == platform::PromptPart::Kind::kText) text += part.text;
-    }
-    std::map<std::uint32_t, float> counts;
-    std::string before;
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t begin = text.find_first_not_of(" \n\t.,:;", at);
-      if (begin == std::string::npos) break;
-      const std::size_t end = std::min(text.find_first_of(" \n\t.,:;", begin), text.size());
-      const std::string word = " " + text.substr(begin, end - begin) + " ";
-      counts[hash_of("w" + word)] += 1;
-      counts[hash_of("p" + before + word)] += 1;
-      for (std::size_t length = 3; length <= 5; ++length) {
-        for (std::size_t i = 0; i + length <= word.size(); ++i)
-          counts[hash_of(std::string_view(word).substr(i, length))] += 1;
-      }
-      before = word;
-      at = end;
-    }
+    const auto counts = hashed_pieces(words_of_example(example), kTextFeatures);
     float squares = 0;
     for (const auto& [index, count] : counts) squares += count * count;
     for (const auto& [index, count] : counts) {
@@ -221,6 +198,31 @@ std::vector<Outcome> constant_outcomes(Task task, const std::vector<std::string>
   return outcomes;
 }
 
+std::vector<Outcome> nearest_outcomes(Task task, const std::vector<std::string>& labels, const Examples& train,
+                                      const NearestExamples& nearest, const Examples& test) {
+  std::vector<double> shares(labels.size(), 0.0);
+  for (const auto* example : train) {
+    if (task == Task::kClassify)
+      shares[static_cast<std::size_t>(label_index(labels, *example))] += 1.0 / static_cast<double>(train.size());
+  }
+  std::vector<Outcome> outcomes;
+  for (const auto* example : test) {
+    const Examples found = nearest.of(*example);
+    const auto count = static_cast<double>(found.size());
+    if (task == Task::kRegress) {
+      outcomes.emplace_back();
+      outcomes.back().true_value = value_of(*example);
+      for (const auto* other : found) outcomes.back().predicted_value += value_of(*other) / count;
+      continue;
+    }
+    std::vector<double> votes = shares;  // one vote of the whole training part keeps every class possible
+    for (const auto* other : found) votes[static_cast<std::size_t>(label_index(labels, *other))] += 1;
+    for (double& vote : votes) vote /= count + 1;
+    outcomes.push_back(class_outcome(label_index(labels, *example), votes));
+  }
+  return outcomes;
+}
+
 std::vector<Outcome> linear_outcomes(Task task, const std::vector<std::string>& labels, const Examples& train,
                                      const Examples& test, std::uint64_t seed) {
   const Featurizer features(train);
@@ -261,15 +263,15 @@ std::vector<Outcome> linear_outcomes(Task task, const std::vector<std::string>& 
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::vector<Outcome>>> baseline_outcomes(Task task,
-                                                                            const std::vector<std::string>& labels,
-                                                                            const Examples& all, const Examples& test,
-                                                                            std::uint64_t seed) {
+std::vector<Baseline> baseline_outcomes(Task task, const std::vector<std::string>& labels, const Examples& all,
+                                        const Examples& test, std::uint64_t seed) {
   if (!has_one_label(task) && task != Task::kRegress) return {};
   const Examples train = with_target(task, labels, all);
   if (train.empty()) return {};
-  return {{task == Task::kRegress ? "mean" : "majority", constant_outcomes(task, labels, train, test)},
-          {"linear", linear_outcomes(task, labels, train, test, seed)}};
+  const NearestExamples nearest(train, test.size(), seed);
+  return {{task == Task::kRegress ? "mean" : "majority", constant_outcomes(task, labels, train, test), train.size()},
+          {"linear", linear_outcomes(task, labels, train, test, seed), train.size()},
+          {"nearest", nearest_outcomes(task, labels, train, nearest, test), nearest.kept()}};
 }
 
 }  // namespace finetune

@@ -2,11 +2,14 @@
 #include <chrono>
 #include <cmath>
 #include <iterator>
+#include <set>
 
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/evaluate/answers.h"
 #include "finetune/evaluate/baseline.h"
+#include "finetune/evaluate/choices.h"
 #include "finetune/evaluate/metrics.h"
+#include "finetune/evaluate/nearest.h"
 #include "finetune/train/training_job.h"
 #include "platform/base/digest.h"
 #include "platform/base/file.h"
@@ -17,39 +20,13 @@ namespace {
 namespace json = platform::json;
 using platform::Error;
 using platform::ErrorCode;
+using Examples = std::vector<const platform::Example*>;
+using Answers = std::vector<std::optional<std::string>>;
+using Labels = std::vector<std::string>;
 
 constexpr std::int64_t kBatchTokens = 4096;
 
-json::value to_json(const Score& score) {
-  return json::object{{"metric", score.metric}, {"value", score.value}, {"low", score.low}, {"high", score.high}};
-}
-
-json::array to_json(const std::vector<Score>& scores) {
-  json::array all;
-  for (const Score& score : scores) all.push_back(to_json(score));
-  return all;
-}
-
-std::vector<Score> scores_from(const json::value& value) {
-  std::vector<Score> scores;
-  for (const json::value& item : platform::as_array(value, "scores")) {
-    const json::object& object = platform::as_object(item, "scores");
-    scores.push_back(
-        {platform::require_string(object, "metric", "scores"), platform::require_number(object, "value", "scores"),
-         platform::require_number(object, "low", "scores"), platform::require_number(object, "high", "scores")});
-  }
-  return scores;
-}
-
-std::optional<Score> find_score(const std::vector<Score>& scores, std::string_view metric) {
-  for (const Score& score : scores) {
-    if (score.metric == metric) return score;
-  }
-  return std::nullopt;
-}
-
-std::vector<std::int32_t> truths_of(const std::vector<std::string>& labels,
-                                    const std::vector<const platform::Example*>& examples) {
+std::vector<std::int32_t> truths_of(const Labels& labels, const Examples& examples) {
   std::vector<std::int32_t> truths;
   for (const platform::Example* example : examples) {
     const auto found = std::find(labels.begin(), labels.end(), example->label.value_or(""));
@@ -58,186 +35,269 @@ std::vector<std::int32_t> truths_of(const std::vector<std::string>& labels,
   return truths;
 }
 
-std::vector<Score> all_scores(Task task, const std::vector<std::string>& labels, const std::vector<Outcome>& outcomes,
-                              std::size_t positive, const EvaluateRequest& request) {
-  std::vector<std::string> names = metrics_of(task, labels);
-  std::vector<Outcome> asked;
-  std::copy_if(outcomes.begin(), outcomes.end(), std::back_inserter(asked),
-               [](const Outcome& outcome) { return outcome.answer.has_value(); });
-  if (!asked.empty()) names.insert(names.end(), answer_metrics().begin(), answer_metrics().end());
-  const auto is_of_answers = [](const std::string& name) {
-    return std::find(answer_metrics().begin(), answer_metrics().end(), name) != answer_metrics().end();
-  };
-  std::vector<Score> scores;
-  for (const std::string& metric : names) {
-    if (request.should_stop && request.should_stop())
-      throw Error(ErrorCode::kCancelled, "the evaluation was asked to stop");
-    scores.push_back(score_with_interval(metric, is_of_answers(metric) ? asked : outcomes, labels, positive,
-                                         request.confidence, request.seed));
-  }
-  return scores;
+// The metrics of a choice among answers, whose `loss` is that of the tokens.
+std::vector<std::string> choice_metrics(const Labels& choices) {
+  std::vector<std::string> names = metrics_of(Task::kClassify, choices);
+  names.erase(std::remove(names.begin(), names.end(), "loss"), names.end());
+  return names;
 }
 
-json::object to_json(const AnswerScores& scores) {
-  return {{"exact_match", scores.exact_match}, {"token_f1", scores.token_f1}, {"rouge_1", scores.rouge_1},
-          {"rouge_2", scores.rouge_2},         {"rouge_l", scores.rouge_l},   {"chrf", scores.chrf}};
+template <typename Has>
+std::vector<Outcome> those(const std::vector<Outcome>& outcomes, const Has& has) {
+  std::vector<Outcome> chosen;
+  std::copy_if(outcomes.begin(), outcomes.end(), std::back_inserter(chosen), has);
+  return chosen;
 }
 
-json::array numbers_or_null(const std::vector<double>& values) {
-  json::array all;
-  for (const double value : values) all.push_back(std::isfinite(value) ? json::value(value) : json::value(nullptr));
-  return all;
-}
-
-void add_marks(const Outcome& outcome, const std::vector<std::string>& labels, json::object& line) {
-  json::array truth, prediction;
-  json::object probabilities;
-  for (std::size_t k = 0; k < labels.size(); ++k) {
-    if (outcome.marks[k] > 0.5f) truth.emplace_back(labels[k]);
-    if (outcome.probabilities[k] >= 0.5f) prediction.emplace_back(labels[k]);
-    probabilities[labels[k]] = static_cast<double>(outcome.probabilities[k]);
-  }
-  line["truth"] = std::move(truth);
-  line["prediction"] = std::move(prediction);
-  line["probabilities"] = std::move(probabilities);
-}
-
-using Answers = std::vector<std::optional<std::string>>;
-
-void write_predictions(const std::filesystem::path& file, Task task, const std::vector<std::string>& labels,
-                       const std::vector<const platform::Example*>& examples, const std::vector<Outcome>& outcomes,
-                       const Answers& answers) {
-  std::string lines;
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    const Outcome& outcome = outcomes[i];
-    json::object line{{"id", examples[i]->id}};
-    if (task == Task::kMultilabel) {
-      add_marks(outcome, labels, line);
-    } else if (task == Task::kForecast) {
-      line["truth"] = numbers_or_null(outcome.true_values);
-      line["prediction"] = numbers_or_null(outcome.predicted_values);
-    } else if (has_one_label(task)) {
-      json::object probabilities;
-      for (std::size_t k = 0; k < labels.size(); ++k)
-        probabilities[labels[k]] = static_cast<double>(outcome.probabilities[k]);
-      line["truth"] = examples[i]->label.value_or("");
-      line["prediction"] = labels[static_cast<std::size_t>(outcome.prediction)];
-      line["probabilities"] = std::move(probabilities);
-    } else if (task == Task::kRegress) {
-      line["truth"] = outcome.true_value;
-      line["prediction"] = outcome.predicted_value;
-    } else {
-      line["loss"] = outcome.predicted_value;
-      line["tokens"] = outcome.weight;
-      if (outcome.answer) {
-        line["truth"] = wanted_answer(*examples[i]).value_or("");
-        line["prediction"] = *answers[i];
-        line["scores"] = to_json(*outcome.answer);
-      }
+// One run of an evaluation: what is scored, and the scores so far.
+class Evaluation {
+ public:
+  Evaluation(const EvaluateRequest& request, kernels::Context& context, LoadedAdapter& loaded,
+             const std::vector<platform::Example>& examples)
+      : request_(request),
+        context_(context),
+        loaded_(loaded),
+        task_(loaded.parts->task),
+        labels_(loaded.parts->labels) {
+    const platform::Split split = platform::split_from(request.split);
+    for (const platform::Example& example : examples) {
+      if (example.split == split) scored_.push_back(&example);
+      if (example.split == platform::Split::kTrain) train_.push_back(&example);
     }
-    lines += platform::canonical_json(line) + "\n";
+    if (scored_.empty())
+      throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"",
+                  "split");
+    if (request.choices.empty()) return;
+    if (task_ != Task::kLanguageModel)
+      throw Error(ErrorCode::kInvalidInput, "choices are for a language model; this adapter has labels", "choices");
+    report_.choices = resolved_choices(request.choices, train_, scored_);
+    report_.choices_per_character = request.choices_per_character;
   }
-  platform::write_file_atomically(file, lines);
-}
 
-// Returns how many there are.
-std::int64_t add_answers(const std::vector<const platform::Example*>& examples, const Answers& answers,
-                         std::vector<Outcome>& outcomes) {
-  std::int64_t count = 0;
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (!answers[i]) continue;
-    outcomes[i].answer = score_answer(wanted_answer(*examples[i]).value_or(""), *answers[i]);
-    ++count;
+  EvaluationReport run() {
+    std::vector<EncodedExample> encoded;
+    for (const platform::Example* example : scored_) encoded.push_back(encode_example(loaded_.rules(), *example, true));
+    outcomes_ =
+        outcomes_of(task_, encoded, outputs_of(context_, *loaded_.model, encoded, kBatchTokens, request_.should_stop));
+    report_.split = request_.split;
+    report_.task = std::string(to_string(task_));
+    report_.examples = static_cast<std::int64_t>(scored_.size());
+    task_ == Task::kLanguageModel ? score_language_model() : score_values();
+    if (!request_.predictions_file.empty()) write_predictions();
+    return std::move(report_);
   }
-  return count;
-}
+
+ private:
+  std::vector<Score> scores_of(const std::vector<std::string>& names, const std::vector<Outcome>& outcomes,
+                               const Labels& labels, std::size_t positive) const {
+    std::vector<Score> scores;
+    for (const std::string& metric : names) {
+      if (request_.should_stop && request_.should_stop())
+        throw Error(ErrorCode::kCancelled, "the evaluation was asked to stop");
+      scores.push_back(score_with_interval(metric, outcomes, labels, positive, request_.confidence, request_.seed));
+    }
+    return scores;
+  }
+
+  void add_baseline(const Baseline& baseline, std::vector<Score> scores) {
+    report_.baselines.emplace_back(baseline.name, std::move(scores));
+    report_.baseline_examples.emplace_back(baseline.name, static_cast<std::int64_t>(baseline.examples));
+  }
+
+  // Heads: classes and numbers.
+  void score_values() {
+    const std::size_t positive =
+        positive_class(loaded_.manifest.profile, labels_, truths_of(labels_, train_.empty() ? scored_ : train_));
+    const std::vector<std::string> names = metrics_of(task_, labels_);
+    if (has_one_label(task_) && !labels_.empty()) report_.positive = labels_[positive];
+    report_.scores = scores_of(names, outcomes_, labels_, positive);
+    if (!request_.baselines) return;
+    for (const Baseline& baseline : baseline_outcomes(task_, labels_, train_, scored_, request_.seed))
+      add_baseline(baseline, scores_of(names, baseline.outcomes, labels_, positive));
+  }
+
+  void score_language_model() {
+    report_.scores = scores_of(metrics_of(task_, {}), outcomes_, {}, 0);
+    questions_ = questions_in(train_);
+    for (const platform::Example& question : questions_) train_questions_.push_back(&question);
+    if (!report_.choices.empty()) score_choices();
+    if (request_.answers > 0) score_answers();
+  }
+
+  static std::vector<platform::Example> questions_in(const Examples& examples) {
+    std::vector<platform::Example> questions;
+    for (const platform::Example* example : examples) {
+      if (auto question = question_of(*example)) questions.push_back(std::move(*question));
+    }
+    return questions;
+  }
+
+  void score_choices() {
+    const Labels& choices = report_.choices;
+    add_choices(context_, loaded_, scored_, choices,
+                request_.choices_per_character ? ChoiceScore::kPerCharacter : ChoiceScore::kSum, request_.should_stop,
+                outcomes_);
+    const std::vector<platform::Example> questions = questions_in(scored_);
+    Examples asked;
+    for (const platform::Example& question : questions) asked.push_back(&question);
+    if (asked.empty()) return;
+    const std::size_t positive = positive_class(
+        loaded_.manifest.profile, choices, truths_of(choices, train_questions_.empty() ? asked : train_questions_));
+    report_.positive = choices[positive];
+    const std::vector<std::string> names = choice_metrics(choices);
+    append(report_.scores,
+           scores_of(names, those(outcomes_, [](const Outcome& one) { return !one.probabilities.empty(); }), choices,
+                     positive));
+    if (!request_.baselines) return;
+    for (const Baseline& baseline : baseline_outcomes(Task::kClassify, choices, train_questions_, asked, request_.seed))
+      add_baseline(baseline, scores_of(names, baseline.outcomes, choices, positive));
+  }
+
+  void score_answers() {
+    answers_ = answers_of(context_, loaded_, scored_, {request_.answers, request_.answer_tokens}, request_.should_stop);
+    same_ = same_questions(scored_);
+    std::set<std::size_t> known;
+    for (std::size_t i = 0; i < answers_.size(); ++i) {
+      if (!answers_[i]) continue;
+      outcomes_[i].answer = scored_answer(i, *answers_[i], known);
+      ++report_.answers;
+    }
+    if (report_.answers == 0) return;
+    append(report_.scores, answer_scores(outcomes_));
+    if (request_.baselines && !train_questions_.empty()) add_copied_answers();
+  }
+
+  // `known`: the questions of which a score that counts once a question is there.
+  AnswerScores scored_answer(std::size_t i, std::string_view answer, std::set<std::size_t>& known) const {
+    AnswerScores scores = score_answer(wanted_answer(*scored_[i]).value_or(""), answer, same_.others[i]);
+    if (!known.insert(same_.question[i]).second) scores.lcs_f1.reset();
+    return scores;
+  }
+
+  std::vector<Score> answer_scores(const std::vector<Outcome>& outcomes) const {
+    const auto asked = those(outcomes, [](const Outcome& one) { return one.answer.has_value(); });
+    const auto once = those(asked, [](const Outcome& one) { return one.answer->lcs_f1.has_value(); });
+    std::vector<Score> scores;
+    for (const std::string& metric : answer_metrics())
+      append(scores, scores_of({metric}, metric == "lcs_f1" ? once : asked, {}, 0));
+    return scores;
+  }
+
+  // The answer of the nearest training question to each example that was asked.
+  void add_copied_answers() {
+    const NearestExamples nearest(train_questions_, static_cast<std::size_t>(report_.answers), request_.seed);
+    std::vector<Outcome> copied;
+    std::set<std::size_t> known;
+    for (std::size_t i = 0; i < answers_.size(); ++i) {
+      if (!answers_[i]) continue;
+      copied.emplace_back();
+      copied.back().answer = scored_answer(i, nearest.of(*question_of(*scored_[i])).front()->label.value_or(""), known);
+    }
+    std::vector<Score> scores = answer_scores(copied);
+    for (auto& [name, others] : report_.baselines) {
+      if (name == "nearest") return append(others, std::move(scores));
+    }
+    add_baseline({"nearest", {}, nearest.kept()}, std::move(scores));
+  }
+
+  static void append(std::vector<Score>& to, std::vector<Score> scores) {
+    to.insert(to.end(), std::make_move_iterator(scores.begin()), std::make_move_iterator(scores.end()));
+  }
+
+  static json::object probabilities_of(const Labels& labels, const Outcome& outcome) {
+    json::object probabilities;
+    for (std::size_t k = 0; k < labels.size(); ++k)
+      probabilities[labels[k]] = static_cast<double>(outcome.probabilities[k]);
+    return probabilities;
+  }
+
+  json::object language_model_line(std::size_t i) const {
+    const Outcome& outcome = outcomes_[i];
+    json::object line{{"loss", outcome.predicted_value}, {"tokens", outcome.weight}};
+    const bool chosen = !outcome.probabilities.empty();
+    if (outcome.answer) {
+      line[chosen ? "answer" : "prediction"] = *answers_[i];
+      line["scores"] = to_json(*outcome.answer);
+    }
+    if (outcome.answer || chosen) line["truth"] = wanted_answer(*scored_[i]).value_or("");
+    if (chosen) {
+      line["prediction"] = report_.choices[static_cast<std::size_t>(outcome.prediction)];
+      line["probabilities"] = probabilities_of(report_.choices, outcome);
+    }
+    return line;
+  }
+
+  static json::object to_json(const AnswerScores& scores) {
+    json::object values{{"exact_match", scores.exact_match}, {"token_f1", scores.token_f1}, {"rouge_1", scores.rouge_1},
+                        {"rouge_2", scores.rouge_2},         {"rouge_l", scores.rouge_l},   {"chrf", scores.chrf}};
+    if (scores.lcs_f1) values["lcs_f1"] = *scores.lcs_f1;
+    return values;
+  }
+
+  static json::array numbers_or_null(const std::vector<double>& values) {
+    json::array all;
+    for (const double value : values) all.push_back(std::isfinite(value) ? json::value(value) : json::value(nullptr));
+    return all;
+  }
+
+  json::object marks_line(const Outcome& outcome) const {
+    json::array truth, prediction;
+    for (std::size_t k = 0; k < labels_.size(); ++k) {
+      if (outcome.marks[k] > 0.5f) truth.emplace_back(labels_[k]);
+      if (outcome.probabilities[k] >= 0.5f) prediction.emplace_back(labels_[k]);
+    }
+    return {{"truth", std::move(truth)},
+            {"prediction", std::move(prediction)},
+            {"probabilities", probabilities_of(labels_, outcome)}};
+  }
+
+  json::object value_line(std::size_t i) const {
+    const Outcome& outcome = outcomes_[i];
+    if (task_ == Task::kMultilabel) return marks_line(outcome);
+    if (task_ == Task::kForecast)
+      return {{"truth", numbers_or_null(outcome.true_values)}, {"prediction", numbers_or_null(outcome.predicted_values)}};
+    if (task_ == Task::kRegress) return {{"truth", outcome.true_value}, {"prediction", outcome.predicted_value}};
+    return {{"truth", scored_[i]->label.value_or("")},
+            {"prediction", labels_[static_cast<std::size_t>(outcome.prediction)]},
+            {"probabilities", probabilities_of(labels_, outcome)}};
+  }
+
+  void write_predictions() const {
+    std::string lines;
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+      json::object line = task_ == Task::kLanguageModel ? language_model_line(i) : value_line(i);
+      line["id"] = scored_[i]->id;
+      lines += platform::canonical_json(line) + "\n";
+    }
+    platform::write_file_atomically(request_.predictions_file, lines);
+  }
+
+  const EvaluateRequest& request_;
+  kernels::Context& context_;
+  LoadedAdapter& loaded_;
+  const Task task_;
+  const Labels& labels_;
+  Examples scored_, train_;
+  std::vector<platform::Example> questions_;  // lm: the training part without its answers, which are labels
+  Examples train_questions_;
+  std::vector<Outcome> outcomes_;
+  Answers answers_;
+  SameQuestions same_;
+  EvaluationReport report_;
+};
 
 }  // namespace
-
-std::optional<Score> EvaluationReport::score(std::string_view metric) const { return find_score(scores, metric); }
-
-std::optional<Score> EvaluationReport::baseline(std::string_view name, std::string_view metric) const {
-  for (const auto& [known, values] : baselines) {
-    if (known == name) return find_score(values, metric);
-  }
-  return std::nullopt;
-}
-
-json::value to_json(const EvaluationReport& report) {
-  json::object baselines;
-  for (const auto& [name, scores] : report.baselines) baselines[name] = to_json(scores);
-  return json::object{{"adapter", report.adapter_digest},
-                      {"base", report.base_digest},
-                      {"dataset", report.dataset_digest},
-                      {"split", report.split},
-                      {"task", report.task},
-                      {"examples", report.examples},
-                      {"answers", report.answers},
-                      {"positive", report.positive},
-                      {"scores", to_json(report.scores)},
-                      {"baselines", baselines}};
-}
-
-EvaluationReport evaluation_report_from_json(const json::value& value) {
-  const json::object& object = platform::as_object(value, "evaluation");
-  EvaluationReport report;
-  report.adapter_digest = platform::string_or(object, "adapter", "", "evaluation");
-  report.base_digest = platform::string_or(object, "base", "", "evaluation");
-  report.dataset_digest = platform::string_or(object, "dataset", "", "evaluation");
-  report.split = platform::string_or(object, "split", "", "evaluation");
-  report.task = platform::string_or(object, "task", "", "evaluation");
-  report.examples = platform::int_or(object, "examples", 0, "evaluation");
-  report.answers = platform::int_or(object, "answers", 0, "evaluation");
-  report.positive = platform::string_or(object, "positive", "", "evaluation");
-  report.scores = scores_from(platform::require(object, "scores", "evaluation"));
-  for (const auto& pair : platform::as_object(platform::require(object, "baselines", "evaluation"), "baselines")) {
-    report.baselines.emplace_back(std::string(pair.key()), scores_from(pair.value()));
-  }
-  return report;
-}
 
 EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
   const auto begin = std::chrono::steady_clock::now();
   kernels::Context context = kernels::Context::cpu(request.threads);
-  LoadedAdapter loaded = load_adapter(context, request.base_folder, request.adapter_folder);
+  const auto adapter = request.adapter_folder.empty() ? std::nullopt : std::optional(request.adapter_folder);
+  LoadedAdapter loaded = load_adapter(context, request.base_folder, adapter);
   const std::vector<platform::Example> examples = read_examples(request.dataset);
-  const platform::Split split = platform::split_from(request.split);
-  std::vector<const platform::Example*> scored, train;
-  for (const platform::Example& example : examples) {
-    if (example.split == split) scored.push_back(&example);
-    if (example.split == platform::Split::kTrain) train.push_back(&example);
-  }
-  if (scored.empty())
-    throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"", "split");
-  std::vector<EncodedExample> encoded;
-  for (const platform::Example* example : scored) encoded.push_back(encode_example(loaded.rules(), *example, true));
-  std::vector<Outcome> outcomes = outcomes_of(
-      loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens, request.should_stop));
-  const Task task = loaded.parts->task;
-  const std::vector<std::string>& labels = loaded.parts->labels;
-  const std::size_t positive =
-      positive_class(loaded.manifest.profile, labels, truths_of(labels, train.empty() ? scored : train));
-  EvaluationReport report;
+  EvaluationReport report = Evaluation(request, context, loaded, examples).run();
   report.adapter_digest = loaded.adapter_digest;
   report.base_digest = loaded.base->digest;
   report.dataset_digest = platform::digest_of_file(request.dataset);
-  report.split = request.split;
-  report.task = std::string(to_string(task));
-  report.examples = static_cast<std::int64_t>(scored.size());
-  Answers answers;
-  if (task == Task::kLanguageModel && request.answers > 0) {
-    answers = answers_of(context, loaded, scored, {request.answers, request.answer_tokens}, request.should_stop);
-    report.answers = add_answers(scored, answers, outcomes);
-  }
-  if (has_one_label(task) && !labels.empty()) report.positive = labels[positive];
-  report.scores = all_scores(task, labels, outcomes, positive, request);
-  if (request.baselines) {
-    for (const auto& [name, predicted] : baseline_outcomes(task, labels, train, scored, request.seed)) {
-      report.baselines.emplace_back(name, all_scores(task, labels, predicted, positive, request));
-    }
-  }
-  if (!request.predictions_file.empty())
-    write_predictions(request.predictions_file, task, labels, scored, outcomes, answers);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return report;
 }

@@ -119,6 +119,16 @@ double mean_answer(Outcomes outcomes, double AnswerScores::*of) {
   return count > 0 ? sum / count : 0;
 }
 
+double mean_of_questions(Outcomes outcomes) {
+  double sum = 0, count = 0;
+  for (const Outcome& outcome : outcomes) {
+    if (!outcome.answer || !outcome.answer->lcs_f1) continue;
+    sum += *outcome.answer->lcs_f1;
+    count += 1;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
 struct Scored {
   Outcomes outcomes;
   const std::vector<std::string>& labels;
@@ -147,6 +157,7 @@ constexpr Metric kMetrics[] = {
     {"label_loss", false, [](const Scored& s) { return label_loss(marked(s.outcomes)); }},
     {"label_macro_f1", true, [](const Scored& s) { return label_macro_f1(marked(s.outcomes)); }},
     {"label_micro_f1", true, [](const Scored& s) { return label_micro_f1(marked(s.outcomes)); }},
+    {"lcs_f1", true, [](const Scored& s) { return mean_of_questions(s.outcomes); }},
     {"loss", false, [](const Scored& s) { return s.labels.empty() ? token_loss(s.outcomes) : class_loss(s.outcomes); }},
     {"macro_f1", true, [](const Scored& s) { return macro_f1(table_of(s.outcomes)); }},
     {"mae", false, [](const Scored& s) { return of_numbers(s.outcomes, mean_absolute_error); }},
@@ -192,7 +203,8 @@ std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& l
 }
 
 const std::vector<std::string>& answer_metrics() {
-  static const std::vector<std::string> kNames{"exact_match", "token_f1", "rouge_1", "rouge_2", "rouge_l", "chrf"};
+  static const std::vector<std::string> kNames{"exact_match", "token_f1", "rouge_1", "rouge_2",
+                                               "rouge_l",     "chrf",     "lcs_f1"};
   return kNames;
 }
 

@@ -15,7 +15,7 @@ namespace finetune {
 
 /// One scored example. classify: truth and prediction are class indices (truth -1: a class training never saw) and
 /// `probabilities` has K entries; regress: values; lm: value = sum of -log p over its supervised tokens, weight their
-/// count.
+/// count, and where it chose among answers what classify has.
 struct Outcome {
   std::int32_t truth = -1;
   std::int32_t prediction = -1;
@@ -39,7 +39,7 @@ const std::vector<std::string>& answer_metrics();
 /// Of classes: accuracy, balanced_accuracy, macro_f1, micro_f1, weighted_f1, cohen_kappa, matthews, qwk with the
 /// labels' numbers, loss, calibration_error (of the class `positive` where there are two, else of the choice). Of the
 /// class `positive`: average_precision, auroc, brier. Of numbers: rmse, mae, median_absolute_error, r2. Of text: loss,
-/// perplexity, and the mean of each of AnswerScores over the outcomes that have one. Defined in class_metrics.h,
+/// perplexity, and the mean of each of AnswerScores over the outcomes that have it. Defined in class_metrics.h,
 /// number_metrics.h and text_metrics.h. Throws kInvalidInput for another name or without outcomes.
 double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
              std::size_t positive);

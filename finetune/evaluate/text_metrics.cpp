@@ -76,6 +76,28 @@ Overlap overlap_of(const Matches& matches) {
   return overlap;
 }
 
+// Where the number of a step ends that begins at `at`, its sign and the white space behind it included; `at` where
+// there is none.
+std::size_t number_end(std::string_view line, std::size_t at) {
+  const std::string_view kWord = "step", kKoreanWord = "\xEB\x8B\xA8\xEA\xB3\x84";
+  const auto spaces = [&](std::size_t from) { return std::min(line.find_first_not_of(" \t", from), line.size()); };
+  std::size_t digits = at;
+  const std::string_view rest = line.substr(at);
+  if (rest.size() > kWord.size() && std::equal(kWord.begin(), kWord.end(), rest.begin(), [](char word, char given) {
+        return word == (given >= 'A' && given <= 'Z' ? given - 'A' + 'a' : given);
+      })) {
+    digits = spaces(at + kWord.size());
+  } else if (rest.starts_with(kKoreanWord)) {
+    digits = spaces(at + kKoreanWord.size());
+  }
+  std::size_t sign = std::min(line.find_first_not_of("0123456789", digits), line.size());
+  if (sign == digits) return at;
+  if (line.substr(sign).starts_with(kKoreanWord)) sign += kKoreanWord.size();
+  if (sign >= line.size() || std::string_view(":.)").find(line[sign]) == std::string_view::npos) return at;
+  const std::size_t end = spaces(sign + 1);
+  return end == sign + 1 && end < line.size() ? at : end;
+}
+
 bool is_punctuation(char character) {
   const auto code = static_cast<unsigned char>(character);
   return code < 0x80 && std::ispunct(code) != 0;
@@ -134,6 +156,25 @@ Overlap common_subsequence(std::span<const std::string> reference, std::span<con
   return overlap_of({row.back(), static_cast<double>(reference.size()), static_cast<double>(hypothesis.size())});
 }
 
+std::vector<std::string> steps_of(std::string_view text) {
+  const std::string sound = repair_utf8(text);
+  std::vector<std::string> steps;
+  for (std::size_t at = 0; at < sound.size();) {
+    const std::size_t end = std::min(sound.find_first_of("\r\n", at), sound.size());
+    std::string_view line = strip_space(std::string_view(sound).substr(at, end - at), true, true);
+    at = end + 1;
+    if (line.starts_with("- ") || line.starts_with("* ")) line = strip_space(line.substr(2), true, false);
+    line.remove_prefix(number_end(line, 0));
+    if (!line.empty()) steps.emplace_back(line);
+  }
+  return steps;
+}
+
+double lcs_f1(std::string_view reference, std::string_view hypothesis) {
+  const std::vector<std::string> wanted = steps_of(reference), got = steps_of(hypothesis);
+  return wanted.empty() && got.empty() ? 1 : common_subsequence(wanted, got).f1;
+}
+
 double chrf(std::string_view reference, std::string_view hypothesis, int word_order) {
   constexpr std::size_t kCharacterOrder = 6;
   constexpr double kBetaSquared = 4;
@@ -155,9 +196,16 @@ double chrf(std::string_view reference, std::string_view hypothesis, int word_or
   return 100 * (1 + kBetaSquared) * precision * recall / (kBetaSquared * precision + recall);
 }
 
-AnswerScores score_answer(std::string_view wanted, std::string_view answer) {
-  return {exact_match(wanted, answer) ? 1.0 : 0.0, token_f1(wanted, answer),   rouge_n(wanted, answer, 1).f1,
-          rouge_n(wanted, answer, 2).f1,           rouge_l(wanted, answer).f1, finetune::chrf(wanted, answer)};
+AnswerScores score_answer(std::string_view wanted, std::string_view answer, std::span<const std::string> others) {
+  AnswerScores scores{.exact_match = exact_match(wanted, answer) ? 1.0 : 0.0,
+                      .token_f1 = token_f1(wanted, answer),
+                      .rouge_1 = rouge_n(wanted, answer, 1).f1,
+                      .rouge_2 = rouge_n(wanted, answer, 2).f1,
+                      .rouge_l = rouge_l(wanted, answer).f1,
+                      .chrf = finetune::chrf(wanted, answer),
+                      .lcs_f1 = finetune::lcs_f1(wanted, answer)};
+  for (const std::string& other : others) scores.lcs_f1 = std::max(*scores.lcs_f1, finetune::lcs_f1(other, answer));
+  return scores;
 }
 
 double character_bleu(std::span<const std::string> references, std::span<const std::string> hypotheses) {

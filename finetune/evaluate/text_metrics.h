@@ -2,6 +2,7 @@
 // they are: no case folding, no stemming. Tokens are what stands between white space. Pure functions; any thread.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,15 @@ Overlap rouge_l(std::string_view reference, std::string_view hypothesis);
 /// Longest common subsequence of any items, such as the steps of a plan.
 Overlap common_subsequence(std::span<const std::string> reference, std::span<const std::string> hypothesis);
 
+/// The steps of a plan: its lines without the white space around them, empty ones left out, and without a number before
+/// them, so that "Step 2: Walk to kitchen", "2. Walk to kitchen" and "Walk to kitchen" are one step. A number is "Step
+/// N" or "N" (digits; the word in any case), or "N단계" and "단계 N" in Korean, with ":", "." or ")" behind it and then
+/// white space or nothing ("2.5 mm drill" stays); "-" and "*" before a space go too. What is left empty is no step.
+std::vector<std::string> steps_of(std::string_view text);
+/// 2 LCS / (steps of both) of two plans, their steps compared as they are: the F1 of common_subsequence(). Two texts
+/// without steps agree (1).
+double lcs_f1(std::string_view reference, std::string_view hypothesis);
+
 /// chrF of 0 to 100: mean precision and recall of character n-grams of 1 to 6, white space removed, recall weighing
 /// twice (beta 2); `word_order` 2 adds word n-grams of 1 and 2 with one punctuation mark split off (chrF++).
 double chrf(std::string_view reference, std::string_view hypothesis, int word_order = 0);
@@ -41,7 +51,11 @@ struct AnswerScores {
   double rouge_2 = 0;
   double rouge_l = 0;
   double chrf = 0;  // 0 to 100
+  /// 0 to 1; of the wanted answers of this question the one that is met best. Absent where the question was scored
+  /// already.
+  std::optional<double> lcs_f1;
 };
-AnswerScores score_answer(std::string_view wanted, std::string_view answer);
+/// `others`: what else would have been right, such as the answers that other examples give to the same question.
+AnswerScores score_answer(std::string_view wanted, std::string_view answer, std::span<const std::string> others = {});
 
 }  // namespace finetune

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <numeric>
 
@@ -113,13 +114,44 @@ class StopFilter {
   bool stopped_ = false;
 };
 
+void check_options_of(Constraint& constraint, const GenerateOptions& options, std::int64_t room) {
+  const auto refuse = [](const std::string& what, const char* option) {
+    throw platform::Error(platform::ErrorCode::kInvalidInput, what, option);
+  };
+  if (!options.stop.empty()) refuse("a stop text would cut an answer that has a form; leave stop out", "stop");
+  if (options.no_repeat_ngram_size > 0)
+    refuse("no_repeat_ngram_size could forbid all that the form of the answer allows; leave it out",
+           "no_repeat_ngram_size");
+  const std::int64_t least = constraint.tokens_to_finish();
+  if (least == kNeverFinished)
+    refuse("the tokens of this model cannot write an answer of this form", "response_format");
+  if (least > room)
+    refuse("the shortest answer of this form has " + std::to_string(least) + " tokens, and " + std::to_string(room) +
+               " may be written; raise max_tokens or shorten the prompt",
+           "max_tokens");
+}
+
+// The logits with what must not come next at -infinity.
+Tensor constrained(const Tensor& logits, std::span<const std::uint64_t> allowed) {
+  Tensor kept = logits.clone();
+  const std::span<float> values = kept.values<float>();
+  for (std::size_t token = 0; token < values.size(); ++token) {
+    if (token / 64 >= allowed.size() || !holds(allowed, token)) values[token] = -std::numeric_limits<float>::infinity();
+  }
+  return kept;
+}
+
 }  // namespace
 
 Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, const EncodedExample& prompt,
-                    const GenerateOptions& options, const OnPiece& on_piece, FairMutex& computing) {
+                    const GenerateOptions& options, const OnPiece& on_piece, FairMutex& computing,
+                    Constraint* constraint) {
   options.validate();
   Generation result{.finish_reason = "length", .prompt_tokens = static_cast<std::int64_t>(prompt.ids.size())};
   const std::int64_t room = room_of(base, result.prompt_tokens, options.max_tokens);
+  // The last token needs no position: nothing is computed from it.
+  const std::int64_t longest = std::min(options.max_tokens, base.config.max_positions - result.prompt_tokens + 1);
+  if (constraint != nullptr) check_options_of(*constraint, options, longest);
   KeyValueCache cache(base.config, room);
   kernels::Random random(options.seed);
   const kernels::SampleOptions sampling = sampling_of(options);
@@ -133,13 +165,17 @@ Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, 
     result.text += piece;
     return piece.empty() || !on_piece || on_piece(piece);
   };
-  while (cache.length < room && result.completion_tokens < options.max_tokens) {
+  while (result.completion_tokens < longest) {
+    std::span<const std::uint64_t> allowed;
+    if (constraint != nullptr) allowed = constraint->allowed(longest - result.completion_tokens);
     std::int32_t token = 0;
     {
       const std::lock_guard lock(computing);
       const Tensor& hidden = continued(context, model, prompt, ids, cache);
       model.transformer().logits(context, hidden.slice_rows(hidden.size(0) - 1, hidden.size(0)), logits);
-      token = kernels::sample_token(context, logits.view({base.config.vocab_size}), sampling, random, before);
+      const Tensor row = constraint != nullptr ? constrained(logits.view({base.config.vocab_size}), allowed)
+                                               : logits.view({base.config.vocab_size});
+      token = kernels::sample_token(context, row, sampling, random, before);
     }
     if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
       result.finish_reason = "stop";
@@ -155,6 +191,11 @@ Generation generate(kernels::Context& context, Base& base, AdaptedModel& model, 
     }
     ids = {token};
     before.push_back(token);
+    if (constraint == nullptr) continue;
+    constraint->take(token);
+    if (constraint->complete()) result.finish_reason = "stop";
+    if (constraint->finished()) break;
+    if (!constraint->complete()) result.finish_reason = "length";
   }
   emit(filter.push(decoder.finish()));
   if (!filter.stopped()) emit(filter.finish());

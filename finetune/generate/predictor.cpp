@@ -39,11 +39,21 @@ Prediction to_prediction(const AdapterParts& parts, const Outcome& outcome) {
 struct Predictor::State {
   kernels::Context context;
   LoadedAdapter loaded;
-  FairMutex computing;  // guards context and model; base and parts do not change
+  std::once_flag trie_made;
+  std::optional<TokenTrie> trie;  // of the base's vocabulary; made for the first answer that has a form
+  FairMutex computing;            // guards context and model; base and parts do not change
 
   State(kernels::Context ready, LoadedAdapter adapter) : context(std::move(ready)), loaded(std::move(adapter)) {}
-  Generation generate(const EncodedExample& prompt, const GenerateOptions& options, const OnPiece& on_piece) {
-    return finetune::generate(context, *loaded.base, *loaded.model, prompt, options, on_piece, computing);
+  Generation generate(const EncodedExample& prompt, const GenerateOptions& options, const OnPiece& on_piece,
+                      const AnswerForm& form = {}) {
+    std::unique_ptr<Constraint> constraint;
+    if (!form.is_free()) {
+      const std::vector<std::int32_t> ends = loaded.base->end_tokens();
+      std::call_once(trie_made, [&] { trie.emplace(loaded.base->tokenizer, ends); });
+      constraint = constraint_of(form, loaded.base->tokenizer, *trie, ends);
+    }
+    return finetune::generate(context, *loaded.base, *loaded.model, prompt, options, on_piece, computing,
+                              constraint.get());
   }
 };
 
@@ -87,20 +97,21 @@ std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Exa
 }
 
 Generation Predictor::chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
-                           const OnPiece& on_piece) {
+                           const OnPiece& on_piece, const AnswerForm& form) {
   const Base& base = *state_->loaded.base;
   EncodedExample prompt;
   prompt.ids = base.chat.asked(base.tokenizer, messages);
-  return state_->generate(prompt, options, on_piece);
+  return state_->generate(prompt, options, on_piece, form);
 }
 
-Generation Predictor::complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece) {
+Generation Predictor::complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece,
+                               const AnswerForm& form) {
   const Tokenizer& tokenizer = state_->loaded.base->tokenizer;
   EncodedExample encoded;
   encoded.ids = tokenizer.encode(prompt);
   if (const auto begin = tokenizer.bos_id()) encoded.ids.insert(encoded.ids.begin(), *begin);
   if (encoded.ids.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "the prompt is empty", "prompt");
-  return state_->generate(encoded, options, on_piece);
+  return state_->generate(encoded, options, on_piece, form);
 }
 
 void Predictor::check_probe() {

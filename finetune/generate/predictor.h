@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "finetune/generate/answer_form.h"
 #include "finetune/generate/generate_options.h"
 #include "platform/dataset/example.h"
 
@@ -69,14 +70,16 @@ class Predictor {
   /// The same for many, computed in packed batches.
   std::vector<Prediction> predict_batch(const std::vector<platform::Example>& examples);
 
-  // All that write an answer throw kInvalidInput where an option is out of its range.
+  // All that write an answer throw kInvalidInput where an option is out of its range, and as generate() does where an
+  // answer of the form cannot be written with these options. An answer that has a form is finished within them.
 
   /// Answers a conversation, written as the base's own chat template writes it. Throws kInvalidInput where the base has
   /// none or refuses the messages.
   Generation chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
-                  const OnPiece& on_piece = {});
+                  const OnPiece& on_piece = {}, const AnswerForm& form = {});
   /// Continues a text.
-  Generation complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece = {});
+  Generation complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece = {},
+                      const AnswerForm& form = {});
 
   /// Runs the probe once more, on the model as it stands in memory. Throws kConflict if it does not reproduce; a bare
   /// base has none.

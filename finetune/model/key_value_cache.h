@@ -23,6 +23,11 @@ struct KeyValueCache {
       values.emplace_back(kernels::Shape{capacity, config.key_value_head_count, config.head_dim});
     }
   }
+  /// Forgets what came after the first `kept` tokens, among which all slots are.
+  void rewind(std::int64_t kept) {
+    length = kept;
+    if (!ids.empty()) ids.resize(static_cast<std::size_t>(kept));
+  }
   std::int64_t capacity() const { return keys.front().size(0); }
 };
 

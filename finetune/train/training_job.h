@@ -75,7 +75,7 @@ void remove_checkpoint(const TrainRequest& request);
 
 struct EvaluateRequest {
   std::filesystem::path base_folder;
-  std::filesystem::path adapter_folder;
+  std::filesystem::path adapter_folder;  // empty: the bare base, as a language model
   std::filesystem::path dataset;
   std::string split = "test";
   std::filesystem::path predictions_file;  // JSON lines {id, truth, prediction, ...}; empty = none
@@ -83,9 +83,13 @@ struct EvaluateRequest {
   double confidence = 0.95;
   std::uint64_t seed = 1;  // of the bootstrap
   int threads = 0;
-  std::int64_t answers = 500;         // lm: examples whose answer is written and scored; 0 = none
-  std::int64_t answer_tokens = 256;   // of the longest answer
-  std::function<bool()> should_stop;  // asked between batches and metrics; true: leave with Error kCancelled
+  std::int64_t answers = 500;        // lm: examples whose answer is written and scored; 0 = none
+  std::int64_t answer_tokens = 256;  // of the longest answer
+  /// lm: a closed set of answers, of which the model is asked for the most likely one; {"auto"}: those of the training
+  /// part, at most 100; empty: it is not asked. See evaluate/choices.h.
+  std::vector<std::string> choices;
+  bool choices_per_character = false;  // compare log probabilities divided by the answers' lengths
+  std::function<bool()> should_stop;   // asked between batches and metrics; true: leave with Error kCancelled
 };
 
 /// One score with its bootstrap interval.
@@ -104,10 +108,14 @@ struct EvaluationReport {
   std::string task;
   std::int64_t examples = 0;
   std::int64_t answers = 0;  // lm: the examples that were asked; evenly spaced where these are not all
-  std::string positive;      // classify: the class of average_precision; the profile's, else the rarer one in training
+  std::string positive;      // classify, choices: the class of average_precision; the profile's, else the rarer one
+  std::vector<std::string> choices;  // lm: that were compared
+  bool choices_per_character = false;
   std::vector<Score> scores;
-  /// Baseline name (majority, mean, linear) -> its scores on the same examples.
+  /// Baseline name (majority, mean, linear, nearest) -> its scores on the same examples. lm: nearest copies the answer
+  /// of the nearest training example; with choices the others stand beside it.
   std::vector<std::pair<std::string, std::vector<Score>>> baselines;
+  std::vector<std::pair<std::string, std::int64_t>> baseline_examples;  // that each learned from or looked through
   double seconds = 0;  // not part of to_json: equal inputs give equal reports
 
   /// nullopt if the metric was not computed.

@@ -53,6 +53,16 @@ TEST(GateStatistics, ScoresOfAnswersAreMeansOverThoseThatWereAsked) {
   EXPECT_DOUBLE_EQ(compare_paired({"rouge_l"}, rows, others).difference, 0.75);
 }
 
+TEST(GateStatistics, ATextThatHasItsLossAloneCountsInNoComparison) {
+  // A language model that chose among answers: right, wrong, and a text that wants no answer.
+  const auto rows = read_predictions(R"({"id":"1","loss":1,"truth":"hot","prediction":"hot"}
+{"id":"2","loss":1,"truth":"hot","prediction":"cold"}
+{"id":"3","loss":1,"tokens":3}
+)");
+  EXPECT_DOUBLE_EQ(compare_with_score({"accuracy"}, rows, 0.25).difference, 0.25);
+  EXPECT_DOUBLE_EQ(compare_paired({"accuracy"}, rows, rows).difference, 0);
+}
+
 TEST(GateStatistics, AClassThatIsOnlyPredictedCountsInMacroF1) {
   const auto rows = read_predictions(R"({"id":"1","truth":"a","prediction":"a","probabilities":{"a":1,"c":0}}
 {"id":"2","truth":"a","prediction":"c","probabilities":{"a":0,"c":1}}

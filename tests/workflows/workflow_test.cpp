@@ -341,6 +341,15 @@ TEST(Workflow, WhatWouldFailOnlyAfterTrainingIsRefusedBefore) {
   const auto mistakes = mistakes_in(text);
   ASSERT_EQ(mistakes.size(), 1u);
   EXPECT_NE(mistakes[0].find("'better_than' cannot compare by qwk"), std::string::npos) << mistakes[0];
+  text = kGood;
+  text.replace(text.find("metric: macro_f1"), 16, "metric: lcs_f1");
+  ASSERT_EQ(mistakes_in(text).size(), 1u);
+  EXPECT_NE(
+      mistakes_in(text)[0].find("'better_than' majority has no lcs_f1; the baseline that writes answers is nearest"),
+      std::string::npos)
+      << mistakes_in(text)[0];
+  text.replace(text.find("[majority, "), 11, "[nearest, ");
+  EXPECT_TRUE(mistakes_in(text).empty());
   const Workflow table = workflow_from_text(*shipped_definition("adapt-table"), "f", step_schemas());
   EXPECT_THROW(settle_inputs(table, {{"source", "s"}, {"target", "t"}, {"metric", "rmse"}}), platform::Error);
   EXPECT_NO_THROW(settle_inputs(table, {{"source", "s"}, {"target", "t"}, {"metric", "rmse"}, {"rival", "mean"}}));

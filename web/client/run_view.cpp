@@ -46,8 +46,7 @@ std::string with_interval(const json::object& score) {
 
 std::string baseline_value(const json::array& scores, const std::string& metric) {
   for (const json::value& score : scores) {
-    if (cell(score.as_object(), "metric") == metric)
-      return short_number(platform::number_or(score.as_object(), "value", 0, "baseline"));
+    if (cell(score.as_object(), "metric") == metric) return with_interval(score.as_object());
   }
   return "-";
 }

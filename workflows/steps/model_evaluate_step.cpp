@@ -17,6 +17,8 @@ Scores score_in(const platform::StepContext& context, const ScoredAdapter& score
   request.split = scored.split;
   request.predictions_file = folder / "predictions.jsonl";
   request.baselines = scored.baselines;
+  request.choices = scored.choices;
+  request.choices_per_character = scored.choices_per_character;
   request.threads = services.threads;
   request.should_stop = [&context] { return context.should_stop(); };
   if (!std::filesystem::exists(request.adapter_folder))
@@ -34,6 +36,10 @@ platform::StepOutcome ModelEvaluateStep::execute(platform::StepContext& context)
   scored.base = platform::string_or(
       with, "base", training == nullptr ? "" : platform::string_or(*training, "base", "", "training"), "with");
   scored.split = platform::string_or(with, "split", "test", "with");
+  if (const json::value* choices = platform::find(with, "choices"))
+    scored.choices = choices->is_string() ? std::vector<std::string>{std::string(choices->get_string())}
+                                          : platform::strings_from(*choices, "choices");
+  scored.choices_per_character = platform::bool_or(with, "choices_per_character", false, "with");
   const auto [report, predictions] = score_in(context, scored, services_);
   for (const finetune::Score& score : report.scores) {
     char line[160];

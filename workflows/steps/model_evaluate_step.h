@@ -22,6 +22,8 @@ struct ScoredAdapter {
   std::string dataset;
   std::string split = "test";
   bool baselines = true;
+  std::vector<std::string> choices = {};  // see finetune::EvaluateRequest
+  bool choices_per_character = false;
 };
 struct Scores {
   finetune::EvaluationReport report;

@@ -101,9 +101,13 @@ class Judge {
     if (target->adapter_digest == report_.adapter_digest)
       return add({{"check", "better_than"}, {"rival", "alias:" + alias}}, true,
                  "alias " + alias + " of " + model + " stands at this very adapter (" + target->str() + ")");
-    const ScoredAdapter scored{target->adapter_blob, target->base,
+    const ScoredAdapter scored{target->adapter_blob,
+                               target->base,
                                platform::require_string(evaluated_, "dataset", "evaluation"),
-                               platform::require_string(evaluated_, "split", "evaluation"), false};
+                               platform::require_string(evaluated_, "split", "evaluation"),
+                               false,
+                               report_.choices,
+                               report_.choices_per_character};
     const auto [other, predicted] = score_in(context_, scored, services_);
     const auto score = other.score(metric_);
     if (!score)

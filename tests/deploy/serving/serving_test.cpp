@@ -353,6 +353,57 @@ TEST_F(Serving, TakesTheSamplingOptionsThatVllmsClientsSend) {
   }
 }
 
+TEST_F(Serving, AnswersInTheFormThatARequestAsksFor) {
+  serve(1);
+  const auto text = [&](std::string_view form) {
+    const auto answer = post("/v1/completions", json::parse(R"({"prompt":"spindle","max_tokens":60,"temperature":1,)" +
+                                                            std::string(form) + "}"));
+    const json::object& choice = answer.at("choices").as_array()[0].as_object();
+    EXPECT_EQ(choice.at("finish_reason"), "stop") << form;
+    return std::string(choice.at("text").as_string());
+  };
+  const std::string schema =
+      R"({"type":"object","properties":{"part":{"enum":["bearing","벨트"]},"count":{"type":"integer"}},
+          "required":["part","count"],"additionalProperties":false})";
+  for (const std::string& form :
+       {R"("response_format":{"type":"json_schema","json_schema":{"name":"order","strict":true,"schema":)" + schema +
+            "}}",
+        R"("guided_json":)" + schema, R"("guided_json":)" + json::serialize(json::value(schema)),
+        R"("structured_outputs":{"choice":null,"json":)" + schema + "}"}) {
+    const json::object answer = json::parse(text(form)).as_object();
+    EXPECT_TRUE(answer.at("part") == "bearing" || answer.at("part") == "벨트");
+    EXPECT_TRUE(answer.at("count").is_int64());
+  }
+  EXPECT_TRUE(json::parse(text(R"("response_format":{"type":"json_object"})")).is_object());
+  EXPECT_EQ(text(R"("guided_choice":["높음"],"response_format":{"type":"text"})"), "높음");
+  EXPECT_EQ(text(R"("structured_outputs":{"choice":["hot"]})"), "hot");
+  const auto chat = post("/v1/chat/completions",
+                         json::parse(R"({"messages":[{"role":"user","content":"x"}],"guided_choice":["hot","cold"]})"));
+  const json::value content = chat.at("choices").at(0).at("message").at("content");
+  EXPECT_TRUE(content == "hot" || content == "cold") << content;
+}
+
+TEST_F(Serving, RefusesAFormThatItDoesNotKnow) {
+  serve(1);
+  for (const auto& [form, said] : std::vector<std::pair<std::string, std::string>>{
+           {R"("response_format":{"type":"xml"})", "json_schema"},
+           {R"("response_format":{"type":"json_schema","json_schema":{"schema":{"type":"integer","minimum":1}}})",
+            "schema.minimum"},
+           {R"("response_format":{"type":"json_schema","json_schema":{"name":"x"}})", "schema"},
+           {R"("guided_regex":"a+")", "guided_regex"},
+           {R"("guided_grammar":"root ::= x")", "guided_grammar"},
+           {R"("structured_outputs":{"structural_tag":{}})", "structural_tag"},
+           {R"("guided_choice":["a"],"guided_json":{})", "stands beside another"},
+           {R"("guided_choice":[])", "guided_choice"},
+           {R"("guided_choice":["hot"],"stop":["h"])", "leave stop out"},
+           {R"("guided_json":{"const":"a long text that no three tokens write"},"max_tokens":3)",
+            "raise max_tokens"}}) {
+    const auto refused = post("/v1/completions", json::parse(R"({"prompt":"spindle",)" + form + "}"), 400);
+    EXPECT_NE(std::string(refused.at("error").at("message").as_string()).find(said), std::string::npos)
+        << form << json::serialize(refused);
+  }
+}
+
 TEST_F(Serving, GivesLogprobsInTheShapeOfEachRoute) {
   serve(1);
   const auto whole = post("/v1/completions", json::parse(R"({"prompt":"spindle","max_tokens":4,"logprobs":2})"));

@@ -91,7 +91,9 @@ TEST_F(TrainCommand, ScoringAndWritingSayWhatTheyDoBesideTheirAnswer) {
 
 TEST_F(TrainCommand, WritesAsTheOptionsOfTheCommandLineSay) {
   const auto command = [&](const Arguments& options) {
-    Arguments arguments{"--base", path("base"), "--prompt", "spindle", "--max-tokens", "12", "--threads", "1"};
+    Arguments arguments{"--base", path("base"), "--prompt", "spindle", "--threads", "1"};
+    if (std::find(options.begin(), options.end(), "--max-tokens") == options.end())
+      arguments.insert(arguments.end(), {"--max-tokens", "12"});
     arguments.insert(arguments.end(), options.begin(), options.end());
     return generate_command(arguments);
   };
@@ -102,6 +104,14 @@ TEST_F(TrainCommand, WritesAsTheOptionsOfTheCommandLineSay) {
     testing::internal::GetCapturedStderr();
     return testing::internal::GetCapturedStdout();
   };
+  EXPECT_EQ(written({"--choices", "high, low,높음"}).find_first_of("h 높"), 0u);
+  EXPECT_EQ(written({"--choices", "one, two", "--choices", "one, two, three"}).find("one, two"), 0u)
+      << "commas and all";
+  platform::write_file_atomically(path("schema.json"), R"({"type":"object","properties":{"load":{"enum":["높음"]}},
+                                                          "required":["load"]})");
+  const std::string document = written({"--json-schema", path("schema.json"), "--max-tokens", "40"});
+  EXPECT_EQ(platform::parse_json(document, "answer").at("load"), "높음") << document;
+  EXPECT_THROW(command({"--json-schema", path("schema.json"), "--choices", "a"}), platform::Error);
   const std::string greedy = written({});
   EXPECT_EQ(written({"--temperature", "1.5", "--top-k", "1"}), greedy);
   EXPECT_EQ(written({"--temperature", "1.5", "--min-p", "1"}), greedy);

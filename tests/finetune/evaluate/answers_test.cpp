@@ -66,6 +66,41 @@ TEST(WantedAnswer, IsTheCompletionOrWhatTheAssistantSaysLast) {
   EXPECT_EQ(wanted_answer(plain), std::nullopt);
 }
 
+TEST(SameQuestions, AreThoseWithTheSamePromptAndValues) {
+  const auto plan = [](const char* prompt, const char* steps, std::optional<double> load = {}) {
+    platform::Example example;
+    example.prompt = prompt;
+    example.completion = steps;
+    if (load) example.numbers["load"] = *load;
+    return example;
+  };
+  const std::vector<platform::Example> all{plan("Task: read", "a"),
+                                           plan("Task: read", "b"),
+                                           plan("Task: read", "a"),
+                                           plan("Task: read", "c", 1),
+                                           question(0),
+                                           question(1)};
+  std::vector<const platform::Example*> examples;
+  for (const platform::Example& example : all) examples.push_back(&example);
+  const std::vector<std::vector<std::string>> wanted{{"b"}, {"a"}, {"b"}, {}, {}, {}};
+  const SameQuestions same = same_questions(examples);
+  EXPECT_EQ(same.others, wanted);
+  EXPECT_EQ(same.question, (std::vector<std::size_t>{0, 0, 0, 3, 4, 5}));
+}
+
+TEST_F(Answers, AreComparedWithACopyOfTheNearestTrainingAnswer) {
+  const EvaluationReport report = evaluate_adapter(request());
+  EXPECT_EQ(report.baseline("nearest", "exact_match").value().value, 1.0) << "the questions are the same";
+  EXPECT_EQ(report.baseline("nearest", "lcs_f1").value().value, 1.0);
+  const std::string lines = platform::read_file(path("predictions.jsonl"));
+  std::size_t scored = 0;
+  for (std::size_t at = lines.find("lcs_f1"); at != std::string::npos; at = lines.find("lcs_f1", at + 1)) ++scored;
+  EXPECT_EQ(scored, 2u) << "each of the two questions once";
+  EXPECT_FALSE(report.baseline("nearest", "perplexity")) << "a copy has no probability";
+  ASSERT_EQ(report.baseline_examples.size(), 1u);
+  EXPECT_EQ(report.baseline_examples[0].second, 24);
+}
+
 TEST_F(Answers, OfATaughtModelAreScoredBesideItsLoss) {
   const EvaluationReport report = evaluate_adapter(request());
   EXPECT_EQ(report.examples, 8);

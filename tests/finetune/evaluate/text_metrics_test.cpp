@@ -24,6 +24,30 @@ TEST(TextMetrics, ACommonSubsequenceKeepsTheOrderOfSteps) {
   EXPECT_NEAR(overlap.f1, 4.0 / 7, 1e-12);
 }
 
+TEST(TextMetrics, AStepIsALineWithoutItsNumber) {
+  const std::vector<std::string> wanted{"Walk to kitchen", "Open fridge"};
+  for (const char* plan : {"Step 1: Walk to kitchen\nStep 2: Open fridge", "1. Walk to kitchen\r\n\r\n2. Open fridge\n",
+                           "1) Walk to kitchen\n  2) Open fridge ", "1단계: Walk to kitchen\n2단계: Open fridge",
+                           "단계 1. Walk to kitchen\n단계 2. Open fridge", "- Walk to kitchen\n* Open fridge",
+                           "STEP1:\tWalk to kitchen\nOpen fridge"})
+    EXPECT_EQ(steps_of(plan), wanted) << plan;
+  EXPECT_EQ(steps_of("2.5 mm drill\nStep ladder: fetch\n12 bolts\nStep 3:\n오일 교체"),
+            (std::vector<std::string>{"2.5 mm drill", "Step ladder: fetch", "12 bolts", "오일 교체"}));
+}
+
+TEST(TextMetrics, StepsAreComparedInOrderAndWithTheBestOfTheReferences) {
+  // Golden: 2 LCS / (len a + len b), worked out by hand.
+  EXPECT_NEAR(lcs_f1("1. walk\n2. open\n3. grasp\n4. close", "open\nwalk\ngrasp"), 2.0 * 2 / 7, 1e-12);
+  EXPECT_EQ(lcs_f1("a\nb", "a\nb\n"), 1);
+  EXPECT_EQ(lcs_f1("a\nb", "c"), 0);
+  EXPECT_EQ(lcs_f1("", "Step 1:"), 1) << "neither has a step";
+  EXPECT_EQ(lcs_f1("a", ""), 0);
+  const std::vector<std::string> others{"x\ny", "b\nc\nd"};
+  EXPECT_NEAR(score_answer("a\nb", "b\nc", others).lcs_f1.value(), 2.0 * 2 / 5, 1e-12);
+  EXPECT_NEAR(score_answer("a\nb", "b\nc").lcs_f1.value(), 0.5, 1e-12);
+  EXPECT_EQ(score_answer("a\nb", "b\nc", others).exact_match, 0) << "of the wanted answer alone";
+}
+
 TEST(TextMetrics, CharacterScoresCountCharactersAndNotBytes) {
   EXPECT_NEAR(chrf("정상", "정상"), 100, 1e-9);
   EXPECT_EQ(chrf("정상", "경보"), 0);
