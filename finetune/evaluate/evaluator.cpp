@@ -2,7 +2,7 @@
 #include <chrono>
 #include <iterator>
 
-#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/adapter/reference.h"
 #include "finetune/evaluate/answers.h"
 #include "finetune/evaluate/baseline.h"
 #include "finetune/evaluate/metrics.h"
@@ -59,7 +59,7 @@ std::vector<std::int32_t> truths_of(const std::vector<std::string>& labels,
 
 std::vector<Score> all_scores(Task task, const std::vector<std::string>& labels, const std::vector<Outcome>& outcomes,
                               std::size_t positive, const EvaluateRequest& request) {
-  std::vector<std::string> names = metrics_of(task, labels);
+  std::vector<std::string> names = outcomes.front().preference ? preference_metrics() : metrics_of(task, labels);
   std::vector<Outcome> asked;
   std::copy_if(outcomes.begin(), outcomes.end(), std::back_inserter(asked),
                [](const Outcome& outcome) { return outcome.answer.has_value(); });
@@ -104,15 +104,54 @@ void write_predictions(const std::filesystem::path& file, Task task, const std::
     } else {
       line["loss"] = outcome.predicted_value;
       line["tokens"] = outcome.weight;
+      json::object scores;
       if (outcome.answer) {
         line["truth"] = wanted_answer(*examples[i]).value_or("");
         line["prediction"] = *answers[i];
-        line["scores"] = to_json(*outcome.answer);
+        scores = to_json(*outcome.answer);
       }
+      if (outcome.preference) {
+        scores["reward_accuracy"] = outcome.preference->margin > 0 ? 1.0 : 0.0;
+        scores["reward_margin"] = outcome.preference->margin;
+      }
+      if (!scores.empty()) line["scores"] = std::move(scores);
     }
     lines += platform::canonical_json(line) + "\n";
   }
   platform::write_file_atomically(file, lines);
+}
+
+// What the adapter was trained for; a bare base, and adapters from before there was a choice, for sft.
+Objective objective_of(const Manifest& manifest) {
+  if (!manifest.training.is_object()) return {};
+  const json::value* config = platform::find(manifest.training.get_object(), "config");
+  return config != nullptr && config->is_object() ? objective_from_json(config->get_object()) : Objective{};
+}
+
+// Pairs and single answers have scores of their own, which do not mix.
+void check_one_kind(const std::vector<const platform::Example*>& examples) {
+  const bool pairs = examples.front()->chosen.has_value();
+  for (const platform::Example* example : examples) {
+    if (example->chosen.has_value() == pairs) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                "example " + example->id + " is " + (pairs ? "no pair" : "a pair") +
+                    " of answers (chosen and rejected), and those before it are " + (pairs ? "" : "not") +
+                    "; score them in files of their own",
+                "chosen");
+  }
+}
+
+std::vector<Outcome> outcomes_of_part(kernels::Context& context, LoadedAdapter& loaded,
+                                      const std::vector<const platform::Example*>& scored,
+                                      const EvaluateRequest& request) {
+  check_one_kind(scored);
+  std::vector<EncodedExample> encoded;
+  for (const platform::Example* example : scored) encoded.push_back(encode_example(loaded.rules(), *example, true));
+  const Objective objective = objective_of(loaded.manifest);
+  if (objective.kind == ObjectiveKind::kDpo && scored.front()->chosen)
+    set_reference_margins(context, *loaded.model, encoded, kBatchTokens, request.should_stop);
+  return outcomes_of(loaded.parts->task, encoded,
+                     outputs_of(context, *loaded.model, encoded, kBatchTokens, request.should_stop), objective);
 }
 
 // Returns how many there are.
@@ -184,10 +223,7 @@ EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
   }
   if (scored.empty())
     throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"", "split");
-  std::vector<EncodedExample> encoded;
-  for (const platform::Example* example : scored) encoded.push_back(encode_example(loaded.rules(), *example, true));
-  std::vector<Outcome> outcomes = outcomes_of(
-      loaded.parts->task, encoded, outputs_of(context, *loaded.model, encoded, kBatchTokens, request.should_stop));
+  std::vector<Outcome> outcomes = outcomes_of_part(context, loaded, scored, request);
   const Task task = loaded.parts->task;
   const std::vector<std::string>& labels = loaded.parts->labels;
   const std::size_t positive =

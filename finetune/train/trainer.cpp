@@ -1,10 +1,11 @@
 #include "finetune/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
 
-#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/adapter/reference.h"
 #include "finetune/train/schedule.h"
 #include "kernels/ops/elementwise.h"
 
@@ -69,7 +70,7 @@ EncodedExample thinned(const EncodedExample& example, double share, std::uint64_
 
 }  // namespace
 
-Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data,
+Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, TrainerData& data,
                  const TrainRequest& request, std::string request_key)
     : context_(context),
       model_(model),
@@ -82,6 +83,7 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
                   .weight_decay = static_cast<float>(request.config.weight_decay),
                   .clip_norm = request.config.clip_norm}) {
   const TrainConfig& config = request.config;
+  model_.set_objective(config.objective);
   model_.transformer().set_embedding_noise(static_cast<float>(config.neftune_noise_alpha));
   const auto count = static_cast<std::int64_t>(data.train.size());
   steps_per_epoch_ = (count + config.batch_examples - 1) / config.batch_examples;
@@ -137,12 +139,27 @@ std::vector<std::size_t> Trainer::examples_of_step(std::int64_t step) {
   return {order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
+// The same set wherever a run goes on, so that its batches, and with them the last bits, are the same.
+void Trainer::set_references(TrainObserver& observer) {
+  if (request_.config.objective.kind != ObjectiveKind::kDpo) return;
+  std::vector<std::size_t> seen;
+  for (std::int64_t step = 0; step < std::min(total_steps_, steps_per_epoch_); ++step) {
+    for (const std::size_t index : examples_of_step(step)) seen.push_back(index);
+  }
+  std::sort(seen.begin(), seen.end());
+  const std::int64_t tokens = 2 * request_.config.micro_batch_tokens;
+  const auto stopped = [&] { return observer.should_stop(); };
+  set_reference_margins(context_, model_, data_.train, seen, tokens, stopped);
+  set_reference_margins(context_, model_, data_.validation, tokens, stopped);
+}
+
 double Trainer::step_weight(const std::vector<std::size_t>& indices) const {
   double weight = 0;
   for (const std::size_t index : indices) {
     const EncodedExample& example = data_.train[index];
-    const double each = request_.task == Task::kLanguageModel ? static_cast<double>(example.supervised())
-                                                              : static_cast<double>(class_weight(example.label));
+    double each = static_cast<double>(class_weight(example.label));
+    if (request_.task == Task::kLanguageModel && !request_.config.objective.of_pairs())
+      each = static_cast<double>(example.supervised());
     weight += static_cast<double>(example.weight) * each;
   }
   return weight;
@@ -164,7 +181,7 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
     changed.reserve(group.size());
     for (const std::size_t index : group) {
       batch.push_back(&data_.train[index]);
-      tokens_ += static_cast<std::int64_t>(data_.train[index].ids.size());
+      tokens_ += data_.train[index].tokens();
       if (config.token_dropout == 0 || request_.task == Task::kLanguageModel) continue;
       changed.push_back(
           thinned(data_.train[index], config.token_dropout,
@@ -196,11 +213,16 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
   const AveragedWeights averaged(*this);
   const auto outputs = outputs_of(context_, model_, data_.validation, 2 * request_.config.micro_batch_tokens,
                                   [&] { return observer.should_stop(); });
-  const std::vector<Outcome> outcomes = outcomes_of(request_.task, data_.validation, outputs);
+  const std::vector<Outcome> outcomes =
+      outcomes_of(request_.task, data_.validation, outputs, request_.config.objective);
   const double value = score(metric_, outcomes, parts_.labels, positive_);
   progress.metric = metric_;
   progress.validation_metric = value;
   if (request_.task != Task::kRegress) progress.validation_loss = score("loss", outcomes, parts_.labels, positive_);
+  if (request_.config.objective.of_pairs()) {
+    progress.reward_accuracy = score("reward_accuracy", outcomes, parts_.labels, positive_);
+    progress.reward_margin = score("reward_margin", outcomes, parts_.labels, positive_);
+  }
   const bool better = std::isfinite(value) &&
                       (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));
   if (better) {
@@ -273,6 +295,7 @@ void Trainer::stop() const { throw Error(ErrorCode::kCancelled, "training was as
 void Trainer::go_on(TrainObserver& observer) {
   auto saved = Clock::now();
   double pause = kCheckpointSeconds;
+  set_references(observer);
   if (validation_is_due()) {  // where the last process was stopped
     TrainProgress unreported;
     validate(observer, unreported);
