@@ -317,6 +317,24 @@ TEST(Distillation, AModelsLossIsTheFormulaOfItsLogits) {
   EXPECT_NEAR(setting.model->loss(setting.context, setting.batch(), nullptr).loss, wanted, 2e-5 * wanted);
 }
 
+TEST(Distillation, MicroBatchesChangeNeitherLossNorGradient) {
+  const Objective objective{.kind = ObjectiveKind::kDistillation, .kd_ratio = 0.7, .kd_temperature = 2.0};
+  Setting whole(objective), pieces(objective);
+  for (Setting* setting : {&whole, &pieces}) {
+    std::vector<platform::Example> raw = taught_examples();
+    raw[0].teacher = teacher_of(setting->base.tokenizer, raw[0].completion);
+    const EncodingRules rules{.tokenizer = &setting->base.tokenizer, .schema = &setting->parts.schema};
+    setting->pairs.clear();
+    for (const platform::Example& example : raw) setting->pairs.push_back(encode_example(rules, example, true));
+  }
+  const double one = whole.model->train(whole.context, whole.batch(), 0.1f, nullptr, ActivationMode::kKeep, 0).loss;
+  double two = 0;
+  for (const EncodedExample* example : pieces.batch())
+    two += pieces.model->train(pieces.context, Batch(&example, 1), 0.1f, nullptr, ActivationMode::kRecompute, 0).loss;
+  EXPECT_NEAR(two, one, 1e-5 * one);
+  expect_near(pieces.gradients(), whole.gradients(), 2e-5);
+}
+
 TEST(Distillation, TheSlopeAlongTheGradientIsItsLength) {
   const Objective objective{.kind = ObjectiveKind::kDistillation, .kd_ratio = 0.7, .kd_temperature = 2.0};
   Setting setting(objective);
@@ -436,8 +454,20 @@ TEST_F(TrainingOnPairs, TheOtherWayRoundIsLearntTheOtherWayRound) {
 }
 
 TEST_F(TrainingOnPairs, AnInterruptedTrainingEndsInTheSameBytes) {
-  for (const ObjectiveKind kind : {ObjectiveKind::kDpo, ObjectiveKind::kOrpo}) {
+  for (const ObjectiveKind kind : {ObjectiveKind::kDpo, ObjectiveKind::kOrpo, ObjectiveKind::kDistillation}) {
     const std::string name(to_string(kind));
+    if (kind == ObjectiveKind::kDistillation) {
+      const Base base = Base::load(path("base"));
+      write([&](int i) {
+        platform::Example example = pair_of(i);
+        example.completion = *example.chosen;
+        example.chosen.reset();
+        example.rejected.reset();
+        example.teacher = teacher_of(base.tokenizer, example.completion);
+        example.teacher->tokenizer = base.tokenizer_digest;
+        return example;
+      });
+    }
     const auto asked = [&](const std::string& folder) {
       TrainRequest made = request(folder + name, kind);
       made.config.min_steps = made.config.max_steps = 24;
