@@ -2,8 +2,10 @@
 // below them, and each third-party library stays in the rooms that the README names for it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <regex>
 #include <set>
@@ -121,6 +123,25 @@ TEST(Layering, NoFileIsNamedForNothing) {
       EXPECT_FALSE(std::regex_search(entry.path().filename().string(), kVague)) << entry.path();
     }
   }
+}
+
+// What no CMakeLists names is never compiled, and its tests pass for ever.
+TEST(Layering, EveryTestFileIsBuilt) {
+  std::string lists;
+  std::vector<std::string> tests;
+  for (const auto& entry : fs::recursive_directory_iterator(root() / "tests")) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with("_test.cpp")) tests.push_back(name);
+    if (name != "CMakeLists.txt") continue;
+    std::ifstream stream(entry.path());
+    lists.append(std::istreambuf_iterator<char>(stream), {});
+    lists += '\n';
+  }
+  EXPECT_GT(tests.size(), 50u) << "the tests were not found under " << root();
+  std::replace_if(
+      lists.begin(), lists.end(), [](char c) { return c == '/' || c == '\n' || c == ')'; }, ' ');
+  for (const std::string& name : tests)
+    EXPECT_NE((" " + lists + " ").find(" " + name + " "), std::string::npos) << "no CMakeLists.txt names " << name;
 }
 
 }  // namespace

@@ -84,9 +84,11 @@ double average_precision(Rows rows, Chosen chosen, const std::string& positive) 
   return sum;
 }
 
+// A mean of what stands beside each row: scores of answers, or of preferences between two.
 bool is_of_answers(std::string_view metric) {
   const std::vector<std::string>& names = finetune::answer_metrics();
-  return std::find(names.begin(), names.end(), metric) != names.end();
+  return metric == "reward_accuracy" || metric == "reward_margin" ||
+         std::find(names.begin(), names.end(), metric) != names.end();
 }
 
 // The rows that a metric speaks of: none has anything to say about an example that was not asked.

@@ -1,6 +1,7 @@
 #include "finetune/adapter/adapted_model.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "finetune/formats/safetensors.h"
 #include "kernels/ops/elementwise.h"
@@ -47,6 +48,64 @@ std::vector<Weight*> stored_weights(AdapterParts& parts) {
     for (Weight* weight : parts.side->weights()) all.push_back(weight);
   }
   return all;
+}
+
+// The documents of a batch: each example's own, and behind it the other answer of a pair.
+std::vector<const EncodedExample*> documents_of(Batch batch) {
+  std::vector<const EncodedExample*> documents;
+  for (const EncodedExample* example : batch) {
+    documents.push_back(example);
+    for (const EncodedExample& rejected : example->rejected) documents.push_back(&rejected);
+  }
+  return documents;
+}
+
+// Of what stands beside every token, what stands beside an example's targets.
+std::vector<std::vector<float>> rows_of(Batch batch, const std::vector<float>& of_tokens) {
+  std::vector<std::vector<float>> rows;
+  std::size_t at = 0;
+  for (const EncodedExample* example : batch) {
+    rows.emplace_back();
+    for (const EncodedExample* document : documents_of({&example, 1})) {
+      for (const std::int32_t target : document->targets) {
+        if (target >= 0) rows.back().push_back(of_tokens[at]);
+        ++at;
+      }
+    }
+  }
+  return rows;
+}
+
+// What the teachers of a batch say, row by row; a token of which they say nothing has an empty row.
+struct TeacherOfBatch {
+  std::vector<std::int64_t> borders{0};
+  std::vector<std::int32_t> tokens;
+  std::vector<float> logs;
+
+  explicit TeacherOfBatch(Batch batch) {
+    for (const EncodedExample* document : documents_of(batch)) {
+      for (std::size_t i = 0; i < document->targets.size(); ++i) {
+        if (!document->teacher.empty()) add(document->teacher[i]);
+        borders.push_back(static_cast<std::int64_t>(tokens.size()));
+      }
+    }
+  }
+  kernels::TeacherProbabilities view() const { return {borders, tokens, logs}; }
+
+ private:
+  void add(const std::vector<platform::TeacherToken>& list) {
+    for (const platform::TeacherToken& token : list) {
+      tokens.push_back(token.token);
+      logs.push_back(token.logprob);
+    }
+  }
+};
+
+Tensor targets_of(Batch batch) {
+  std::vector<std::int32_t> targets;
+  for (const EncodedExample* document : documents_of(batch))
+    targets.insert(targets.end(), document->targets.begin(), document->targets.end());
+  return Tensor::from(targets);
 }
 
 }  // namespace
@@ -116,8 +175,8 @@ AdaptedModel::AdaptedModel(Base& base, AdapterParts& parts)
 
 const Tensor* AdaptedModel::slot_embeddings(Context& context, Batch batch) {
   std::vector<const SlotValue*> slots;
-  for (const EncodedExample* example : batch) {
-    for (const SlotValue& slot : example->slots) slots.push_back(&slot);
+  for (const EncodedExample* document : documents_of(batch)) {
+    for (const SlotValue& slot : document->slots) slots.push_back(&slot);
   }
   if (slots.empty()) return nullptr;
   return &parts_.encoder->forward(context, slots);
@@ -125,23 +184,24 @@ const Tensor* AdaptedModel::slot_embeddings(Context& context, Batch batch) {
 
 const Tensor& AdaptedModel::hidden_of(Context& context, Batch batch, ActivationMode mode) {
   std::vector<std::span<const std::int32_t>> documents;
-  for (const EncodedExample* example : batch) documents.emplace_back(example->ids);
+  for (const EncodedExample* document : documents_of(batch)) documents.emplace_back(document->ids);
   packed_ = pack_documents(documents);
   return transformer_.forward(context, packed_, slot_embeddings(context, batch), mode);
 }
 
-LossSum AdaptedModel::token_loss(Context& context, Batch batch, const Tensor& hidden, float scale, Tensor* dhidden) {
-  std::vector<std::int32_t> targets;
-  std::vector<float> weights;
-  for (const EncodedExample* example : batch) {
-    targets.insert(targets.end(), example->targets.begin(), example->targets.end());
-    weights.insert(weights.end(), example->targets.size(), example->weight);
-  }
-  const Tensor row_weights = Tensor::from(weights);
+LossSum AdaptedModel::tokens_loss(Context& context, const Tensor& hidden, const Tensor& targets,
+                                const Tensor& row_weights, const kernels::TeacherProbabilities* teacher, float scale,
+                                Tensor* dhidden) {
   OutputHead& head = transformer_.output_head();
   Tensor* dweight = dhidden != nullptr ? head.gradient() : nullptr;
-  const LossSum loss = kernels::linear_cross_entropy(context, hidden, head.weight(), Tensor::from(targets),
-                                                     &row_weights, base_.config.head_options(scale), dhidden, dweight);
+  const kernels::LinearCrossEntropyOptions options = base_.config.head_options(scale);
+  const kernels::DistillationOptions distillation{static_cast<float>(objective_.kd_ratio),
+                                                  static_cast<float>(objective_.kd_temperature)};
+  const LossSum loss = teacher == nullptr
+                           ? kernels::linear_cross_entropy(context, hidden, head.weight(), targets, &row_weights,
+                                                           options, dhidden, dweight)
+                           : kernels::linear_distillation(context, hidden, head.weight(), targets, &row_weights,
+                                                          *teacher, distillation, options, dhidden, dweight);
   if (dweight != nullptr) head.backward(context);
   return loss;
 }
@@ -155,9 +215,51 @@ Tensor& AdaptedModel::head_outputs(Context& context, Batch batch, const Tensor& 
   return output;
 }
 
+std::vector<float> AdaptedModel::log_probabilities(Context& context, const Tensor& hidden, const Tensor& targets) {
+  Tensor each({hidden.size(0)});
+  kernels::token_log_probabilities(context, hidden, transformer_.output_head().weight(), targets,
+                                   base_.config.head_options(), each);
+  return {each.values<float>().begin(), each.values<float>().end()};
+}
+
+LossSum AdaptedModel::token_loss(Context& context, Batch batch, const Tensor& hidden, float scale, Tensor* dhidden) {
+  std::vector<float> weights;
+  for (const EncodedExample* document : documents_of(batch))
+    weights.insert(weights.end(), document->targets.size(), document->weight);
+  const Tensor targets = targets_of(batch), row_weights = Tensor::from(weights);
+  if (objective_.kind != ObjectiveKind::kDistillation)
+    return tokens_loss(context, hidden, targets, row_weights, nullptr, scale, dhidden);
+  const TeacherOfBatch teacher(batch);
+  const kernels::TeacherProbabilities probabilities = teacher.view();
+  return tokens_loss(context, hidden, targets, row_weights, &probabilities, scale, dhidden);
+}
+
+// A pair's slopes by its two sums of log probabilities are the weights of their rows in a second pass over the head.
+LossSum AdaptedModel::pairs_loss(Context& context, Batch batch, const Tensor& hidden, float scale, Tensor* dhidden) {
+  const Tensor targets = targets_of(batch);
+  const std::vector<std::vector<float>> outputs = rows_of(batch, log_probabilities(context, hidden, targets));
+  std::vector<float> weights;
+  LossSum sum;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const PairLoss pair = pair_loss(objective_, pair_logprobs(*batch[i], outputs[i]));
+    const double weight = static_cast<double>(batch[i]->weight);
+    sum.loss += weight * pair.loss;
+    sum.weight += weight;
+    ++sum.count;
+    weights.insert(weights.end(), batch[i]->targets.size(), static_cast<float>(-weight * pair.dchosen));
+    weights.insert(weights.end(), batch[i]->rejected.at(0).targets.size(),
+                   static_cast<float>(-weight * pair.drejected));
+  }
+  if (dhidden != nullptr) tokens_loss(context, hidden, targets, Tensor::from(weights), nullptr, scale, dhidden);
+  return sum;
+}
+
 LossSum AdaptedModel::loss_of(Context& context, Batch batch, const Tensor& hidden, float scale,
                               const Tensor* class_weights, Tensor* dhidden) {
-  if (parts_.task == Task::kLanguageModel) return token_loss(context, batch, hidden, scale, dhidden);
+  if (parts_.task == Task::kLanguageModel) {
+    return objective_.of_pairs() ? pairs_loss(context, batch, hidden, scale, dhidden)
+                                 : token_loss(context, batch, hidden, scale, dhidden);
+  }
   Tensor& output = head_outputs(context, batch, hidden);
   const LossSum loss = head_loss(context, parts_.head_target(), batch, output, class_weights, scale,
                                  dhidden != nullptr ? &output : nullptr);
@@ -196,24 +298,8 @@ std::vector<std::vector<float>> AdaptedModel::outputs(Context& context, Batch ba
 
 std::vector<std::vector<float>> AdaptedModel::raw_outputs(Context& context, Batch batch) {
   const Tensor& hidden = hidden_of(context, batch, ActivationMode::kNone);
+  if (parts_.task == Task::kLanguageModel) return rows_of(batch, log_probabilities(context, hidden, targets_of(batch)));
   std::vector<std::vector<float>> rows;
-  if (parts_.task == Task::kLanguageModel) {
-    std::vector<std::int32_t> targets;
-    for (const EncodedExample* example : batch)
-      targets.insert(targets.end(), example->targets.begin(), example->targets.end());
-    Tensor log_probabilities({hidden.size(0)});
-    kernels::token_log_probabilities(context, hidden, transformer_.output_head().weight(), Tensor::from(targets),
-                                     base_.config.head_options(), log_probabilities);
-    std::size_t at = 0;
-    for (const EncodedExample* example : batch) {
-      rows.emplace_back();
-      for (const std::int32_t target : example->targets) {
-        if (target >= 0) rows.back().push_back(log_probabilities.data<float>()[at]);
-        ++at;
-      }
-    }
-    return rows;
-  }
   const Tensor& output = head_outputs(context, batch, hidden);
   const auto width = output.size(1);
   for (std::int64_t row = 0; row < output.size(0); ++row) {
@@ -223,12 +309,20 @@ std::vector<std::vector<float>> AdaptedModel::raw_outputs(Context& context, Batc
   return rows;
 }
 
+PairLogprobs pair_logprobs(const EncodedExample& pair, std::span<const float> outputs) {
+  const auto answer = [](std::span<const float> tokens) {
+    return AnswerLogprob{std::accumulate(tokens.begin(), tokens.end(), 0.0), static_cast<std::int64_t>(tokens.size())};
+  };
+  const auto border = static_cast<std::size_t>(pair.supervised());
+  return {answer(outputs.first(border)), answer(outputs.subspan(border)), pair.reference_margin};
+}
+
 std::vector<std::vector<std::size_t>> group_by_tokens(const std::vector<EncodedExample>& examples,
                                                       const std::vector<std::size_t>& order, std::int64_t max_tokens) {
   std::vector<std::vector<std::size_t>> groups;
   std::int64_t tokens = 0;
   for (const std::size_t index : order) {
-    const auto length = static_cast<std::int64_t>(examples[index].ids.size());
+    const std::int64_t length = examples[index].tokens();
     if (groups.empty() || tokens + length > max_tokens) {
       groups.emplace_back();
       tokens = 0;

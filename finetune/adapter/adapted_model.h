@@ -59,12 +59,16 @@ class AdaptedModel {
  public:
   AdaptedModel(Base& base, AdapterParts& parts);
 
-  /// Adds the batch's gradients, multiplied by `scale` (1 / total weight of the step). `class_weights`: [K] or null.
+  /// What an lm's loss is; sft until it is set.
+  void set_objective(const Objective& objective) { objective_ = objective; }
+
+  /// Adds the batch's gradients, multiplied by `scale` (1 / total weight of the step). `class_weights`: [K] or null. A
+  /// loss counts over supervised tokens, or where the objective is of pairs over pairs.
   kernels::LossSum train(kernels::Context& context, Batch batch, float scale, const kernels::Tensor* class_weights,
                          ActivationMode mode, std::uint64_t dropout_seed);
   kernels::LossSum loss(kernels::Context& context, Batch batch, const kernels::Tensor* class_weights);
   /// Labels: their probabilities; numbers: in their unit (see head_answer); lm: log probability of each supervised
-  /// token. One row an example.
+  /// token, of a pair the chosen answer's and behind them the rejected one's. One row an example.
   std::vector<std::vector<float>> outputs(kernels::Context& context, Batch batch);
   /// The same, but what the head and the side network give: logits, standardised values.
   std::vector<std::vector<float>> raw_outputs(kernels::Context& context, Batch batch);
@@ -82,16 +86,27 @@ class AdaptedModel {
                            const kernels::Tensor* class_weights, kernels::Tensor* dhidden);
   kernels::LossSum token_loss(kernels::Context& context, Batch batch, const kernels::Tensor& hidden, float scale,
                               kernels::Tensor* dhidden);
+  kernels::LossSum pairs_loss(kernels::Context& context, Batch batch, const kernels::Tensor& hidden, float scale,
+                              kernels::Tensor* dhidden);
+  kernels::LossSum tokens_loss(kernels::Context& context, const kernels::Tensor& hidden, const kernels::Tensor& targets,
+                             const kernels::Tensor& row_weights, const kernels::TeacherProbabilities* teacher,
+                             float scale, kernels::Tensor* dhidden);
+  std::vector<float> log_probabilities(kernels::Context& context, const kernels::Tensor& hidden,
+                                       const kernels::Tensor& targets);
 
   Base& base_;
   AdapterParts& parts_;
   Transformer transformer_;
+  Objective objective_;
   PackedBatch packed_;
   kernels::Tensor dhidden_, dslots_;
   bool side_active_ = true;
 };
 
-/// Groups indices into runs of at most `max_tokens` tokens (one example at least), keeping their order.
+/// What a pair's row of outputs says.
+PairLogprobs pair_logprobs(const EncodedExample& pair, std::span<const float> outputs);
+
+/// Groups indices into runs of at most `max_tokens` tokens (one example at least, a pair whole), keeping their order.
 std::vector<std::vector<std::size_t>> group_by_tokens(const std::vector<EncodedExample>& examples,
                                                       const std::vector<std::size_t>& order, std::int64_t max_tokens);
 

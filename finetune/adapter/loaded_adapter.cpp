@@ -44,6 +44,17 @@ Outcome head_outcome(Task task, const EncodedExample& example, const std::vector
   return outcome;
 }
 
+Outcome text_outcome(const EncodedExample& example, const std::vector<float>& outputs, const Objective& objective) {
+  Outcome outcome;
+  const PairLogprobs answers = pair_logprobs(example, outputs);
+  outcome.predicted_value = -answers.chosen.sum;
+  outcome.weight = static_cast<double>(answers.chosen.tokens);
+  if (example.rejected.empty()) return outcome;
+  const PairLoss pair = pair_loss(objective, answers);
+  outcome.preference = Preference{pair.loss, pair.margin};
+  return outcome;
+}
+
 void verify_own_probe(kernels::Context& context, LoadedAdapter& loaded, std::optional<WeightPrecision> precision) {
   try {
     verify_probe(context, *loaded.model, loaded.rules(), loaded.manifest.probe, kProbeTolerance32);
@@ -119,7 +130,7 @@ std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedMod
 }
 
 std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples,
-                                 const std::vector<std::vector<float>>& outputs) {
+                                 const std::vector<std::vector<float>>& outputs, const Objective& objective) {
   std::vector<Outcome> outcomes;
   for (std::size_t i = 0; i < examples.size(); ++i) {
     if (task != Task::kLanguageModel) {
@@ -127,8 +138,7 @@ std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& e
       continue;
     }
     outcomes.emplace_back();
-    outcomes.back().predicted_value = -std::accumulate(outputs[i].begin(), outputs[i].end(), 0.0);
-    outcomes.back().weight = static_cast<double>(outputs[i].size());
+    outcomes.back() = text_outcome(examples[i], outputs[i], objective);
   }
   return outcomes;
 }

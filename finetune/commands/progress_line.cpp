@@ -35,6 +35,7 @@ void ProgressLine::on_step(const TrainProgress& progress) {
                  progress.tokens_per_second, progress.seconds_left);
     if (progress.validation_metric)
       std::fprintf(stderr, "  %s %.4f", progress.metric.c_str(), *progress.validation_metric);
+    if (progress.reward_accuracy) std::fprintf(stderr, "  reward accuracy %.3f", *progress.reward_accuracy);
     std::fputs("   ", stderr);
     open_line_ = true;
     return;
@@ -47,6 +48,8 @@ void ProgressLine::on_step(const TrainProgress& progress) {
                               {"tokens_per_second", progress.tokens_per_second},
                               {"seconds_left", progress.seconds_left}};
   if (progress.validation_metric) line["validation_" + progress.metric] = *progress.validation_metric;
+  if (progress.reward_accuracy) line["validation_reward_accuracy"] = *progress.reward_accuracy;
+  if (progress.reward_margin) line["validation_reward_margin"] = *progress.reward_margin;
   std::fprintf(stderr, "%s\n", platform::json::serialize(line).c_str());
 }
 

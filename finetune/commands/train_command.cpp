@@ -51,11 +51,13 @@ std::vector<std::string> choices_in(const std::vector<std::string>& given) {
 int train_command(const Arguments& arguments) {
   platform::CommandLine line("anneal train", "Adapts a base to a data set; the same command resumes after a stop.",
                              {"anneal train --base base --data data.jsonl --config train.yaml --out adapter",
-                              "anneal train --base base --data data.jsonl --base-dtype nf4 --out adapter"});
+                              "anneal train --base base --data data.jsonl --base-dtype nf4 --out adapter",
+                              "anneal train --base base --data pairs.jsonl --task lm --objective dpo --out adapter"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("data", "FILE", "JSON lines of examples", {.required = true});
   line.option("config", "FILE", "YAML with task, labels, seed and training settings", {});
   line.option("task", "NAME", "lm, classify, ordinal, multilabel, regress or forecast (over the configuration's)", {});
+  line.option("objective", "NAME", "lm: sft, dpo, orpo or distillation (over the configuration's)", {});
   line.option("base-dtype", "NAME", "how the frozen base is held: float32, bfloat16, float16, int8, nf4, nf4_double",
               {});
   line.option("out", "DIR", "adapter folder", {.required = true});
@@ -71,6 +73,7 @@ int train_command(const Arguments& arguments) {
   if (line.has("config")) read_config(line.text("config"), request);
   if (line.has("base-dtype")) request.config.base_dtype = line.text("base-dtype");
   if (line.has("task")) request.task = task_from(line.text("task"));
+  if (line.has("objective")) request.config.objective.kind = objective_kind_from(line.text("objective"));
   TrainResult result;
   {
     ProgressLine progress;

@@ -22,6 +22,7 @@ std::vector<std::size_t> asked_of(const std::vector<const platform::Example*>& e
 }  // namespace
 
 std::optional<std::string> wanted_answer(const platform::Example& example) {
+  if (example.chosen) return example.chosen;
   if (!example.messages.empty()) {
     const platform::Message& last = example.messages.back();
     return last.role == "assistant" ? std::optional(last.content) : std::nullopt;

@@ -10,7 +10,8 @@
 
 namespace finetune {
 
-/// The completion, or what the assistant says last; nullopt for plain text and for a conversation that ends otherwise.
+/// The completion, the chosen one of two answers, or what the assistant says last; nullopt for plain text and for a
+/// conversation that ends otherwise.
 std::optional<std::string> wanted_answer(const platform::Example& example);
 
 /// The example as a question: without its completion or the assistant's last turn, which becomes its label. nullopt

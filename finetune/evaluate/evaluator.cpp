@@ -4,7 +4,7 @@
 #include <iterator>
 #include <set>
 
-#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/adapter/reference.h"
 #include "finetune/evaluate/answers.h"
 #include "finetune/evaluate/baseline.h"
 #include "finetune/evaluate/choices.h"
@@ -49,6 +49,39 @@ std::vector<Outcome> those(const std::vector<Outcome>& outcomes, const Has& has)
   return chosen;
 }
 
+// What the adapter was trained for; a bare base, and adapters from before there was a choice, for sft.
+Objective objective_of(const Manifest& manifest) {
+  if (!manifest.training.is_object()) return {};
+  const json::value* config = platform::find(manifest.training.get_object(), "config");
+  return config != nullptr && config->is_object() ? objective_from_json(config->get_object()) : Objective{};
+}
+
+// Pairs and single answers have scores of their own, which do not mix.
+void check_one_kind(const std::vector<const platform::Example*>& examples) {
+  const bool pairs = examples.front()->chosen.has_value();
+  for (const platform::Example* example : examples) {
+    if (example->chosen.has_value() == pairs) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                "example " + example->id + " is " + (pairs ? "no pair" : "a pair") +
+                    " of answers (chosen and rejected), and those before it are " + (pairs ? "" : "not") +
+                    "; score them in files of their own",
+                "chosen");
+  }
+}
+
+std::vector<Outcome> outcomes_of_part(kernels::Context& context, LoadedAdapter& loaded,
+                                      const std::vector<const platform::Example*>& scored,
+                                      const EvaluateRequest& request) {
+  check_one_kind(scored);
+  std::vector<EncodedExample> encoded;
+  for (const platform::Example* example : scored) encoded.push_back(encode_example(loaded.rules(), *example, true));
+  const Objective objective = objective_of(loaded.manifest);
+  if (objective.kind == ObjectiveKind::kDpo && scored.front()->chosen)
+    set_reference_margins(context, *loaded.model, encoded, kBatchTokens, request.should_stop);
+  return outcomes_of(loaded.parts->task, encoded,
+                     outputs_of(context, *loaded.model, encoded, kBatchTokens, request.should_stop), objective);
+}
+
 // One run of an evaluation: what is scored, and the scores so far.
 class Evaluation {
  public:
@@ -75,10 +108,7 @@ class Evaluation {
   }
 
   EvaluationReport run() {
-    std::vector<EncodedExample> encoded;
-    for (const platform::Example* example : scored_) encoded.push_back(encode_example(loaded_.rules(), *example, true));
-    outcomes_ =
-        outcomes_of(task_, encoded, outputs_of(context_, *loaded_.model, encoded, kBatchTokens, request_.should_stop));
+    outcomes_ = outcomes_of_part(context_, loaded_, scored_, request_);
     report_.split = request_.split;
     report_.task = std::string(to_string(task_));
     report_.examples = static_cast<std::int64_t>(scored_.size());
@@ -117,7 +147,9 @@ class Evaluation {
   }
 
   void score_language_model() {
-    report_.scores = scores_of(metrics_of(task_, {}), outcomes_, {}, 0);
+    const bool pairs = outcomes_.front().preference.has_value();
+    report_.scores = scores_of(pairs ? preference_metrics() : metrics_of(task_, {}), outcomes_, {}, 0);
+    if (pairs) return;
     questions_ = questions_in(train_);
     for (const platform::Example& question : questions_) train_questions_.push_back(&question);
     if (!report_.choices.empty()) score_choices();
@@ -218,6 +250,10 @@ class Evaluation {
     if (outcome.answer) {
       line[chosen ? "answer" : "prediction"] = *answers_[i];
       line["scores"] = to_json(*outcome.answer);
+    }
+    if (outcome.preference) {
+      line["scores"] = json::object{{"reward_accuracy", outcome.preference->margin > 0 ? 1.0 : 0.0},
+                                    {"reward_margin", outcome.preference->margin}};
     }
     if (outcome.answer || chosen) line["truth"] = wanted_answer(*scored_[i]).value_or("");
     if (chosen) {

@@ -129,6 +129,21 @@ double mean_of_questions(Outcomes outcomes) {
   return count > 0 ? sum / count : 0;
 }
 
+double mean_of_pairs(Outcomes outcomes, double (*of)(const Preference&)) {
+  double sum = 0, count = 0;
+  for (const Outcome& outcome : outcomes) {
+    if (!outcome.preference) continue;
+    sum += of(*outcome.preference);
+    count += 1;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
+double text_loss(Outcomes outcomes) {
+  if (!outcomes.front().preference) return token_loss(outcomes);
+  return mean_of_pairs(outcomes, [](const Preference& pair) { return pair.loss; });
+}
+
 struct Scored {
   Outcomes outcomes;
   const std::vector<std::string>& labels;
@@ -158,7 +173,7 @@ constexpr Metric kMetrics[] = {
     {"label_macro_f1", true, [](const Scored& s) { return label_macro_f1(marked(s.outcomes)); }},
     {"label_micro_f1", true, [](const Scored& s) { return label_micro_f1(marked(s.outcomes)); }},
     {"lcs_f1", true, [](const Scored& s) { return mean_of_questions(s.outcomes); }},
-    {"loss", false, [](const Scored& s) { return s.labels.empty() ? token_loss(s.outcomes) : class_loss(s.outcomes); }},
+    {"loss", false, [](const Scored& s) { return s.labels.empty() ? text_loss(s.outcomes) : class_loss(s.outcomes); }},
     {"macro_f1", true, [](const Scored& s) { return macro_f1(table_of(s.outcomes)); }},
     {"mae", false, [](const Scored& s) { return of_numbers(s.outcomes, mean_absolute_error); }},
     {"matthews", true, [](const Scored& s) { return matthews(table_of(s.outcomes)); }},
@@ -167,6 +182,12 @@ constexpr Metric kMetrics[] = {
     {"perplexity", false, [](const Scored& s) { return std::exp(token_loss(s.outcomes)); }},
     {"qwk", true, [](const Scored& s) { return kappa_of_labels(s.outcomes, s.labels); }},
     {"r2", true, [](const Scored& s) { return of_numbers(s.outcomes, explained_share); }},
+    {"reward_accuracy", true,
+     [](const Scored& s) {
+       return mean_of_pairs(s.outcomes, [](const Preference& pair) { return pair.margin > 0 ? 1.0 : 0.0; });
+     }},
+    {"reward_margin", true,
+     [](const Scored& s) { return mean_of_pairs(s.outcomes, [](const Preference& pair) { return pair.margin; }); }},
     {"rmse", false, [](const Scored& s) { return of_numbers(s.outcomes, root_mean_square_error); }},
     {"rouge_1", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::rouge_1); }},
     {"rouge_2", true, [](const Scored& s) { return mean_answer(s.outcomes, &AnswerScores::rouge_2); }},
@@ -205,6 +226,11 @@ std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& l
 const std::vector<std::string>& answer_metrics() {
   static const std::vector<std::string> kNames{"exact_match", "token_f1", "rouge_1", "rouge_2",
                                                "rouge_l",     "chrf",     "lcs_f1"};
+  return kNames;
+}
+
+const std::vector<std::string>& preference_metrics() {
+  static const std::vector<std::string> kNames{"reward_accuracy", "loss", "reward_margin"};
   return kNames;
 }
 

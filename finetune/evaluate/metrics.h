@@ -13,6 +13,12 @@
 
 namespace finetune {
 
+/// Of a pair of answers, by the objective of the training (train/objective.h).
+struct Preference {
+  double loss = 0;
+  double margin = 0;  // above 0: the chosen answer is preferred
+};
+
 /// One scored example. classify: truth and prediction are class indices (truth -1: a class training never saw) and
 /// `probabilities` has K entries; regress: values; lm: value = sum of -log p over its supervised tokens, weight their
 /// count, and where it chose among answers what classify has.
@@ -26,7 +32,8 @@ struct Outcome {
   std::vector<double> true_values,
       predicted_values;  // forecast: step by step; regress: `predicted_values` has quantiles
   double weight = 1;
-  std::optional<AnswerScores> answer;  // lm: where the example was asked
+  std::optional<AnswerScores> answer;    // lm: where the example was asked
+  std::optional<Preference> preference;  // lm: where the example is a pair
 };
 
 /// True for a label that is a number, which goes into `value`.
@@ -36,11 +43,16 @@ bool is_numeric_label(const std::string& label, double& value);
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels);
 /// What evaluation scores besides these where a language model was asked for its answers: means over them.
 const std::vector<std::string>& answer_metrics();
+/// What a language model is scored by on pairs of answers: reward_accuracy, the share of pairs whose chosen answer it
+/// prefers, loss and reward_margin (rewards/accuracies and rewards/margins in TRL), each a mean over the pairs.
+const std::vector<std::string>& preference_metrics();
 /// Of classes: accuracy, balanced_accuracy, macro_f1, micro_f1, weighted_f1, cohen_kappa, matthews, qwk with the
 /// labels' numbers, loss, calibration_error (of the class `positive` where there are two, else of the choice). Of the
 /// class `positive`: average_precision, auroc, brier. Of numbers: rmse, mae, median_absolute_error, r2. Of text: loss,
-/// perplexity, and the mean of each of AnswerScores over the outcomes that have it. Defined in class_metrics.h,
-/// number_metrics.h and text_metrics.h. Throws kInvalidInput for another name or without outcomes.
+/// perplexity, the preference_metrics() of pairs, whose loss is the objective's, and the mean of each of AnswerScores
+/// over the outcomes that have it. Of several labels: label_macro_f1, label_micro_f1, subset_accuracy, label_loss.
+/// Defined in class_metrics.h, label_metrics.h, number_metrics.h and text_metrics.h. Throws kInvalidInput for another
+/// name or without outcomes.
 double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
              std::size_t positive);
 /// The class that average_precision takes as positive: the profile's `target.positive`, else the one that stands least

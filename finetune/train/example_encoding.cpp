@@ -152,18 +152,108 @@ void set_target(const EncodingRules& rules, const platform::Example& example, En
   }
 }
 
+bool assistant_spoke(std::span<const platform::Message> messages) {
+  return std::any_of(messages.begin(), messages.end(),
+                     [](const platform::Message& message) { return message.role == "assistant"; });
+}
+
+std::int64_t count_supervised(const EncodingRules& rules, const platform::Example& example) {
+  const TokenSequence whole = encode_named_messages(rules, example, false);
+  return std::count(whole.supervised.begin(), whole.supervised.end(), 1);
+}
+
+// Targets that stand before the answer which the teacher speaks of: those of the assistant's earlier turns.
+std::int64_t targets_before_answer(const EncodingRules& rules, const platform::Example& example) {
+  if (example.messages.empty()) return 0;
+  platform::Example before = example;
+  before.messages.pop_back();
+  return assistant_spoke(before.messages) ? count_supervised(rules, before) : 0;
+}
+
+// `lost`: targets that went with the beginning of a long example.
+void add_teacher(const EncodingRules& rules, const platform::Example& example, std::int64_t lost,
+                 EncodedExample& encoded) {
+  const auto& lists = example.teacher->tokens;
+  const std::int64_t first = targets_before_answer(rules, example) - lost;  // among the targets that are left
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorCode::kInvalidInput,
+                "example " + example.id + " has a teacher " + what + "; ask the teacher again for this base",
+                "teacher");
+  };
+  if (first + static_cast<std::int64_t>(lists.size()) > encoded.supervised())
+    refuse("of " + std::to_string(lists.size()) + " tokens, and its answer has fewer");
+  encoded.teacher.resize(encoded.targets.size());
+  std::int64_t number = -first;
+  for (std::size_t i = 0; i < encoded.targets.size(); ++i) {
+    if (encoded.targets[i] < 0) continue;
+    if (number >= 0 && number < static_cast<std::int64_t>(lists.size()))
+      encoded.teacher[i] = lists[static_cast<std::size_t>(number)];
+    ++number;
+    for (const platform::TeacherToken& token : encoded.teacher[i]) {
+      if (token.token >= rules.tokenizer->vocabulary_size())
+        refuse("with token " + std::to_string(token.token) + ", which the tokenizer does not have");
+    }
+  }
+}
+
+// The same example with one of its two answers.
+platform::Example answered(const platform::Example& example, const std::string& answer) {
+  platform::Example one = example;
+  one.chosen.reset();
+  one.rejected.reset();
+  if (one.messages.empty())
+    one.completion = answer;
+  else
+    one.messages.push_back({"assistant", answer});
+  return one;
+}
+
+// Leaves the last `count` targets.
+void keep_last_targets(EncodedExample& encoded, std::int64_t count) {
+  for (auto target = encoded.targets.rbegin(); target != encoded.targets.rend(); ++target) {
+    if (*target >= 0 && --count < 0) *target = kernels::kIgnoredTarget;
+  }
+}
+
+EncodedExample encode_answer(const EncodingRules& rules, const platform::Example& example, const std::string& answer) {
+  const platform::Example one = answered(example, answer);
+  EncodedExample encoded = encode_example(rules, one, true);
+  if (assistant_spoke(example.messages))
+    keep_last_targets(encoded, count_supervised(rules, one) - count_supervised(rules, example));
+  return encoded;
+}
+
+EncodedExample encode_pair(const EncodingRules& rules, const platform::Example& example) {
+  if (rules.task != Task::kLanguageModel)
+    throw Error(ErrorCode::kInvalidInput,
+                "example " + example.id + " has chosen and rejected, which are for the task lm, not " +
+                    std::string(to_string(rules.task)),
+                "chosen");
+  EncodedExample pair = encode_answer(rules, example, *example.chosen);
+  pair.rejected.push_back(encode_answer(rules, example, *example.rejected));
+  return pair;
+}
+
 }  // namespace
 
 std::int64_t EncodedExample::supervised() const {
   return std::count_if(targets.begin(), targets.end(), [](std::int32_t target) { return target >= 0; });
 }
 
+std::int64_t EncodedExample::tokens() const {
+  auto count = static_cast<std::int64_t>(ids.size());
+  for (const EncodedExample& other : rejected) count += other.tokens();
+  return count;
+}
+
 EncodedExample encode_example(const EncodingRules& rules, const platform::Example& example, bool with_target) {
+  if (with_target && example.chosen) return encode_pair(rules, example);
   EncodedExample encoded;
   const bool continued = !with_target && rules.task == Task::kLanguageModel;
   std::vector<std::uint8_t> supervised = encode_tokens(rules, example, continued, encoded);
   if (encoded.ids.empty())
     throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has an empty prompt", "prompt");
+  const std::int64_t all_targets = std::count(supervised.begin() + 1, supervised.end(), 1);
   cut_front(encoded, supervised, rules.max_tokens);
   encoded.targets.assign(encoded.ids.size(), kernels::kIgnoredTarget);
   for (std::size_t i = 0; i + 1 < encoded.ids.size(); ++i) {
@@ -173,6 +263,8 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
   if (rules.side) encoded.side = side_input(*rules.schema, example);
   if (rules.task == Task::kForecast) encoded.level = level_of(rules.form->continues, example);
   if (with_target) set_target(rules, example, encoded);
+  if (with_target && example.teacher && rules.task == Task::kLanguageModel)
+    add_teacher(rules, example, all_targets - encoded.supervised(), encoded);
   return encoded;
 }
 

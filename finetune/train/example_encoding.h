@@ -27,7 +27,16 @@ struct EncodedExample {
   std::vector<float> values;                              // forecast, in the signal's unit; NaN = not known
   double level = 0;                                       // forecast: what the signal stands at
   float weight = 1.0f;
+  // A pair of answers: all of the above is the chosen one's, and here stands one more, the rejected one's. They are one
+  // unit: no batch has one of them without the other.
+  std::vector<EncodedExample> rejected;
+  double reference_margin = 0;  // dpo: see adapter/reference.h
+  std::vector<std::vector<platform::TeacherToken>>
+      teacher;  // distillation: beside `targets`; empty where there is none
+
   std::int64_t supervised() const;
+  /// What a batch pays for it, both answers of a pair.
+  std::int64_t tokens() const;
 };
 
 /// What encoding needs besides the example; borrowed.
@@ -42,7 +51,9 @@ struct EncodingRules {
   std::int64_t max_tokens = 1024;  // a longer prompt loses its beginning
 };
 
-/// With `with_target` the completion, label or value must be there (kInvalidInput otherwise, naming the example).
+/// With `with_target` the completion, label or value must be there (kInvalidInput otherwise, naming the example); an
+/// example with chosen and rejected becomes a pair, of which the answers alone are targets: in a conversation the last
+/// turn, not what the assistant said before. Without it, the prompt alone.
 EncodedExample encode_example(const EncodingRules& rules, const platform::Example& example, bool with_target);
 
 /// All lines of a JSON-lines file. Throws kInvalidInput naming file and line.

@@ -64,38 +64,12 @@ std::string target_of(Task task, const platform::Example& example) {
   return {};
 }
 
-// Line feeds stay; other control characters become the pictures that Unicode has for them.
-void append_shown(std::string& out, char32_t c) {
-  if (c == U'\n' || !is_control(c)) return append_utf8(out, c);
-  if (c < 0x20) return append_utf8(out, 0x2400 + c);
-  append_utf8(out, c == 0x7F ? U'\u2421' : U'\uFFFD');
-}
-
-std::string shown(std::string_view text) { return map_code_points(text, append_shown); }
-
-std::string counted(std::int64_t count, const char* what) { return std::to_string(count) + " " + what; }
-
-}  // namespace
-
-Task task_of(const platform::Example& example) {
-  if (example.label) return Task::kClassify;
-  if (example.labels) return Task::kMultilabel;
-  if (!example.values.empty()) return Task::kForecast;
-  return example.value ? Task::kRegress : Task::kLanguageModel;
-}
-
-ExamplePreview preview_example(const EncodingRules& rules, const platform::Example& example) {
-  EncodingRules whole = rules;
-  whole.max_tokens = std::numeric_limits<std::int32_t>::max();
-  const EncodedExample encoded = encode_example(rules, example, true);
-  const auto all = static_cast<std::int64_t>(encode_example(whole, example, true).ids.size());
-  ExamplePreview preview;
-  preview.id = example.id;
-  preview.split = platform::to_string(example.split);
+// `whole`: the same without a limit of tokens.
+PreviewText preview_text(const EncodingRules& rules, const EncodedExample& encoded, const EncodedExample& whole) {
+  PreviewText preview;
   preview.tokens = static_cast<std::int64_t>(encoded.ids.size());
   preview.taught = rules.task == Task::kLanguageModel ? encoded.supervised() : 1;
-  preview.lost = all - preview.tokens;
-  preview.target = target_of(rules.task, example);
+  preview.lost = static_cast<std::int64_t>(whole.ids.size()) - preview.tokens;
   PartBuilder parts(rules);
   std::size_t slot = 0;
   for (std::size_t i = 0; i < encoded.ids.size(); ++i) {
@@ -107,20 +81,33 @@ ExamplePreview preview_example(const EncodingRules& rules, const platform::Examp
   return preview;
 }
 
-std::string to_text(const ExamplePreview& preview, bool colour) {
-  std::string text = "example " + (preview.id.empty() ? std::string("(no id)") : shown(preview.id)) + ", " +
-                     preview.split + ": " + counted(preview.tokens, "tokens") + ", " +
-                     counted(preview.taught, "taught");
-  if (!preview.target.empty()) text += " (" + shown(preview.target) + ")";
+// Line feeds stay; other control characters become the pictures that Unicode has for them.
+void append_shown(std::string& out, char32_t c) {
+  if (c == U'\n' || !is_control(c)) return append_utf8(out, c);
+  if (c < 0x20) return append_utf8(out, 0x2400 + c);
+  append_utf8(out, c == 0x7F ? U'\u2421' : U'\uFFFD');
+}
+
+std::string shown(std::string_view text) { return map_code_points(text, append_shown); }
+
+std::string counted(std::int64_t count, const char* what) { return std::to_string(count) + " " + what; }
+
+std::string counts_of(const PreviewText& preview, const std::string& target) {
+  std::string text = counted(preview.tokens, "tokens") + ", " + counted(preview.taught, "taught");
+  if (!target.empty()) text += " (" + shown(target) + ")";
   if (preview.lost > 0) text += ", " + counted(preview.lost, "cut from the beginning");
-  text += "\n";
+  return text;
+}
+
+std::string marked(const std::vector<PreviewPart>& parts, bool colour) {
+  std::string text;
   bool open = false;
   const auto set_open = [&](bool taught) {
     if (taught == open) return;
     text += colour ? (taught ? kColours.taught : kColours.end) : (taught ? "\u27E6" : "\u27E7");
     open = taught;
   };
-  for (const PreviewPart& part : preview.parts) {
+  for (const PreviewPart& part : parts) {
     set_open(part.taught);
     const bool dyed = colour && part.kind != Kind::kText && !part.taught;
     if (dyed) text += kColours.control;
@@ -128,22 +115,59 @@ std::string to_text(const ExamplePreview& preview, bool colour) {
     if (dyed) text += kColours.end;
   }
   set_open(false);
-  return text + "\n";
+  return text;
 }
 
-json::object to_json(const ExamplePreview& preview) {
+json::object text_to_json(const PreviewText& preview) {
   json::array parts;
   for (const PreviewPart& part : preview.parts) {
     parts.push_back(json::object{
         {"kind", name_of(part.kind)}, {"text", part.text}, {"tokens", part.tokens}, {"taught", part.taught}});
   }
-  return {{"id", preview.id},
-          {"split", preview.split},
-          {"tokens", preview.tokens},
+  return {{"tokens", preview.tokens},
           {"taught_tokens", preview.taught},
           {"lost_tokens", preview.lost},
-          {"target", preview.target},
           {"parts", std::move(parts)}};
+}
+
+}  // namespace
+
+Task task_of(const platform::Example& example) {
+  if (example.label) return Task::kClassify;
+  if (example.labels) return Task::kMultilabel;
+  if (!example.values.empty()) return Task::kForecast;
+  return example.value ? Task::kRegress : Task::kLanguageModel;
+}
+
+ExamplePreview preview_example(const EncodingRules& rules, const platform::Example& example) {
+  EncodingRules all = rules;
+  all.max_tokens = std::numeric_limits<std::int32_t>::max();
+  const EncodedExample encoded = encode_example(rules, example, true), whole = encode_example(all, example, true);
+  ExamplePreview preview;
+  static_cast<PreviewText&>(preview) = preview_text(rules, encoded, whole);
+  preview.id = example.id;
+  preview.split = platform::to_string(example.split);
+  preview.target = target_of(rules.task, example);
+  if (!encoded.rejected.empty()) preview.rejected = preview_text(rules, encoded.rejected[0], whole.rejected[0]);
+  return preview;
+}
+
+std::string to_text(const ExamplePreview& preview, bool colour) {
+  std::string text =
+      "example " + (preview.id.empty() ? std::string("(no id)") : shown(preview.id)) + ", " + preview.split + ": ";
+  if (preview.rejected) text += "chosen, ";
+  text += counts_of(preview, preview.target) + "\n" + marked(preview.parts, colour) + "\n";
+  if (!preview.rejected) return text;
+  return text + "rejected, " + counts_of(*preview.rejected, {}) + "\n" + marked(preview.rejected->parts, colour) + "\n";
+}
+
+json::object to_json(const ExamplePreview& preview) {
+  json::object out = text_to_json(preview);
+  out["id"] = preview.id;
+  out["split"] = preview.split;
+  out["target"] = preview.target;
+  if (preview.rejected) out["rejected"] = text_to_json(*preview.rejected);
+  return out;
 }
 
 }  // namespace finetune

@@ -24,24 +24,30 @@ struct PreviewPart {
   std::int64_t tokens = 0;
 };
 
-struct ExamplePreview {
-  std::string id;
-  std::string split;
+/// One text that the model reads.
+struct PreviewText {
   std::int64_t tokens = 0;
   std::int64_t taught = 0;  // tokens that are targets; 1 where a head learns a label or a value
   std::int64_t lost = 0;    // tokens that were cut from the beginning, because the example is too long
   std::vector<PreviewPart> parts;
-  std::string target;  // "label high", "value 2.5"; empty for lm
+};
+
+struct ExamplePreview : PreviewText {
+  std::string id;
+  std::string split;
+  std::string target;                   // "label high", "value 2.5"; empty for lm
+  std::optional<PreviewText> rejected;  // of a pair of answers; the rest is the chosen one's
 };
 
 /// Throws as encode_example() does.
 ExamplePreview preview_example(const EncodingRules& rules, const platform::Example& example);
 
 /// One example for a terminal: a line about it, then its text. What is taught stands between ⟦ and ⟧, or in colour; a
-/// slot as {name}. Control characters of the text are shown as pictures, so that no text steers the terminal.
+/// slot as {name}; a pair's two texts one after the other. Control characters of the text are shown as pictures, so
+/// that no text steers the terminal.
 std::string to_text(const ExamplePreview& preview, bool colour);
 /// The same for programs: {id, split, tokens, taught_tokens, lost_tokens, target, parts: [{kind, text, tokens,
-/// taught}]}.
+/// taught}]}, and of a pair rejected: {tokens, taught_tokens, lost_tokens, parts}.
 platform::json::object to_json(const ExamplePreview& preview);
 
 }  // namespace finetune

@@ -42,8 +42,9 @@ json::object token_counts(const Tokenizer& tokenizer, const ChatEncoder& chat, T
   std::vector<std::int64_t> tokens, supervised;
   for (const platform::Example* example : all) {
     const EncodedExample encoded = encode_example(rules, *example, true);
-    tokens.push_back(static_cast<std::int64_t>(encoded.ids.size()));
+    tokens.push_back(encoded.tokens());
     supervised.push_back(task == Task::kLanguageModel ? encoded.supervised() : 1);
+    for (const EncodedExample& rejected : encoded.rejected) supervised.back() += rejected.supervised();
   }
   return {{"tokens", spread(tokens)}, {"supervised_tokens", spread(supervised)}};
 }

@@ -159,6 +159,12 @@ const std::vector<std::string_view>& train_config_keys() {
                                                       "lora_bias",
                                                       "loraplus_lr_ratio",
                                                       "neftune_noise_alpha",
+                                                      "objective",
+                                                      "beta",
+                                                      "label_smoothing",
+                                                      "rpo_alpha",
+                                                      "kd_ratio",
+                                                      "kd_temperature",
                                                       "max_epochs",
                                                       "max_steps",
                                                       "min_steps",
@@ -199,6 +205,7 @@ void TrainConfig::validate() const {
   check_adapter(*this);
   check(loraplus_lr_ratio > 0 && loraplus_lr_ratio <= 1000, "loraplus_lr_ratio", "above 0 and at most 1000");
   check(neftune_noise_alpha >= 0 && neftune_noise_alpha <= 1000, "neftune_noise_alpha", "0 (none) or more");
+  objective.validate();
   check(max_epochs > 0 && max_epochs <= 10'000, "max_epochs", "positive");
   check(max_steps >= 0, "max_steps", "0 (no limit) or more");
   check(min_steps >= 0, "min_steps", "0 or more");
@@ -215,9 +222,11 @@ void TrainConfig::validate() const {
         "schedule", "constant, constant_with_warmup, cosine, inverse_sqrt, linear, polynomial or warmup_stable_decay");
   check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup_fraction", "at least 0 and below 1");
   check(weight_average >= 0 && weight_average < 1, "weight_average", "at least 0 (off) and below 1");
-  check(
-      one_of(metric, {"auto", "loss", "perplexity", "accuracy", "macro_f1", "average_precision", "rmse", "mae", "qwk"}),
-      "metric", "auto, loss, perplexity, accuracy, macro_f1, average_precision, rmse, mae or qwk");
+  check(one_of(metric, {"auto", "loss", "perplexity", "reward_accuracy", "reward_margin", "accuracy", "macro_f1",
+                        "average_precision", "rmse", "mae", "qwk"}),
+        "metric",
+        "auto, loss, perplexity, reward_accuracy, reward_margin, accuracy, macro_f1, average_precision, rmse, mae or "
+        "qwk");
   check(evaluations >= 1, "evaluations", "at least 1");
   check(patience >= 0, "patience", "0 (never) or more");
   check(one_of(class_weights, {"none", "balanced"}), "class_weights", "none or balanced");
@@ -262,6 +271,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   config.lora_bias = platform::bool_or(object, "lora_bias", config.lora_bias, "");
   number("loraplus_lr_ratio", config.loraplus_lr_ratio);
   number("neftune_noise_alpha", config.neftune_noise_alpha);
+  config.objective = objective_from_json(object);
   number("max_epochs", config.max_epochs);
   whole("max_steps", config.max_steps);
   whole("min_steps", config.min_steps);
@@ -302,7 +312,7 @@ json::value to_json(const TrainConfig& config) {
   json::object ranks, alphas;
   for (const auto& [key, rank] : config.rank_pattern) ranks[key] = rank;
   for (const auto& [key, alpha] : config.alpha_pattern) alphas[key] = alpha;
-  return json::object{
+  json::object settings{
       {"peft_type", config.peft_type},
       {"r", config.r},
       {"alpha", config.alpha},
@@ -352,6 +362,8 @@ json::value to_json(const TrainConfig& config) {
       {"text_features", config.text_features},
       {"activations", config.activations},
       {"base_dtype", config.base_dtype}};
+  for (const auto& [key, setting] : to_json(config.objective)) settings[key] = setting;
+  return settings;
 }
 
 }  // namespace finetune

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "finetune/formats/peft.h"
+#include "finetune/train/objective.h"
 #include "platform/base/json.h"
 
 namespace finetune {
@@ -56,6 +57,8 @@ struct TrainConfig {
   double loraplus_lr_ratio = 1.0;      // learning rate of B over that of A (LoRA+)
   double neftune_noise_alpha = 0.0;    // uniform noise on token embeddings in training (NEFTune), 5 is usual; 0 = none
 
+  Objective objective;  // lm: what is minimised; its settings are keys beside the others
+
   // Length and batches
   double max_epochs = 30;
   std::int64_t min_steps = 300;            // small sets repeat until this many steps were made
@@ -77,7 +80,7 @@ struct TrainConfig {
       0.98;  // the adapter is a moving average of the steps' weights with this memory; 0 = the last step's
 
   // Choice of the checkpoint
-  std::string metric = "auto";         // auto: rmse for regress, else loss
+  std::string metric = "auto";         // auto: rmse for regress, else loss (of the objective)
   int evaluations = 12;                // validation passes over the run
   int patience = 6;                    // passes without a better score before it stops; 0 = never
   std::string class_weights = "none";  // none, balanced

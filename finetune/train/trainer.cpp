@@ -1,10 +1,11 @@
 #include "finetune/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
 
-#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/adapter/reference.h"
 #include "finetune/train/schedule.h"
 #include "finetune/train/side_fit.h"
 #include "kernels/ops/elementwise.h"
@@ -70,7 +71,7 @@ EncodedExample thinned(const EncodedExample& example, double share, std::uint64_
 
 }  // namespace
 
-Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data,
+Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, TrainerData& data,
                  const TrainRequest& request, std::string request_key)
     : context_(context),
       model_(model),
@@ -83,6 +84,7 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
                   .weight_decay = static_cast<float>(request.config.weight_decay),
                   .clip_norm = request.config.clip_norm}) {
   const TrainConfig& config = request.config;
+  model_.set_objective(config.objective);
   model_.transformer().set_embedding_noise(static_cast<float>(config.neftune_noise_alpha));
   const auto count = static_cast<std::int64_t>(data.train.size());
   steps_per_epoch_ = (count + config.batch_examples - 1) / config.batch_examples;
@@ -137,13 +139,30 @@ std::vector<std::size_t> Trainer::examples_of_step(std::int64_t step) {
   return {order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
+// The same set wherever a run goes on, so that its batches, and with them the last bits, are the same.
+void Trainer::set_references(TrainObserver& observer) {
+  if (request_.config.objective.kind != ObjectiveKind::kDpo) return;
+  std::vector<std::size_t> seen;
+  for (std::int64_t step = 0; step < std::min(total_steps_, steps_per_epoch_); ++step) {
+    for (const std::size_t index : examples_of_step(step)) seen.push_back(index);
+  }
+  std::sort(seen.begin(), seen.end());
+  const std::int64_t tokens = 2 * request_.config.micro_batch_tokens;
+  const auto stopped = [&] { return observer.should_stop(); };
+  set_reference_margins(context_, model_, data_.train, seen, tokens, stopped);
+  set_reference_margins(context_, model_, data_.validation, tokens, stopped);
+}
+
 double Trainer::step_weight(const std::vector<std::size_t>& indices) const {
   double weight = 0;
   for (const std::size_t index : indices) {
     const EncodedExample& example = data_.train[index];
-    weight += request_.task == Task::kLanguageModel
-                  ? static_cast<double>(example.weight) * static_cast<double>(example.supervised())
-                  : loss_weight(parts_.head_target(), example, class_weights_ ? &*class_weights_ : nullptr);
+    if (request_.task != Task::kLanguageModel) {
+      weight += loss_weight(parts_.head_target(), example, class_weights_ ? &*class_weights_ : nullptr);
+      continue;
+    }
+    const auto each = request_.config.objective.of_pairs() ? 1.0 : static_cast<double>(example.supervised());
+    weight += static_cast<double>(example.weight) * each;
   }
   return weight;
 }
@@ -164,7 +183,7 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
     changed.reserve(group.size());
     for (const std::size_t index : group) {
       batch.push_back(&data_.train[index]);
-      tokens_ += static_cast<std::int64_t>(data_.train[index].ids.size());
+      tokens_ += data_.train[index].tokens();
       if (config.token_dropout == 0 || request_.task == Task::kLanguageModel) continue;
       changed.push_back(
           thinned(data_.train[index], config.token_dropout,
@@ -197,13 +216,18 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
   const AveragedWeights averaged(*this);
   const auto outputs = outputs_of(context_, model_, data_.validation, 2 * request_.config.micro_batch_tokens,
                                   [&] { return observer.should_stop(); });
-  const std::vector<Outcome> outcomes = outcomes_of(request_.task, data_.validation, outputs);
+  const std::vector<Outcome> outcomes =
+      outcomes_of(request_.task, data_.validation, outputs, request_.config.objective);
   const double value = score(metric_, outcomes, parts_.labels, positive_);
   progress.metric = metric_;
   progress.validation_metric = value;
   if (!has_numbers(request_.task)) {
     const char* loss = request_.task == Task::kMultilabel ? "label_loss" : "loss";
     progress.validation_loss = score(loss, outcomes, parts_.labels, positive_);
+  }
+  if (request_.config.objective.of_pairs()) {
+    progress.reward_accuracy = score("reward_accuracy", outcomes, parts_.labels, positive_);
+    progress.reward_margin = score("reward_margin", outcomes, parts_.labels, positive_);
   }
   const bool better = std::isfinite(value) &&
                       (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));
@@ -295,6 +319,7 @@ void Trainer::go_on(TrainObserver& observer) {
   auto saved = Clock::now();
   double pause = kCheckpointSeconds;
   fit_side(observer);
+  set_references(observer);
   if (validation_is_due()) {  // where the last process was stopped
     TrainProgress unreported;
     validate(observer, unreported);

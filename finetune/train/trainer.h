@@ -23,7 +23,7 @@ struct TrainerData {
 class Trainer {
  public:
   /// `request_key` names base, data and settings; a checkpoint with another key is refused.
-  Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, const TrainerData& data,
+  Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, TrainerData& data,
           const TrainRequest& request, std::string request_key);
   /// Trains to the end (or resumes) and leaves the best weights in the parts. Asked to stop, in a step or in a
   /// validation pass, it saves what was done up to the last whole one and throws kCancelled.
@@ -31,6 +31,8 @@ class Trainer {
 
  private:
   std::vector<std::size_t> examples_of_step(std::int64_t step);
+  /// dpo: what the bare base gives the pairs that this run will see.
+  void set_references(TrainObserver& observer);
   double step_weight(const std::vector<std::size_t>& indices) const;
   TrainProgress one_step(TrainObserver& observer);
   /// The loop of run(); a wish to stop leaves it as kCancelled.
@@ -57,7 +59,7 @@ class Trainer {
   kernels::Context& context_;
   AdaptedModel& model_;
   AdapterParts& parts_;
-  const TrainerData& data_;
+  TrainerData& data_;
   const TrainRequest& request_;
   std::string key_;
   Optimizer optimizer_;

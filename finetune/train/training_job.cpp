@@ -68,8 +68,9 @@ std::vector<std::string> labels_of(const TrainRequest& request, const std::vecto
   return labels;
 }
 
-void check_metric(const std::string& metric, Task task, const std::vector<std::string>& labels) {
-  const std::vector<std::string> known = metrics_of(task, labels);
+void check_metric(const TrainConfig& config, Task task, const std::vector<std::string>& labels) {
+  const std::string& metric = config.metric;
+  const std::vector<std::string> known = config.objective.of_pairs() ? preference_metrics() : metrics_of(task, labels);
   if (metric == "auto" || std::find(known.begin(), known.end(), metric) != known.end()) return;
   std::string list = "auto";
   for (const std::string& name : known) list += ", " + name;
@@ -77,6 +78,55 @@ void check_metric(const std::string& metric, Task task, const std::vector<std::s
       ErrorCode::kInvalidInput,
       "metric cannot be \"" + metric + "\" for " + std::string(to_string(task)) + " with these labels; it has " + list,
       "metric");
+}
+
+// Every example must be what the objective learns from.
+void check_objective(const TrainRequest& request, const std::vector<const platform::Example*>& examples) {
+  const Objective& objective = request.config.objective;
+  const std::string name(to_string(objective.kind));
+  if (objective.kind != ObjectiveKind::kSft && request.task != Task::kLanguageModel)
+    throw Error(ErrorCode::kInvalidInput,
+                "objective " + name + " is for the task lm, not " + std::string(to_string(request.task)), "objective");
+  for (const platform::Example* example : examples) {
+    if (example->chosen.has_value() == objective.of_pairs()) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                objective.of_pairs() ? "example " + example->id + " has no chosen and rejected answer, and objective " +
+                                           name + " learns from pairs; give it both, or set objective: sft"
+                                     : "example " + example->id + " is a pair of answers (chosen and rejected), and " +
+                                           "objective " + name + " learns from one; set objective: dpo or orpo",
+                "objective");
+  }
+}
+
+// Distillation needs a teacher somewhere; token numbers mean nothing to another tokenizer.
+void check_teachers(const TrainRequest& request, const Base& base,
+                    const std::vector<const platform::Example*>& examples) {
+  if (request.config.objective.kind != ObjectiveKind::kDistillation) return;
+  bool any = false;
+  for (const platform::Example* example : examples) {
+    if (!example->teacher) continue;
+    any = true;
+    if (example->teacher->tokenizer == base.tokenizer_digest) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                "example " + example->id + " has a teacher whose tokens are those of " + example->teacher->tokenizer +
+                    ", not of this base's tokenizer " + base.tokenizer_digest + "; ask the teacher again for this base",
+                "teacher");
+  }
+  if (any) return;
+  throw Error(ErrorCode::kInvalidInput,
+              "no example of the training part, such as " + examples.front()->id +
+                  ", has a teacher's probabilities, and objective distillation learns from them; for the teacher's "
+                  "answers alone set objective: sft",
+              "objective");
+}
+
+// The bare base is the reference, and it does not know what a slot's embedding means.
+void check_reference(const TrainRequest& request, const SensorSchema& schema) {
+  if (request.config.objective.kind != ObjectiveKind::kDpo || schema.empty()) return;
+  throw Error(ErrorCode::kInvalidInput,
+              "objective dpo compares with the bare base, which cannot read the slot of " + schema.fields[0].name +
+                  "; write the value into the prompt, or set objective: orpo",
+              "objective");
 }
 
 // Values, or a forecast's differences from its level; all steps have the same unit.
@@ -201,14 +251,19 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   if (train.empty())
     throw Error(ErrorCode::kInvalidInput,
                 "the dataset has no example in its training part: " + request.dataset.string());
+  const auto validation = part_of(examples, Split::kValidation);
+  check_objective(request, train);
+  check_objective(request, validation);
+  check_teachers(request, base, train);
   AdapterParts parts;
   parts.task = request.task;
   parts.labels = labels_of(request, train);
-  check_metric(request.config.metric, request.task, parts.labels);
+  check_metric(request.config, request.task, parts.labels);
   parts.form = form_of(request, train);
   parts.schema = learn_sensor_schema(train, request.config.patch_size);
   if (request.task != Task::kLanguageModel && request.config.side_network)
     learn_wording(parts.schema, train, request.config.text_features);
+  check_reference(request, parts.schema);
   parts.side_size = side_size_of(request, parts.schema);
   const EncodingRules rules{.tokenizer = &base.tokenizer,
                             .chat = &base.chat,
@@ -218,7 +273,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
                             .form = &parts.form,
                             .side = parts.side_size.members > 0,
                             .max_tokens = std::min(request.config.max_example_tokens, base.config.max_positions)};
-  TrainerData data{encode_all(rules, train), encode_all(rules, part_of(examples, Split::kValidation))};
+  TrainerData data{encode_all(rules, train), encode_all(rules, validation)};
   if (has_numbers(request.task)) set_target_statistics(data.train, parts);
   parts.start(base, peft_config(request.config), request.seed);
   AdaptedModel model(base, parts);

@@ -27,6 +27,8 @@ struct TrainProgress {
   double seconds_left = 0;
   std::optional<double> validation_loss;    // set after a validation pass; not for regress
   std::optional<double> validation_metric;  // its `metric`
+  std::optional<double> reward_accuracy;    // dpo, orpo: set after a validation pass
+  std::optional<double> reward_margin;      // likewise
   std::string metric;
 };
 

@@ -25,6 +25,8 @@ struct Call {
   Tensor* dhidden;
   Tensor* dweight;
   float* log_probabilities;
+  const TeacherProbabilities* teacher = nullptr;
+  DistillationOptions distillation = {};
 };
 
 std::vector<std::int64_t> supervised_rows(const std::int32_t* targets, std::int64_t count) {
@@ -44,6 +46,16 @@ ANNEAL_SIMD void scale_row(float* values, std::int64_t count, float factor) {
   for (std::int64_t i = 0; i < count; ++i) values[i] *= factor;
 }
 
+double loss_of_row(const Call& call, std::int64_t row, const LossRow& logits) {
+  if (call.teacher == nullptr) return cross_entropy_row(logits);
+  const auto begin = static_cast<std::size_t>(call.teacher->borders[static_cast<std::size_t>(row)]);
+  const auto count = static_cast<std::size_t>(call.teacher->borders[static_cast<std::size_t>(row) + 1]) - begin;
+  if (count == 0 || call.distillation.ratio == 0.0f) return cross_entropy_row(logits);
+  return distillation_row(
+      logits, {call.teacher->tokens.subspan(begin, count), call.teacher->log_probabilities.subspan(begin, count),
+               static_cast<double>(call.distillation.ratio), static_cast<double>(call.distillation.temperature)});
+}
+
 // -log p of every row of the chunk; logits become their gradient when one is wanted.
 void losses_of_chunk(const Call& call, std::span<const std::int64_t> rows, float* logits, double* losses) {
   const std::int64_t vocabulary = call.head.out_features();
@@ -55,8 +67,9 @@ void losses_of_chunk(const Call& call, std::span<const std::int64_t> rows, float
       if (call.options.logit_scale != 1.0f) scale_row(values, vocabulary, call.options.logit_scale);
       if (call.options.logit_softcap > 0.0f) softcap_row(values, vocabulary, call.options.logit_softcap);
       const float factor = call.options.scale * call.options.logit_scale * weight_of(call, row);
-      losses[i] = cross_entropy_row({values, vocabulary, call.targets[row], factor, wants_gradient ? values : nullptr,
-                                     call.options.logit_softcap});
+      losses[i] = loss_of_row(call, row,
+                              {values, vocabulary, call.targets[row], factor, wants_gradient ? values : nullptr,
+                               call.options.logit_softcap});
     }
   });
 }
@@ -110,6 +123,20 @@ void run_chunk(const Call& call, std::span<const std::int64_t> rows, LossSum& su
             inputs.data<float>(), channels, 1.0f, call.dweight->data<float>(), channels);
 }
 
+LossSum run(const Call& call, const Tensor& targets, Tensor* log_probabilities) {
+  const std::vector<std::int64_t> rows = supervised_rows(call.targets, targets.count());
+  const bool every_row = static_cast<std::int64_t>(rows.size()) == targets.count();
+  if (call.dhidden != nullptr && !every_row) call.dhidden->fill_zero();
+  if (log_probabilities != nullptr && !every_row) log_probabilities->fill_zero();
+  const std::int64_t vocabulary = std::max<std::int64_t>(1, call.head.out_features());
+  const auto chunk = static_cast<std::size_t>(std::max(kSmallestChunk, kChunkElements / vocabulary));
+  LossSum sum;
+  for (std::size_t begin = 0; begin < rows.size(); begin += chunk) {
+    run_chunk(call, std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin)), sum);
+  }
+  return sum;
+}
+
 }  // namespace
 
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
@@ -124,17 +151,25 @@ LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Packe
                   dhidden,
                   dweight,
                   log_probabilities == nullptr ? nullptr : log_probabilities->data<float>()};
-  const std::vector<std::int64_t> rows = supervised_rows(call.targets, targets.count());
-  const bool every_row = static_cast<std::int64_t>(rows.size()) == targets.count();
-  if (dhidden != nullptr && !every_row) dhidden->fill_zero();
-  if (log_probabilities != nullptr && !every_row) log_probabilities->fill_zero();
-  const std::int64_t vocabulary = std::max<std::int64_t>(1, head.out_features());
-  const auto chunk = static_cast<std::size_t>(std::max(kSmallestChunk, kChunkElements / vocabulary));
-  LossSum sum;
-  for (std::size_t begin = 0; begin < rows.size(); begin += chunk) {
-    run_chunk(call, std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin)), sum);
-  }
-  return sum;
+  return run(call, targets, log_probabilities);
+}
+
+LossSum linear_distillation(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
+                            const Tensor* row_weights, const TeacherProbabilities& teacher,
+                            const DistillationOptions& distillation, const LinearCrossEntropyOptions& options,
+                            Tensor* dhidden, Tensor* dweight) {
+  const Call call{context,
+                  hidden,
+                  head,
+                  targets.data<std::int32_t>(),
+                  row_weights == nullptr ? nullptr : row_weights->data<float>(),
+                  options,
+                  dhidden,
+                  dweight,
+                  nullptr,
+                  &teacher,
+                  distillation};
+  return run(call, targets, nullptr);
 }
 
 }  // namespace kernels::cpu

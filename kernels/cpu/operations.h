@@ -100,6 +100,10 @@ double global_norm(Context& context, std::span<const Tensor* const> tensors);
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
                              Tensor* dweight, Tensor* log_probabilities);
+LossSum linear_distillation(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
+                            const Tensor* row_weights, const TeacherProbabilities& teacher,
+                            const DistillationOptions& distillation, const LinearCrossEntropyOptions& options,
+                            Tensor* dhidden, Tensor* dweight);
 
 /// The row kernels of the losses. Each returns -log p(target).
 struct LossRow {
@@ -111,6 +115,13 @@ struct LossRow {
   float softcap;    // what the logits were capped with; 0 for none
 };
 double cross_entropy_row(const LossRow& row);
+/// The same beside the distance from a teacher (ops/cross_entropy.h); at least one token.
+struct TeacherRow {
+  std::span<const std::int32_t> tokens;
+  std::span<const float> log_probabilities;
+  double ratio, temperature;
+};
+double distillation_row(const LossRow& row, const TeacherRow& teacher);
 /// logits = cap * tanh(logits / cap).
 void softcap_row(float* logits, std::int64_t classes, float cap);
 void softmax_row(const float* logits, std::int64_t classes, float* y);

@@ -26,6 +26,43 @@ void check_head(const char* operation, const Tensor& hidden, const PackedWeight&
   check_targets(operation, targets, hidden.size(0), head.out_features());
 }
 
+void check_outputs(const char* operation, const Tensor& hidden, const PackedWeight& head, const Tensor* row_weights,
+                   const Tensor* dhidden, const Tensor* dweight) {
+  if (row_weights != nullptr) check_shape(operation, "row_weights", *row_weights, {hidden.size(0)});
+  if (dhidden != nullptr) check_shape(operation, "dhidden", *dhidden, {hidden.size(0), hidden.size(1)});
+  if (dweight != nullptr) check_shape(operation, "dweight", *dweight, {head.out_features(), head.in_features()});
+}
+
+void check_row(const char* operation, std::span<const std::int32_t> tokens, std::int64_t classes) {
+  std::vector<std::int32_t> sorted(tokens.begin(), tokens.end());
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+    throw_invalid(operation, "the teacher names a token twice in a row");
+  if (!sorted.empty() && (sorted.front() < 0 || sorted.back() >= classes)) {
+    throw_invalid(operation, "the teacher's token " +
+                                 std::to_string(sorted.front() < 0 ? sorted.front() : sorted.back()) +
+                                 " is not one of " + std::to_string(classes) + " classes");
+  }
+}
+
+void check_teacher(const char* operation, const TeacherProbabilities& teacher, std::int64_t rows,
+                   std::int64_t classes) {
+  if (teacher.borders.size() != static_cast<std::size_t>(rows) + 1 || teacher.borders.front() != 0 ||
+      !std::is_sorted(teacher.borders.begin(), teacher.borders.end()) ||
+      static_cast<std::size_t>(teacher.borders.back()) != teacher.tokens.size() ||
+      teacher.tokens.size() != teacher.log_probabilities.size())
+    throw_invalid(operation, "the teacher's borders do not fit its entries and the rows");
+  for (std::size_t n = 0; n < static_cast<std::size_t>(rows); ++n) {
+    const auto begin = static_cast<std::size_t>(teacher.borders[n]);
+    check_row(operation, teacher.tokens.subspan(begin, static_cast<std::size_t>(teacher.borders[n + 1]) - begin),
+              classes);
+  }
+  for (const float log : teacher.log_probabilities) {
+    if (!(log <= 0.0f))
+      throw_invalid(operation, "a log probability of the teacher is " + std::to_string(log) + "; it is at most 0");
+  }
+}
+
 }  // namespace
 
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
@@ -34,10 +71,23 @@ LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Packe
   constexpr const char* kOperation = "linear_cross_entropy";
   check_on_cpu(kOperation, context);
   check_head(kOperation, hidden, head, targets);
-  if (row_weights != nullptr) check_shape(kOperation, "row_weights", *row_weights, {hidden.size(0)});
-  if (dhidden != nullptr) check_shape(kOperation, "dhidden", *dhidden, {hidden.size(0), hidden.size(1)});
-  if (dweight != nullptr) check_shape(kOperation, "dweight", *dweight, {head.out_features(), head.in_features()});
+  check_outputs(kOperation, hidden, head, row_weights, dhidden, dweight);
   return cpu::linear_cross_entropy(context, hidden, head, targets, row_weights, options, dhidden, dweight, nullptr);
+}
+
+LossSum linear_distillation(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
+                            const Tensor* row_weights, const TeacherProbabilities& teacher,
+                            const DistillationOptions& distillation, const LinearCrossEntropyOptions& options,
+                            Tensor* dhidden, Tensor* dweight) {
+  constexpr const char* kOperation = "linear_distillation";
+  check_on_cpu(kOperation, context);
+  check_head(kOperation, hidden, head, targets);
+  check_outputs(kOperation, hidden, head, row_weights, dhidden, dweight);
+  check_teacher(kOperation, teacher, hidden.size(0), head.out_features());
+  if (!(distillation.ratio >= 0.0f && distillation.ratio <= 1.0f) || !(distillation.temperature > 0.0f))
+    throw_invalid(kOperation, "the ratio lies between 0 and 1, and the temperature above 0");
+  return cpu::linear_distillation(context, hidden, head, targets, row_weights, teacher, distillation, options, dhidden,
+                                  dweight);
 }
 
 void token_log_probabilities(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,

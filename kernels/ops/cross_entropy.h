@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
@@ -34,6 +35,31 @@ struct LinearCrossEntropyOptions {
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
                              Tensor* dweight);
+
+/// What a teacher gives the tokens that it finds most probable, row by row; borrowed. Row n has the entries
+/// borders[n] .. borders[n + 1]: a token, none twice in a row, and the logarithm of its probability, at most 0.
+struct TeacherProbabilities {
+  std::span<const std::int64_t> borders;  // [N + 1], from 0; a row may have none
+  std::span<const std::int32_t> tokens;
+  std::span<const float> log_probabilities;
+};
+
+struct DistillationOptions {
+  float ratio = 0.5f;        // a: the teacher's share of the loss, 0 to 1
+  float temperature = 1.0f;  // T, above 0
+};
+
+/// linear_cross_entropy beside the distance from a teacher. Of a row with entries the loss is
+///   (1 - a) (-log q(target)) + a T^2 KL(P || Q) = ... + a T^2 sum over i of P_i (log P_i - log Q_i)
+/// where i runs over the row's tokens and over one outcome more, "any other token", with the rest of the mass; P are
+/// the teacher's and Q the model's probabilities of these outcomes, each to the power 1 / T and normalised (soft
+/// targets and T^2: Hinton et al. 2015; forward KL over what a served teacher tells). At T = 1 this is a lower bound of
+/// the divergence over the whole vocabulary, and 0 where the two agree. Rows without entries, and the loss where a = 0,
+/// are linear_cross_entropy's. A rest below 1e-30 counts as 1e-30. Arguments as there.
+LossSum linear_distillation(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
+                            const Tensor* row_weights, const TeacherProbabilities& teacher,
+                            const DistillationOptions& distillation, const LinearCrossEntropyOptions& options,
+                            Tensor* dhidden, Tensor* dweight);
 
 /// log p(targets[n] | hidden[n]) per row, 0 where the target is ignored.  log_probabilities: [N]. `scale` is not used.
 void token_log_probabilities(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,

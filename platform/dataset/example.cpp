@@ -53,6 +53,82 @@ void read_values(const json::object& object, Example& example) {
   }
 }
 
+[[noreturn]] void refuse(const Example& example, const std::string& what, const char* field) {
+  throw Error(ErrorCode::kInvalidInput,
+              (example.id.empty() ? std::string("an example") : "example " + example.id) + " " + what, field);
+}
+
+void read_preference(const json::object& object, Example& example) {
+  if (find(object, "chosen") != nullptr) example.chosen = require_string(object, "chosen", "");
+  if (find(object, "rejected") != nullptr) example.rejected = require_string(object, "rejected", "");
+  if (!example.chosen && !example.rejected) return;
+  if (!example.rejected) refuse(example, "has a chosen answer and no rejected one; give both", "rejected");
+  if (!example.chosen) refuse(example, "has a rejected answer and no chosen one; give both", "chosen");
+  if (*example.chosen == *example.rejected)
+    refuse(example, "has the same text as chosen and as rejected, which prefers nothing; leave it out", "rejected");
+  if (!example.completion.empty())
+    refuse(example, "has a completion beside chosen and rejected; the chosen answer is the completion", "completion");
+  if (!example.text.empty()) refuse(example, "has chosen and rejected beside text; they answer a prompt", "text");
+  if (!example.messages.empty() && example.messages.back().role == "assistant")
+    refuse(example, "has messages that end with the assistant, which chosen and rejected would follow; leave that out",
+           "messages");
+}
+
+TeacherToken read_teacher_token(const Example& example, const json::value& item) {
+  const json::array* pair = item.if_array();
+  const bool good = pair != nullptr && pair->size() == 2 && (*pair)[0].is_int64() && (*pair)[0].get_int64() >= 0 &&
+                    (*pair)[0].get_int64() <= std::numeric_limits<std::int32_t>::max() && (*pair)[1].is_number() &&
+                    (*pair)[1].to_number<double>() <= 0 && (*pair)[1].to_number<double>() >= -1e30;
+  if (!good) refuse(example, "has a teacher's token that is not [number, log probability of at most 0]", "teacher");
+  return {static_cast<std::int32_t>((*pair)[0].get_int64()), static_cast<float>((*pair)[1].to_number<double>())};
+}
+
+std::vector<TeacherToken> read_teacher_list(const Example& example, const json::value& list) {
+  std::vector<TeacherToken> tokens;
+  double mass = 0;
+  for (const json::value& item : as_array(list, "teacher.tokens[]")) {
+    const TeacherToken token = read_teacher_token(example, item);
+    for (const TeacherToken& other : tokens) {
+      if (other.token == token.token)
+        refuse(example, "has token " + std::to_string(token.token) + " twice in one list of its teacher", "teacher");
+    }
+    mass += std::exp(static_cast<double>(token.logprob));
+    tokens.push_back(token);
+  }
+  if (tokens.size() > kMostTeacherTokens)
+    refuse(example,
+           "has " + std::to_string(tokens.size()) + " tokens in one list of its teacher; at most " +
+               std::to_string(kMostTeacherTokens) + " are kept",
+           "teacher");
+  if (mass > 1.001)
+    refuse(example, "has a teacher whose probabilities of one token add up to " + std::to_string(mass), "teacher");
+  return tokens;
+}
+
+void read_teacher(const json::object& object, Example& example) {
+  const json::value* value = find(object, "teacher");
+  if (value == nullptr) return;
+  if (example.completion.empty() && (example.messages.empty() || example.messages.back().role != "assistant"))
+    refuse(example, "has a teacher and no answer of one; it belongs to a completion or the assistant's last turn",
+           "teacher");
+  const json::object& teacher = as_object(*value, "teacher");
+  refuse_unknown_keys(teacher, {"tokenizer", "tokens"}, "teacher");
+  example.teacher.emplace();
+  example.teacher->tokenizer = require_string(teacher, "tokenizer", "teacher");
+  for (const json::value& list : as_array(require(teacher, "tokens", "teacher"), "teacher.tokens"))
+    example.teacher->tokens.push_back(read_teacher_list(example, list));
+}
+
+json::object to_json(const Teacher& teacher) {
+  json::array lists;
+  for (const auto& tokens : teacher.tokens) {
+    json::array list;
+    for (const TeacherToken& token : tokens) list.push_back(json::array{token.token, shortest(token.logprob)});
+    lists.push_back(std::move(list));
+  }
+  return {{"tokenizer", teacher.tokenizer}, {"tokens", std::move(lists)}};
+}
+
 }  // namespace
 
 json::value to_json(const Signal& signal) {
@@ -108,6 +184,9 @@ json::value to_json(const Example& example) {
   if (!example.group.empty()) out["group"] = example.group;
   if (!example.prompt.empty()) out["prompt"] = example.prompt;
   if (!example.completion.empty()) out["completion"] = example.completion;
+  if (example.chosen) out["chosen"] = *example.chosen;
+  if (example.rejected) out["rejected"] = *example.rejected;
+  if (example.teacher) out["teacher"] = to_json(*example.teacher);
   if (!example.text.empty()) out["text"] = example.text;
   if (!example.messages.empty()) {
     json::array messages;
@@ -139,7 +218,8 @@ Example example_from_json(const json::value& value) {
   const json::object& object = as_object(value, "example");
   refuse_unknown_keys(object,
                       {"id", "source", "group", "split", "prompt", "completion", "messages", "text", "numbers",
-                       "categories", "signals", "label", "labels", "value", "values", "weight"},
+                       "categories", "signals", "label", "labels", "value", "values", "weight", "chosen", "rejected",
+                       "teacher"},
                       "");
   Example example;
   example.id = string_or(object, "id", "", "");
@@ -156,6 +236,8 @@ Example example_from_json(const json::value& value) {
           {require_string(message, "role", "messages[]"), require_string(message, "content", "messages[]")});
     }
   }
+  read_preference(object, example);
+  read_teacher(object, example);
   read_slots(object, example);
   if (find(object, "label")) example.label = require_string(object, "label", "");
   if (const json::value* labels = find(object, "labels")) example.labels = strings_from(*labels, "labels");

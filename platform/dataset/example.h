@@ -37,6 +37,21 @@ struct Message {
   std::string content;
 };
 
+/// A token and the logarithm of the probability that a teacher gives it.
+struct TeacherToken {
+  std::int32_t token = 0;
+  float logprob = 0;  // at most 0
+};
+
+/// What a larger model finds most probable wherever an answer has a token, in the tokens of the student's tokenizer.
+struct Teacher {
+  std::string tokenizer;  // "sha256:...": which tokenizer the token numbers belong to
+  /// One list for each token of the answer, from its first; an empty list, and tokens behind the last list, say
+  /// nothing.
+  std::vector<std::vector<TeacherToken>> tokens;
+};
+inline constexpr std::size_t kMostTeacherTokens = 64;  // of one list
+
 struct Example {
   std::string id;  // source + key of the record (or of a window's last record)
   std::string source;
@@ -48,6 +63,11 @@ struct Example {
   std::string completion;  // target text of an `lm` task; empty for heads and at prediction time
   std::vector<Message> messages;
   std::string text;  // plain text: every token is supervised (pretraining, language-model adaptation)
+  // Preferences: two answers to the prompt, or to the messages, which then end before the assistant's turn. Both or
+  // neither; instead of a completion.
+  std::optional<std::string> chosen;    // the better one
+  std::optional<std::string> rejected;  // the worse one
+  std::optional<Teacher> teacher;       // of the completion, or of the assistant's last turn
 
   std::map<std::string, std::optional<double>> numbers;  // nullopt = missing
   std::map<std::string, std::optional<std::string>> categories;

@@ -98,6 +98,9 @@ std::string exactly(double value) {
 std::string input_of(const Example& example) {
   Example bare = example;
   bare.id = bare.source = bare.group = bare.completion = {};
+  bare.chosen.reset();
+  bare.rejected.reset();
+  bare.teacher.reset();
   bare.split = Split::kTrain;
   bare.label.reset();
   bare.value.reset();

@@ -29,8 +29,9 @@ inline finetune::ModelConfig tiny_config(std::int64_t vocabulary = 300) {
                                                                  {"tie_word_embeddings", true}});
 }
 
-/// Writes config.json, model.safetensors (bfloat16) and the tokenizer into `folder`.
-inline void write_tiny_base(const std::filesystem::path& folder, std::uint64_t seed = 7) {
+/// Writes config.json, model.safetensors (bfloat16) and the tokenizer, which has 290 tokens, into `folder`.
+inline void write_tiny_base(const std::filesystem::path& folder, std::uint64_t seed = 7,
+                            finetune::ModelConfig config = tiny_config(300)) {
   std::filesystem::create_directories(folder);
   platform::write_file_atomically(folder / "words.txt",
                                   "spindle load high, spindle load low. torque 12 Nm; bearing hot, bearing cold.\n");
@@ -42,7 +43,6 @@ inline void write_tiny_base(const std::filesystem::path& folder, std::uint64_t s
   options.eos_token = options.special_tokens.at(2);
   options.chat_template = finetune::nano_chat_template();
   finetune::write_tokenizer(folder, finetune::train_bpe({folder / "words.txt"}, options), options);
-  finetune::ModelConfig config = tiny_config(300);
   config.end_tokens = {2};
   kernels::Random random(seed);
   finetune::ModelWeights weights = finetune::random_weights(config, random);

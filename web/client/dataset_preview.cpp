@@ -22,15 +22,6 @@ using Examples = std::vector<platform::Example>;
 
 bool colour_wanted() { return ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
 
-// A path, or the name of a base that the data folder or the installation has.
-std::filesystem::path base_of(const CommandLine& line) {
-  const std::string name = line.text("base");
-  if (std::filesystem::exists(std::filesystem::path(name) / "tokenizer.json") ||
-      std::filesystem::exists(std::filesystem::path(name) / "tokenizer.model"))
-    return name;
-  return platform::base_folder(platform::data_folder(line.text("data-folder")), name);
-}
-
 std::int64_t positive(const CommandLine& line, const char* name) {
   const std::int64_t value = line.integer(name);
   if (value >= 1) return value;
@@ -92,6 +83,14 @@ int preview(const Examples& examples, const CommandLine& line) {
 }
 
 }  // namespace
+
+std::filesystem::path base_of(const CommandLine& line) {
+  const std::string name = line.text("base");
+  if (std::filesystem::exists(std::filesystem::path(name) / "tokenizer.json") ||
+      std::filesystem::exists(std::filesystem::path(name) / "tokenizer.model"))
+    return name;
+  return platform::base_folder(platform::data_folder(line.text("data-folder")), name);
+}
 
 void declare_preview(CommandLine& line) {
   line.argument("NAME", "name of the dataset; none with --data", false);

@@ -3,6 +3,7 @@
 
 #include "platform/base/file.h"
 #include "web/client/action_tables.h"
+#include "web/client/dataset_distill.h"
 #include "web/client/dataset_preview.h"
 #include "web/client/server_connection.h"
 #include "web/client/table.h"
@@ -83,7 +84,15 @@ ClientCommand datasets_actions() {
              "anneal datasets preview --data examples.jsonl --base ~/bases/qwen3-4b --split test"},
             declare_preview,
             preview_version,
-            preview_file}}};
+            preview_file},
+           {"distill",
+            "Asks a larger, served model for its answers to the prompts, for a student to learn from",
+            {"anneal datasets distill --data prompts.jsonl --teacher http://127.0.0.1:8471 --out taught.jsonl",
+             "anneal datasets distill tickets --teacher http://10.0.0.7:8000 --base ~/bases/qwen3-1.7b --out "
+             "taught.jsonl"},
+            declare_distill,
+            distill_version,
+            distill_file}}};
 }
 
 }  // namespace web

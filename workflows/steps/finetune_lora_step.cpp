@@ -18,6 +18,10 @@ class RunObserver final : public finetune::TrainObserver {
     if (progress.validation_loss) context_.report_metric("validation_loss", progress.step, *progress.validation_loss);
     if (progress.validation_metric)
       context_.report_metric("validation_" + progress.metric, progress.step, *progress.validation_metric);
+    if (progress.reward_accuracy)
+      context_.report_metric("validation_reward_accuracy", progress.step, *progress.reward_accuracy);
+    if (progress.reward_margin)
+      context_.report_metric("validation_reward_margin", progress.step, *progress.reward_margin);
     context_.report_progress({{"step", progress.step},
                               {"total_steps", progress.total_steps},
                               {"epoch", progress.epoch},

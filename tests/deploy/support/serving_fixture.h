@@ -30,17 +30,20 @@ class ServingFixture : public testing::Test {
   }
   deploy::Release stage(std::int64_t version) {
     const auto& tiny = tests::TinyAdapter::instance();
+    return stage(version, tiny.base(), tiny.adapter());
+  }
+  deploy::Release stage(std::int64_t version, const std::filesystem::path& base, const std::filesystem::path& adapter) {
     deploy::Targets targets;
     targets.version = version;
     targets.deployment = "d";
     targets.model = "bearing";
     targets.model_version = std::to_string(version);
-    targets.adapter_digest = platform::digest_of_file(tiny.adapter() / "anneal.json");
+    targets.adapter_digest = platform::digest_of_file(adapter / "anneal.json");
     targets.base_digest =
-        std::string(platform::read_json_file(tiny.adapter() / "anneal.json").as_object().at("base").as_string());
+        std::string(platform::read_json_file(adapter / "anneal.json").as_object().at("base").as_string());
     targets.selector = "*";
-    add(targets, "adapter/", tiny.adapter());
-    add(targets, "base/", tiny.base());
+    add(targets, "adapter/", adapter);
+    add(targets, "base/", base);
     return releases_.stage(targets);
   }
   void add(deploy::Targets& targets, const std::string& prefix, const std::filesystem::path& folder) {

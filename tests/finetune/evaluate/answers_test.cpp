@@ -57,6 +57,12 @@ TEST(WantedAnswer, IsTheCompletionOrWhatTheAssistantSaysLast) {
   example.prompt = "spindle";
   example.completion = " hot";
   EXPECT_EQ(wanted_answer(example), " hot");
+  example.completion.clear();
+  example.chosen = " cold";
+  example.rejected = " hot";
+  EXPECT_EQ(wanted_answer(example), " cold");
+  example.completion = " hot";
+  example.chosen.reset();
   EXPECT_EQ(wanted_answer(question(1)), "cold");
   platform::Example unanswered = question(1);
   unanswered.messages.pop_back();

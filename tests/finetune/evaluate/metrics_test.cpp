@@ -25,6 +25,16 @@ TEST(Metrics, AveragePrecisionSumsPrecisionOverRecall) {
   EXPECT_NEAR(score("average_precision", outcomes, {"no", "yes"}, 1), 0.5 * 1 + 0.5 * 2.0 / 3, 1e-12);
 }
 
+TEST(Metrics, OfPairsAreMeansAndAPairWithoutAMarginIsNoSuccess) {
+  std::vector<Outcome> outcomes(4);
+  const double margins[] = {0.5, -0.25, 0.0, 0.75};
+  for (std::size_t i = 0; i < 4; ++i) outcomes[i].preference = Preference{0.1 * static_cast<double>(i), margins[i]};
+  EXPECT_NEAR(score("reward_accuracy", outcomes, {}, 0), 0.5, 1e-12);
+  EXPECT_NEAR(score("reward_margin", outcomes, {}, 0), 0.25, 1e-12);
+  EXPECT_NEAR(score("loss", outcomes, {}, 0), 0.15, 1e-12);
+  EXPECT_TRUE(higher_is_better("reward_accuracy"));
+}
+
 TEST(Metrics, ThePositiveClassIsTheProfilesElseTheRarest) {
   const std::vector<std::string> labels{"no", "yes"};
   const std::vector<std::int32_t> truths{1, 0, 1, -1, 1};

@@ -8,6 +8,7 @@
 #include "finetune/model/base_digest.h"
 #include "kernels/ops/cross_entropy.h"
 #include "tests/support/tiny_base.h"
+#include "tests/support/tiny_families.h"
 
 namespace finetune {
 namespace {
@@ -56,14 +57,7 @@ struct TinyModel {
   Context context = Context::cpu(1);
 
   explicit TinyModel(bool tied = true) : TinyModel(with_tied_head(tied)) {}
-  explicit TinyModel(ModelConfig family) : config(std::move(family)) {
-    kernels::Random random(3);
-    weights = random_weights(config, random);
-    weights.for_each([](Weight& weight) {
-      if (weight.value.rank() != 2) return;
-      for (float& value : weight.value.values<float>()) value *= 10.0f;
-    });
-  }
+  explicit TinyModel(ModelConfig family) : config(std::move(family)), weights(support::lively_weights(config)) {}
 
   double loss(Transformer& transformer, const Documents& documents, ActivationMode mode, bool backward) {
     const PackedBatch batch = packed(documents);
@@ -127,48 +121,17 @@ TEST(Transformer, GradientOfEveryWeightIsTheSlopeOfTheLoss) {
   }
 }
 
-// What a family adds to the sizes of a tiny model.
-constexpr const char* kFamilies[] = {
-    R"({"model_type": "exaone", "num_layers": 3, "activation_function": "silu", "layer_norm_epsilon": 1e-5})",
-    R"({"model_type": "exaone4", "sliding_window": 3, "sliding_window_pattern": "LLG"})",
-    R"({"model_type": "gemma2", "sliding_window": 3, "query_pre_attn_scalar": 5, "attn_logit_softcapping": 2.0,
-        "final_logit_softcapping": 3.0, "hidden_activation": "gelu_pytorch_tanh"})",
-    R"({"model_type": "gemma3_text", "sliding_window": 3, "sliding_window_pattern": 3, "query_pre_attn_scalar": 5})",
-    R"({"model_type": "hyperclovax", "embedding_multiplier": 2.0, "residual_multiplier": 0.6,
-        "attention_multiplier": 0.3, "logits_scaling": 0.7, "use_post_norm": true, "mlp_bias": true})",
-    R"({"model_type": "llama", "attention_bias": true, "mlp_bias": true,
-        "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4}})",
-    R"({"model_type": "llama", "rope_scaling": {"rope_type": "dynamic", "factor": 2.0}, "max_position_embeddings": 5})",
-    R"({"model_type": "llama", "rope_scaling": {"rope_type": "longrope", "short_factor": [1.0, 1.1],
-        "long_factor": [1.5, 3.0], "original_max_position_embeddings": 5}})",
-    R"({"model_type": "mistral", "sliding_window": 3})",
-    R"({"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 3, "max_window_layers": 1})",
-    R"({"model_type": "qwen3", "head_dim": 4})",
-    R"({"model_type": "smollm3", "no_rope_layer_interval": 2})"};
-
-ModelConfig family_config(const char* text) {
-  platform::json::object document{{"vocab_size", 40},       {"hidden_size", 16},        {"intermediate_size", 24},
-                                  {"num_hidden_layers", 3}, {"num_attention_heads", 4}, {"num_key_value_heads", 2},
-                                  {"head_dim", 4},          {"rms_norm_eps", 1e-5}};
-  const platform::json::value family = platform::parse_json(text, "family");
-  for (const auto& [key, value] : family.as_object()) document[key] = value;
-  if (document.at("model_type") == "exaone") {
-    document.erase("rms_norm_eps");
-    document.erase("num_hidden_layers");
-  }
-  return model_config_from_json(document);
-}
-
-class TransformerOfFamily : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, TransformerOfFamily, ::testing::ValuesIn(kFamilies));
+class TransformerOfFamily : public ::testing::TestWithParam<support::TinyFamily> {};
+INSTANTIATE_TEST_SUITE_P(All, TransformerOfFamily, ::testing::ValuesIn(support::kTinyFamilies),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST_P(TransformerOfFamily, GradientOfEveryWeightIsTheSlopeOfTheLoss) {
-  TinyModel model(family_config(GetParam()));
+  TinyModel model(support::family_config(GetParam()));
   check_gradients(model);
 }
 
 TEST_P(TransformerOfFamily, PackedDocumentsDoNotSeeEachOther) {
-  TinyModel model(family_config(GetParam()));
+  TinyModel model(support::family_config(GetParam()));
   Transformer transformer(model.config, model.weights, nullptr);
   double apart = 0;
   for (const auto& document : kDocuments) apart += model.loss(transformer, {document}, ActivationMode::kNone, false);
@@ -176,7 +139,7 @@ TEST_P(TransformerOfFamily, PackedDocumentsDoNotSeeEachOther) {
 }
 
 TEST_P(TransformerOfFamily, ContinuingTokenByTokenEqualsTheWholeSequence) {
-  TinyModel model(family_config(GetParam()));
+  TinyModel model(support::family_config(GetParam()));
   Transformer whole(model.config, model.weights, nullptr), continued(model.config, model.weights, nullptr);
   const std::vector<std::int32_t>& document = kDocuments.back();
   KeyValueCache cache(model.config, static_cast<std::int64_t>(document.size()));

@@ -91,6 +91,84 @@ TEST_F(ExampleEncoding, SupervisesEachTurnOfTheAssistantInTheWordsOfTheTemplate)
   EXPECT_EQ(tokenizer_.decode(learned), " high\n hot\n") << "a token belongs to an answer of which it holds a byte";
 }
 
+// The answer that a document's targets spell.
+std::string taught_text(const Tokenizer& tokenizer, const EncodedExample& encoded) {
+  std::vector<std::int32_t> learned;
+  for (const std::int32_t target : encoded.targets) {
+    if (target >= 0 && target != tokenizer.eos_id()) learned.push_back(target);
+  }
+  return tokenizer.decode(learned);
+}
+
+TEST_F(ExampleEncoding, APairIsTwoAnswersToOnePrompt) {
+  platform::Example example;
+  example.id = "p1";
+  example.prompt = "spindle load";
+  example.chosen = " high";
+  example.rejected = " low, low";
+  const EncodedExample pair = encode_example(rules(Task::kLanguageModel), example, true);
+  ASSERT_EQ(pair.rejected.size(), 1u);
+  EXPECT_EQ(taught_text(tokenizer_, pair), " high");
+  EXPECT_EQ(taught_text(tokenizer_, pair.rejected[0]), " low, low");
+  EXPECT_EQ(pair.tokens(), static_cast<std::int64_t>(pair.ids.size() + pair.rejected[0].ids.size()));
+  const std::vector<std::int32_t> prompt = encode_example(rules(Task::kLanguageModel), example, false).ids;
+  for (const EncodedExample* answer : {&std::as_const(pair), &pair.rejected[0]})
+    EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), answer->ids.begin()));
+  EXPECT_THROW(encode_example(rules(Task::kClassify), example, true), platform::Error);
+}
+
+TEST_F(ExampleEncoding, OfAPairOfConversationsTheLastTurnAloneIsCompared) {
+  platform::Example example = conversation();
+  example.messages.push_back({"assistant", "high"});
+  example.messages.push_back({"user", "bearing"});
+  example.chosen = "hot";
+  example.rejected = "cold, cold";
+  const EncodedExample pair = encode_example(rules(Task::kLanguageModel), example, true);
+  EXPECT_EQ(taught_text(tokenizer_, pair), "hot");
+  EXPECT_EQ(taught_text(tokenizer_, pair.rejected.at(0)), "cold, cold");
+  EXPECT_EQ(pair.supervised(), static_cast<std::int64_t>(tokenizer_.encode("hot").size() + 1)) << "and its end";
+  EncodingRules cut = rules(Task::kLanguageModel);
+  cut.max_tokens = pair.supervised() + 1;
+  EXPECT_EQ(taught_text(tokenizer_, encode_example(cut, example, true)), "hot");
+}
+
+TEST_F(ExampleEncoding, ATeacherStandsBesideTheTokensOfTheLastAnswer) {
+  platform::Example example = conversation();
+  example.id = "t1";
+  example.messages.push_back({"assistant", "high"});
+  example.messages.push_back({"user", "bearing"});
+  example.messages.push_back({"assistant", "cold, cold"});
+  const std::vector<std::int32_t> answer = tokenizer_.encode("cold, cold");
+  example.teacher.emplace();
+  for (const std::int32_t token : answer) example.teacher->tokens.push_back({{token, -0.5f}});
+  const EncodingRules whole = rules(Task::kLanguageModel);
+  EncodingRules cut = whole;
+  cut.max_tokens = static_cast<std::int64_t>(answer.size());  // the answer's first tokens go too
+  for (const EncodingRules& each : {whole, cut}) {
+    const EncodedExample encoded = encode_example(each, example, true);
+    ASSERT_EQ(encoded.teacher.size(), encoded.targets.size());
+    std::size_t told = 0;
+    for (std::size_t i = 0; i < encoded.targets.size(); ++i) {
+      if (encoded.teacher[i].empty()) continue;
+      EXPECT_EQ(encoded.teacher[i][0].token, encoded.targets[i]) << i;
+      ++told;
+    }
+    EXPECT_EQ(told, each.max_tokens == whole.max_tokens ? answer.size() : answer.size() - 2);
+  }
+  const auto refused = [&](const std::string& words) {
+    try {
+      encode_example(whole, example, true);
+      ADD_FAILURE() << "was encoded";
+    } catch (const platform::Error& error) {
+      EXPECT_NE(std::string(error.what()).find("example t1 has a teacher " + words), std::string::npos) << error.what();
+    }
+  };
+  example.teacher->tokens[0][0].token = 100'000;
+  refused("with token 100000");
+  example.teacher->tokens.assign(40, {});
+  refused("of 40 tokens");
+}
+
 TEST_F(ExampleEncoding, ALongPromptLosesItsBeginning) {
   platform::Example example = conversation();
   example.messages.clear();

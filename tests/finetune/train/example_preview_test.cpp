@@ -67,6 +67,22 @@ TEST_F(ExamplePreviews, NameTheFieldOfASlotAndTheTargetOfAHead) {
   EXPECT_EQ(tokens, shown.tokens);
 }
 
+TEST_F(ExamplePreviews, ShowBothAnswersOfAPair) {
+  platform::Example example;
+  example.id = "p1";
+  example.prompt = "spindle load";
+  example.chosen = " high";
+  example.rejected = " low";
+  const ExamplePreview shown = preview(example);
+  ASSERT_TRUE(shown.rejected);
+  const std::string text = to_text(shown, false);
+  EXPECT_NE(text.find("example p1, train: chosen, "), std::string::npos) << text;
+  EXPECT_NE(text.find("<|begin|>spindle load\u27E6 high<|end|>\u27E7\nrejected, "), std::string::npos) << text;
+  EXPECT_NE(text.find("<|begin|>spindle load\u27E6 low<|end|>\u27E7\n"), std::string::npos) << text;
+  EXPECT_EQ(to_json(shown).at("rejected").at("taught_tokens").to_number<std::int64_t>(),
+            static_cast<std::int64_t>(tokenizer_->encode(" low").size() + 1));
+}
+
 TEST_F(ExamplePreviews, SayHowMuchOfALongExampleIsLost) {
   platform::Example example = conversation();
   const ExamplePreview whole = preview(example), cut = preview(example, 4);

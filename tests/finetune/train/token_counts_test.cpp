@@ -37,6 +37,19 @@ TEST(TokenCounts, OfClassesAreOneEach) {
   EXPECT_EQ(counts.at("supervised_tokens").at("mean"), platform::json::value(1.0));
 }
 
+TEST(TokenCounts, OfAPairAreThoseOfBothAnswers) {
+  const platform::TemporaryFolder folder;
+  support::write_tiny_base(folder.path());
+  const Tokenizer tokenizer = Tokenizer::load(folder.path());
+  platform::Example pair = writing("spindle", ""), good = writing("spindle", "hot"), bad = writing("spindle", "cold");
+  pair.chosen = "hot";
+  pair.rejected = "cold";
+  const auto both = token_counts(tokenizer, {}, Task::kLanguageModel, {good, bad});
+  const auto counts = token_counts(tokenizer, {}, Task::kLanguageModel, {pair});
+  for (const char* what : {"tokens", "supervised_tokens"})
+    EXPECT_EQ(counts.at(what).at("mean").to_number<double>(), 2 * both.at(what).at("mean").to_number<double>()) << what;
+}
+
 TEST(TokenCounts, OfNothingAreNothing) {
   const platform::TemporaryFolder folder;
   support::write_tiny_base(folder.path());

@@ -38,6 +38,34 @@ TEST(TrainConfig, TheSettingsOfAnAdapterComeBackAsTheyWere) {
   }
 }
 
+TEST(TrainConfig, TheSettingsOfAnObjectiveComeBackAsTheyWere) {
+  for (const char* document : {R"({"objective": "dpo", "beta": 0.25, "label_smoothing": 0.125, "rpo_alpha": 1.5})",
+                               R"({"objective": "orpo", "beta": 0.5, "metric": "reward_accuracy"})",
+                               R"({"objective": "distillation", "kd_ratio": 0.75, "kd_temperature": 2.5})"}) {
+    const platform::json::value read = to_json(config_of(document));
+    EXPECT_EQ(platform::canonical_json(to_json(train_config_from_json(read))), platform::canonical_json(read));
+    const platform::json::value asked = platform::parse_json(document, "settings");
+    for (const auto& [key, value] : asked.as_object())
+      EXPECT_EQ(platform::canonical_json(read.at(key)), platform::canonical_json(value)) << document;
+  }
+}
+
+TEST(TrainConfig, AnObjectiveThatCannotBeIsRefusedWithItsKey) {
+  const std::tuple<const char*, const char*, const char*> cases[] = {
+      {R"({"objective": "ppo"})", "objective", "sft, dpo, orpo or distillation"},
+      {R"({"objective": "dpo", "beta": 0})", "beta", "above 0"},
+      {R"({"objective": "dpo", "label_smoothing": 0.5})", "label_smoothing", "below 0.5"},
+      {R"({"objective": "orpo", "label_smoothing": 0.1})", "label_smoothing", "not dpo"},
+      {R"({"rpo_alpha": 1})", "rpo_alpha", "not dpo"},
+      {R"({"objective": "distillation", "kd_ratio": 1.5})", "kd_ratio", "between 0 and 1"},
+      {R"({"objective": "distillation", "kd_temperature": 0})", "kd_temperature", "0.1 and 100"}};
+  for (const auto& [document, key, words] : cases) {
+    const auto [path, message] = refusal(document);
+    EXPECT_EQ(path, key) << document << ": " << message;
+    EXPECT_NE(message.find(words), std::string::npos) << document << ": " << message;
+  }
+}
+
 TEST(TrainConfig, OneNameStandsForAListOfOne) {
   const TrainConfig config = config_of(R"({"target_modules": "q_proj", "modules_to_save": "lm_head"})");
   EXPECT_EQ(config.target_modules, (std::vector<std::string>{"q_proj"}));

@@ -164,6 +164,142 @@ TEST(SoftmaxCrossEntropy, MatchesItsDefinitionWithClassWeights) {
   check_op(op);
 }
 
+// Of one row in double, as the header says it.
+double distillation_of(const Doubles& logits, std::size_t target, const std::vector<std::int32_t>& tokens,
+                       const std::vector<float>& logs, double ratio, double temperature) {
+  Doubles theirs, mine;
+  double rest = 1, my_rest = 1;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    theirs.push_back(std::exp(static_cast<double>(logs[i])));
+    mine.push_back(std::exp(log_probability(logits, static_cast<std::size_t>(tokens[i]))));
+    rest -= theirs.back();
+    my_rest -= mine.back();
+  }
+  theirs.push_back(rest);
+  mine.push_back(my_rest);
+  double my_total = 0, total = 0, divergence = 0;
+  for (double& share : theirs) total += share = std::pow(share, 1 / temperature);
+  for (double& share : mine) my_total += share = std::pow(share, 1 / temperature);
+  for (std::size_t i = 0; i < mine.size(); ++i)
+    divergence += theirs[i] / total * std::log(theirs[i] / total / (mine[i] / my_total));
+  return -(1 - ratio) * log_probability(logits, target) + ratio * temperature * temperature * divergence;
+}
+
+struct Lesson {
+  std::vector<std::int64_t> borders{0, 2, 2, 5, 6};  // the second row has no teacher, the third has no target
+  std::vector<std::int32_t> tokens{4, 1, 0, 2, 5, 3};
+  std::vector<float> logs{-0.5f, -1.5f, -1.0f, -2.0f, -3.0f, -0.01f};
+  std::vector<std::int32_t> targets{4, 2, kIgnoredTarget, 5};
+  std::vector<float> weights{1.0f, 0.5f, 2.0f, 1.5f};
+  TeacherProbabilities teacher() const { return {borders, tokens, logs}; }
+};
+
+OpCase distillation_case(const DistillationOptions& distillation, const LinearCrossEntropyOptions& options) {
+  const Lesson lesson;
+  OpCase op;
+  op.name = "linear_distillation";
+  op.inputs.push_back(random_tensor({4, 3}, 1));
+  op.inputs.push_back(random_tensor({7, 3}, 2));
+  op.differentiated = 2;
+  const auto run = [=](Context& context, const std::vector<Tensor>& in, Tensor* dhidden, Tensor* dweight) {
+    const Tensor weights = Tensor::from(lesson.weights);
+    return linear_distillation(context, in[0], PackedWeight(in[1].view()), Tensor::from(lesson.targets), &weights,
+                               lesson.teacher(), distillation, options, dhidden, dweight);
+  };
+  op.forward = [=](Context& context, const std::vector<Tensor>& in) {
+    return Tensor::from<float>({static_cast<float>(run(context, in, nullptr, nullptr).loss)});
+  };
+  op.backward = [=](Context& context, const std::vector<Tensor>& in, const Tensor& d_loss) {
+    std::vector<Tensor> gradients;
+    gradients.emplace_back(in[0].shape());
+    gradients.push_back(Tensor::zeros(in[1].shape()));
+    run(context, in, &gradients[0], &gradients[1]);
+    for (Tensor& gradient : gradients) {
+      for (float& value : gradient.values<float>()) value *= d_loss.data<float>()[0] / options.scale;
+    }
+    return gradients;
+  };
+  op.definition = [=](const std::vector<Doubles>& in) {
+    double loss = 0;
+    for (std::size_t n = 0; n < 4; ++n) {
+      if (lesson.targets[n] == kIgnoredTarget) continue;
+      Doubles logits(7);
+      for (std::size_t i = 0; i < 21; ++i) logits[i / 3] += in[0][n * 3 + i % 3] * in[1][i];
+      for (double& logit : logits) {
+        logit *= static_cast<double>(options.logit_scale);
+        const double cap = static_cast<double>(options.logit_softcap);
+        if (cap > 0.0) logit = cap * std::tanh(logit / cap);
+      }
+      const auto begin = lesson.borders[n], end = lesson.borders[n + 1];
+      const auto target = static_cast<std::size_t>(lesson.targets[n]);
+      const double each =
+          begin == end
+              ? -log_probability(logits, target)
+              : distillation_of(logits, target, {lesson.tokens.begin() + begin, lesson.tokens.begin() + end},
+                                {lesson.logs.begin() + begin, lesson.logs.begin() + end},
+                                static_cast<double>(distillation.ratio), static_cast<double>(distillation.temperature));
+      loss += static_cast<double>(lesson.weights[n]) * each;
+    }
+    return Doubles{loss};
+  };
+  return op;
+}
+
+TEST(LinearDistillation, LossAndGradientsAreThoseOfTheDefinition) {
+  for (const DistillationOptions& distillation :
+       {DistillationOptions{0.5f, 1.0f}, DistillationOptions{1.0f, 2.0f}, DistillationOptions{0.3f, 0.7f}}) {
+    check_op(distillation_case(distillation, {}));
+    check_op(distillation_case(distillation, {.scale = 0.25f, .logit_scale = 1.5f, .logit_softcap = 2.0f}));
+  }
+}
+
+TEST(LinearDistillation, WithoutATeachersShareIsTheCrossEntropyToTheBit) {
+  Context context = Context::cpu(1);
+  const Lesson lesson;
+  const Tensor hidden = random_tensor({4, 3}, 1), head = random_tensor({7, 3}, 2);
+  const Tensor targets = Tensor::from(lesson.targets), weights = Tensor::from(lesson.weights);
+  Tensor wanted({4, 3}), got({4, 3});
+  const PackedWeight packed(head.view());
+  const LossSum plain = linear_cross_entropy(context, hidden, packed, targets, &weights, {}, &wanted, nullptr);
+  const LossSum none = linear_distillation(context, hidden, packed, targets, &weights, lesson.teacher(),
+                                           {.ratio = 0.0f}, {}, &got, nullptr);
+  EXPECT_EQ(none.loss, plain.loss);
+  EXPECT_EQ(to_doubles(got), to_doubles(wanted));
+}
+
+// Logits of +-40: the rest of the mass is nothing on one side, everything on the other.
+TEST(LinearDistillation, StaysFiniteWhereTeacherOrModelIsSure) {
+  Context context = Context::cpu(1);
+  const std::vector<std::int64_t> borders{0, 1, 2, 4};
+  const std::vector<std::int32_t> tokens{0, 1, 0, 1};
+  const std::vector<float> logs{0.0f, -90.0f, -0.6931472f, -0.6931472f};
+  const Tensor hidden = Tensor::from<float>({40, 40, -40}, {3, 1});
+  const Tensor head = Tensor::from<float>({3, 0, 0, -3}, {4, 1});
+  Tensor dhidden({3, 1});
+  for (const float temperature : {0.5f, 1.0f, 4.0f}) {
+    const LossSum sum =
+        linear_distillation(context, hidden, PackedWeight(head.view()), Tensor::from<std::int32_t>({0, 1, 0}), nullptr,
+                            {borders, tokens, logs}, {0.5f, temperature}, {}, &dhidden, nullptr);
+    EXPECT_TRUE(std::isfinite(sum.loss)) << temperature;
+    for (const float value : dhidden.values<float>()) EXPECT_TRUE(std::isfinite(value)) << temperature;
+  }
+}
+
+TEST(LinearDistillation, RefusesATeacherThatCannotBe) {
+  Context context = Context::cpu(1);
+  const Tensor hidden = random_tensor({1, 2}, 1), head = random_tensor({3, 2}, 2);
+  const auto call = [&](std::vector<std::int64_t> borders, std::vector<std::int32_t> tokens, std::vector<float> logs,
+                        DistillationOptions options = {}) {
+    linear_distillation(context, hidden, PackedWeight(head.view()), Tensor::from<std::int32_t>({0}), nullptr,
+                        {borders, tokens, logs}, options, {}, nullptr, nullptr);
+  };
+  expect_refused([&] { call({0, 2}, {1, 1}, {-1, -1}); }, {"linear_distillation", "twice"});
+  expect_refused([&] { call({0, 1}, {3}, {-1}); }, {"token 3", "3 classes"});
+  expect_refused([&] { call({0, 1}, {1}, {0.5f}); }, {"at most 0"});
+  expect_refused([&] { call({0, 2}, {1}, {-1}); }, {"borders"});
+  expect_refused([&] { call({0, 1}, {1}, {-1}, {.ratio = 2}); }, {"ratio"});
+}
+
 TEST(SquaredError, IgnoresMissingTargets) {
   Context context = Context::cpu(1);
   const Tensor y = Tensor::from<float>({1, 2, 3, 4}, {2, 2});

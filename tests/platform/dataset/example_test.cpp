@@ -28,6 +28,68 @@ TEST(Example, RefusesTwoForms) {
   EXPECT_THROW(example_from_json(json::object{{"promt", "a"}}), Error);
 }
 
+TEST(Example, KeepsAPairOfAnswersEvenWhereOneIsEmpty) {
+  Example example;
+  example.prompt = "spindle hot, what now?";
+  example.chosen = "stop it";
+  example.rejected = "";
+  const json::value once = to_json(example);
+  EXPECT_EQ(canonical_json(to_json(example_from_json(once))), canonical_json(once));
+  EXPECT_EQ(example_from_json(once).rejected, "");
+}
+
+TEST(Example, KeepsWhatATeacherSaysOfEachToken) {
+  Example example;
+  example.prompt = "spindle";
+  example.completion = " hot";
+  example.teacher = Teacher{"sha256:00", {{{7, -0.1f}, {3, -2.5f}}, {}, {{9, 0.0f}}}};
+  const json::value once = to_json(example);
+  EXPECT_EQ(canonical_json(to_json(example_from_json(once))), canonical_json(once));
+  EXPECT_NE(canonical_json(once).find("[[[7,-0.1],[3,-2.5]],[],"), std::string::npos) << canonical_json(once);
+}
+
+TEST(Example, RefusesATeacherThatCannotBe) {
+  const std::pair<json::value, std::string> cases[] = {{{{{5, 0.1}}}, "at most 0"},
+                                                       {{{{-5, -1}}}, "not [number"},
+                                                       {{{{5}}}, "not [number"},
+                                                       {{{{5, -1}, {5, -2}}}, "token 5 twice"},
+                                                       {{{{5, -0.1}, {6, -0.1}}}, "add up to"}};
+  for (const auto& [tokens, words] : cases) {
+    const json::object teacher{{"tokenizer", "sha256:00"}, {"tokens", tokens}};
+    try {
+      example_from_json(json::object{{"id", "t1"}, {"prompt", "a"}, {"completion", "b"}, {"teacher", teacher}});
+      ADD_FAILURE() << "accepted: " << canonical_json(teacher);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.path(), "teacher");
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  }
+  const json::object fine{{"tokenizer", "sha256:00"}, {"tokens", json::array{}}};
+  EXPECT_THROW(example_from_json(json::object{{"prompt", "a"}, {"teacher", fine}}), Error) << "of no answer";
+}
+
+TEST(Example, RefusesAPairThatPrefersNothingAndNamesTheExample) {
+  const json::object user{{"role", "user"}, {"content", "a"}}, assistant{{"role", "assistant"}, {"content", "b"}};
+  const std::tuple<json::object, std::string, std::string> cases[] = {
+      {{{"prompt", "a"}, {"chosen", "b"}}, "rejected", "no rejected one"},
+      {{{"prompt", "a"}, {"rejected", "b"}}, "chosen", "no chosen one"},
+      {{{"prompt", "a"}, {"chosen", "b"}, {"rejected", "b"}}, "rejected", "prefers nothing"},
+      {{{"prompt", "a"}, {"completion", "c"}, {"chosen", "b"}, {"rejected", "d"}}, "completion", "beside chosen"},
+      {{{"text", "a"}, {"chosen", "b"}, {"rejected", "d"}}, "text", "answer a prompt"},
+      {{{"messages", {user, assistant}}, {"chosen", "b"}, {"rejected", "d"}}, "messages", "end with the assistant"}};
+  for (auto [document, path, words] : cases) {
+    document["id"] = "e7";
+    try {
+      example_from_json(document);
+      ADD_FAILURE() << "accepted: " << canonical_json(document);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.path(), path) << error.what();
+      EXPECT_NE(std::string(error.what()).find("example e7"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(PromptParser, FindsSlotsBesideBracesOfTheText) {
   const std::string text = "{{{ a {{ number:evil }} {";
   const std::string prompt = escape_prompt(text) + "{{ number:x }}";
