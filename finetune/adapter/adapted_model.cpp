@@ -45,6 +45,12 @@ void AdapterParts::start(const Base& base, const PeftConfig& config, std::uint64
   make_sensor_parts(*this, base, random);
 }
 
+void AdapterParts::start_from(const Base& base, Adapter trained, std::uint64_t seed) {
+  kernels::Random random(seed);
+  adapter = std::move(trained);
+  make_sensor_parts(*this, base, random);
+}
+
 std::vector<Weight*> AdapterParts::sensor_weights() {
   std::vector<Weight*> all;
   if (encoder) all = encoder->weights();

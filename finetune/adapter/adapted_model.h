@@ -31,6 +31,8 @@ struct AdapterParts {
 
   /// Fresh parts for a base; labels, schema and target statistics must be set before.
   void start(const Base& base, const PeftConfig& config, std::uint64_t seed);
+  /// The same with an adapter that was trained before.
+  void start_from(const Base& base, Adapter trained, std::uint64_t seed);
   /// Encoder and head weights, in file order.
   std::vector<Weight*> sensor_weights();
   std::vector<Weight*> weights();
