@@ -33,6 +33,7 @@ from make_tokenizers import write_tokenizers
 HOME = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ["models", "numbers", "templates", "tokenizers"]
 NEAR = 1e-6
+MEASUREMENTS = ("peer_error", "adapters", "merged_equals_adapter")
 
 
 def write_all(folder):
@@ -46,7 +47,7 @@ def near(made, stored):
     """Equal but for numbers, which may be a little apart; errors of a peer are measurements and may be anything."""
     if isinstance(stored, dict):
         return isinstance(made, dict) and made.keys() == stored.keys() and all(
-            key in ("peer_error", "adapters", "merged_equals_adapter") or near(made[key], stored[key]) for key in stored)
+            key in MEASUREMENTS or near(made[key], stored[key]) for key in stored)
     if isinstance(stored, list):
         return isinstance(made, list) and len(made) == len(stored) and all(map(near, made, stored))
     if isinstance(stored, float):

@@ -33,10 +33,11 @@ CASES = {
     "exaone4_own": {"model_type": "exaone4", "architectures": ["Exaone4ForCausalLM"], "sliding_window": None,
                     "sliding_window_pattern": None, "layer_types": ["full_attention"] * 2, "rope_theta": 1000000.0,
                     "rope_scaling": LLAMA3_ROTARY, "tie_word_embeddings": False},
-    # Of width 64, whose root is exact in bfloat16: transformers rounds the embedding's scale to the type it computes in,
+    # Of width 64, whose root is exact in bfloat16: transformers rounds the scale of embeddings to the type it computes in,
     # we to the type in which the weights are stored and were trained.
-    "gemma3_own": {"model_type": "gemma3_text", "architectures": ["Gemma3ForCausalLM"], "hidden_size": 64, "head_dim": 12,
-                   "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 10, "sliding_window": 7,
+    "gemma3_own": {"model_type": "gemma3_text", "architectures": ["Gemma3ForCausalLM"], "hidden_size": 64,
+                   "head_dim": 12, "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 10,
+                   "sliding_window": 7,
                    "layer_types": ["sliding_attention", "full_attention"], "rope_theta": 1000000.0,
                    "rope_local_base_freq": 10000.0, "tie_word_embeddings": True},
     "qwen2_own": {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "use_sliding_window": False,
@@ -168,8 +169,8 @@ def bare_run(folder, batches, prompt, name):
         with torch.no_grad():
             states = model(input_ids=batches[0][0][0].long()[None], output_hidden_states=True).hidden_states
         tokens, gap = greedy(model, prompt, 24)
-        return {"logits": batch_logits(model, batches[0]), "loss": float(loss.detach()), "gradients": gradients, "tokens": tokens,
-                "states": torch.stack([state[0] for state in states]), "gap": gap}
+        return {"logits": batch_logits(model, batches[0]), "loss": float(loss.detach()), "gradients": gradients,
+                "tokens": tokens, "states": torch.stack([state[0] for state in states]), "gap": gap}
 
 
 def start_adapter(folder, settings, generator, out):

@@ -36,7 +36,8 @@ def write_schedules(path):
                 multiplier.append(float(scheduler.get_last_lr()[0]))
                 optimizer.step()
                 scheduler.step()
-            rows.append({"name": name, "warmup": warmup, "steps": STEPS, "settings": settings, "multiplier": multiplier})
+            rows.append({"name": name, "warmup": warmup, "steps": STEPS, "settings": settings,
+                         "multiplier": multiplier})
     write_json(path, rows)
 
 

@@ -46,7 +46,8 @@ FAMILIES = {
 CONSTRUCTS = [
     ("filter", "{{ name | upper }}-{{ name | length }}", {"name": "pump"}),
     ("default", "{{ missing | default('none') }}", {}),
-    ("loop", "{% for x in items %}{{ loop.index }}:{{ x }}{{ ', ' if not loop.last }}{% endfor %}", {"items": ["a", "나", 3]}),
+    ("loop", "{% for x in items %}{{ loop.index }}:{{ x }}{{ ', ' if not loop.last }}{% endfor %}",
+     {"items": ["a", "나", 3]}),
     ("loop_else", "{% for x in items %}{{ x }}{% else %}nothing{% endfor %}", {"items": []}),
     ("tojson", "{{ value | tojson }}", {"value": {"온도": 71.4, "on": True, "list": [1, None]}}),
     ("slice", "{{ items[1:] }}{{ items[-1] }}{{ items[::-1] }}", {"items": [1, 2, 3]}),

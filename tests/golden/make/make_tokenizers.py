@@ -19,7 +19,8 @@ def lines():
 def byte_level():
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
-    pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    pattern = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+               r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(pattern), "isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
@@ -136,7 +137,8 @@ def write_lines(path, rows):
 def component_rows():
     """One part of a tokenizer.json each, alone."""
     for config in ({"type": "NFC"}, {"type": "NFKC"}, {"type": "Lowercase"}, {"type": "Nmt"},
-                   {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}, {"type": "Prepend", "prepend": "▁"},
+                   {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+                   {"type": "Prepend", "prepend": "▁"},
                    {"type": "Strip", "strip_left": True, "strip_right": True}):
         alone = normalizer_of(config)
         for text in TEXTS.values():
