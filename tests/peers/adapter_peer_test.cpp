@@ -16,11 +16,12 @@ namespace json = platform::json;
 
 // float32 on both sides, summed in another order.
 constexpr double kAllowed = 2e-5;
+// An adapter that changed less would not be judged by that.
+constexpr double kLeastEffect = 50 * kAllowed;
 
 struct Kind {
   const char* name;
   const char* settings;  // as in a training configuration
-  double least_effect = 1e-2;
 };
 const Kind kKinds[] = {
     {"lora", R"({"target_modules": "all-linear"})"},
@@ -74,7 +75,7 @@ TEST_F(AdapterPeer, EveryKindOnGoldenModelsMeansTheSameInPeft) {
       const std::string name = model_name + "/" + kind.name;
       adapter.save(path(name));
       Tensor adapted = logits_of(model.base, &adapter);
-      EXPECT_GE(support::relative_error(adapted, plain), kind.least_effect) << name << " does nothing";
+      EXPECT_GE(support::relative_error(adapted, plain), kLeastEffect) << name << " does nothing";
       ask(name, {{"base", model_folder.string()}, {"adapter", path(name).string()}}, std::move(adapted));
     }
   }

@@ -30,7 +30,8 @@ struct Kind {
 };
 const Kind kKinds[] = {
     {"lora", "llama", R"({"r": 4, "alpha": 8})",
-     R"({"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]})"},
+     R"({"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj",
+                                                       "up_proj", "down_proj"]})"},
     {"rslora", "qwen2",
      R"({"r": 4, "alpha": 6, "use_rslora": true, "target_modules": ["q_proj", "v_proj", "down_proj"]})",
      R"({"r": 4, "lora_alpha": 6, "use_rslora": true, "target_modules": ["q_proj", "v_proj", "down_proj"]})"},
@@ -44,6 +45,14 @@ const Kind kKinds[] = {
      R"({"r": 4, "lora_alpha": 8, "target_modules": ["q_proj"], "modules_to_save": ["lm_head"]})"},
     {"lora", "gemma3", R"({"r": 4, "alpha": 8, "target_modules": ["q_proj", "v_proj"]})",
      R"({"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]})"},
+    {"lora", "gemma2", R"({"r": 4, "alpha": 8, "target_modules": ["k_proj", "down_proj"]})",
+     R"({"r": 4, "lora_alpha": 8, "target_modules": ["k_proj", "down_proj"]})"},
+    {"dora", "hyperclovax", R"({"r": 4, "alpha": 8, "use_dora": true, "target_modules": ["q_proj", "up_proj"]})",
+     R"({"r": 4, "lora_alpha": 8, "use_dora": true, "target_modules": ["q_proj", "up_proj"]})"},
+    {"dora", "mistral", R"({"r": 4, "alpha": 8, "use_dora": true, "target_modules": ["v_proj", "gate_proj"]})",
+     R"({"r": 4, "lora_alpha": 8, "use_dora": true, "target_modules": ["v_proj", "gate_proj"]})"},
+    {"rslora", "smollm3", R"({"r": 4, "alpha": 6, "use_rslora": true, "target_modules": ["o_proj", "up_proj"]})",
+     R"({"r": 4, "lora_alpha": 6, "use_rslora": true, "target_modules": ["o_proj", "up_proj"]})"},
 };
 
 std::string name_of(const Kind& kind, const Optimizing& optimizing) {

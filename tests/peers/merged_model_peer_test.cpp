@@ -53,8 +53,15 @@ std::vector<std::int32_t> written_behind(LoadedAdapter& loaded, std::vector<std:
 
 class MergedModelPeer : public peers::PeftPeer {
  protected:
+  // One family calls its embedding otherwise.
+  std::string own_names(const std::string& base, std::string settings) const {
+    const std::string usual = "embed_tokens", embedding(read_model_config(path(base)).names.embedding);
+    if (const std::size_t at = settings.find(usual); at != std::string::npos)
+      settings.replace(at, usual.size(), embedding.substr(embedding.rfind('.') + 1));
+    return settings;
+  }
   void train(const std::string& base, const std::string& out, const char* settings) const {
-    json::object all = platform::parse_json(settings, "settings").as_object();
+    json::object all = platform::parse_json(own_names(base, settings), "settings").as_object();
     all["min_steps"] = all["max_steps"] = 20;
     all["learning_rate"] = 1e-2;
     TrainRequest request;

@@ -14,26 +14,33 @@ namespace support {
 
 struct TinyFamily {
   const char* name;
-  const char* switches;  // of config.json, beside the sizes that all have
+  const char* switches;  // of config.json, over the sizes that all have; null takes one away
 };
 
 inline const std::vector<TinyFamily>& tiny_families() {
   static const std::vector<TinyFamily> kFamilies = {
+      {"exaone35",
+       R"({"architectures": ["ExaoneForCausalLM"], "model_type": "exaone", "num_hidden_layers": null, "num_layers": 2,
+           "rms_norm_eps": null, "layer_norm_epsilon": 1e-5, "activation_function": "silu", "rope_theta": 1000000.0})"},
       {"exaone4",
-       R"({"architectures": ["Exaone4ForCausalLM"], "model_type": "exaone4", "sliding_window": 8, "sliding_window_pattern": 2,
+       R"({"architectures": ["Exaone4ForCausalLM"], "model_type": "exaone4",
+           "sliding_window": 8, "sliding_window_pattern": 2,
            "layer_types": ["sliding_attention", "full_attention"], "rope_theta": 1000000.0,
            "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
                             "original_max_position_embeddings": 32}})"},
       {"gemma2",
        R"({"architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2", "head_dim": 8, "sliding_window": 8,
-           "layer_types": ["sliding_attention", "full_attention"], "query_pre_attn_scalar": 12, "hidden_activation": "gelu_pytorch_tanh",
+           "layer_types": ["sliding_attention", "full_attention"], "query_pre_attn_scalar": 12,
+           "hidden_activation": "gelu_pytorch_tanh",
            "attn_logit_softcapping": 20.0, "final_logit_softcapping": 30.0})"},
       {"gemma3",
        R"({"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text", "head_dim": 8, "sliding_window": 8,
-           "layer_types": ["sliding_attention", "full_attention"], "query_pre_attn_scalar": 12, "hidden_activation": "gelu_pytorch_tanh",
+           "layer_types": ["sliding_attention", "full_attention"], "query_pre_attn_scalar": 12,
+           "hidden_activation": "gelu_pytorch_tanh",
            "rope_theta": 1000000.0, "rope_local_base_freq": 10000.0})"},
       {"hyperclovax",
-       R"({"architectures": ["HyperCLOVAXForCausalLM"], "model_type": "hyperclovax", "head_dim": 8, "embedding_multiplier": 2.0,
+       R"({"architectures": ["HyperCLOVAXForCausalLM"], "model_type": "hyperclovax", "head_dim": 8,
+           "embedding_multiplier": 2.0,
            "logits_scaling": 0.5, "residual_multiplier": 0.7, "attention_multiplier": 0.3, "use_post_norm": true})"},
       {"llama", R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama"})"},
       {"mistral",
@@ -41,7 +48,8 @@ inline const std::vector<TinyFamily>& tiny_families() {
       {"qwen2", R"({"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "use_sliding_window": false})"},
       {"qwen3", R"({"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 8})"},
       {"smollm3",
-       R"({"architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3", "no_rope_layers": [1, 0], "pad_token_id": 0,
+       R"({"architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3",
+           "no_rope_layers": [1, 0], "pad_token_id": 0,
            "use_sliding_window": false})"},
   };
   return kFamilies;
@@ -56,7 +64,10 @@ inline platform::json::object tiny_family_config(const TinyFamily& family, bool 
                                 {"tie_word_embeddings", tied}, {"torch_dtype", "float32"},
                                 {"bos_token_id", nullptr},     {"eos_token_id", nullptr}};
   const platform::json::value switches = platform::parse_json(family.switches, family.name);
-  for (const auto& [key, value] : switches.as_object()) config[key] = value;
+  for (const auto& [key, value] : switches.as_object()) {
+    config[key] = value;
+    if (value.is_null()) config.erase(key);
+  }
   return config;
 }
 
@@ -68,8 +79,7 @@ inline void write_tiny_family(const std::filesystem::path& folder, const TinyFam
   kernels::Random random(seed);
   finetune::ModelWeights weights = finetune::random_weights(config, random);
   weights.for_each([&](finetune::Weight& weight) {
-    const bool table =
-        weight.name.find("embed") != std::string::npos || weight.name.find("lm_head") != std::string::npos;
+    const bool table = weight.value.rank() == 2 && weight.value.size(0) == config.vocab_size;
     for (float& value : weight.value.values<float>()) {
       if (weight.value.rank() == 2)
         value *= table ? 25.0f : 8.0f;

@@ -345,10 +345,10 @@ TEST_F(BadBase, AChatTemplateThatNeverEndsIsStopped) {
   platform::write_file_atomically(path("base") / "chat_template.jinja",
                                   "{% for i in range(100000) %}{% for j in range(100000) %}{% set x = i %}{% endfor %}"
                                   "{% endfor %}{{ messages[0].content }}");
-  platform::write_file_atomically(
-      path("data.jsonl"),
-      R"({"id": "a", "split": "train", "messages": [{"role": "user", "content": "hot?"}, {"role": "assistant", "content": "yes"}]})"
-      "\n");
+  platform::write_file_atomically(path("data.jsonl"),
+                                  R"({"id": "a", "split": "train", "messages": [{"role": "user", "content": "hot?"},)"
+                                  R"( {"role": "assistant", "content": "yes"}]})"
+                                  "\n");
   expect_error(train_command, training(path("base")), ErrorCode::kTooLarge, {"example a", "line 1"}, "training");
   expect_error(generate_command, generation(path("base"), {"--chat"}), ErrorCode::kTooLarge, {"line 1"}, "answering");
 }

@@ -16,7 +16,7 @@ VOCABULARY = 256
 SIZES = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
-    "intermediate_size": 48,
+    "intermediate_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -78,7 +78,8 @@ def write_json(path, document):
 
 
 def save(path, tensors):
-    save_file({name: tensor.detach().contiguous().clone() for name, tensor in sorted(tensors.items())}, str(path))
+    save_file({name: tensor.detach().contiguous().clone() for name, tensor in sorted(tensors.items())}, str(path),
+              metadata={"format": "pt"})  # as PEFT and transformers write theirs
 
 
 def random_model(switches, generator):
