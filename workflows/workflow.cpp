@@ -42,7 +42,7 @@ bool has_expression(const YamlNode& node) {
   if (node.kind == YamlNode::Kind::kScalar) return node.scalar.find("${{") != std::string::npos;
   if (std::any_of(node.items.begin(), node.items.end(), has_expression)) return true;
   return std::any_of(node.entries.begin(), node.entries.end(),
-                     [](const auto& entry) { return has_expression(entry.second); });
+                     [](const auto& entry) { return has_expression(entry.value); });
 }
 
 class WorkflowReader {

@@ -124,6 +124,12 @@ void AdapterParts::start(const Base& base, const PeftConfig& config, std::uint64
   make_sensor_parts(*this, base, random);
 }
 
+void AdapterParts::start_from(const Base& base, Adapter trained, std::uint64_t seed) {
+  kernels::Random random(seed);
+  adapter = std::move(trained);
+  make_sensor_parts(*this, base, random);
+}
+
 std::vector<Weight*> AdapterParts::sensor_weights() {
   std::vector<Weight*> all;
   if (encoder) all = encoder->weights();
@@ -157,6 +163,7 @@ void AdapterParts::load(const std::filesystem::path& folder, const Base& base) {
   adapter = Adapter::load(folder, base.config, base.weights);
   kernels::Random random(0);
   make_sensor_parts(*this, base, random);
+  side_is_fitted = side.has_value();
   const std::vector<Weight*> weights = stored_weights(*this);
   if (weights.empty()) return;
   const SafetensorsFile file(folder / "sensor.safetensors");

@@ -39,10 +39,13 @@ struct AdapterParts {
   std::optional<SensorEncoder> encoder;
   std::optional<Head> head;
   std::optional<SideNetwork> side;
+  bool side_is_fitted = false;
 
   HeadTarget head_target() const;
   /// Fresh parts for a base; labels, schema, form, target statistics and the side's size must be set before.
   void start(const Base& base, const PeftConfig& config, std::uint64_t seed);
+  /// The same with an adapter that was trained before.
+  void start_from(const Base& base, Adapter trained, std::uint64_t seed);
   /// Encoder and head weights, in file order. The side network is fitted before and stays as it is.
   std::vector<Weight*> sensor_weights();
   std::vector<Weight*> weights();

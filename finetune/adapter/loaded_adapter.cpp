@@ -89,6 +89,20 @@ EncodingRules LoadedAdapter::prompt_rules(std::int64_t answer_tokens) const {
   return prompt;
 }
 
+AdapterParts load_parts(const std::filesystem::path& adapter_folder, const Manifest& manifest, const Base& base) {
+  check_binding(manifest, base);
+  AdapterParts parts;
+  parts.task = manifest.task;
+  parts.labels = manifest.labels;
+  parts.target_mean = manifest.target_mean;
+  parts.target_deviation = manifest.target_deviation;
+  parts.form = manifest.form;
+  parts.side_size = manifest.side_size;
+  parts.schema = sensor_schema_from_json(manifest.sensors);
+  parts.load(adapter_folder, base);
+  return parts;
+}
+
 LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::path& base_folder,
                            const std::optional<std::filesystem::path>& adapter_folder,
                            std::optional<WeightPrecision> precision) {
@@ -98,15 +112,7 @@ LoadedAdapter load_adapter(kernels::Context& context, const std::filesystem::pat
   loaded.base = std::make_unique<Base>(Base::load(base_folder, precision.value_or(trained)));
   loaded.parts = std::make_unique<AdapterParts>();
   if (adapter_folder) {
-    check_binding(loaded.manifest, *loaded.base);
-    loaded.parts->task = loaded.manifest.task;
-    loaded.parts->labels = loaded.manifest.labels;
-    loaded.parts->target_mean = loaded.manifest.target_mean;
-    loaded.parts->target_deviation = loaded.manifest.target_deviation;
-    loaded.parts->form = loaded.manifest.form;
-    loaded.parts->side_size = loaded.manifest.side_size;
-    loaded.parts->schema = sensor_schema_from_json(loaded.manifest.sensors);
-    loaded.parts->load(*adapter_folder, *loaded.base);
+    *loaded.parts = load_parts(*adapter_folder, loaded.manifest, *loaded.base);
     loaded.adapter_digest = adapter_digest(*adapter_folder);
   }
   loaded.model = std::make_unique<AdaptedModel>(*loaded.base, *loaded.parts);

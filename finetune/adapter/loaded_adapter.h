@@ -25,6 +25,10 @@ struct LoadedAdapter {
   EncodingRules prompt_rules(std::int64_t answer_tokens) const;
 };
 
+/// The parts of an adapter folder whose manifest was read, beside a base that is loaded already; the probe is the
+/// caller's. Throws kConflict for another base or tokenizer, kCorrupt for shapes that do not fit.
+AdapterParts load_parts(const std::filesystem::path& adapter_folder, const Manifest& manifest, const Base& base);
+
 /// Without an adapter folder: the bare base. `precision`: how the base is held; if absent as in the adapter's training,
 /// a bare base in float32. Throws kCorrupt for a file that differs from the manifest, kConflict for another base or
 /// tokenizer or a probe that does not reproduce.

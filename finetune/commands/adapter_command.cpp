@@ -31,52 +31,67 @@ void print_merged(const MergedWeights& merged, const std::string& out) {
   if (merged.untied) std::printf("the head is a weight of its own now: tie_word_embeddings is false\n");
 }
 
-int merge_action(const std::string& command, const Arguments& arguments) {
-  platform::CommandLine line(command, "Writes the base with a text adapter added to its weights.",
-                             {command + " --base base --adapter adapter --out merged",
-                              command + " --base base --adapter adapter --precision nf4 --out merged"});
-  line.option("base", "DIR", "base model folder", {.required = true});
-  line.option("adapter", "DIR", "adapter folder", {.required = true});
-  line.option("out", "DIR", "new folder for the merged model", {.required = true});
-  line.option("precision", "NAME",
-              "stored, or int8, nf4, nf4_double: merge as a base held in so few bits does, which rounds again",
-              {.fallback = "stored"});
+// `merge` and `unmerge`: a model and an adapter in, a model out.
+struct Folding {
+  const char* summary;
+  const char* model_option;  // "base" or "model"
+  const char* model_help;
+  const char* adapter_help;
+  const char* out_help;
+  MergedWeights (*fold)(const MergeRequest&);
+  bool chooses_precision;
+};
+constexpr Folding kMerge{"Writes the base with a text adapter added to its weights.",
+                         "base",
+                         "base model folder",
+                         "adapter folder",
+                         "new folder for the merged model",
+                         merge_adapter,
+                         true};
+constexpr Folding kUnmerge{"Takes a merged adapter off again; two roundings to the weights' type remain.",
+                           "model",
+                           "folder of the merged model",
+                           "folder of the adapter that was merged into it",
+                           "new folder for the base",
+                           unmerge_adapter,
+                           false};
+
+int fold_action(const Folding& folding, const std::string& command, std::vector<std::string> examples,
+                const Arguments& arguments) {
+  platform::CommandLine line(command, folding.summary, std::move(examples));
+  line.option(folding.model_option, "DIR", folding.model_help, {.required = true});
+  line.option("adapter", "DIR", folding.adapter_help, {.required = true});
+  line.option("out", "DIR", folding.out_help, {.required = true});
+  if (folding.chooses_precision)
+    line.option("precision", "NAME",
+                "stored, or int8, nf4, nf4_double: merge as a base held in so few bits does, which rounds again",
+                {.fallback = "stored"});
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
   if (!line.read(arguments)) return 0;
   StageLine stages;
   MergeRequest request;
-  request.base_folder = line.text("base");
+  request.base_folder = line.text(folding.model_option);
   request.adapter_folder = line.text("adapter");
   request.output_folder = line.text("out");
-  request.few_bits = few_bits_from(line.text("precision"));
+  if (folding.chooses_precision) request.few_bits = few_bits_from(line.text("precision"));
   request.threads = static_cast<int>(line.integer("threads"));
   request.on_stage = [&](std::string_view stage) { stages.begin(stage); };
-  const MergedWeights merged = merge_adapter(request);
+  const MergedWeights merged = folding.fold(request);
   stages.done();
   print_merged(merged, line.text("out"));
   return 0;
 }
 
+int merge_action(const std::string& command, const Arguments& arguments) {
+  return fold_action(kMerge, command,
+                     {command + " --base base --adapter adapter --out merged",
+                      command + " --base base --adapter adapter --precision nf4 --out merged"},
+                     arguments);
+}
+
 int unmerge_action(const Arguments& arguments) {
-  platform::CommandLine line("anneal adapter unmerge",
-                             "Takes a merged adapter off again; two roundings to the weights' type remain.",
-                             {"anneal adapter unmerge --model merged --adapter adapter --out base"});
-  line.option("model", "DIR", "folder of the merged model", {.required = true});
-  line.option("adapter", "DIR", "folder of the adapter that was merged into it", {.required = true});
-  line.option("out", "DIR", "new folder for the base", {.required = true});
-  line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
-  if (!line.read(arguments)) return 0;
-  StageLine stages;
-  MergeRequest request;
-  request.base_folder = line.text("model");
-  request.adapter_folder = line.text("adapter");
-  request.output_folder = line.text("out");
-  request.threads = static_cast<int>(line.integer("threads"));
-  request.on_stage = [&](std::string_view stage) { stages.begin(stage); };
-  const MergedWeights merged = unmerge_adapter(request);
-  stages.done();
-  print_merged(merged, line.text("out"));
-  return 0;
+  return fold_action(kUnmerge, "anneal adapter unmerge",
+                     {"anneal adapter unmerge --model merged --adapter adapter --out base"}, arguments);
 }
 
 double number_from(const std::string& text) {

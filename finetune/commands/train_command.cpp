@@ -15,7 +15,7 @@ namespace {
 
 namespace json = platform::json;
 
-// A configuration file holds the keys of TrainConfig, and `task`, `labels` and `seed`.
+// A configuration file holds the keys of TrainConfig, and `task`, `labels`, `seed` and `init_adapter`.
 void read_config(const std::filesystem::path& file, TrainRequest& request) {
   json::value document = platform::to_json(platform::read_yaml_file(file));
   json::object object = document.is_null() ? json::object{} : platform::as_object(document, file.string());
@@ -23,7 +23,8 @@ void read_config(const std::filesystem::path& file, TrainRequest& request) {
   if (const auto* labels = platform::find(object, "labels")) request.labels = platform::strings_from(*labels, "labels");
   request.seed =
       static_cast<std::uint64_t>(platform::int_or(object, "seed", static_cast<std::int64_t>(request.seed), ""));
-  for (const char* key : {"task", "labels", "seed"}) object.erase(key);
+  request.init_adapter = platform::string_or(object, "init_adapter", "", "");
+  for (const char* key : {"task", "labels", "seed", "init_adapter"}) object.erase(key);
   request.config = train_config_from_json(object);
 }
 
@@ -52,14 +53,16 @@ int train_command(const Arguments& arguments) {
   platform::CommandLine line("anneal train", "Adapts a base to a data set; the same command resumes after a stop.",
                              {"anneal train --base base --data data.jsonl --config train.yaml --out adapter",
                               "anneal train --base base --data data.jsonl --base-dtype nf4 --out adapter",
-                              "anneal train --base base --data pairs.jsonl --task lm --objective dpo --out adapter"});
+                              "anneal train --base base --data pairs.jsonl --task lm --objective dpo --out adapter",
+                              "anneal train --base base --data new.jsonl --init-adapter adapter --out adapter2"});
   line.option("base", "DIR", "base model folder", {.required = true});
   line.option("data", "FILE", "JSON lines of examples", {.required = true});
-  line.option("config", "FILE", "YAML with task, labels, seed and training settings", {});
+  line.option("config", "FILE", "YAML with task, labels, seed, init_adapter and training settings", {});
   line.option("task", "NAME", "lm, classify, ordinal, multilabel, regress or forecast (over the configuration's)", {});
   line.option("objective", "NAME", "lm: sft, dpo, orpo or distillation (over the configuration's)", {});
   line.option("base-dtype", "NAME", "how the frozen base is held: float32, bfloat16, float16, int8, nf4, nf4_double",
               {});
+  line.option("init-adapter", "DIR", "adapter to go on from, ours or PEFT's (over the configuration's)", {});
   line.option("out", "DIR", "adapter folder", {.required = true});
   line.option("work", "DIR", "folder of the checkpoint; default OUT.work", {});
   line.option("threads", "N", "compute threads, 0 = one per core", {.fallback = "0"});
@@ -74,6 +77,7 @@ int train_command(const Arguments& arguments) {
   if (line.has("base-dtype")) request.config.base_dtype = line.text("base-dtype");
   if (line.has("task")) request.task = task_from(line.text("task"));
   if (line.has("objective")) request.config.objective.kind = objective_kind_from(line.text("objective"));
+  if (line.has("init-adapter")) request.init_adapter = line.text("init-adapter");
   TrainResult result;
   {
     ProgressLine progress;

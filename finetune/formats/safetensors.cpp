@@ -281,7 +281,8 @@ kernels::Tensor SafetensorsFile::read_as(std::string_view name, kernels::DataTyp
   if (tensor.type() == type) return tensor;
   if (!is_floating(tensor.type()) || !is_floating(type)) {
     throw Error(ErrorCode::kInvalidInput, "tensor " + in_quotes(name) + " in " + path().string() + " has dtype " +
-                                              info(name).dtype + ", " + kernels::name_of(type) + " is needed");
+                                              info(name).dtype + ", " + kernels::name_of(type) +
+                                              " is needed; take weights of F32, BF16 or F16");
   }
   return tensor.cast_to(type);
 }

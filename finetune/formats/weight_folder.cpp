@@ -17,6 +17,7 @@ namespace json = platform::json;
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 constexpr std::uint64_t kMaxIndexBytes = 64 << 20;
+constexpr const char* kFetch = "; take the index and the shards from the same model";
 
 void check_shard_name(const std::filesystem::path& folder, std::string_view name) {
   const bool plain = !name.empty() && name.size() < 200 && name.front() != '.' &&
@@ -28,7 +29,8 @@ void check_shard_name(const std::filesystem::path& folder, std::string_view name
   }
   const std::filesystem::path path = folder / name;
   if (!std::filesystem::exists(path))
-    throw Error(ErrorCode::kNotFound, "shard named by the index is missing: " + path.string());
+    throw Error(ErrorCode::kNotFound, "shard named by the index is missing: " + path.string() +
+                                          "; fetch the model again, with all its shards");
   std::error_code ignored;
   if (std::filesystem::canonical(path, ignored).parent_path() != std::filesystem::canonical(folder, ignored)) {
     throw Error(ErrorCode::kCorrupt, "shard is a link out of its folder: " + path.string());
@@ -72,14 +74,14 @@ void WeightFolder::open_shards(const std::filesystem::path& index_path) {
     }
     if (!file->contains(name))
       throw Error(ErrorCode::kCorrupt,
-                  "tensor '" + std::string(name) + "' is in the index, but not in " + file->path().string());
+                  "tensor '" + std::string(name) + "' is in the index, but not in " + file->path().string() + kFetch);
     shard_of_.emplace(name, file);
   }
   for (const auto& shard : shards_) {
     for (const std::string& name : shard->names()) {
       if (shard_of_[name] != shard.get()) {
         throw Error(ErrorCode::kCorrupt,
-                    "tensor '" + name + "' is in " + shard->path().string() + ", the index does not say so");
+                    "tensor '" + name + "' is in " + shard->path().string() + ", the index does not say so" + kFetch);
       }
     }
   }

@@ -36,16 +36,33 @@ std::vector<std::int32_t> read_answer_ends(const std::filesystem::path& folder) 
   return tokens;
 }
 
+// A folder that is none, or none of a model, is said so before a file in it is missed.
+void check_base_folder(const std::filesystem::path& base, const char* file) {
+  const char* const kTake =
+      "; give the folder of a model (config.json, tokenizer.json and safetensors), or a .gguf file";
+  if (!std::filesystem::exists(base))
+    throw platform::Error(platform::ErrorCode::kNotFound, "there is no base at " + base.string() + kTake, "base");
+  if (!std::filesystem::is_directory(base))
+    throw platform::Error(platform::ErrorCode::kInvalidInput, "the base is a file: " + base.string() + kTake, "base");
+  if (!std::filesystem::exists(base / file))
+    throw platform::Error(platform::ErrorCode::kNotFound,
+                          "the base has no " + std::string(file) + ": " + base.string() + kTake, "base");
+}
+
 }  // namespace
 
 ModelConfig read_base_config(const std::filesystem::path& base) {
   if (const auto gguf = gguf_of_base(base)) return gguf_model_config(GgufFile(*gguf));
+  check_base_folder(base, "config.json");
   return read_model_config(base);
 }
 
 Tokenizer load_base_tokenizer(const std::filesystem::path& base) {
   const auto gguf = gguf_of_base(base);
-  if (!gguf) return Tokenizer::load(base);
+  if (!gguf) {
+    if (!std::filesystem::exists(base / "tokenizer.model")) check_base_folder(base, "tokenizer.json");
+    return Tokenizer::load(base);
+  }
   const TokenizerDocuments documents = tokenizer_documents(GgufFile(*gguf));
   return Tokenizer::from_json(documents.tokenizer_json, documents.config_json);
 }
@@ -64,7 +81,7 @@ Base Base::load(const std::filesystem::path& folder, WeightPrecision precision) 
     throw platform::Error(platform::ErrorCode::kInvalidInput,
                           "the tokenizer has " + std::to_string(tokenizer.vocabulary_size()) +
                               " tokens but the model only " + std::to_string(config.vocab_size) + ": " +
-                              folder.string());
+                              folder.string() + "; take the model's own tokenizer, or a model that was widened for it");
   }
   ModelWeights weights = load_weights(folder, config, precision);
   return {std::move(config),

@@ -50,10 +50,10 @@ kernels::LinearCrossEntropyOptions ModelConfig::head_options(float scale) const 
 void ModelConfig::validate() const {
   const auto positive = [](std::string_view name, std::int64_t value, std::int64_t limit) {
     if (value >= 1 && value <= limit) return;
-    throw Error(
-        ErrorCode::kInvalidInput,
-        std::string(name) + " must be between 1 and " + std::to_string(limit) + ", not " + std::to_string(value),
-        std::string(name));
+    throw Error(ErrorCode::kInvalidInput,
+                std::string(name) + " must be between 1 and " + std::to_string(limit) + ", not " +
+                    std::to_string(value) + "; fetch the model's config.json again",
+                std::string(name));
   };
   positive("vocab_size", vocab_size, 4'000'000);
   positive("hidden_size", hidden_size, 65'536);
@@ -79,7 +79,13 @@ void ModelConfig::validate() const {
 }
 
 ModelConfig read_model_config(const std::filesystem::path& folder) {
-  return model_config_from_json(platform::read_json_file(folder / "config.json"));
+  json::value document;
+  try {
+    document = platform::read_json_file(folder / "config.json");
+  } catch (const Error& error) {
+    throw Error(error.code(), std::string(error.what()) + "; fetch the model's config.json again", error.path());
+  }
+  return model_config_from_json(document);
 }
 
 json::value to_json(const ModelConfig& config) {

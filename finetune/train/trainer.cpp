@@ -240,17 +240,18 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
     ++passes_without_gain_;
   }
   validated_step_ = step_;
-  stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience &&
-                   step_ >= request_.config.min_steps;
+  // Beside a side network the first pass has a good score already, and steps that do not better it are of no use.
+  const bool may_stop = parts_.side || step_ >= request_.config.min_steps;
+  stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience && may_stop;
 }
 
 void Trainer::fit_side(TrainObserver& observer) {
-  if (!parts_.side || side_is_fitted_) return;
+  if (!parts_.side || parts_.side_is_fitted) return;
   SideFitOptions options;
   options.seed = request_.seed;
   fit_side_network(context_, *parts_.side, parts_.head_target(), data_.train, data_.validation,
                    class_weights_ ? &*class_weights_ : nullptr, options, [&] { return observer.should_stop(); });
-  side_is_fitted_ = true;
+  parts_.side_is_fitted = true;
 }
 
 void Trainer::remember_best() {
@@ -267,11 +268,11 @@ void Trainer::save() const {
   for (std::size_t i = 0; i < average_.size(); ++i)
     tensors["average." + optimizer_.weights()[i].weight->name] = &average_[i];
   for (std::size_t i = 0; i < best_.size(); ++i) tensors["best." + optimizer_.weights()[i].weight->name] = &best_[i];
-  if (side_is_fitted_) {
+  if (parts_.side_is_fitted) {
     for (const Weight* weight : parts_.side->weights()) tensors[weight->name] = &weight->value;
   }
   platform::json::object state{{"request", key_},
-                               {"side", side_is_fitted_},
+                               {"side", parts_.side_is_fitted},
                                {"step", step_},
                                {"updates", optimizer_.steps()},
                                {"skipped", optimizer_.skipped()},
@@ -296,8 +297,8 @@ void Trainer::resume() {
   };
   for (std::size_t i = 0; i < average_.size(); ++i)
     average_[i] = take("average." + optimizer_.weights()[i].weight->name, average_[i]);
-  side_is_fitted_ = platform::require_bool(checkpoint->state, "side", "checkpoint");
-  if (side_is_fitted_) {
+  parts_.side_is_fitted = platform::require_bool(checkpoint->state, "side", "checkpoint");
+  if (parts_.side_is_fitted) {
     for (Weight* weight : parts_.side->weights()) weight->value = take(weight->name, weight->value);
   }
   step_ = whole("step");

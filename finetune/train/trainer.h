@@ -70,7 +70,6 @@ class Trainer {
   std::int64_t total_steps_ = 1;
   std::int64_t evaluation_steps_ = 1;
 
-  bool side_is_fitted_ = false;
   std::int64_t step_ = 0;
   std::int64_t validated_step_ = 0;  // the last validation pass stood after this step
   std::int64_t best_step_ = 0;

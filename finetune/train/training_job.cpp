@@ -7,6 +7,7 @@
 #include "finetune/adapter/adapter_folder.h"
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/probe.h"
+#include "finetune/train/parent_adapter.h"
 #include "finetune/train/trainer.h"
 #include "platform/base/digest.h"
 
@@ -172,6 +173,14 @@ SideSize side_size_of(const TrainRequest& request, const SensorSchema& schema) {
   return {.members = schema.wording.empty() ? 8 : 4};
 }
 
+void learn_statistics(const TrainRequest& request, const std::vector<const platform::Example*>& train,
+                      AdapterParts& parts) {
+  parts.schema = learn_sensor_schema(train, request.config.patch_size);
+  if (request.task != Task::kLanguageModel && request.config.side_network)
+    learn_wording(parts.schema, train, request.config.text_features);
+  parts.side_size = side_size_of(request, parts.schema);
+}
+
 std::vector<EncodedExample> encode_all(const EncodingRules& rules,
                                        const std::vector<const platform::Example*>& examples) {
   std::vector<EncodedExample> encoded;
@@ -179,19 +188,21 @@ std::vector<EncodedExample> encode_all(const EncodingRules& rules,
   return encoded;
 }
 
-std::string key_of(const TrainRequest& request, const Base& base) {
-  return platform::sha256_hex(
-      platform::canonical_json(json::object{{"base", base.digest},
-                                            {"tokenizer", base.tokenizer_digest},
-                                            {"dataset", platform::digest_of_file(request.dataset)},
-                                            {"task", to_string(request.task)},
-                                            {"labels", platform::to_json(request.labels)},
-                                            {"config", to_json(request.config)},
-                                            {"profile", request.profile},
-                                            {"seed", request.seed}}));
+std::string key_of(const TrainRequest& request, const std::optional<ParentAdapter>& parent, const Base& base) {
+  json::object key{{"base", base.digest},
+                   {"tokenizer", base.tokenizer_digest},
+                   {"dataset", platform::digest_of_file(request.dataset)},
+                   {"task", to_string(request.task)},
+                   {"labels", platform::to_json(request.labels)},
+                   {"config", to_json(request.config)},
+                   {"profile", request.profile},
+                   {"seed", request.seed}};
+  if (parent) key["parent"] = parent->digest;
+  return platform::sha256_hex(platform::canonical_json(key));
 }
 
-json::object training_record(const TrainRequest& request, const TrainResult& result) {
+json::object training_record(const TrainRequest& request, const std::optional<ParentAdapter>& parent,
+                             const TrainResult& result) {
   json::object record{{"config", to_json(request.config)},
                       {"seed", request.seed},
                       {"dataset", platform::digest_of_file(request.dataset)},
@@ -200,6 +211,7 @@ json::object training_record(const TrainRequest& request, const TrainResult& res
                       {"skipped_steps", result.skipped_steps},
                       {"metric", result.metric}};
   if (result.validation_metric) record["validation_metric"] = *result.validation_metric;
+  if (parent) record["parent"] = parent->digest;
   return record;
 }
 
@@ -220,8 +232,21 @@ TrainRequest settled(TrainRequest request) {
   return request;
 }
 
-Manifest make_manifest(const TrainRequest& request, const Base& base, const AdapterParts& parts,
-                       std::int64_t max_tokens, const TrainResult& result) {
+// The parent stays: what an adapter was made from can be looked up, and a second run starts from the same again.
+std::optional<ParentAdapter> parent_of(const TrainRequest& request) {
+  if (request.init_adapter.empty()) return std::nullopt;
+  std::error_code absent;
+  if (std::filesystem::equivalent(request.init_adapter, request.output_folder, absent)) {
+    throw Error(ErrorCode::kInvalidInput,
+                "the output would replace the adapter that the training starts from: " +
+                    request.output_folder.string() + "; give another folder",
+                "out");
+  }
+  return read_parent(request.init_adapter);
+}
+
+Manifest make_manifest(const TrainRequest& request, const std::optional<ParentAdapter>& parent, const Base& base,
+                       const AdapterParts& parts, std::int64_t max_tokens, const TrainResult& result) {
   Manifest manifest;
   manifest.task = parts.task;
   manifest.labels = parts.labels;
@@ -235,7 +260,7 @@ Manifest make_manifest(const TrainRequest& request, const Base& base, const Adap
   manifest.tokenizer_digest = base.tokenizer_digest;
   if (!parts.schema.empty() || !parts.schema.wording.empty()) manifest.sensors = to_json(parts.schema);
   manifest.profile = request.profile;
-  manifest.training = training_record(request, result);
+  manifest.training = training_record(request, parent, result);
   return manifest;
 }
 
@@ -243,7 +268,8 @@ Manifest make_manifest(const TrainRequest& request, const Base& base, const Adap
 
 TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   asked.config.validate();
-  const TrainRequest request = settled(asked);
+  const std::optional<ParentAdapter> parent = parent_of(asked);
+  const TrainRequest request = settled(parent ? continued(asked, *parent) : asked);
   kernels::Context context = kernels::Context::cpu(request.threads);
   Base base = Base::load(request.base_folder, weight_precision_from(request.config.base_dtype));
   const std::vector<platform::Example> examples = read_examples(request.dataset);
@@ -260,11 +286,9 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   parts.labels = labels_of(request, train);
   check_metric(request.config, request.task, parts.labels);
   parts.form = form_of(request, train);
-  parts.schema = learn_sensor_schema(train, request.config.patch_size);
-  if (request.task != Task::kLanguageModel && request.config.side_network)
-    learn_wording(parts.schema, train, request.config.text_features);
+  const bool known = parent && take_statistics(*parent, parts);
+  if (!known) learn_statistics(request, train, parts);
   check_reference(request, parts.schema);
-  parts.side_size = side_size_of(request, parts.schema);
   const EncodingRules rules{.tokenizer = &base.tokenizer,
                             .chat = &base.chat,
                             .schema = &parts.schema,
@@ -274,12 +298,15 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
                             .side = parts.side_size.members > 0,
                             .max_tokens = std::min(request.config.max_example_tokens, base.config.max_positions)};
   TrainerData data{encode_all(rules, train), encode_all(rules, validation)};
-  if (has_numbers(request.task)) set_target_statistics(data.train, parts);
-  parts.start(base, peft_config(request.config), request.seed);
+  if (has_numbers(request.task) && !known) set_target_statistics(data.train, parts);
+  if (parent)
+    start_from(context, base, *parent, request.seed, parts);
+  else
+    parts.start(base, peft_config(request.config), request.seed);
   AdaptedModel model(base, parts);
-  Trainer trainer(context, model, parts, data, request, key_of(request, base));
+  Trainer trainer(context, model, parts, data, request, key_of(request, parent, base));
   TrainResult result = trainer.run(observer);
-  Manifest manifest = make_manifest(request, base, parts, rules.max_tokens, result);
+  Manifest manifest = make_manifest(request, parent, base, parts, rules.max_tokens, result);
   std::vector<platform::Example> probe;
   for (std::size_t i = 0; i < std::min(kProbeExamples, train.size()); ++i) probe.push_back(*train[i]);
   manifest.probe = record_probe(context, model, rules, probe);

@@ -47,6 +47,8 @@ struct TrainRequest {
   Task task = Task::kClassify;
   std::vector<std::string> labels;  // classify: order of the classes; empty = every label of the train part, sorted
   TrainConfig config;
+  /// An adapter to go on from, ours or PEFT's (train/parent_adapter.h); empty = a fresh start.
+  std::filesystem::path init_adapter;
   std::filesystem::path work_folder;    // checkpoint; a run that finds one goes on from it; empty = output + ".work"
   std::filesystem::path output_folder;  // the adapter; replaced when training is done
   platform::json::value profile;        // carried in the manifest, not read
@@ -69,8 +71,8 @@ struct TrainResult {
 
 /// Trains and writes the adapter folder. With the same request, machine type and threads the folder's bytes are the
 /// same, however often the run was interrupted. Throws kCancelled (resumable) when the observer asks to stop,
-/// kInvalidInput when the data do not fit the task, kConflict when the checkpoint belongs to another request or when
-/// the output is there and is no adapter.
+/// kInvalidInput when the data do not fit the task, kConflict when the checkpoint belongs to another request, when the
+/// output is there and is no adapter, or when `init_adapter` is another adapter than the request asks for.
 TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer);
 /// Deletes the checkpoint of a training that is done, and its work folder if nothing else is in it.
 void remove_checkpoint(const TrainRequest& request);

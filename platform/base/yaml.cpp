@@ -135,7 +135,7 @@ class TreeBuilder final : public YAML::EventHandler {
     } else if (!frame.key) {
       accept_key(frame, std::move(made));
     } else {
-      frame.node.entries.emplace_back(std::move(*frame.key), std::move(made));
+      frame.node.entries.push_back({std::move(*frame.key), std::move(made)});
       frame.key.reset();
     }
   }
@@ -237,14 +237,14 @@ std::string Mistake::str() const {
 
 const YamlNode* YamlNode::find(std::string_view key) const {
   for (const auto& entry : entries) {
-    if (entry.first.scalar == key) return &entry.second;
+    if (entry.key.scalar == key) return &entry.value;
   }
   return nullptr;
 }
 
 const YamlNode* YamlNode::key_node(std::string_view key) const {
   for (const auto& entry : entries) {
-    if (entry.first.scalar == key) return &entry.first;
+    if (entry.key.scalar == key) return &entry.key;
   }
   return nullptr;
 }

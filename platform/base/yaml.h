@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "platform/base/json.h"
@@ -24,13 +23,15 @@ struct Mistake {
   std::string str() const;  // "flow.yaml:3:5: unknown key 'need' (did you mean 'needs'?)"
 };
 
+struct YamlEntry;
+
 struct YamlNode {
   enum class Kind { kNull, kScalar, kSequence, kMapping };
   Kind kind = Kind::kNull;
   std::string scalar;
   bool quoted = false;  // a quoted scalar is a string, whatever it looks like
   std::vector<YamlNode> items;
-  std::vector<std::pair<YamlNode, YamlNode>> entries;  // in file order; keys are scalars
+  std::vector<YamlEntry> entries;  // in file order; keys are scalars
   int line = 1;
   int column = 1;
 
@@ -38,6 +39,10 @@ struct YamlNode {
   const YamlNode* find(std::string_view key) const;
   /// The key's own node, for the position of a mistake about the key.
   const YamlNode* key_node(std::string_view key) const;
+};
+
+struct YamlEntry {
+  YamlNode key, value;
 };
 
 struct YamlLimits {

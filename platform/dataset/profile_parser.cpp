@@ -19,7 +19,7 @@ YamlNode node_from(const json::value& value) {
       YamlNode key;
       key.kind = YamlNode::Kind::kScalar;
       key.scalar = pair.key();
-      node.entries.emplace_back(std::move(key), node_from(pair.value()));
+      node.entries.push_back({std::move(key), node_from(pair.value())});
     }
   } else if (value.is_array()) {
     node.kind = YamlNode::Kind::kSequence;

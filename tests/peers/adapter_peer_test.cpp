@@ -1,15 +1,11 @@
 // Adapters made here, loaded by PEFT: the same logits. Runs where ANNEAL_PEER_PYTHON names a Python that has torch,
 // transformers and peft.
-#include <gtest/gtest.h>
-
-#include <cstdlib>
-
 #include "finetune/adapter/adapted_model.h"
 #include "finetune/adapter/combine.h"
 #include "finetune/adapter/merge.h"
-#include "finetune/formats/safetensors.h"
 #include "finetune/train/training_job.h"
-#include "tests/support/golden_models.h"
+#include "tests/peers/peft_peer.h"
+#include "tests/support/gguf_cases.h"
 #include "tests/support/tiny_base.h"
 
 namespace finetune {
@@ -20,11 +16,12 @@ namespace json = platform::json;
 
 // float32 on both sides, summed in another order.
 constexpr double kAllowed = 2e-5;
+// An adapter that changed less would not be judged by that.
+constexpr double kLeastEffect = 50 * kAllowed;
 
 struct Kind {
   const char* name;
   const char* settings;  // as in a training configuration
-  double least_effect = 1e-2;
 };
 const Kind kKinds[] = {
     {"lora", R"({"target_modules": "all-linear"})"},
@@ -48,60 +45,24 @@ const Kind kKinds[] = {
 
 const std::vector<std::int32_t> kIds{5, 9, 200, 17, 33, 8, 3, 30, 5, 100};
 
-Tensor logits_of(Base& base, Adapter* adapter) {
-  kernels::Context context = kernels::Context::cpu(1);
-  Transformer transformer(base.config, base.weights, adapter);
-  const std::span<const std::int32_t> document(kIds);
-  const Tensor& hidden = transformer.forward(context, pack_documents({&document, 1}), nullptr, ActivationMode::kNone);
-  Tensor logits({hidden.size(0), base.config.vocab_size});
-  transformer.logits(context, hidden, logits);
-  return logits;
-}
+Tensor logits_of(Base& base, Adapter* adapter) { return support::logits_of(base, adapter, kIds); }
 
-class AdapterPeer : public ::testing::Test {
+class AdapterPeer : public peers::PeftPeer {
  protected:
-  void SetUp() override {
-    if (std::getenv("ANNEAL_PEER_PYTHON") == nullptr)
-      GTEST_SKIP() << "ANNEAL_PEER_PYTHON names no Python with torch, transformers and peft";
-  }
-  std::filesystem::path path(const std::string& name) const { return folder_.path() / name; }
-
-  // What is asked of the peer, with our answer.
   void ask(const std::string& name, json::object job, Tensor ours) {
-    job["name"] = name;
-    job["ids"] = json::array(kIds.begin(), kIds.end());
-    jobs_.push_back(std::move(job));
-    ours_[name] = std::move(ours);
+    PeftPeer::ask(name, std::move(job), kIds, std::move(ours));
   }
-  void compare() {
-    platform::write_json_file(
-        path("jobs.json"), json::object{{"logits", path("logits.safetensors").string()}, {"jobs", std::move(jobs_)}});
-    const std::string command = std::string("'") + std::getenv("ANNEAL_PEER_PYTHON") +
-                                "' tests/peers/adapters_in_peft.py '" + path("jobs.json").string() + "'";
-    ASSERT_EQ(std::system(command.c_str()), 0) << command;
-    const SafetensorsFile theirs(path("logits.safetensors"));
-    for (const auto& [name, ours] : ours_) {
-      const double error = support::relative_error(ours, theirs.read(name));
-      std::printf("%-32s logits differ by %.1e of their size\n", name.c_str(), error);
-      EXPECT_LE(error, kAllowed) << name;
-    }
-    std::printf("cases checked: %zu\n", ours_.size());
-  }
-
-  platform::TemporaryFolder folder_;
-  json::array jobs_;
-  std::map<std::string, Tensor> ours_;
+  void compare() { PeftPeer::compare(kAllowed); }
 };
 
 TEST_F(AdapterPeer, EveryKindOnGoldenModelsMeansTheSameInPeft) {
-  int models = 0;
-  for (const char* model_name : {"llama2", "llama_biases", "qwen3", "gemma3"}) {
-    const std::filesystem::path model_folder = support::golden_folder() / "models" / model_name;
-    if (!std::filesystem::exists(model_folder)) continue;
-    ++models;
+  for (const std::string model_name :
+       {"exaone4_own", "gemma3", "gemma3_own", "llama2", "llama_biases", "qwen2_own", "qwen3"}) {
+    if (support::golden_paths("models/" + model_name).empty()) continue;
+    const std::filesystem::path model_folder = support::golden_paths("models/" + model_name).front();
     support::GoldenModel model(model_folder);
     const Tensor plain = logits_of(model.base, nullptr);
-    ask(std::string(model_name) + "/base", {{"base", model_folder.string()}}, plain.clone());
+    ask(model_name + "/base", {{"base", model_folder.string()}}, plain.clone());
     for (const Kind& kind : kKinds) {
       json::object settings = platform::parse_json(kind.settings, "settings").as_object();
       settings["r"] = 4;
@@ -111,14 +72,13 @@ TEST_F(AdapterPeer, EveryKindOnGoldenModelsMeansTheSameInPeft) {
       adapter.for_each([&](Weight& weight) {
         for (float& value : weight.value.values<float>()) value += static_cast<float>(random.normal()) * 0.05f;
       });
-      const std::string name = std::string(model_name) + "/" + kind.name;
+      const std::string name = model_name + "/" + kind.name;
       adapter.save(path(name));
       Tensor adapted = logits_of(model.base, &adapter);
-      EXPECT_GE(support::relative_error(adapted, plain), kind.least_effect) << name << " does nothing";
+      EXPECT_GE(support::relative_error(adapted, plain), kLeastEffect) << name << " does nothing";
       ask(name, {{"base", model_folder.string()}, {"adapter", path(name).string()}}, std::move(adapted));
     }
   }
-  if (models == 0) GTEST_SKIP() << "no golden outputs at " << support::golden_folder();
   compare();
 }
 

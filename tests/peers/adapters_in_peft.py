@@ -1,14 +1,16 @@
-"""Computes logits with transformers and PEFT for tests/peers/adapter_peer_test.cpp.
+"""Computes logits and greedy tokens with transformers and PEFT, for the tests of tests/peers.
 
     adapters_in_peft.py JOBS
 
-JOBS is a JSON file, {"logits": FILE, "jobs": [...]}. A job has a name, a base folder, token ids, and one of
+JOBS is a JSON file, {"answers": FILE, "jobs": [...]}. A job has a name, a base folder, token ids, and one of
     nothing               the base alone
     adapter               one adapter folder
     adapters, weights, type, svd_rank
                           several, through add_weighted_adapter
     merge: true           beside adapter: through merge_and_unload
-The logits [tokens, vocabulary] of every job go into one safetensors file under the job's name, in float32.
+and perhaps `new_tokens`, how many tokens are written on greedily.
+Everything goes into one safetensors file: the logits [tokens, vocabulary] of a job under its name, in float32, and the
+tokens under its name and "/greedy".
 """
 
 import json
@@ -37,7 +39,7 @@ def combined(model, job):
     return model
 
 
-def logits_of(job):
+def model_of(job):
     model = AutoModelForCausalLM.from_pretrained(job["base"], dtype=torch.float32, attn_implementation="eager")
     if "adapters" in job:
         model = combined(model, job)
@@ -45,9 +47,24 @@ def logits_of(job):
         model = PeftModel.from_pretrained(model, job["adapter"])
         if job.get("merge"):
             model = model.merge_and_unload()
-    model.eval()
-    with torch.no_grad():
-        return model(input_ids=torch.tensor([job["ids"]])).logits[0].float().contiguous().clone()
+    return model.eval()
+
+
+def greedy_tokens(model, ids, count):
+    # The whole text anew for every token: no cache, no early end, nothing but the logits decides.
+    ids = list(ids)
+    for _ in range(count):
+        ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+    return torch.tensor(ids[-count:], dtype=torch.int32)
+
+
+@torch.no_grad()
+def answers_of(job):
+    model = model_of(job)
+    answers = {job["name"]: model(input_ids=torch.tensor([job["ids"]])).logits[0].float().contiguous().clone()}
+    if job.get("new_tokens"):
+        answers[job["name"] + "/greedy"] = greedy_tokens(model, job["ids"], job["new_tokens"])
+    return answers
 
 
 def main():
@@ -55,7 +72,10 @@ def main():
         document = json.load(file)
     logging.disable_progress_bar()
     torch.set_num_threads(1)
-    save_file({job["name"]: logits_of(job) for job in document["jobs"]}, document["logits"])
+    answers = {}
+    for job in document["jobs"]:
+        answers.update(answers_of(job))
+    save_file(answers, document["answers"])
 
 
 if __name__ == "__main__":

@@ -86,10 +86,11 @@ using TokenizerPeer = TokenizerRates;
 TEST_P(TokenizerPeer, EncodesAndDecodesAtTheRateOfTheRustCrate) {
   const char* python = std::getenv("ANNEAL_PEER_PYTHON");
   if (python == nullptr) GTEST_SKIP() << "ANNEAL_PEER_PYTHON names no Python with the package tokenizers";
-  const std::filesystem::path folder = GetParam() == "anneal-nano"
-                                           ? std::filesystem::path("finetune/bases/anneal-nano")
-                                           : support::golden_folder() / "tokenizers" / GetParam();
-  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no tokenizer at " << folder;
+  std::filesystem::path folder = "finetune/bases/anneal-nano";
+  if (GetParam() != "anneal-nano") {
+    SKIP_WITHOUT_GOLDEN("tokenizers/" + GetParam());
+    folder = support::golden_paths("tokenizers/" + GetParam()).front();
+  }
   const Tokenizer tokenizer = Tokenizer::load(folder);
   std::vector<std::vector<std::int32_t>> ids;
   const Rates peer = theirs(python, folder / "tokenizer.json", ids);

@@ -1,5 +1,5 @@
-// Cases of other engines' outputs: tiny models with logits, gradients and training traces (ANNEAL_GOLDEN, default
-// ../shared/golden). For tests only.
+// Cases of other engines' outputs (golden_folder.h): tiny models with logits, gradients and training traces. For tests
+// only.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,13 +20,8 @@ namespace support {
 
 /// Every case folder, by name; those of families that come later apart.
 inline std::vector<std::filesystem::path> golden_models(bool later = false) {
-  std::vector<std::filesystem::path> cases;
-  if (!std::filesystem::exists(golden_folder() / "models")) return cases;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_folder() / "models")) {
-    const bool is_later = entry.path().filename().string().starts_with("later_");
-    if (entry.is_directory() && is_later == later) cases.push_back(entry.path());
-  }
-  std::sort(cases.begin(), cases.end());
+  std::vector<std::filesystem::path> cases = golden_cases("models");
+  std::erase_if(cases, [&](const auto& path) { return path.filename().string().starts_with("later_") != later; });
   return cases;
 }
 

@@ -35,6 +35,7 @@ struct Trace {
   std::string precision;
   AdapterParts parts;
   bool one_by_one;
+  double gradient_error = 0, weight_error = 0, logit_error = 0;  // the largest, for the table of finetune/README.md
   kernels::Context context = kernels::Context::cpu(1);
 
   Trace(const std::filesystem::path& model_folder, const std::filesystem::path& adapter, WeightPrecision weights,
@@ -102,13 +103,18 @@ struct Trace {
     }
     compare_weights(expected);
     compare_logits(expected);
+    if (precision != "float32") return;
+    std::printf("%s/%s: gradients %.1e (%.1e), weights after ten steps %.1e (%.1e), logits %.1e (%.1e)\n",
+                model.folder.filename().c_str(), folder.filename().c_str(), gradient_error, allowed("gradients", 1, 0),
+                weight_error, allowed("weights", 1, 0), logit_error, allowed("logits", 1, 0));
   }
 
   void compare_gradients(const SafetensorsFile& expected) {
     for (const Weight* weight : parts.weights()) {
       const Tensor wanted = expected.read_as(gradient_name(parts.adapter, *weight), kernels::DataType::kFloat32);
-      EXPECT_LE(relative_error(weight->gradient, wanted), allowed("gradients", 2, 1e-6))
-          << folder << " " << weight->name;
+      const double error = relative_error(weight->gradient, wanted);
+      EXPECT_LE(error, allowed("gradients", 2, 1e-6)) << folder << " " << weight->name;
+      gradient_error = std::max(gradient_error, error);
     }
   }
 
@@ -131,6 +137,7 @@ struct Trace {
             std::fabs(static_cast<double>(end.data<float>()[i]) - static_cast<double>(weight->value.data<float>()[i]));
         EXPECT_LE(apart, known ? largest * allowed("weights", 4, 1e-5) : 0.06)
             << folder << " " << weight->name << " " << i;
+        if (known) weight_error = std::max(weight_error, apart / largest);
         undetermined += known ? 0 : 1;
       }
       elements += end.count();
@@ -145,8 +152,8 @@ struct Trace {
 
   void compare_logits(const SafetensorsFile& expected) {
     const Tensor wanted = expected.read_as("logits", kernels::DataType::kFloat32);
-    EXPECT_LE(relative_error(logits(&parts.adapter), wanted), allowed("logits", 2, 1e-6) + allowed("weights", 4, 1e-5))
-        << folder;
+    logit_error = relative_error(logits(&parts.adapter), wanted);
+    EXPECT_LE(logit_error, allowed("logits", 2, 1e-6) + allowed("weights", 4, 1e-5)) << folder;
     if (precision != "float32") return;
     parts.adapter.merge_into(context, model.base.weights);
     EXPECT_LE(relative_error(logits(nullptr), wanted), allowed("logits", 2, 1e-6) + allowed("weights", 4, 1e-5))
@@ -178,17 +185,17 @@ int run_all(WeightPrecision weights, const std::string& precision, bool one_by_o
 }
 
 TEST(AdapterGolden, TenStepsInFloat32EndWherePeftEnds) {
-  if (support::golden_models().empty()) GTEST_SKIP() << "no golden outputs at " << support::golden_folder();
+  SKIP_WITHOUT_GOLDEN("models");
   EXPECT_GT(run_all(WeightPrecision::kFloat32, "float32", false), 0);
 }
 
 TEST(AdapterGolden, TenStepsOverABfloat16BaseEndWherePeftEnds) {
-  if (support::golden_models().empty()) GTEST_SKIP() << "no golden outputs at " << support::golden_folder();
+  SKIP_WITHOUT_GOLDEN("models");
   EXPECT_GT(run_all(WeightPrecision::kBFloat16, "bfloat16", false), 0);
 }
 
 TEST(AdapterGolden, DocumentsOneByOneAndRecomputedGiveTheSameSteps) {
-  if (support::golden_models().empty()) GTEST_SKIP() << "no golden outputs at " << support::golden_folder();
+  SKIP_WITHOUT_GOLDEN("models");
   EXPECT_GT(run_all(WeightPrecision::kFloat32, "float32", true), 0);
 }
 

@@ -41,8 +41,8 @@ void check_case(const SafetensorsFile& file, const platform::json::object& about
 }
 
 TEST(Nf4Golden, EveryCodeScaleAndRestoredValueIsThatOfBitsandbytes) {
-  const auto path = support::golden_folder() / "numbers/nf4.safetensors";
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden outputs at " << path;
+  SKIP_WITHOUT_GOLDEN("numbers/nf4.safetensors");
+  const auto path = support::golden_paths("numbers/nf4.safetensors").front();
   const SafetensorsFile file(path);
   const platform::json::value about = platform::read_json_file(path.parent_path() / "nf4.json");
   std::size_t checked = 0;

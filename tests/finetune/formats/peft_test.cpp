@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
 #include <iostream>
 
 #include "finetune/formats/safetensors.h"
 #include "platform/base/error.h"
 #include "platform/base/file.h"
+#include "tests/support/golden_folder.h"
 
 namespace finetune {
 namespace {
@@ -126,47 +126,50 @@ TEST(PeftConfig, MatchesModulesAsPeftDoes) {
   EXPECT_DOUBLE_EQ(config.scaling_of("model.layers.1.self_attn.q_proj"), 8 / std::sqrt(4.0));
 }
 
-TEST(PeftGolden, ReadsEveryAdapterAndWritesItsTensorsBack) {
-  const char* root = std::getenv("ANNEAL_GOLDEN");
-  const std::filesystem::path models = std::filesystem::path(root ? root : "../shared/golden") / "models";
-  if (!std::filesystem::exists(models)) GTEST_SKIP() << "no golden data at " << models;
+// Returns how many adapters the model has.
+int check_adapters(const std::filesystem::path& model) {
   int checked = 0;
-  for (const auto& model : std::filesystem::directory_iterator(models)) {
-    if (!std::filesystem::exists(model.path() / "adapters")) continue;
-    for (const auto& entry : std::filesystem::directory_iterator(model.path() / "adapters")) {
-      const platform::TemporaryFolder again;
-      write_peft_adapter(again.path(), read_peft_adapter(entry.path()));
-      const SafetensorsFile wanted(entry.path() / "adapter_model.safetensors");
-      const SafetensorsFile got(again.path() / "adapter_model.safetensors");
-      for (const std::string& name : wanted.names()) {
-        if (name.ends_with(".base_layer.weight")) continue;  // the base's own table
-        const Tensor a = wanted.read_as(name, kernels::DataType::kFloat32), b = got.read(name);
-        ASSERT_EQ(a.shape(), b.shape()) << entry.path() << " " << name;
-        EXPECT_TRUE(std::equal(a.values<float>().begin(), a.values<float>().end(), b.values<float>().begin())) << name;
-      }
-      ++checked;
+  if (!std::filesystem::exists(model / "adapters")) return checked;
+  for (const auto& entry : std::filesystem::directory_iterator(model / "adapters")) {
+    const platform::TemporaryFolder again;
+    write_peft_adapter(again.path(), read_peft_adapter(entry.path()));
+    const SafetensorsFile wanted(entry.path() / "adapter_model.safetensors");
+    const SafetensorsFile got(again.path() / "adapter_model.safetensors");
+    for (const std::string& name : wanted.names()) {
+      if (name.ends_with(".base_layer.weight")) continue;  // the base's own table
+      const Tensor a = wanted.read_as(name, kernels::DataType::kFloat32), b = got.read(name);
+      EXPECT_EQ(a.shape(), b.shape()) << entry.path() << " " << name;
+      EXPECT_TRUE(std::ranges::equal(a.values<float>(), b.values<float>())) << entry.path() << " " << name;
     }
+    ++checked;
   }
+  return checked;
+}
+
+TEST(PeftGolden, ReadsEveryAdapterAndWritesItsTensorsBack) {
+  SKIP_WITHOUT_GOLDEN("models");
+  int checked = 0;
+  for (const auto& model : support::golden_cases("models")) checked += check_adapters(model);
   std::cout << "cases checked: " << checked << "\n";
   EXPECT_GT(checked, 0);
 }
 
 TEST(SafetensorsGolden, WritesTheLibrarysOwnBytes) {
-  const char* root = std::getenv("ANNEAL_GOLDEN");
-  const std::filesystem::path models = std::filesystem::path(root ? root : "../shared/golden") / "models";
-  if (!std::filesystem::exists(models)) GTEST_SKIP() << "no golden data at " << models;
+  SKIP_WITHOUT_GOLDEN("models");
   int checked = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(models)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with("model") && name != "adapter_model.safetensors") continue;
-    if (entry.path().extension() != ".safetensors") continue;
-    const SafetensorsFile file(entry.path());
-    std::map<std::string, Tensor> tensors;
-    for (const std::string& tensor : file.names()) tensors.emplace(tensor, file.read(tensor));
-    std::map<std::string, const Tensor*> views;
-    for (const auto& [tensor, value] : tensors) views.emplace(tensor, &value);
-    EXPECT_TRUE(safetensors_bytes(views, file.metadata()) == platform::read_file(entry.path())) << entry.path();
-    ++checked;
+  for (const auto& model : support::golden_cases("models")) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(model)) {
+      const std::string name = entry.path().filename().string();
+      if (!name.starts_with("model") && name != "adapter_model.safetensors") continue;
+      if (entry.path().extension() != ".safetensors") continue;
+      const SafetensorsFile file(entry.path());
+      std::map<std::string, Tensor> tensors;
+      for (const std::string& tensor : file.names()) tensors.emplace(tensor, file.read(tensor));
+      std::map<std::string, const Tensor*> views;
+      for (const auto& [tensor, value] : tensors) views.emplace(tensor, &value);
+      EXPECT_TRUE(safetensors_bytes(views, file.metadata()) == platform::read_file(entry.path())) << entry.path();
+      ++checked;
+    }
   }
   std::cout << "cases checked: " << checked << "\n";
   EXPECT_GT(checked, 0);

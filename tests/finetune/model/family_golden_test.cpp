@@ -12,9 +12,6 @@ using support::GoldenModel;
 using support::peer_error;
 using support::relative_error;
 
-#define SKIP_WITHOUT_GOLDEN() \
-  if (golden_models().empty()) GTEST_SKIP() << "no golden outputs at " << support::golden_folder()
-
 PackedBatch packed(const std::vector<EncodedExample>& examples) {
   std::vector<std::span<const std::int32_t>> documents;
   for (const EncodedExample& example : examples) documents.emplace_back(example.ids);
@@ -36,13 +33,15 @@ Tensor logits_of(GoldenModel& model, Transformer& transformer, const std::vector
   return logits;
 }
 
-void expect_logits(const std::filesystem::path& folder, WeightPrecision precision, std::string_view name) {
+// The largest error, packed or one by one.
+double expect_logits(const std::filesystem::path& folder, WeightPrecision precision, std::string_view name) {
   GoldenModel model(folder, precision);
   Transformer transformer(model.base.config, model.base.weights, nullptr);
   const Tensor wanted = model.expected.read_as("logits", kernels::DataType::kFloat32);
   const double allowed = 2 * peer_error(model.about, name, "logits") + 1e-6;
   const auto documents = model.batch(0);
-  EXPECT_LE(relative_error(logits_of(model, transformer, documents), wanted), allowed) << folder << " packed, " << name;
+  double most = relative_error(logits_of(model, transformer, documents), wanted);
+  EXPECT_LE(most, allowed) << folder << " packed, " << name;
   std::int64_t row = 0;
   for (const EncodedExample& document : documents) {
     std::vector<EncodedExample> alone{document};
@@ -55,21 +54,29 @@ void expect_logits(const std::filesystem::path& folder, WeightPrecision precisio
       difference =
           std::max(difference, std::fabs(static_cast<double>(rows.data<float>()[i] - logits.data<float>()[i])));
     EXPECT_LE(difference / largest, allowed) << folder << " one by one, " << name;
+    most = std::max(most, difference / largest);
     row += count;
   }
+  return most;
+}
+
+void print_error(const std::filesystem::path& folder, const char* what, double error, double peers) {
+  std::printf("%s: %s %.1e (%.1e)\n", folder.filename().c_str(), what, error, peers);
 }
 
 TEST(FamilyGolden, LogitsAreThoseOfTransformersPackedAndOneByOne) {
-  SKIP_WITHOUT_GOLDEN();
+  SKIP_WITHOUT_GOLDEN("models");
   for (const auto& folder : golden_models()) {
-    expect_logits(folder, WeightPrecision::kFloat32, "float32");
+    const double error = expect_logits(folder, WeightPrecision::kFloat32, "float32");
+    print_error(folder, "logits", error,
+                peer_error(platform::read_json_file(folder / "case.json"), "float32", "logits"));
     expect_logits(folder, WeightPrecision::kBFloat16, "bfloat16");
   }
   std::printf("cases checked: %zu\n", golden_models().size());
 }
 
 TEST(FamilyGolden, TheLossIsThatOfTransformers) {
-  SKIP_WITHOUT_GOLDEN();
+  SKIP_WITHOUT_GOLDEN("models");
   for (const auto& folder : golden_models()) {
     GoldenModel model(folder);
     Transformer transformer(model.base.config, model.base.weights, nullptr);
@@ -87,7 +94,7 @@ TEST(FamilyGolden, TheLossIsThatOfTransformers) {
 }
 
 TEST(FamilyGolden, HiddenStatesBeforeEachLayerAreThoseOfTransformers) {
-  SKIP_WITHOUT_GOLDEN();
+  SKIP_WITHOUT_GOLDEN("models");
   for (const auto& folder : golden_models()) {
     GoldenModel model(folder);
     Transformer transformer(model.base.config, model.base.weights, nullptr);
@@ -108,7 +115,7 @@ TEST(FamilyGolden, HiddenStatesBeforeEachLayerAreThoseOfTransformers) {
 }
 
 TEST(FamilyGolden, BothStylesOfConfigAreTheSameModel) {
-  SKIP_WITHOUT_GOLDEN();
+  SKIP_WITHOUT_GOLDEN("models");
   int checked = 0;
   for (const auto& folder : golden_models()) {
     if (!std::filesystem::exists(folder / "config.v4.json")) continue;
@@ -125,7 +132,7 @@ TEST(FamilyGolden, BothStylesOfConfigAreTheSameModel) {
 }
 
 TEST(FamilyGolden, GreedyTokensAreThoseOfTransformers) {
-  SKIP_WITHOUT_GOLDEN();
+  SKIP_WITHOUT_GOLDEN("models");
   for (const auto& folder : golden_models()) {
     GoldenModel model(folder);
     Transformer transformer(model.base.config, model.base.weights, nullptr);
@@ -144,12 +151,14 @@ TEST(FamilyGolden, GreedyTokensAreThoseOfTransformers) {
       ids = {got.back()};
     }
     EXPECT_EQ(got, wanted) << folder;
+    std::printf("%s: %zu greedy tokens %s\n", folder.filename().c_str(), got.size(),
+                got == wanted ? "equal" : "differ");
   }
   std::printf("cases checked: %zu\n", golden_models().size());
 }
 
 TEST(FamilyGolden, GradientsOfEveryWeightAreThoseOfTransformers) {
-  SKIP_WITHOUT_GOLDEN();
+  SKIP_WITHOUT_GOLDEN("models");
   int checked = 0;
   for (const auto& folder : golden_models()) {
     if (!std::filesystem::exists(folder / "gradients.safetensors")) continue;
@@ -172,12 +181,15 @@ TEST(FamilyGolden, GradientsOfEveryWeightAreThoseOfTransformers) {
       transformer.backward(context, batch, dhidden, nullptr);
       const SafetensorsFile wanted(folder / "gradients.safetensors");
       std::size_t compared = 0;
+      double most = 0;
       weights.for_each([&](Weight& weight) {
         ++compared;
-        EXPECT_LE(relative_error(weight.gradient, wanted.read_as(weight.name, kernels::DataType::kFloat32)), 2e-5)
-            << folder << " " << weight.name;
+        const double error = relative_error(weight.gradient, wanted.read_as(weight.name, kernels::DataType::kFloat32));
+        EXPECT_LE(error, 2e-5) << folder << " " << weight.name;
+        most = std::max(most, error);
       });
       EXPECT_EQ(compared, wanted.names().size()) << folder;
+      std::printf("%s: gradients of all weights %.1e\n", folder.filename().c_str(), most);
     }
     ++checked;
   }
@@ -186,7 +198,7 @@ TEST(FamilyGolden, GradientsOfEveryWeightAreThoseOfTransformers) {
 }
 
 TEST(FamilyGolden, FamiliesThatComeLaterAreRefusedByName) {
-  SKIP_WITHOUT_GOLDEN();
+  if (golden_models(true).empty()) GTEST_SKIP() << "no golden outputs of such families";
   for (const auto& folder : golden_models(true)) {
     try {
       read_model_config(folder);

@@ -22,6 +22,7 @@ TEST(DidYouMean, NamesNothingThatIsMoreThanAThirdOfTheWordAway) {
   EXPECT_EQ(did_you_mean("settings", Words{"sitting"}), " (did you mean 'sitting'?)");
   EXPECT_EQ(did_you_mean("settings", Words{"sittin"}), "");
   EXPECT_EQ(did_you_mean("shp", Words{"name", ""}), "");
+  EXPECT_EQ(did_you_mean(std::string(100000, 'x'), Words{"needs", "uses"}), "");
   EXPECT_EQ(did_you_mean(std::string(65, 'a'), Words{std::string(65, 'b')}), "");
 }
 

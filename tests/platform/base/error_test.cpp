@@ -4,8 +4,6 @@
 
 #include <set>
 
-#include "platform/base/did_you_mean.h"
-
 namespace platform {
 namespace {
 
@@ -32,14 +30,6 @@ TEST(Error, KeepsTheCauseApartFromTheMessage) {
   EXPECT_EQ(std::string(error.what()).find("things_pkey"), std::string::npos);
   EXPECT_EQ(in_full(error), "the name is taken; choose another (violates things_pkey)");
   EXPECT_EQ(in_full(std::runtime_error("broken")), "broken");
-}
-
-TEST(DidYouMean, FindsTheNearestWordAndNothingFar) {
-  const std::vector<std::string> words{"needs", "uses", "with", "timeout"};
-  EXPECT_EQ(did_you_mean("need", words), " (did you mean 'needs'?)");
-  EXPECT_EQ(did_you_mean("tiemout", words), " (did you mean 'timeout'?)");
-  EXPECT_EQ(did_you_mean("elephant", words), "");
-  EXPECT_EQ(did_you_mean(std::string(100000, 'x'), words), "");
 }
 
 }  // namespace

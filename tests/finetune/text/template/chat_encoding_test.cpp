@@ -51,18 +51,17 @@ TEST(ChatEncoding, PrintsTheSameDateOnEveryDay) {
 }
 
 // Among the tokenizers of the golden folder are such as put spaces before words, change letters and lose them.
-TokenSequence answer_in(const std::string& family, const std::string& before, const std::string& answer) {
-  const Tokenizer tokenizer = Tokenizer::load(support::golden_folder() / "tokenizers" / family);
+TokenSequence answer_in(const std::filesystem::path& family, const std::string& before, const std::string& answer) {
+  const Tokenizer tokenizer = Tokenizer::load(family);
   RenderedChat rendered{before + answer, {{before.size(), before.size() + answer.size()}}};
   return encode_render(tokenizer, rendered);
 }
 
 TEST(ChatEncodingGolden, FindsTheAnswerAlsoWhereATokenizerChangesTheText) {
-  if (!std::filesystem::exists(support::golden_folder())) GTEST_SKIP() << "no golden data";
+  SKIP_WITHOUT_GOLDEN("tokenizers");
   std::size_t checked = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(support::golden_folder() / "tokenizers")) {
-    const std::string family = entry.path().filename().string();
-    if (!entry.is_directory() || !std::filesystem::exists(entry.path() / "tokenizer.json")) continue;
+  for (const auto& family : support::golden_cases("tokenizers")) {
+    if (!std::filesystem::exists(family / "tokenizer.json")) continue;
     const TokenSequence sequence = answer_in(family, "how is it? ", "it is hot.");
     ASSERT_EQ(sequence.ids.size(), sequence.supervised.size()) << family;
     EXPECT_EQ(sequence.supervised.front(), 0) << family;

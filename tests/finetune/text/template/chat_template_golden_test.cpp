@@ -19,8 +19,6 @@ class FrozenClock final : public platform::Clock {
   platform::Time now() const override { return platform::parse_time("2026-01-02T03:04:05Z"); }
 };
 
-std::filesystem::path golden_folder() { return support::golden_folder() / "templates"; }
-
 // The value of `key`, or null.
 json::value value_of(const json::object& object, std::string_view key) {
   const json::value* found = object.if_contains(key);
@@ -82,13 +80,13 @@ std::size_t check_cases(const std::filesystem::path& program, const std::filesys
 }
 
 TEST(ChatTemplateGolden, RendersEveryFamilyAsTransformersDoes) {
-  if (!std::filesystem::exists(golden_folder())) GTEST_SKIP() << "no golden data at " << golden_folder();
+  SKIP_WITHOUT_GOLDEN("templates");
   std::size_t checked = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
-    if (!std::filesystem::exists(entry.path() / "template.jinja")) continue;
-    const std::size_t cases = check_cases(entry.path() / "template.jinja", entry.path() / "cases.json");
-    const std::size_t masks = check_cases(entry.path() / "template.generation.jinja", entry.path() / "masks.json");
-    std::cout << entry.path().filename().string() << ": " << cases << " renders, " << masks << " masks\n";
+  for (const auto& folder : support::golden_cases("templates")) {
+    if (!std::filesystem::exists(folder / "template.jinja")) continue;
+    const std::size_t cases = check_cases(folder / "template.jinja", folder / "cases.json");
+    const std::size_t masks = check_cases(folder / "template.generation.jinja", folder / "masks.json");
+    std::cout << folder.filename().string() << ": " << cases << " renders, " << masks << " masks\n";
     checked += cases + masks;
   }
   std::cout << "cases checked: " << checked << "\n";
@@ -115,8 +113,8 @@ void check_construct(const json::object& expected, const std::string& name) {
 std::size_t check_masks(const std::filesystem::path& masks) {
   if (!std::filesystem::exists(masks)) return 0;
   const json::value document = json::parse(platform::read_file(masks, std::uint64_t{1} << 30));
-  const Tokenizer tokenizer =
-      Tokenizer::load(golden_folder().parent_path() / "tokenizers" / text_of(document.at("tokenizer")));
+  const std::filesystem::path all = masks.parent_path().parent_path().parent_path();
+  const Tokenizer tokenizer = Tokenizer::load(all / "tokenizers" / text_of(document.at("tokenizer")));
   for (const json::value& expected : document.at("cases").as_array()) {
     RenderedChat rendered{text_of(expected.at("rendered")), {}};
     for (const json::value& span : expected.at("generation_spans").as_array()) {
@@ -131,28 +129,29 @@ std::size_t check_masks(const std::filesystem::path& masks) {
 }
 
 TEST(ChatTemplateGolden, SupervisesTheTokensThatTransformersMasks) {
-  if (!std::filesystem::exists(golden_folder())) GTEST_SKIP() << "no golden data at " << golden_folder();
+  SKIP_WITHOUT_GOLDEN("templates");
   std::size_t checked = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
-    checked += check_masks(entry.path() / "masks.json");
-  }
+  for (const auto& folder : support::golden_cases("templates")) checked += check_masks(folder / "masks.json");
   std::cout << "cases checked: " << checked << "\n";
   EXPECT_GT(checked, 0u);
 }
 
 TEST(ChatTemplateGolden, ComputesEveryConstructAsJinjaDoes) {
-  const auto path = golden_folder() / "constructs" / "cases.jsonl";
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data at " << path;
-  const std::vector<json::value> cases = support::golden_lines(path);
-  for (const json::value& expected : cases) check_construct(expected.as_object(), text_of(expected.at("name")));
-  std::cout << "cases checked: " << cases.size() << "\n";
-  EXPECT_GT(cases.size(), 0u);
+  SKIP_WITHOUT_GOLDEN("templates/constructs/cases.jsonl");
+  std::size_t checked = 0;
+  for (const auto& path : support::golden_paths("templates/constructs/cases.jsonl")) {
+    const std::vector<json::value> cases = support::golden_lines(path);
+    for (const json::value& expected : cases) check_construct(expected.as_object(), text_of(expected.at("name")));
+    checked += cases.size();
+  }
+  std::cout << "cases checked: " << checked << "\n";
+  EXPECT_GT(checked, 0u);
 }
 
 TEST(ChatTemplateGolden, StopsEveryHostileTemplateEarly) {
-  const auto path = golden_folder() / "hostile.jsonl";
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data at " << path;
-  const std::vector<json::value> cases = support::golden_lines(path);
+  SKIP_WITHOUT_GOLDEN("templates/hostile.jsonl");
+  const std::vector<json::value> cases =
+      support::golden_lines(support::golden_paths("templates/hostile.jsonl").front());
   for (const json::value& hostile : cases) {
     const std::string name = text_of(hostile.at("name"));
     [[maybe_unused]] const auto begin = std::chrono::steady_clock::now();

@@ -1,0 +1,156 @@
+#include "finetune/train/parent_adapter.h"
+
+#include <algorithm>
+
+#include "finetune/adapter/loaded_adapter.h"
+#include "finetune/adapter/probe.h"
+#include "platform/base/digest.h"
+#include "platform/base/file.h"
+
+namespace finetune {
+namespace {
+
+namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
+
+constexpr const char* kPeftFiles[] = {"adapter_config.json", "adapter_model.safetensors"};
+
+[[noreturn]] void differs(const std::string& setting, const std::string& asked, const std::string& parents) {
+  throw Error(ErrorCode::kConflict,
+              setting + " is " + asked + " in the request, but " + parents +
+                  " in the adapter that it starts from; leave it out, or start without init_adapter",
+              setting);
+}
+
+std::string digest_of_peft_files(const std::filesystem::path& folder) {
+  json::object digests;
+  for (const char* name : kPeftFiles) digests[name] = platform::digest_of_file(folder / name);
+  return "sha256:" + platform::sha256_hex(platform::canonical_json(digests));
+}
+
+// What the adapter is, in the words of a training's settings.
+TrainConfig with_parent(TrainConfig config, const ParentAdapter& parent) {
+  const PeftConfig& peft = parent.config;
+  config.peft_type = std::string(to_string(peft.type));
+  config.r = peft.r;
+  config.alpha = peft.lora_alpha;
+  config.dropout = peft.lora_dropout;
+  config.target_modules = peft.target_modules;
+  config.target_pattern = peft.target_pattern;
+  config.exclude_modules = peft.exclude_modules;
+  config.modules_to_save = peft.modules_to_save;
+  config.trainable_token_indices = peft.trainable_token_indices;
+  config.layers_to_transform = peft.layers_to_transform;
+  config.rank_pattern = peft.rank_pattern;
+  config.alpha_pattern = peft.alpha_pattern;
+  config.init_lora_weights = peft.init_lora_weights;
+  config.use_rslora = peft.use_rslora;
+  config.use_dora = peft.use_dora;
+  config.lora_bias = peft.lora_bias;
+  config.feedforward_modules = peft.feedforward_modules;
+  config.bottleneck_size = peft.bottleneck_size;
+  config.non_linearity = peft.non_linearity;
+  if (!parent.manifest) return config;
+  config.base_dtype = parent.manifest->base_dtype;
+  if (!parent.manifest->sensors.is_null())
+    config.patch_size = sensor_schema_from_json(parent.manifest->sensors).patch_size;
+  return config;
+}
+
+// Lists of names have no order.
+bool same(const json::value& a, const json::value& b) {
+  if (!a.is_array() || !b.is_array()) return a == b;
+  return a.get_array().size() == b.get_array().size() &&
+         std::is_permutation(a.get_array().begin(), a.get_array().end(), b.get_array().begin());
+}
+
+bool is_default(const json::value& asked, const json::value& fallback) {
+  return same(asked, fallback) || (asked.is_array() && asked.get_array().empty());
+}
+
+// A setting that stands at its default was not asked for.
+void check_settings(const TrainConfig& asked, const TrainConfig& settled) {
+  const json::value fallback = to_json(TrainConfig{}), wanted = to_json(settled), given = to_json(asked);
+  for (const auto& [key, value] : given.as_object()) {
+    if (is_default(value, fallback.at(key)) || same(value, wanted.at(key))) continue;
+    differs(std::string(key), json::serialize(value), json::serialize(wanted.at(key)));
+  }
+}
+
+bool has_head(const ParentAdapter& parent) { return parent.manifest && parent.manifest->task != Task::kLanguageModel; }
+
+std::string listed(const std::vector<std::string>& names) { return json::serialize(platform::to_json(names)); }
+
+}  // namespace
+
+ParentAdapter read_parent(const std::filesystem::path& folder) {
+  ParentAdapter parent;
+  parent.folder = folder;
+  for (const char* name : kPeftFiles) {
+    if (std::filesystem::exists(folder / name)) continue;
+    throw Error(ErrorCode::kNotFound,
+                "there is no adapter to start from in " + folder.string() + ": " + name +
+                    " is missing; give the folder of an adapter",
+                "init_adapter");
+  }
+  if (std::filesystem::exists(folder / "anneal.json")) {
+    parent.manifest = read_manifest(folder);
+    parent.digest = adapter_digest(folder);
+  } else {
+    parent.digest = digest_of_peft_files(folder);
+  }
+  parent.config = peft_config_from_json(platform::read_json_file(folder / kPeftFiles[0]));
+  return parent;
+}
+
+TrainRequest continued(TrainRequest request, const ParentAdapter& parent) {
+  TrainConfig settled = with_parent(request.config, parent);
+  check_settings(request.config, settled);
+  settled.validate();
+  request.config = std::move(settled);
+  if (!has_head(parent)) return request;
+  if (request.task != parent.manifest->task)
+    differs("task", std::string(to_string(request.task)), std::string(to_string(parent.manifest->task)));
+  if (!request.labels.empty() && request.labels != parent.manifest->labels)
+    differs("labels", listed(request.labels), listed(parent.manifest->labels));
+  request.labels = parent.manifest->labels;
+  return request;
+}
+
+bool take_statistics(const ParentAdapter& parent, AdapterParts& parts) {
+  if (!parent.manifest) return false;
+  if (has_head(parent)) {
+    parts.target_mean = parent.manifest->target_mean;
+    parts.target_deviation = parent.manifest->target_deviation;
+    parts.form = parent.manifest->form;
+    parts.side_size = parent.manifest->side_size;
+  }
+  if (!parent.manifest->sensors.is_null()) parts.schema = sensor_schema_from_json(parent.manifest->sensors);
+  return has_head(parent) || !parts.schema.empty();
+}
+
+void start_from(kernels::Context& context, Base& base, const ParentAdapter& parent, std::uint64_t seed,
+                AdapterParts& parts) {
+  if (!parent.manifest) return parts.start_from(base, Adapter::load(parent.folder, base.config, base.weights), seed);
+  AdapterParts stored = load_parts(parent.folder, *parent.manifest, base);
+  {
+    AdaptedModel model(base, stored);
+    const EncodingRules rules{.tokenizer = &base.tokenizer,
+                              .chat = &base.chat,
+                              .schema = &stored.schema,
+                              .task = stored.task,
+                              .labels = &stored.labels,
+                              .form = &stored.form,
+                              .side = stored.side.has_value(),
+                              .max_tokens = std::min(parent.manifest->max_tokens, base.config.max_positions)};
+    verify_probe(context, model, rules, parent.manifest->probe, kProbeTolerance32);
+  }
+  parts.start_from(base, std::move(stored.adapter), seed);
+  if (stored.encoder) parts.encoder = std::move(stored.encoder);
+  if (stored.head) parts.head = std::move(stored.head);
+  if (stored.side) parts.side = std::move(stored.side);
+  parts.side_is_fitted = parts.side.has_value() && stored.side_is_fitted;
+}
+
+}  // namespace finetune
