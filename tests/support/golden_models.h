@@ -15,6 +15,7 @@
 #include "finetune/train/example_encoding.h"
 #include "kernels/ops/cross_entropy.h"
 #include "tests/support/golden_folder.h"
+#include "tests/support/no_tokenizer.h"
 
 namespace support {
 
@@ -108,10 +109,7 @@ struct GoldenModel {
   static finetune::Base make_base(const std::filesystem::path& path, finetune::WeightPrecision precision) {
     finetune::ModelConfig config = finetune::read_model_config(path);
     finetune::ModelWeights weights = finetune::load_weights(path, config, precision);
-    // The cases are token ids; nothing asks the tokenizer.
-    finetune::Tokenizer none = finetune::Tokenizer::from_json(
-        R"({"version":"1.0","added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"post_processor":null,"decoder":{"type":"ByteLevel"},"model":{"type":"BPE","vocab":{"a":0},"merges":[]}})");
-    return {std::move(config), std::move(weights), std::move(none), "", ""};
+    return {std::move(config), std::move(weights), support::no_tokenizer(), "", ""};
   }
 };
 

@@ -13,6 +13,7 @@
 #include "finetune/formats/safetensors.h"
 #include "finetune/train/pretrainer.h"
 #include "finetune/train/training_job.h"
+#include "tests/support/no_tokenizer.h"
 #include "tests/support/stop_after.h"
 #include "tests/support/tiny_base.h"
 #include "tests/support/tiny_families.h"
@@ -66,10 +67,7 @@ struct Training {
 
   static Base base_of(ModelConfig config) {
     ModelWeights weights = support::lively_weights(config);
-    // The documents are token ids; nothing asks the tokenizer.
-    Tokenizer none = Tokenizer::from_json(
-        R"({"version":"1.0","added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"post_processor":null,"decoder":{"type":"ByteLevel"},"model":{"type":"BPE","vocab":{"a":0},"merges":[]}})");
-    return {std::move(config), std::move(weights), std::move(none), "", "", {}, {}};
+    return {std::move(config), std::move(weights), support::no_tokenizer(), "", "", {}, {}};
   }
   Training(const TinyFamily& family, const Trained& trained)
       : Training(support::family_config(family, kVocabulary), trained) {}
