@@ -146,7 +146,7 @@ std::int32_t next_in_character(const ByteGrammar::Part& part, std::int32_t place
 }
 
 std::string rest_of_set(const CharacterSet& set) {
-  for (unsigned byte = 0x20; byte < 0x7f; ++byte) {
+  for (unsigned byte = 0x20; byte < 0x80; ++byte) {
     if (byte != '"' && byte != '\\' && set.ascii[byte]) return std::string(1, static_cast<char>(byte));
   }
   if (set.ascii['"']) return "\\\"";

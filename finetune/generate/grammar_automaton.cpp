@@ -11,6 +11,17 @@ using Kind = ByteGrammar::Kind;
 using Part = ByteGrammar::Part;
 
 constexpr std::size_t kMostWays = 5000, kFew = 8;
+constexpr std::size_t kMostParts = 50'000, kMostOfAnswer = 300'000'000;
+// Of what is kept: where it is forgotten between two tokens, and where no token can be found within it.
+constexpr std::size_t kManyStates = 20'000, kManyFrames = 500'000, kManyWays = 2'000'000;
+constexpr std::size_t kMostStates = 400'000, kMostFrames = 2'000'000, kMostKeptWays = 10'000'000;
+
+[[noreturn]] void refuse_ambiguity() {
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "the form of the answer can be read in too many ways at once; give it fewer alternatives and "
+                        "repetitions inside repetitions",
+                        "schema");
+}
 
 // The shortest text from a place in a part to the part's end.
 std::string rest_in(const ByteGrammar& grammar, const Part& part, std::int32_t place) {
@@ -63,8 +74,18 @@ std::int32_t GrammarAutomaton::step(Frame frame, unsigned char byte) const {
   return static_cast<unsigned char>(top.bytes[static_cast<std::size_t>(place)]) == byte ? place + 1 : -1;
 }
 
-// Adds to `place` all ways in which the frame's text may go on.
+// Adds to `place` all ways in which the frame's text may go on. Not by recursion: repetitions of repetitions go deep.
 void GrammarAutomaton::open(Frame frame, Place& place) {
+  waiting_.push_back(frame);
+  for (std::size_t parts = 0; !waiting_.empty(); ++parts, ++opened_) {
+    if (parts > kMostParts || opened_ > kMostOfAnswer || frames_.size() > kMostFrames) refuse_ambiguity();
+    const Frame next = waiting_.back();
+    waiting_.pop_back();
+    open_one(next, place);
+  }
+}
+
+void GrammarAutomaton::open_one(Frame frame, Place& place) {
   if (frame < 0) {
     place.accepts = true;
     return;
@@ -75,46 +96,39 @@ void GrammarAutomaton::open(Frame frame, Place& place) {
   const auto at = static_cast<std::size_t>(top.place);
   switch (part.kind) {
     case Kind::kSequence: {
-      if (at == part.parts.size()) return open(top.then, place);
+      if (at == part.parts.size()) return waiting_.push_back(top.then);
       const Frame then = at + 1 == part.parts.size() ? top.then : frame_of({top.node, top.place + 1, top.then});
-      return open(frame_of({part.parts[at], 0, then}), place);
+      return waiting_.push_back(frame_of({part.parts[at], 0, then}));
     }
     case Kind::kChoice:
-      for (const ByteGrammar::Node node : part.parts) open(frame_of({node, 0, top.then}), place);
+      for (const ByteGrammar::Node node : part.parts) waiting_.push_back(frame_of({node, 0, top.then}));
       return;
     case Kind::kRepeat: {
-      if (top.place >= part.least) open(top.then, place);
+      if (top.place >= part.least) waiting_.push_back(top.then);
       if (part.most >= 0 && top.place >= part.most) return;
       const std::int32_t count = part.most >= 0 ? top.place + 1 : std::min(top.place + 1, std::max(part.least, 1));
-      return open(
-          frame_of({(top.place == 0 ? part.parts : part.separated)[0], 0, frame_of({top.node, count, top.then})}),
-          place);
+      const Frame then = frame_of({top.node, count, top.then});
+      return waiting_.push_back(frame_of({(top.place == 0 ? part.parts : part.separated)[0], 0, then}));
     }
-    case Kind::kMembers: return open_members(frame, place);
+    case Kind::kMembers: return open_members(top, part);
     default: break;
   }
   const bool ends = part.kind == Kind::kLiteral ? at == part.bytes.size() : PlaceInPart::may_end(part, top.place);
-  if (ends) open(top.then, place);
+  if (ends) waiting_.push_back(top.then);
   if (part.kind == Kind::kLiteral && ends) return;
   place.ways.push_back(frame);
-  if (place.ways.size() > kMostWays)
-    throw platform::Error(platform::ErrorCode::kInvalidInput,
-                          "the form of the answer can be read in more than " + std::to_string(kMostWays) +
-                              " ways at once; give it fewer alternatives",
-                          "schema");
+  if (place.ways.size() > kMostWays) refuse_ambiguity();
 }
 
 // The place of members: twice the next one, and 1 where another stands before it.
-void GrammarAutomaton::open_members(Frame frame, Place& place) {
-  const OpenPart top = frames_[static_cast<std::size_t>(frame)];
-  const Part& part = grammar_->part(top.node);
+void GrammarAutomaton::open_members(const OpenPart& top, const Part& part) {
   const bool behind_another = (top.place & 1) != 0;
   for (auto i = static_cast<std::size_t>(top.place >> 1); i < part.parts.size(); ++i) {
     const Frame then = frame_of({top.node, static_cast<std::int32_t>(i + 1) << 1 | 1, top.then});
-    open(frame_of({(behind_another ? part.separated : part.parts)[i], 0, then}), place);
+    waiting_.push_back(frame_of({(behind_another ? part.separated : part.parts)[i], 0, then}));
     if (part.required[i]) return;
   }
-  open(top.then, place);
+  waiting_.push_back(top.then);
 }
 
 GrammarAutomaton::State GrammarAutomaton::state_of(Place place) {
@@ -133,7 +147,9 @@ GrammarAutomaton::State GrammarAutomaton::state_of(Place place) {
       if (step(way, static_cast<unsigned char>(byte)) >= 0) place.bytes.set(byte);
     }
   }
+  kept_ways_ += place.ways.size();
   states_.push_back(std::move(place));
+  if (states_.size() > kMostStates || kept_ways_ > kMostKeptWays) refuse_ambiguity();
   return found->second;
 }
 
@@ -190,6 +206,10 @@ std::string GrammarAutomaton::rest(State state) const {
   return best;
 }
 
+bool GrammarAutomaton::crowded() const {
+  return states_.size() > kManyStates || frames_.size() > kManyFrames || kept_ways_ > kManyWays;
+}
+
 GrammarAutomaton::State GrammarAutomaton::compacted(State state) {
   std::vector<std::vector<OpenPart>> stacks;  // the outermost first
   for (const Frame way : at(state).ways) {
@@ -206,6 +226,7 @@ GrammarAutomaton::State GrammarAutomaton::compacted(State state) {
   states_.clear();
   state_ids_.clear();
   round_ = 0;
+  kept_ways_ = 0;
   for (const std::vector<OpenPart>& stack : stacks) {
     Frame frame = -1;
     for (const OpenPart& open : stack) frame = frame_of({open.node, open.place, frame});

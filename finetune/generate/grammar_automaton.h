@@ -25,7 +25,8 @@ class GrammarAutomaton {
   explicit GrammarAutomaton(std::shared_ptr<const ByteGrammar> grammar);
 
   State start() const { return start_; }
-  /// Throws kInvalidInput where a text can be read in more than 5,000 ways at once.
+  /// Throws kInvalidInput where the grammar is too ambiguous to be followed: a text that can be read in more than 5,000
+  /// ways at once, a lookup of 50,000 parts, 300 million parts of one answer, more than about 200 MB at once.
   State next(State state, unsigned char byte);
   /// The text may end here.
   bool accepts(State state) const { return at(state).accepts; }
@@ -37,7 +38,8 @@ class GrammarAutomaton {
   /// Of every state's rest, an upper bound in bytes.
   std::size_t longest_rest() const { return grammar_->part(grammar_->root()).longest_rest; }
 
-  std::size_t states() const { return states_.size(); }
+  /// So much is known that it is time to forget it.
+  bool crowded() const;
   /// Forgets all states but this one and returns its new name.
   State compacted(State state);
 
@@ -73,7 +75,8 @@ class GrammarAutomaton {
   Frame frame_of(OpenPart open);
   std::int32_t step(Frame frame, unsigned char byte) const;
   void open(Frame frame, Place& place);
-  void open_members(Frame frame, Place& place);
+  void open_one(Frame frame, Place& place);
+  void open_members(const OpenPart& top, const ByteGrammar::Part& part);
   State state_of(Place place);
   State computed(State state, unsigned char byte);
   void remember(State from, unsigned char byte, State to);
@@ -82,6 +85,9 @@ class GrammarAutomaton {
   std::vector<OpenPart> frames_;
   std::unordered_map<OpenPart, Frame, OpenPartHash> frame_ids_;
   std::vector<std::uint32_t> seen_;  // by frame: the last round in which it was opened
+  std::vector<Frame> waiting_;       // to be opened in this round
+  std::size_t opened_ = 0;           // parts, in this answer
+  std::size_t kept_ways_ = 0;        // of all states
   std::uint32_t round_ = 0;
   std::vector<Place> states_;
   std::map<std::pair<bool, std::vector<Frame>>, State> state_ids_;

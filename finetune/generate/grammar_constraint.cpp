@@ -7,7 +7,7 @@
 namespace finetune {
 namespace {
 
-constexpr std::size_t kMostKept = 128, kMostStates = 20'000;
+constexpr std::size_t kMostKept = 128;
 
 std::size_t bits_for(const TokenTrie& tokens, const std::vector<std::int32_t>& ends) {
   std::size_t size = tokens.vocabulary_size();
@@ -97,7 +97,7 @@ void GrammarConstraint::take(std::int32_t token) {
     throw platform::Error(platform::ErrorCode::kInternal,
                           "token " + std::to_string(token) + " does not continue the form of the answer");
   state_ = state;
-  if (automaton_.states() <= kMostStates) return;
+  if (!automaton_.crowded()) return;
   state_ = automaton_.compacted(state_);
   kept_.clear();
   to_finish_.clear();

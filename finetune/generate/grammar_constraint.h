@@ -1,7 +1,7 @@
 // Answers of a ByteGrammar in the tokens of a vocabulary. At each step exactly those tokens may come whose bytes the
 // grammar's text goes on with, whatever parts of characters or of the grammar they cover, and after which the answer
-// can still be finished in time. The set of tokens is kept for each state of the automaton: at most 128 of them and
-// 20,000 states are, then all are forgotten.
+// can still be finished in time. The set of tokens is kept for each state of the automaton, 128 of them at most; where
+// the automaton has grown, all is forgotten between two tokens.
 #pragma once
 
 #include <memory>

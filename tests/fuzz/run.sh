@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
     *) targets+=("$1"); shift ;;
   esac
 done
-[ ${#targets[@]} -gt 0 ] || targets=(adapter config gguf safetensors template tokenizer)
+[ ${#targets[@]} -gt 0 ] || targets=(adapter config gguf safetensors schema template tokenizer)
 cmake --preset fuzz -DANNEAL_PLANTED_BUG=$planted > /dev/null
 cmake --build --preset fuzz --target fuzz_targets --parallel "$(nproc)"
 mkdir -p build/fuzz/found

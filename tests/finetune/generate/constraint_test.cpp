@@ -280,6 +280,25 @@ TEST(ConstraintGolden, ChoicesAreWrittenWholeInEveryVocabulary) {
   }
 }
 
+TEST(Constraint, ALongAnswerForgetsWhatItHasPassed) {
+  platform::TemporaryFolder folder;
+  support::write_tiny_base(folder.path());
+  const Tokenizer tokenizer = Tokenizer::load(folder.path());
+  const std::vector<std::int32_t> ends = ends_of(tokenizer);
+  const TokenTrie trie(tokenizer, ends);
+  // Each place in a text of a bounded length is a state of its own, for each of the alternatives.
+  const json::object schema = json::parse(R"({"anyOf":[{"type":"string","minLength":6000,"maxLength":6001},
+      {"type":"array","items":{"type":"string","minLength":90,"maxLength":100},"minItems":60}]})")
+                                  .as_object();
+  for (const std::int64_t limit : {6500, 9000}) {
+    Random random(seed_of_run());
+    GrammarConstraint constraint(grammar_of_schema(schema), trie, ends);
+    const auto text = drawn_answer(constraint, tokenizer, limit, ends, random);
+    ASSERT_TRUE(text);
+    expect_document(schema, *text);
+  }
+}
+
 // A model whose weights are random writes what it is not kept from.
 class ConstrainedModel : public ::testing::Test {
  protected:
