@@ -1,6 +1,7 @@
 #include "finetune/train/side_fit.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -19,6 +20,7 @@ using Batch = std::span<const EncodedExample* const>;
 // Small sets take small steps' batches: more of them.
 constexpr std::size_t kSmallSet = 2000;
 constexpr std::size_t kScoredAtOnce = 256;
+constexpr std::chrono::seconds kBetweenQuestions{1};
 // exp(-1.5) to exp(1.5).
 constexpr int kFactors = 31;
 
@@ -66,7 +68,7 @@ class Fit {
     std::vector<Tensor> best;
     const std::int64_t between = std::max<std::int64_t>(1, steps_ / options_.looks);
     for (std::int64_t step = 0; step < steps_; ++step) {
-      if (should_stop && should_stop()) {
+      if (should_stop && question_is_due() && should_stop()) {
         put(before);
         throw platform::Error(platform::ErrorCode::kCancelled, "the fit was asked to stop");
       }
@@ -86,6 +88,13 @@ class Fit {
   }
 
  private:
+  bool question_is_due() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - asked_ < kBetweenQuestions) return false;
+    asked_ = now;
+    return true;
+  }
+
   std::vector<Tensor> copies() const {
     std::vector<Tensor> all;
     for (const TrainedWeight& weight : optimizer_.weights()) all.push_back(weight.weight->value.clone());
@@ -183,6 +192,7 @@ class Fit {
   std::int64_t steps_ = 1;
   std::vector<std::size_t> order_;
   std::vector<Tensor> average_;
+  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace

@@ -31,7 +31,8 @@ struct SideFit {
   double factor = 1;
 };
 
-/// `class_weights`: [K] or null. `should_stop` is asked at every step; true leaves with kCancelled and the network as
+/// `class_weights`: [K] or null. `should_stop` is asked once a second, so that a short fit is done in one go; true
+/// leaves with kCancelled and the network as
 /// it was. Without a validation part the last step is taken.
 SideFit fit_side_network(kernels::Context& context, SideNetwork& network, const HeadTarget& target,
                          const std::vector<EncodedExample>& train, const std::vector<EncodedExample>& validation,
