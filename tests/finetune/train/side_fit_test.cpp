@@ -23,13 +23,13 @@ std::vector<EncodedExample> crossed(int count, std::uint64_t seed, double wrong 
   return examples;
 }
 
+constexpr SideShape kShape{.dense = 2, .outputs = 2, .members = 2, .width = 16};
+
 struct Setting {
   kernels::Context context = kernels::Context::cpu(1);
   kernels::Random random{3};
-  SideNetwork network{{.dense = 2, .outputs = 2, .members = 2, .width = 16}, random};
-  HeadTarget target;
-
-  Setting() { target.labels = 2; }
+  SideNetwork network{kShape, random};
+  HeadTarget target{.task = Task::kClassify, .labels = 2};
 
   double accuracy(const std::vector<EncodedExample>& examples) {
     double right = 0;
