@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "platform/base/error.h"
 
@@ -10,15 +12,16 @@ namespace finetune {
 namespace {
 
 // Two numbers whose product's sign is the label: no linear model can tell it. A share of the labels is wrong.
-std::vector<EncodedExample> crossed(int count, std::uint64_t seed, double wrong = 0) {
+ExamplePointers crossed(int count, std::uint64_t seed, double wrong = 0) {
   kernels::Random random(seed);
-  std::vector<EncodedExample> examples;
+  static std::vector<std::unique_ptr<EncodedExample>> kept;  // for as long as the tests run
+  ExamplePointers examples;
   for (int i = 0; i < count; ++i) {
     EncodedExample example;
     const auto a = static_cast<float>(2 * random.uniform() - 1), b = static_cast<float>(2 * random.uniform() - 1);
     example.side.dense = {a, b};
     example.label = (a * b > 0) != (random.uniform() < wrong) ? 1 : 0;
-    examples.push_back(std::move(example));
+    examples.push_back(kept.emplace_back(std::make_unique<EncodedExample>(std::move(example))).get());
   }
   return examples;
 }
@@ -31,12 +34,12 @@ struct Setting {
   SideNetwork network{kShape, random};
   HeadTarget target{.task = Task::kClassify, .labels = 2};
 
-  double accuracy(const std::vector<EncodedExample>& examples) {
+  double accuracy(const ExamplePointers& examples) {
     double right = 0;
-    for (const EncodedExample& example : examples) {
-      const SideInput* input = &example.side;
+    for (const EncodedExample* example : examples) {
+      const SideInput* input = &example->side;
       const kernels::Tensor& output = network.forward(context, std::span<const SideInput* const>(&input, 1));
-      right += (output.values<float>()[1] > output.values<float>()[0]) == (example.label == 1) ? 1 : 0;
+      right += (output.values<float>()[1] > output.values<float>()[0]) == (example->label == 1) ? 1 : 0;
     }
     return right / static_cast<double>(examples.size());
   }
@@ -70,6 +73,19 @@ TEST(SideFit, GivesTheSameWeightsForTheSameSeed) {
   const std::vector<float> first = fit(one, 7);
   EXPECT_EQ(fit(other, 7), first);
   EXPECT_NE(fit(another, 8), first);
+}
+
+TEST(SideFit, StopsAtTheShareOfItsStepsThatItIsGiven) {
+  Setting whole, half;
+  const SideFitOptions options{.min_steps = 100, .max_steps = 100, .looks = 2};
+  const SideFit fit =
+      fit_side_network(whole.context, whole.network, whole.target, crossed(64, 1), {}, nullptr, options, {});
+  EXPECT_EQ(fit.best_step, 100);
+  SideFitOptions shorter = options;
+  shorter.stop_at = 0.5;
+  fit_side_network(half.context, half.network, half.target, crossed(64, 1), {}, nullptr, shorter, {});
+  EXPECT_FALSE(std::ranges::equal(whole.network.weights().front()->value.values<float>(),
+                                  half.network.weights().front()->value.values<float>()));
 }
 
 TEST(SideFit, LeavesTheNetworkAsItWasWhenItIsAskedToStop) {
