@@ -81,8 +81,8 @@ struct TrainConfig {
 
   // Choice of the checkpoint
   std::string metric = "auto";         // auto: rmse for regress, else loss (of the objective)
-  int evaluations = 12;                // validation passes over the run
-  int patience = 6;                    // passes without a better score before it stops; 0 = never
+  int evaluations = 24;                // validation passes over the run
+  int patience = 5;                    // passes without a better score before it stops; 0 = never
   std::string class_weights = "none";  // none, balanced
 
   // Sensor fields

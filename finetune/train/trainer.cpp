@@ -343,6 +343,7 @@ void Trainer::go_on(TrainObserver& observer) {
   auto saved = Clock::now();
   double pause = kCheckpointSeconds;
   fit_side(observer);
+  if (step_ == 0 && parts_.side_is_fitted) save();  // a fit is not made twice
   set_references(observer);
   if (validation_is_due()) {  // where the last process was stopped
     TrainProgress unreported;
