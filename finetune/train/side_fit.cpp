@@ -1,6 +1,7 @@
 #include "finetune/train/side_fit.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -19,6 +20,7 @@ using Batch = std::span<const EncodedExample* const>;
 // Small sets take small steps' batches: more of them.
 constexpr std::size_t kSmallSet = 2000;
 constexpr std::size_t kScoredAtOnce = 256;
+constexpr std::chrono::seconds kBetweenQuestions{1};
 // exp(-1.5) to exp(1.5).
 constexpr int kFactors = 31;
 
@@ -42,8 +44,8 @@ struct Look {
 
 class Fit {
  public:
-  Fit(Context& context, SideNetwork& network, const HeadTarget& target, const std::vector<EncodedExample>& train,
-      const std::vector<EncodedExample>& validation, const Tensor* class_weights, const SideFitOptions& options)
+  Fit(Context& context, SideNetwork& network, const HeadTarget& target, const ExamplePointers& train,
+      const ExamplePointers& validation, const Tensor* class_weights, const SideFitOptions& options)
       : context_(context),
         network_(network),
         target_(target),
@@ -65,8 +67,9 @@ class Fit {
     SideFit result{.steps = steps_, .best_step = steps_};
     std::vector<Tensor> best;
     const std::int64_t between = std::max<std::int64_t>(1, steps_ / options_.looks);
-    for (std::int64_t step = 0; step < steps_; ++step) {
-      if (should_stop && should_stop()) {
+    const auto end = options_.stop_at > 0 ? std::llround(options_.stop_at * static_cast<double>(steps_)) : steps_;
+    for (std::int64_t step = 0; step < end; ++step) {
+      if (should_stop && question_is_due() && should_stop()) {
         put(before);
         throw platform::Error(platform::ErrorCode::kCancelled, "the fit was asked to stop");
       }
@@ -86,6 +89,13 @@ class Fit {
   }
 
  private:
+  bool question_is_due() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - asked_ < kBetweenQuestions) return false;
+    asked_ = now;
+    return true;
+  }
+
   std::vector<Tensor> copies() const {
     std::vector<Tensor> all;
     for (const TrainedWeight& weight : optimizer_.weights()) all.push_back(weight.weight->value.clone());
@@ -107,7 +117,7 @@ class Fit {
     }
     std::vector<const EncodedExample*> batch;
     for (std::size_t i = place * batch_; i < std::min(order_.size(), (place + 1) * batch_); ++i)
-      batch.push_back(&train_[order_[i]]);
+      batch.push_back(train_[order_[i]]);
     return batch;
   }
 
@@ -143,7 +153,7 @@ class Fit {
       std::vector<const EncodedExample*> batch;
       const std::size_t begin = part * kScoredAtOnce;
       for (std::size_t i = begin; i < std::min(validation_.size(), begin + kScoredAtOnce); ++i)
-        batch.push_back(&validation_[i]);
+        batch.push_back(validation_[i]);
       Tensor scaled = outputs[part].clone();
       kernels::scale(context_, scaled, static_cast<float>(factor));
       const kernels::LossSum sum = head_loss(context_, target_, batch, scaled, class_weights_, 1.0f, nullptr);
@@ -158,7 +168,7 @@ class Fit {
     for (std::size_t begin = 0; begin < validation_.size(); begin += kScoredAtOnce) {
       std::vector<const SideInput*> inputs;
       for (std::size_t i = begin; i < std::min(validation_.size(), begin + kScoredAtOnce); ++i)
-        inputs.push_back(&validation_[i].side);
+        inputs.push_back(&validation_[i]->side);
       outputs.push_back(network_.forward(context_, inputs).clone());
     }
     Look best{loss_at(outputs, 1.0), 1.0};
@@ -174,8 +184,8 @@ class Fit {
   Context& context_;
   SideNetwork& network_;
   const HeadTarget& target_;
-  const std::vector<EncodedExample>& train_;
-  const std::vector<EncodedExample>& validation_;
+  const ExamplePointers& train_;
+  const ExamplePointers& validation_;
   const Tensor* class_weights_;
   const SideFitOptions& options_;
   Optimizer optimizer_;
@@ -183,13 +193,13 @@ class Fit {
   std::int64_t steps_ = 1;
   std::vector<std::size_t> order_;
   std::vector<Tensor> average_;
+  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace
 
-SideFit fit_side_network(Context& context, SideNetwork& network, const HeadTarget& target,
-                         const std::vector<EncodedExample>& train, const std::vector<EncodedExample>& validation,
-                         const Tensor* class_weights, const SideFitOptions& options,
+SideFit fit_side_network(Context& context, SideNetwork& network, const HeadTarget& target, const ExamplePointers& train,
+                         const ExamplePointers& validation, const Tensor* class_weights, const SideFitOptions& options,
                          const std::function<bool()>& should_stop) {
   return Fit(context, network, target, train, validation, class_weights, options).run(should_stop);
 }

@@ -22,8 +22,11 @@ struct SideFitOptions {
   double dropout = 0.1;
   double thinning = 0.3;          // share of a text's n-grams left out at random
   double weight_average = 0.995;  // memory of the average of the weights over the steps
+  double stop_at = 0;             // share of the steps after which to stop, without a look; 0 = the best look
   std::uint64_t seed = 1;
 };
+
+using ExamplePointers = std::vector<const EncodedExample*>;
 
 struct SideFit {
   std::int64_t steps = 0, best_step = 0;
@@ -31,10 +34,11 @@ struct SideFit {
   double factor = 1;
 };
 
-/// `class_weights`: [K] or null. `should_stop` is asked at every step; true leaves with kCancelled and the network as
+/// `class_weights`: [K] or null. `should_stop` is asked once a second, so that a short fit is done in one go; true
+/// leaves with kCancelled and the network as
 /// it was. Without a validation part the last step is taken.
 SideFit fit_side_network(kernels::Context& context, SideNetwork& network, const HeadTarget& target,
-                         const std::vector<EncodedExample>& train, const std::vector<EncodedExample>& validation,
+                         const ExamplePointers& train, const ExamplePointers& validation,
                          const kernels::Tensor* class_weights, const SideFitOptions& options,
                          const std::function<bool()>& should_stop);
 

@@ -69,6 +69,12 @@ EncodedExample thinned(const EncodedExample& example, double share, std::uint64_
   return made;
 }
 
+ExamplePointers pointers_to(const std::vector<EncodedExample>& examples) {
+  ExamplePointers pointers;
+  for (const EncodedExample& example : examples) pointers.push_back(&example);
+  return pointers;
+}
+
 }  // namespace
 
 Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& parts, TrainerData& data,
@@ -247,11 +253,24 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
 
 void Trainer::fit_side(TrainObserver& observer) {
   if (!parts_.side || parts_.side_is_fitted) return;
-  SideFitOptions options;
-  options.seed = request_.seed;
-  fit_side_network(context_, *parts_.side, parts_.head_target(), data_.train, data_.validation,
-                   class_weights_ ? &*class_weights_ : nullptr, options, [&] { return observer.should_stop(); });
+  const SideFit fit = fit_side_network(context_, *parts_.side, parts_.head_target(), pointers_to(data_.train),
+                                       pointers_to(data_.validation), class_weights_ ? &*class_weights_ : nullptr,
+                                       {.seed = request_.seed}, [&] { return observer.should_stop(); });
+  side_share_ = static_cast<double>(fit.best_step) / static_cast<double>(fit.steps);
+  side_factor_ = fit.factor;
   parts_.side_is_fitted = true;
+}
+
+void Trainer::refit_side(TrainObserver& observer) {
+  if (!parts_.side || side_share_ == 0 || data_.validation.empty()) return;
+  kernels::Random random(kernels::random_bits(request_.seed, 0x51deU));
+  SideNetwork fresh(parts_.side->shape(), random);
+  ExamplePointers all = pointers_to(data_.train);
+  for (const EncodedExample& example : data_.validation) all.push_back(&example);
+  fit_side_network(context_, fresh, parts_.head_target(), all, {}, class_weights_ ? &*class_weights_ : nullptr,
+                   {.stop_at = side_share_, .seed = request_.seed}, [&] { return observer.should_stop(); });
+  fresh.scale_outputs(context_, static_cast<float>(side_factor_));
+  parts_.side = std::move(fresh);
 }
 
 void Trainer::remember_best() {
@@ -273,6 +292,8 @@ void Trainer::save() const {
   }
   platform::json::object state{{"request", key_},
                                {"side", parts_.side_is_fitted},
+                               {"side_share", side_share_},
+                               {"side_factor", side_factor_},
                                {"step", step_},
                                {"updates", optimizer_.steps()},
                                {"skipped", optimizer_.skipped()},
@@ -298,6 +319,8 @@ void Trainer::resume() {
   for (std::size_t i = 0; i < average_.size(); ++i)
     average_[i] = take("average." + optimizer_.weights()[i].weight->name, average_[i]);
   parts_.side_is_fitted = platform::require_bool(checkpoint->state, "side", "checkpoint");
+  side_share_ = platform::require_number(checkpoint->state, "side_share", "checkpoint");
+  side_factor_ = platform::require_number(checkpoint->state, "side_factor", "checkpoint");
   if (parts_.side_is_fitted) {
     for (Weight* weight : parts_.side->weights()) weight->value = take(weight->name, weight->value);
   }
@@ -355,6 +378,7 @@ TrainResult Trainer::run(TrainObserver& observer) {
   }
   TrainResult result;
   best_.empty() ? swap_with_average() : restore_best();
+  refit_side(observer);
   result.steps = step_;
   result.best_step = best_.empty() ? step_ : best_step_;
   result.skipped_steps = optimizer_.skipped();

@@ -50,6 +50,8 @@ class Trainer {
   };
   /// Where there is a side network that no checkpoint brought: fits it to the data.
   void fit_side(TrainObserver& observer);
+  /// When all is chosen: fits the side network again to both parts, as long as the first fit found to be best.
+  void refit_side(TrainObserver& observer);
   void remember_best();
   void restore_best();
   void save() const;
@@ -70,6 +72,7 @@ class Trainer {
   std::int64_t total_steps_ = 1;
   std::int64_t evaluation_steps_ = 1;
 
+  double side_share_ = 0, side_factor_ = 1;  // what the first fit found; no share: it was not made here
   std::int64_t step_ = 0;
   std::int64_t validated_step_ = 0;  // the last validation pass stood after this step
   std::int64_t best_step_ = 0;

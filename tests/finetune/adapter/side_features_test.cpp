@@ -32,8 +32,9 @@ class SideFeatures : public testing::Test {
 TEST_F(SideFeatures, HaveAColumnForTheValueEachStepEachCategoryAndEachSample) {
   ASSERT_EQ(side_width(schema_), 2 + 1 + 2 + 3 + 1);
   const std::vector<float> row = side_input(schema_, example_of(3, "L", {2, 0, 2})).dense;
-  EXPECT_EQ(row, (std::vector<float>{0, 1, 1, 0, 1, row[5], -row[5], row[5], 0}));
+  EXPECT_EQ(row, (std::vector<float>{0, 1, 1, 0, 1, row[5], row[6], row[5], 0}));
   EXPECT_GT(row[5], 0);
+  EXPECT_LT(row[6], 0);
 }
 
 TEST_F(SideFeatures, SayWhatIsMissingAndLeaveItsColumnsAtZero) {

@@ -51,6 +51,7 @@ class TrainingJob : public ::testing::Test {
     request.config.dropout = 0.1;
     request.config.token_dropout = 0.1;
     request.config.learning_rate = 5e-3;
+    request.config.side_network = false;  // it would leave nothing to learn of this data
     request.work_folder = folder_.path() / (name + ".work");
     request.output_folder = folder_.path() / name;
     request.threads = 1;
@@ -210,6 +211,103 @@ TEST_F(TrainingJob, AStopAtAnyQuestionLosesNoWholeStepAndChangesNoByte) {
   ASSERT_TRUE(pieces) << "no progress";
   EXPECT_GT(stops, 10);
   EXPECT_EQ(pieces->adapter_digest, whole.adapter_digest);
+}
+
+TEST_F(TrainingJob, ANetworkBesideTheBaseAnswersBeforeTheFirstStepAndIsKeptByAStop) {
+  const auto asked = [&](const std::string& name) {
+    TrainRequest made = request(name, 30);
+    made.config.side_network = true;
+    made.config.patience = 0;
+    return made;
+  };
+  TrainObserver observer;
+  const TrainResult whole = train_adapter(asked("whole"), observer);
+  EXPECT_EQ(whole.steps, 30);
+  support::StopAfter stopping(11);
+  EXPECT_THROW(train_adapter(asked("pieces"), stopping), platform::Error);
+  EXPECT_EQ(train_adapter(asked("pieces"), observer).adapter_digest, whole.adapter_digest);
+  TrainRequest at_once = asked("at_once");
+  at_once.config.patience = 1;
+  const TrainResult early = train_adapter(at_once, observer);
+  EXPECT_LT(early.steps, 30) << "steps that better nothing are not made";
+  for (const char* name : {"whole", "at_once"}) {
+    const EvaluationReport report = evaluate_adapter({.base_folder = folder_.path() / "base",
+                                                      .adapter_folder = folder_.path() / name,
+                                                      .dataset = folder_.path() / "data.jsonl",
+                                                      .threads = 1});
+    EXPECT_GE(report.score("accuracy")->value, 0.9) << name;
+  }
+}
+
+// Every kind of head learns the same number: as ranks, as marks, as quantiles and as what follows a signal.
+TEST_F(TrainingJob, OrdinalMultilabelQuantileAndForecastHeadsLearn) {
+  std::string lines;
+  kernels::Random random(4);
+  for (int i = 0; i < 240; ++i) {
+    platform::Example example;
+    example.id = "r" + std::to_string(i);
+    example.split = i % 5 == 3   ? platform::Split::kValidation
+                    : i % 5 == 4 ? platform::Split::kTest
+                                 : platform::Split::kTrain;
+    example.prompt = "spindle {{ number:load }} {{ signal:power }}";
+    const double load = 2 * random.uniform() - 1, level = 10 * random.uniform();
+    example.numbers["load"] = load;
+    example.signals["power"] = {1, "kW", {static_cast<float>(level - 1), static_cast<float>(level)}};
+    example.label = load < -0.4 ? "2" : load < 0.4 ? "3" : "10";
+    example.labels = std::vector<std::string>{};
+    if (load > -0.3) example.labels->push_back("worn");
+    if (load < 0.5) example.labels->push_back("cold");
+    example.value = 5 * load + 0.5 * (2 * random.uniform() - 1);
+    example.values = {level + load, level + 2 * load};
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(folder_.path() / "data.jsonl", lines);
+  const auto report_of = [&](Task task, const std::string& name) {
+    TrainRequest asked = request(name, 20);
+    asked.task = task;
+    asked.config.side_network = true;
+    if (task == Task::kRegress) asked.config.quantiles = {0.1, 0.5, 0.9};
+    if (task == Task::kForecast) asked.config.continues = "power";
+    TrainObserver observer;
+    train_adapter(asked, observer);
+    return evaluate_adapter({.base_folder = asked.base_folder,
+                             .adapter_folder = asked.output_folder,
+                             .dataset = asked.dataset,
+                             .predictions_file = folder_.path() / (name + ".jsonl"),
+                             .threads = 1});
+  };
+  const EvaluationReport ordinal = report_of(Task::kOrdinal, "ordinal");
+  EXPECT_GE(ordinal.score("qwk")->value, 0.9);
+  EXPECT_GE(report_of(Task::kMultilabel, "multilabel").score("label_macro_f1")->value, 0.9);
+  EXPECT_LE(report_of(Task::kRegress, "quantiles").score("rmse")->value, 0.8);
+  EXPECT_LE(report_of(Task::kForecast, "forecast").score("rmse")->value, 0.5);
+  Predictor forecaster(folder_.path() / "base", folder_.path() / "forecast", 1);
+  Predictor judge(folder_.path() / "base", folder_.path() / "quantiles", 1);
+  platform::Example asked = read_examples(folder_.path() / "data.jsonl").front();
+  EXPECT_EQ(forecaster.predict(asked).values.size(), 2U);
+  const auto quantiles = judge.predict(asked).quantiles;
+  ASSERT_EQ(quantiles.size(), 3U);
+  EXPECT_LE(quantiles[0].second, quantiles[1].second);
+  EXPECT_LE(quantiles[1].second, quantiles[2].second);
+}
+
+TEST_F(TrainingJob, RefusesHeadsWhoseExamplesDoNotFitThem) {
+  const auto expect_refused = [&](Task task, const std::string& words) {
+    TrainRequest asked = request("refused", 5);
+    asked.task = task;
+    TrainObserver observer;
+    try {
+      train_adapter(asked, observer);
+      FAIL() << "trained " << to_string(task);
+    } catch (const platform::Error& error) {
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+    EXPECT_FALSE(std::filesystem::exists(asked.output_folder));
+  };
+  expect_refused(Task::kOrdinal, "list `labels` from low to high");
+  expect_refused(Task::kMultilabel, "has a label");
+  expect_refused(Task::kRegress, "has no value");
+  expect_refused(Task::kForecast, "needs `continues`");
 }
 
 TEST_F(TrainingJob, StopsEarlyWhenTheValidationPartGetsWorse) {
