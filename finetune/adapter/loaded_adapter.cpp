@@ -69,16 +69,19 @@ void verify_own_probe(kernels::Context& context, LoadedAdapter& loaded, std::opt
 
 }  // namespace
 
+EncodingRules rules_of(const Base& base, const AdapterParts& parts, std::int64_t max_tokens) {
+  return {.tokenizer = &base.tokenizer,
+          .chat = &base.chat,
+          .schema = &parts.schema,
+          .task = parts.task,
+          .labels = &parts.labels,
+          .form = &parts.form,
+          .side = parts.side.has_value(),
+          .max_tokens = std::min(max_tokens, base.config.max_positions)};
+}
+
 EncodingRules LoadedAdapter::rules() const {
-  return {.tokenizer = &base->tokenizer,
-          .chat = &base->chat,
-          .schema = &parts->schema,
-          .task = parts->task,
-          .labels = &parts->labels,
-          .form = &parts->form,
-          .side = parts->side.has_value(),
-          .max_tokens = adapter_digest.empty() ? base->config.max_positions
-                                               : std::min(manifest.max_tokens, base->config.max_positions)};
+  return rules_of(*base, *parts, adapter_digest.empty() ? base->config.max_positions : manifest.max_tokens);
 }
 
 EncodingRules LoadedAdapter::prompt_rules(std::int64_t answer_tokens) const {

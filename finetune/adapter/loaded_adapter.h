@@ -11,6 +11,9 @@
 
 namespace finetune {
 
+/// How parts that were trained with `max_tokens` encode an example; borrows from both.
+EncodingRules rules_of(const Base& base, const AdapterParts& parts, std::int64_t max_tokens);
+
 struct LoadedAdapter {
   std::unique_ptr<Base> base;  // behind pointers, so that the model's references survive a move
   std::unique_ptr<AdapterParts> parts;

@@ -52,9 +52,14 @@ TrainConfig with_parent(TrainConfig config, const ParentAdapter& parent) {
   config.bottleneck_size = peft.bottleneck_size;
   config.non_linearity = peft.non_linearity;
   if (!parent.manifest) return config;
-  config.base_dtype = parent.manifest->base_dtype;
-  if (!parent.manifest->sensors.is_null())
-    config.patch_size = sensor_schema_from_json(parent.manifest->sensors).patch_size;
+  const Manifest& manifest = *parent.manifest;
+  config.base_dtype = manifest.base_dtype;
+  if (const SensorSchema slots = parent.slots(); !slots.empty()) config.patch_size = slots.patch_size;
+  if (!parent.has_head()) return config;
+  config.huber_delta = manifest.form.huber_delta;
+  config.quantiles = manifest.form.quantiles;
+  config.continues = manifest.form.continues;
+  config.side_network = manifest.side_size.members > 0;
   return config;
 }
 
@@ -78,11 +83,15 @@ void check_settings(const TrainConfig& asked, const TrainConfig& settled) {
   }
 }
 
-bool has_head(const ParentAdapter& parent) { return parent.manifest && parent.manifest->task != Task::kLanguageModel; }
-
 std::string listed(const std::vector<std::string>& names) { return json::serialize(platform::to_json(names)); }
 
 }  // namespace
+
+bool ParentAdapter::has_head() const { return manifest && manifest->task != Task::kLanguageModel; }
+
+SensorSchema ParentAdapter::slots() const {
+  return manifest && !manifest->sensors.is_null() ? sensor_schema_from_json(manifest->sensors) : SensorSchema{};
+}
 
 ParentAdapter read_parent(const std::filesystem::path& folder) {
   ParentAdapter parent;
@@ -109,7 +118,7 @@ TrainRequest continued(TrainRequest request, const ParentAdapter& parent) {
   check_settings(request.config, settled);
   settled.validate();
   request.config = std::move(settled);
-  if (!has_head(parent)) return request;
+  if (!parent.has_head()) return request;
   if (request.task != parent.manifest->task)
     differs("task", std::string(to_string(request.task)), std::string(to_string(parent.manifest->task)));
   if (!request.labels.empty() && request.labels != parent.manifest->labels)
@@ -118,16 +127,13 @@ TrainRequest continued(TrainRequest request, const ParentAdapter& parent) {
   return request;
 }
 
-bool take_statistics(const ParentAdapter& parent, AdapterParts& parts) {
-  if (!parent.manifest) return false;
-  if (has_head(parent)) {
-    parts.target_mean = parent.manifest->target_mean;
-    parts.target_deviation = parent.manifest->target_deviation;
-    parts.form = parent.manifest->form;
-    parts.side_size = parent.manifest->side_size;
-  }
-  if (!parent.manifest->sensors.is_null()) parts.schema = sensor_schema_from_json(parent.manifest->sensors);
-  return has_head(parent) || !parts.schema.empty();
+void take_statistics(const ParentAdapter& parent, AdapterParts& parts) {
+  const Manifest& manifest = *parent.manifest;
+  parts.target_mean = manifest.target_mean;
+  parts.target_deviation = manifest.target_deviation;
+  parts.form = manifest.form;
+  parts.side_size = manifest.side_size;
+  parts.schema = parent.slots();
 }
 
 void start_from(kernels::Context& context, Base& base, const ParentAdapter& parent, std::uint64_t seed,
@@ -136,21 +142,15 @@ void start_from(kernels::Context& context, Base& base, const ParentAdapter& pare
   AdapterParts stored = load_parts(parent.folder, *parent.manifest, base);
   {
     AdaptedModel model(base, stored);
-    const EncodingRules rules{.tokenizer = &base.tokenizer,
-                              .chat = &base.chat,
-                              .schema = &stored.schema,
-                              .task = stored.task,
-                              .labels = &stored.labels,
-                              .form = &stored.form,
-                              .side = stored.side.has_value(),
-                              .max_tokens = std::min(parent.manifest->max_tokens, base.config.max_positions)};
-    verify_probe(context, model, rules, parent.manifest->probe, kProbeTolerance32);
+    verify_probe(context, model, rules_of(base, stored, parent.manifest->max_tokens), parent.manifest->probe,
+                 kProbeTolerance32);
   }
   parts.start_from(base, std::move(stored.adapter), seed);
   if (stored.encoder) parts.encoder = std::move(stored.encoder);
   if (stored.head) parts.head = std::move(stored.head);
-  if (stored.side) parts.side = std::move(stored.side);
-  parts.side_is_fitted = parts.side.has_value() && stored.side_is_fitted;
+  if (!stored.side) return;
+  parts.side = std::move(stored.side);
+  parts.side_is_fitted = true;
 }
 
 }  // namespace finetune

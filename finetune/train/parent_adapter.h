@@ -20,6 +20,10 @@ struct ParentAdapter {
   std::string digest;
   std::optional<Manifest> manifest;  // absent in PEFT's own folder
   PeftConfig config;
+
+  bool has_head() const;
+  /// Of its prompts; none without a manifest.
+  SensorSchema slots() const;
 };
 
 /// Reads what the folder says, not yet its weights. Throws kNotFound where there is no adapter, and as read_manifest
@@ -30,12 +34,13 @@ ParentAdapter read_parent(const std::filesystem::path& folder);
 /// something else than the parent is: a setting of the adapter, `task`, `labels` or `base_dtype`.
 TrainRequest continued(TrainRequest request, const ParentAdapter& parent);
 
-/// Labels are in the request already; sets target statistics and slots where the parent has them. True for slots: none
-/// are to be learnt then.
-bool take_statistics(const ParentAdapter& parent, AdapterParts& parts);
+/// Gives the parts what the parent's head was trained with: its form, target statistics, slots and wording, and the
+/// size of the network beside the base. Labels are in the request already. For a parent with a head.
+void take_statistics(const ParentAdapter& parent, AdapterParts& parts);
 
-/// Starts the parts with the parent's weights; a head or a sensor encoder that it lacks starts fresh. Throws kConflict
-/// for another base or tokenizer or a probe that does not reproduce, kCorrupt for shapes that do not fit the base.
+/// Starts the parts with the parent's weights; a head, a sensor encoder or a network beside the base that it lacks
+/// starts fresh, and one that it has beside the base stays as it is. Throws kConflict for another base or tokenizer or
+/// a probe that does not reproduce, kCorrupt for shapes that do not fit the base.
 void start_from(kernels::Context& context, Base& base, const ParentAdapter& parent, std::uint64_t seed,
                 AdapterParts& parts);
 

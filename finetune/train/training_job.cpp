@@ -173,14 +173,6 @@ SideSize side_size_of(const TrainRequest& request, const SensorSchema& schema) {
   return {.members = schema.wording.empty() ? 8 : 4};
 }
 
-void learn_statistics(const TrainRequest& request, const std::vector<const platform::Example*>& train,
-                      AdapterParts& parts) {
-  parts.schema = learn_sensor_schema(train, request.config.patch_size);
-  if (request.task != Task::kLanguageModel && request.config.side_network)
-    learn_wording(parts.schema, train, request.config.text_features);
-  parts.side_size = side_size_of(request, parts.schema);
-}
-
 std::vector<EncodedExample> encode_all(const EncodingRules& rules,
                                        const std::vector<const platform::Example*>& examples) {
   std::vector<EncodedExample> encoded;
@@ -245,6 +237,19 @@ std::optional<ParentAdapter> parent_of(const TrainRequest& request) {
   return read_parent(request.init_adapter);
 }
 
+// What turns examples into numbers and answers: of a parent with a head all that the head was trained with, else learnt
+// from the training part, beside a parent's slots.
+void settle_statistics(const TrainRequest& request, const std::optional<ParentAdapter>& parent,
+                       const std::vector<const platform::Example*>& train, AdapterParts& parts) {
+  if (parent && parent->has_head()) return take_statistics(*parent, parts);
+  parts.form = form_of(request, train);
+  if (parent) parts.schema = parent->slots();
+  if (parts.schema.empty()) parts.schema = learn_sensor_schema(train, request.config.patch_size);
+  if (request.task != Task::kLanguageModel && request.config.side_network)
+    learn_wording(parts.schema, train, request.config.text_features);
+  parts.side_size = side_size_of(request, parts.schema);
+}
+
 Manifest make_manifest(const TrainRequest& request, const std::optional<ParentAdapter>& parent, const Base& base,
                        const AdapterParts& parts, std::int64_t max_tokens, const TrainResult& result) {
   Manifest manifest;
@@ -285,9 +290,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   parts.task = request.task;
   parts.labels = labels_of(request, train);
   check_metric(request.config, request.task, parts.labels);
-  parts.form = form_of(request, train);
-  const bool known = parent && take_statistics(*parent, parts);
-  if (!known) learn_statistics(request, train, parts);
+  settle_statistics(request, parent, train, parts);
   check_reference(request, parts.schema);
   const EncodingRules rules{.tokenizer = &base.tokenizer,
                             .chat = &base.chat,
@@ -298,7 +301,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
                             .side = parts.side_size.members > 0,
                             .max_tokens = std::min(request.config.max_example_tokens, base.config.max_positions)};
   TrainerData data{encode_all(rules, train), encode_all(rules, validation)};
-  if (has_numbers(request.task) && !known) set_target_statistics(data.train, parts);
+  if (has_numbers(request.task) && !(parent && parent->has_head())) set_target_statistics(data.train, parts);
   if (parent)
     start_from(context, base, *parent, request.seed, parts);
   else

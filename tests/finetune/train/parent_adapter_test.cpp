@@ -132,6 +132,47 @@ TEST_F(ContinuedTraining, KeepsHeadSlotsLabelsAndStatisticsOfItsParent) {
   EXPECT_EQ(child.sensors, parent.sensors);
 }
 
+// Pairs of a load and what it means, as text and as a number.
+TEST_F(ContinuedTraining, AnAdapterOfTextsWithSlotsLearnsWhatAFreshHeadNeeds) {
+  std::string lines;
+  for (int i = 0; i < 12; ++i) {
+    platform::Example example;
+    example.id = "v" + std::to_string(i);
+    example.prompt = "load {{ number:load }}";
+    example.numbers["load"] = i % 2 == 0 ? 1.0 : -1.0;
+    example.completion = i % 2 == 0 ? " high" : " low";
+    example.value = i % 2 == 0 ? 60.0 : 40.0;
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(path("text.jsonl"), lines);
+  platform::write_file_atomically(path("loads.jsonl"), lines);
+  train(request("parent", {{"r", 4}}));
+  train(request_from("parent", "child", {}, Task::kRegress));
+  const Manifest child = read_manifest(path("child"));
+  EXPECT_NEAR(child.target_mean, 50, 1e-9);
+  EXPECT_NEAR(child.target_deviation, 10, 1e-6);
+  EXPECT_GT(child.side_size.members, 0);
+}
+
+TEST_F(ContinuedTraining, AHeadKeepsItsForm) {
+  std::string lines;
+  for (int i = 0; i < 12; ++i) {
+    platform::Example example;
+    example.id = "q" + std::to_string(i);
+    example.prompt = "load {{ number:load }}";
+    example.numbers["load"] = i;
+    example.value = 3.0 * i;
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(path("loads.jsonl"), lines);
+  const json::object quantiles{{"quantiles", json::array{0.1, 0.5, 0.9}}};
+  train(request("parent", quantiles, Task::kRegress));
+  train(request_from("parent", "child", {}, Task::kRegress));
+  EXPECT_EQ(read_manifest(path("child")).form.quantiles, (std::vector<double>{0.1, 0.5, 0.9}));
+  expect_refusal(request_from("parent", "other", {{"quantiles", json::array{0.4, 0.6}}}, Task::kRegress),
+                 ErrorCode::kConflict, "quantiles");
+}
+
 TEST_F(ContinuedTraining, AnAdapterOfTextsTakesAFreshHead) {
   train(request("parent", {{"r", 4}}));
   train(request_from("parent", "child", standing_still(), Task::kClassify));
