@@ -36,6 +36,14 @@ json::object answer_of(const finetune::Prediction& prediction) {
   json::object answer;
   if (prediction.label) answer["label"] = *prediction.label;
   if (prediction.value) answer["value"] = *prediction.value;
+  if (prediction.labels) answer["labels"] = platform::to_json(*prediction.labels);
+  if (!prediction.values.empty()) answer["values"] = json::array(prediction.values.begin(), prediction.values.end());
+  if (!prediction.quantiles.empty()) {
+    json::array quantiles;
+    for (const auto& [quantile, value] : prediction.quantiles)
+      quantiles.push_back(json::object{{"quantile", quantile}, {"value", value}});
+    answer["quantiles"] = std::move(quantiles);
+  }
   if (prediction.text) answer["text"] = *prediction.text;
   if (!prediction.probabilities.empty()) {
     json::object probabilities;
