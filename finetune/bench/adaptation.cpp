@@ -122,7 +122,8 @@ class Bench {
     while (!open_.empty() && open_.front().set == &set) {
       const PlannedRun run = open_.front();
       observer_.on_run(run, total_ - static_cast<std::int64_t>(open_.size()) + 1, total_, seconds_left(open_, made_));
-      if (observer_.should_stop()) throw Error(ErrorCode::kCancelled, "the bench was asked to stop");
+      if (observer_.should_stop())
+        throw Error(ErrorCode::kCancelled, "the bench was asked to stop; the same command goes on");
       made_.push_back(carry_out(run, lines_for(run), folders_, observer_));
       observer_.on_finished(made_.back());
       open_.erase(open_.begin());

@@ -108,11 +108,10 @@ std::string count_of_passed(const AdaptationResults& results) {
 }
 
 std::string note(const AdaptationResults& results) {
-  std::string text =
-      count_of_passed(results) + ". Base " + results.base_digest + ", seeds 1 to " + std::to_string(results.seeds) +
-      ", " +
-      (results.settings.empty() ? std::string("defaults") : "settings " + platform::canonical_json(results.settings)) +
-      ".";
+  const std::string seeds = results.seeds == 1 ? "seed 1" : "seeds 1 to " + std::to_string(results.seeds);
+  const std::string settings =
+      results.settings.empty() ? "defaults" : "settings " + platform::canonical_json(results.settings);
+  std::string text = count_of_passed(results) + ". Base " + results.base_digest + ", " + seeds + ", " + settings + ".";
   std::size_t others = 0;
   for (const SetResult& result : results.sets) {
     others +=

@@ -16,17 +16,22 @@ using platform::ErrorCode;
 // Counts trainings, and stops in the run `stop_in` after its step `stop_after`.
 struct Watch final : AdaptationObserver {
   std::int64_t runs = 0, steps = 0, stop_in = 0, stop_after = 0;
+  bool stop_scoring = false, scoring = false;  // of the run `stop_in`
   std::vector<std::string> titles, left_out;
   std::vector<double> left;
   void on_set_left_out(const PublicSet&, const std::string& reason) override { left_out.push_back(reason); }
   void on_run(const PlannedRun& run, std::int64_t number, std::int64_t total, double seconds) override {
     ++runs;
     steps = 0;
+    scoring = false;
     titles.push_back(std::to_string(number) + "/" + std::to_string(total) + " " + run.title());
     left.push_back(seconds);
   }
   void on_step(const TrainProgress& progress) override { steps = progress.step; }
-  bool should_stop() override { return stop_in == runs && stop_in > 0 && steps >= stop_after; }
+  void on_scoring() override { scoring = true; }
+  bool should_stop() override {
+    return stop_in == runs && stop_in > 0 && steps >= stop_after && scoring == stop_scoring;
+  }
 };
 
 SetExamples two_classes(int fold) {
@@ -140,15 +145,20 @@ TEST_F(Adaptation, GoesOnWhereItStoppedAndRepeatsNothing) {
   Watch whole;
   const std::string expected = scores_in(run_adaptation(options_, whole));
   options_.work_folder = path("stopped");
-  Watch stopped;
-  stopped.stop_in = 3;
-  stopped.stop_after = 2;
-  try {
-    run_adaptation(options_, stopped);
-    FAIL() << "the bench was not stopped";
-  } catch (const platform::Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kCancelled);
-  }
+  const auto stop_in = [&](std::int64_t run, std::int64_t after_step, bool scoring) {
+    Watch stopped;
+    stopped.stop_in = run;
+    stopped.stop_after = after_step;
+    stopped.stop_scoring = scoring;
+    try {
+      run_adaptation(options_, stopped);
+      ADD_FAILURE() << "the bench was not stopped";
+    } catch (const platform::Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCancelled) << error.what();
+    }
+  };
+  stop_in(3, 2, false);
+  stop_in(1, 0, true);  // the third run once more, while its adapter is scored
   Watch resumed;
   const AdaptationResults results = run_adaptation(options_, resumed);
   EXPECT_EQ(resumed.titles.front(), "3/6 two, fold 2 of 2, seed 1");
