@@ -76,7 +76,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kHomes{
     {"sentencepiece", {"finetune/text/sentence_piece."}},
     {"utf8proc", {"finetune/text/", "platform/base/", "platform/dataset/"}},
     {"zstd", {"platform/store/", "deploy/"}},
-    {"zlib", {"connectors/"}},
+    {"zlib", {"connectors/", "finetune/bench/"}},
 };
 
 std::string room_of(const std::string& path) { return path.substr(0, path.find('/')); }

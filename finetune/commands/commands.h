@@ -11,6 +11,7 @@ namespace finetune {
 using Arguments = std::vector<std::string>;
 
 int adapter_command(const Arguments& arguments);
+int bench_command(const Arguments& arguments);
 int corpus_command(const Arguments& arguments);
 int evaluate_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);

@@ -29,8 +29,8 @@ struct AnswerLimits {
   std::int64_t tokens = 256;   // of one answer
 };
 
-/// The greedy answer of each example that was asked, in their order; nullopt for the others. Throws kCancelled when
-/// `should_stop` says so, which is asked with every piece of text.
+/// The greedy answer of each example that was asked, in their order; nullopt for the others. What several examples ask
+/// is answered once. Throws kCancelled when `should_stop` says so, which is asked with every piece of text.
 std::vector<std::optional<std::string>> answers_of(kernels::Context& context, LoadedAdapter& loaded,
                                                    const std::vector<const platform::Example*>& examples,
                                                    const AnswerLimits& limits, const StopQuestion& should_stop);

@@ -55,6 +55,7 @@ const std::array kCommands{
     Command{"Plant", "deploy", "bring model versions to the agents and back", web::deploy_command},
     Command{"Plant", "predict", "ask an agent about the rows of a file", web::predict_command},
     Command{"Engine", "adapter", "combine, merge and unmerge adapters", finetune::adapter_command},
+    Command{"Engine", "bench", "measure adaptation on real public data sets", finetune::bench_command},
     Command{"Engine", "corpus", "write the generated pretraining text", finetune::corpus_command},
     Command{"Engine", "evaluate", "score an adapter on a data set", finetune::evaluate_command},
     Command{"Engine", "export", "write a base or an adapter for other engines", finetune::export_command},

@@ -147,5 +147,22 @@ TEST_F(Answers, StopWhenAskedTo) {
   }
 }
 
+TEST_F(Answers, WhatSeveralExamplesAskIsAnsweredOnce) {
+  kernels::Context context = kernels::Context::cpu(1);
+  LoadedAdapter loaded = load_adapter(context, path("base"), path("adapter"));
+  std::vector<platform::Example> questions;
+  for (int i = 0; i < 8; ++i) questions.push_back(question(i));
+  const auto asked = [&](std::size_t count) {
+    std::vector<const platform::Example*> examples;
+    for (std::size_t i = 0; i < count; ++i) examples.push_back(&questions[i]);
+    int pieces = 0;
+    const auto answers = answers_of(context, loaded, examples, {}, [&] { return ++pieces < 0; });
+    EXPECT_EQ(answers.back(), "cold");
+    EXPECT_EQ(answers[count - 2], "high, high");
+    return pieces;
+  };
+  EXPECT_EQ(asked(8), asked(2)) << "there are two questions";
+}
+
 }  // namespace
 }  // namespace finetune
