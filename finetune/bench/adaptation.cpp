@@ -197,6 +197,7 @@ void AdaptationOptions::validate() const {
   };
   check(seeds >= 1 && seeds <= 100, "seeds", "seeds must be 1 to 100, not " + std::to_string(seeds));
   check(folds >= 0, "folds", "folds must be 0 (all) or more, not " + std::to_string(folds));
+  check(threads >= 0, "threads", "threads must be 0 (one per core) or more, not " + std::to_string(threads));
   check(!sets.empty(), "sets", "no set is named");
   for (const PublicSet& set : sets) config_of(set, settings).validate();
 }

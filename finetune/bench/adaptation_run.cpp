@@ -171,7 +171,8 @@ FinishedRun carry_out(const PlannedRun& run, const std::string& lines, const Run
   observer.on_scoring();
   const auto examples = static_cast<std::int64_t>(std::count(lines.begin(), lines.end(), '\n'));
   FinishedRun made = finished(run, evaluated(run, data, request.output_folder, folders, examples, observer));
-  if (run.set->task == Task::kForecast) made.baselines = baselines_of_forecast(lines, run.set->metric);
+  if (run.set->task == Task::kForecast && made.baselines.empty())
+    made.baselines = baselines_of_forecast(lines, run.set->metric);
   made.steps = trained.steps;
   made.best_step = trained.best_step;
   made.train_seconds = trained.seconds;

@@ -1,4 +1,5 @@
 // `anneal bench`: measurements that anyone can repeat.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -77,7 +78,9 @@ std::vector<PublicSet> sets_named(const std::string& list) {
     at = end + 1;
     const auto found = std::find(known.begin(), known.end(), name);
     if (found != known.end()) {
-      chosen.push_back(public_sets()[static_cast<std::size_t>(found - known.begin())]);
+      const PublicSet& set = public_sets()[static_cast<std::size_t>(found - known.begin())];
+      if (std::none_of(chosen.begin(), chosen.end(), [&](const PublicSet& one) { return one.name == name; }))
+        chosen.push_back(set);
       continue;
     }
     std::string all;

@@ -226,6 +226,9 @@ TEST_F(Adaptation, RefusesWhatCannotBeCompared) {
   options_.settings = {};
   options_.seeds = 0;
   EXPECT_EQ(refusal(), ErrorCode::kInvalidInput);
+  options_.seeds = 1;
+  options_.threads = -1;
+  EXPECT_EQ(refusal(), ErrorCode::kInvalidInput);
 }
 
 TEST_F(Adaptation, HasItsWorkFolderForItself) {

@@ -46,6 +46,15 @@ TEST_F(BenchCommand, HasARowForEverySetThatIsNotThere) {
   EXPECT_NE(table.find("0 of 0 measured sets pass, 10 were not there"), std::string::npos) << table;
 }
 
+TEST_F(BenchCommand, TakesASetOnceAndInTheOrderThatItIsNamedIn) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(bench({"--sets", "wall_following,carobd,wall_following", "--json", path("all.json")}), 0);
+  testing::internal::GetCapturedStdout();
+  const platform::json::value all = platform::read_json_file(path("all.json"));
+  ASSERT_EQ(all.at("sets").as_array().size(), 2u);
+  EXPECT_EQ(all.at("sets").as_array()[0].at("set"), platform::json::value("wall_following"));
+}
+
 TEST_F(BenchCommand, RefusesASetThatIsNotAsPublished) {
   std::filesystem::create_directories(path("data") / "game/skillcraft1");
   platform::write_file_atomically(path("data") / "game/skillcraft1/SkillCraft1_Dataset.csv",
