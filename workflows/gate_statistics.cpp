@@ -133,6 +133,13 @@ PredictedExample read_line(std::string_view line, std::size_t number) {
     example.true_value = truth.to_number<double>();
     example.predicted_value = prediction.to_number<double>();
   }
+  if (prediction.is_array()) {
+    throw platform::Error(platform::ErrorCode::kInvalidInput,
+                          where +
+                              " has several values, which gates cannot compare; gate a score with at_least or "
+                              "at_most alone",
+                          "better_than");
+  }
   const auto text = [](const json::value& each) {
     return each.is_string() ? std::string(each.get_string()) : platform::canonical_json(each);
   };

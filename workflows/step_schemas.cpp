@@ -254,7 +254,7 @@ StepKind finetune_lora() {
        whole("seed", 0, 9007199254740992.0, "of initial weights and order"),
        option("side_network", OptionType::kBoolean, "a small network beside the base, fitted first; default true"),
        std::move(modules),
-       choice("task", {"classify", "forecast", "lm", "multilabel", "ordinal", "regress"}, "the dataset's if absent"),
+       choice("task", {"classify", "lm", "ordinal", "regress"}, "the dataset's if absent"),
        number("token_dropout", 0, 0.5, "share of text tokens left out at random in training"),
        option("trainable_token_indices", OptionType::kAny, "tokens whose embeddings are trained"),
        option("use_dora", OptionType::kBoolean, "a trained magnitude for each row (DoRA)"),

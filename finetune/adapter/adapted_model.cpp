@@ -197,8 +197,8 @@ const Tensor& AdaptedModel::hidden_of(Context& context, Batch batch, ActivationM
 }
 
 LossSum AdaptedModel::tokens_loss(Context& context, const Tensor& hidden, const Tensor& targets,
-                                const Tensor& row_weights, const kernels::TeacherProbabilities* teacher, float scale,
-                                Tensor* dhidden) {
+                                  const Tensor& row_weights, const kernels::TeacherProbabilities* teacher, float scale,
+                                  Tensor* dhidden) {
   OutputHead& head = transformer_.output_head();
   Tensor* dweight = dhidden != nullptr ? head.gradient() : nullptr;
   const kernels::LinearCrossEntropyOptions options = base_.config.head_options(scale);

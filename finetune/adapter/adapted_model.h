@@ -92,8 +92,8 @@ class AdaptedModel {
   kernels::LossSum pairs_loss(kernels::Context& context, Batch batch, const kernels::Tensor& hidden, float scale,
                               kernels::Tensor* dhidden);
   kernels::LossSum tokens_loss(kernels::Context& context, const kernels::Tensor& hidden, const kernels::Tensor& targets,
-                             const kernels::Tensor& row_weights, const kernels::TeacherProbabilities* teacher,
-                             float scale, kernels::Tensor* dhidden);
+                               const kernels::Tensor& row_weights, const kernels::TeacherProbabilities* teacher,
+                               float scale, kernels::Tensor* dhidden);
   std::vector<float> log_probabilities(kernels::Context& context, const kernels::Tensor& hidden,
                                        const kernels::Tensor& targets);
 

@@ -32,6 +32,7 @@ Outcome head_outcome(Task task, const EncodedExample& example, const std::vector
     outcome.probabilities = answer;
   } else if (task == Task::kMultilabel) {
     outcome.marks = example.marks;
+    outcome.unknown_labels = example.unknown_labels;
     outcome.probabilities = answer;
   } else if (task == Task::kForecast) {
     outcome.true_values.assign(example.values.begin(), example.values.end());

@@ -35,12 +35,20 @@ void check_values(const Manifest& manifest) {
       std::isfinite(manifest.target_mean) && std::isfinite(manifest.target_deviation) && manifest.target_deviation > 0,
       "the target's mean and deviation must be numbers, the deviation positive");
   check(manifest.task != Task::kMultilabel || !manifest.labels.empty(), "it has no label to tell");
-  check(manifest.side_size.members >= 0 && manifest.side_size.members <= 64 && manifest.side_size.width >= 1 &&
-            manifest.side_size.width <= 1024,
-        "a side network has at most 64 members of at most 1024 units");
+  check(manifest.side_size.members >= 0 && manifest.side_size.members <= 1024 && manifest.side_size.width >= 1 &&
+            manifest.side_size.width <= 1024 && manifest.side_size.members * manifest.side_size.width <= 1024,
+        "the members of a side network have at most 1024 units together");
   check(manifest.form.horizon >= 1 && manifest.form.horizon <= kLongestHorizon,
         "a forecast has 1 to " + std::to_string(kLongestHorizon) + " steps");
-  check(manifest.form.quantiles.size() <= 99, "there are at most 99 quantiles");
+  check(manifest.task != Task::kForecast || !manifest.form.continues.empty(), "a forecast continues a signal");
+  check(std::isfinite(manifest.form.huber_delta) && manifest.form.huber_delta >= 0, "huber_delta must be 0 or more");
+  check(manifest.form.quantiles.size() <= 99 && (manifest.form.quantiles.empty() || manifest.task == Task::kRegress),
+        "at most 99 quantiles, of a value");
+  for (std::size_t i = 0; i < manifest.form.quantiles.size(); ++i) {
+    check(manifest.form.quantiles[i] > 0 && manifest.form.quantiles[i] < 1 &&
+              (i == 0 || manifest.form.quantiles[i] > manifest.form.quantiles[i - 1]),
+          "quantiles rise between 0 and 1");
+  }
   check(manifest.max_tokens >= 1, "max_tokens must be at least 1, not " + std::to_string(manifest.max_tokens));
 }
 

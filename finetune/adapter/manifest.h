@@ -17,7 +17,7 @@ namespace finetune {
 
 struct Manifest {
   Task task = Task::kLanguageModel;
-  std::vector<std::string> labels;  // classify
+  std::vector<std::string> labels;  // classify, multilabel; ordinal: from low to high
   double target_mean = 0;           // regress: value = mean + deviation * output
   double target_deviation = 1;
   HeadForm form;                       // see head_form.h

@@ -273,6 +273,10 @@ std::vector<float> numbers_from(const json::value& list, const std::string& what
 }
 
 TextFeatures wording_from(std::vector<std::string> ngrams, std::vector<float> idf) {
+  if (ngrams.size() > kMostNgrams) {
+    throw Error(ErrorCode::kCorrupt, "sensors: " + std::to_string(ngrams.size()) + " n-grams, where at most " +
+                                         std::to_string(kMostNgrams) + " are learned; fetch the adapter again");
+  }
   try {
     return {std::move(ngrams), std::move(idf)};
   } catch (const std::invalid_argument& error) {

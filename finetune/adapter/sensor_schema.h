@@ -13,6 +13,9 @@
 
 namespace finetune {
 
+/// N-grams of the largest wording.
+inline constexpr std::size_t kMostNgrams = 65536;
+
 struct SensorField {
   enum class Kind { kNumber, kCategory, kSignal };
   Kind kind = Kind::kNumber;

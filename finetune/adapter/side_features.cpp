@@ -10,11 +10,15 @@ using Kind = SensorField::Kind;
 
 // Of a longer signal its end, which is what is known last.
 constexpr std::int64_t kMostSamples = 512;
+// A category of more values (part numbers, names) has no columns: each would be seen a few times, and rows would be
+// long.
+constexpr std::size_t kMostCategories = 256;
 
 std::int64_t samples_of(const SensorField& field) { return std::min(field.length, kMostSamples); }
 
 std::int64_t width_of(const SensorField& field) {
-  if (field.kind == Kind::kCategory) return static_cast<std::int64_t>(field.values.size());
+  if (field.kind == Kind::kCategory)
+    return field.values.size() > kMostCategories ? 0 : static_cast<std::int64_t>(field.values.size());
   if (field.kind == Kind::kSignal) return samples_of(field) + 1;
   return 2 + std::max<std::int64_t>(0, static_cast<std::int64_t>(field.edges.size()) - 1);
 }
@@ -31,7 +35,7 @@ void write_number(const SensorField& field, const std::optional<double>& value, 
 }
 
 void write_category(const SensorField& field, const std::optional<std::string>& value, float* row) {
-  if (!value) return;
+  if (!value || width_of(field) == 0) return;
   const auto found = std::lower_bound(field.values.begin(), field.values.end(), *value);
   if (found != field.values.end() && *found == *value) row[found - field.values.begin()] = 1;
 }

@@ -1,7 +1,7 @@
 // What a SideNetwork reads of an example: its fields as one row of numbers, and its wording. The layout follows from
 // the schema. Pure functions; any thread.
 //   number:   1 when missing, the standardised value, its quantile steps
-//   category: one column a value of the training part
+//   category: one column a value of the training part; none where there are more than 256
 //   signal:   its last samples, standardised, a missing one as 0; the share of missing ones
 #pragma once
 

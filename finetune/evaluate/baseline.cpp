@@ -202,7 +202,7 @@ std::vector<Outcome> nearest_outcomes(Task task, const std::vector<std::string>&
                                       const NearestExamples& nearest, const Examples& test) {
   std::vector<double> shares(labels.size(), 0.0);
   for (const auto* example : train) {
-    if (task == Task::kClassify)
+    if (has_one_label(task))
       shares[static_cast<std::size_t>(label_index(labels, *example))] += 1.0 / static_cast<double>(train.size());
   }
   std::vector<Outcome> outcomes;

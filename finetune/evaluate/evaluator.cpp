@@ -100,6 +100,12 @@ class Evaluation {
     if (scored_.empty())
       throw Error(ErrorCode::kInvalidInput, "the dataset has no example in its part \"" + request.split + "\"",
                   "split");
+    if (split == platform::Split::kValidation && loaded.manifest.side_size.members > 0)
+      throw Error(
+          ErrorCode::kInvalidInput,
+          "the network beside the base of this adapter was fitted to the validation part too, which would judge "
+          "itself; score the part test, or train with side_network: false",
+          "split");
     if (request.choices.empty()) return;
     if (task_ != Task::kLanguageModel)
       throw Error(ErrorCode::kInvalidInput, "choices are for a language model; this adapter has labels", "choices");
@@ -291,7 +297,8 @@ class Evaluation {
     const Outcome& outcome = outcomes_[i];
     if (task_ == Task::kMultilabel) return marks_line(outcome);
     if (task_ == Task::kForecast)
-      return {{"truth", numbers_or_null(outcome.true_values)}, {"prediction", numbers_or_null(outcome.predicted_values)}};
+      return {{"truth", numbers_or_null(outcome.true_values)},
+              {"prediction", numbers_or_null(outcome.predicted_values)}};
     if (task_ == Task::kRegress) return {{"truth", outcome.true_value}, {"prediction", outcome.predicted_value}};
     return {{"truth", scored_[i]->label.value_or("")},
             {"prediction", labels_[static_cast<std::size_t>(outcome.prediction)]},

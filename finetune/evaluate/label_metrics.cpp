@@ -42,13 +42,15 @@ double label_micro_f1(const std::vector<MarkedLabels>& examples) {
     all.claimed += label.claimed;
     all.true_ones += label.true_ones;
   }
+  for (const MarkedLabels& example : examples) all.true_ones += example.unknown;
   return all.f1();
 }
 
 double subset_accuracy(const std::vector<MarkedLabels>& examples) {
   double right = 0;
   for (const MarkedLabels& example : examples) {
-    right += std::equal(example.marks.begin(), example.marks.end(), example.probabilities.begin(),
+    right += example.unknown == 0 &&
+             std::equal(example.marks.begin(), example.marks.end(), example.probabilities.begin(),
                         [](float mark, float probability) { return applies(mark) == applies(probability); });
   }
   return examples.empty() ? 0 : right / static_cast<double>(examples.size());

@@ -10,6 +10,7 @@ namespace finetune {
 /// One example: for each of K labels 1 or 0, and the probability that it applies. Borrowed.
 struct MarkedLabels {
   std::span<const float> marks, probabilities;
+  int unknown = 0;  // labels that apply and are none of the K: misses of label_micro_f1 and subset_accuracy
 };
 
 /// Mean over the labels of F1.

@@ -85,7 +85,7 @@ double of_numbers(Outcomes outcomes, NumberMetric metric) {
 
 std::vector<MarkedLabels> marked(Outcomes outcomes) {
   std::vector<MarkedLabels> all;
-  for (const Outcome& outcome : outcomes) all.push_back({outcome.marks, outcome.probabilities});
+  for (const Outcome& outcome : outcomes) all.push_back({outcome.marks, outcome.probabilities, outcome.unknown_labels});
   return all;
 }
 
@@ -207,7 +207,7 @@ const Metric* find_metric(std::string_view name) {
 
 bool is_numeric_label(const std::string& label, double& value) {
   const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), value);
-  return error == std::errc() && end == label.data() + label.size();
+  return error == std::errc() && end == label.data() + label.size() && std::isfinite(value);
 }
 
 std::vector<std::string> metrics_of(Task task, const std::vector<std::string>& labels) {

@@ -26,7 +26,8 @@ struct Outcome {
   std::int32_t truth = -1;
   std::int32_t prediction = -1;
   std::vector<float> probabilities;
-  std::vector<float> marks;  // multilabel: 1 where the label applies; `probabilities` beside it
+  std::vector<float> marks;         // multilabel: 1 where the label applies; `probabilities` beside it
+  std::int32_t unknown_labels = 0;  // multilabel: true ones that no model could tell
   double true_value = 0;
   double predicted_value = 0;
   std::vector<double> true_values,
@@ -36,7 +37,7 @@ struct Outcome {
   std::optional<Preference> preference;  // lm: where the example is a pair
 };
 
-/// True for a label that is a number, which goes into `value`.
+/// True for a label that is a finite number, which goes into `value`.
 bool is_numeric_label(const std::string& label, double& value);
 /// The metrics that a task has, the main one first. `labels` decides on average_precision and auroc (two classes) and
 /// qwk (all numeric).

@@ -85,7 +85,7 @@ class Predictor {
   /// base has none.
   void check_probe();
 
-  /// "lm", "classify" or "regress"; "lm" for a bare base.
+  /// A name of task_names(); "lm" for a bare base.
   std::string task() const;
   /// "sha256:..." of anneal.json; empty for a bare base.
   const std::string& adapter_digest() const;

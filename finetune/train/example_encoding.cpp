@@ -98,18 +98,21 @@ std::vector<std::uint8_t> encode_tokens(const EncodingRules& rules, const platfo
   return std::move(sequence.supervised);
 }
 
-// Labels that training never saw cannot be predicted and are left out.
-std::vector<float> marks_of(const EncodingRules& rules, const platform::Example& example) {
+// Labels that training never saw cannot be predicted: they are counted as misses.
+void set_marks(const EncodingRules& rules, const platform::Example& example, EncodedExample& encoded) {
   if (!example.labels) {
     throw Error(ErrorCode::kInvalidInput,
                 "example " + example.id + " has no labels; give a list, empty if none applies", "labels");
   }
-  std::vector<float> marks(rules.labels->size(), 0.0f);
+  encoded.marks.assign(rules.labels->size(), 0.0f);
   for (const std::string& label : *example.labels) {
     const auto found = std::find(rules.labels->begin(), rules.labels->end(), label);
-    if (found != rules.labels->end()) marks[static_cast<std::size_t>(found - rules.labels->begin())] = 1.0f;
+    if (found == rules.labels->end()) {
+      ++encoded.unknown_labels;
+      continue;
+    }
+    encoded.marks[static_cast<std::size_t>(found - rules.labels->begin())] = 1.0f;
   }
-  return marks;
 }
 
 std::vector<float> values_of(const EncodingRules& rules, const platform::Example& example) {
@@ -143,7 +146,7 @@ void set_target(const EncodingRules& rules, const platform::Example& example, En
     // A label that training never saw cannot be predicted; it stays -1 and counts as wrong.
     encoded.label = found == rules.labels->end() ? -1 : static_cast<std::int32_t>(found - rules.labels->begin());
   } else if (rules.task == Task::kMultilabel) {
-    encoded.marks = marks_of(rules, example);
+    set_marks(rules, example, encoded);
   } else if (rules.task == Task::kRegress) {
     if (!example.value) throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has no value", "value");
     encoded.value = static_cast<float>(*example.value);
@@ -261,7 +264,8 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
   }
   encoded.weight = static_cast<float>(example.weight);
   if (rules.side) encoded.side = side_input(*rules.schema, example);
-  if (rules.task == Task::kForecast) encoded.level = level_of(rules.form->continues, example);
+  if (rules.task == Task::kForecast && !rules.form->continues.empty())
+    encoded.level = level_of(rules.form->continues, example);
   if (with_target) set_target(rules, example, encoded);
   if (with_target && example.teacher && rules.task == Task::kLanguageModel)
     add_teacher(rules, example, all_targets - encoded.supervised(), encoded);

@@ -23,6 +23,7 @@ struct EncodedExample {
   SideInput side;                                         // where the rules say that a side network reads it
   std::int32_t label = -1;                                // classify, ordinal
   std::vector<float> marks;                               // multilabel: 1 for a label that applies, else 0
+  std::int32_t unknown_labels = 0;                        // multilabel: that apply, and that training never saw
   float value = std::numeric_limits<float>::quiet_NaN();  // regress, in the example's unit
   std::vector<float> values;                              // forecast, in the signal's unit; NaN = not known
   double level = 0;                                       // forecast: what the signal stands at
@@ -46,7 +47,7 @@ struct EncodingRules {
   const SensorSchema* schema = nullptr;
   Task task = Task::kLanguageModel;
   const std::vector<std::string>* labels = nullptr;
-  const HeadForm* form = nullptr;  // forecast only
+  const HeadForm* form = nullptr;  // forecast only; one that continues no signal has no level
   bool side = false;               // a side network reads the example too
   std::int64_t max_tokens = 1024;  // a longer prompt loses its beginning
 };

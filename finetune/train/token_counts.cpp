@@ -33,11 +33,13 @@ json::object token_counts(const Tokenizer& tokenizer, const ChatEncoder& chat, T
   }
   const std::vector<std::string> labels(found.begin(), found.end());
   const SensorSchema schema = learn_sensor_schema(all, TrainConfig{}.patch_size);
+  const HeadForm form{.horizon = static_cast<std::int64_t>(examples.front().values.size())};
   const EncodingRules rules{.tokenizer = &tokenizer,
                             .chat = &chat,
                             .schema = &schema,
                             .task = task,
                             .labels = &labels,
+                            .form = &form,
                             .max_tokens = std::numeric_limits<std::int32_t>::max()};
   std::vector<std::int64_t> tokens, supervised;
   for (const platform::Example* example : all) {

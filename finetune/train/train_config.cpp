@@ -222,11 +222,13 @@ void TrainConfig::validate() const {
         "schedule", "constant, constant_with_warmup, cosine, inverse_sqrt, linear, polynomial or warmup_stable_decay");
   check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup_fraction", "at least 0 and below 1");
   check(weight_average >= 0 && weight_average < 1, "weight_average", "at least 0 (off) and below 1");
-  check(one_of(metric, {"auto", "loss", "perplexity", "reward_accuracy", "reward_margin", "accuracy", "macro_f1",
-                        "average_precision", "rmse", "mae", "qwk"}),
-        "metric",
-        "auto, loss, perplexity, reward_accuracy, reward_margin, accuracy, macro_f1, average_precision, rmse, mae or "
-        "qwk");
+  check(
+      one_of(metric, {"auto", "loss", "perplexity", "reward_accuracy", "reward_margin", "accuracy", "macro_f1",
+                      "average_precision", "rmse", "mae", "qwk", "label_loss", "label_macro_f1", "label_micro_f1",
+                      "subset_accuracy"}),
+      "metric",
+      "auto, loss, perplexity, reward_accuracy, reward_margin, accuracy, macro_f1, average_precision, rmse, mae, qwk, "
+      "label_loss, label_macro_f1, label_micro_f1 or subset_accuracy");
   check(evaluations >= 1, "evaluations", "at least 1");
   check(patience >= 0, "patience", "0 (never) or more");
   check(one_of(class_weights, {"none", "balanced"}), "class_weights", "none or balanced");
@@ -234,6 +236,8 @@ void TrainConfig::validate() const {
   check(huber_delta >= 0 && huber_delta <= 1000, "huber_delta", "0 (squared error) or more");
   check(quantiles.empty() || huber_delta == 0, "huber_delta", "0 where quantiles are asked for");
   check(quantiles.size() <= 99, "quantiles", "at most 99 of them");
+  check(quantiles.empty() || (quantiles.size() % 2 == 1 && quantiles[quantiles.size() / 2] == 0.5), "quantiles",
+        "as many below 0.5 as above, with 0.5 between them, which is what is scored");
   for (std::size_t i = 0; i < quantiles.size(); ++i) {
     check(quantiles[i] > 0 && quantiles[i] < 1 && (i == 0 || quantiles[i] > quantiles[i - 1]), "quantiles",
           "rising numbers between 0 and 1");

@@ -61,9 +61,10 @@ struct TrainConfig {
 
   // Length and batches
   double max_epochs = 30;
-  std::int64_t min_steps = 300;            // small sets repeat until this many steps were made
-  std::int64_t max_steps = 600;            // large sets stop here; over min_steps; 0 = no limit
-  std::int64_t batch_examples = 32;        // per optimizer step
+  std::int64_t min_steps = 300;      // small sets repeat until this many steps; no early stop before, but beside a
+                                     // side network
+  std::int64_t max_steps = 600;      // large sets stop here; over min_steps; 0 = no limit
+  std::int64_t batch_examples = 32;  // per optimizer step
   std::int64_t micro_batch_tokens = 2048;  // packed tokens computed at once
   std::int64_t max_example_tokens = 1024;  // longer prompts lose their beginning
 
@@ -80,16 +81,16 @@ struct TrainConfig {
       0.98;  // the adapter is a moving average of the steps' weights with this memory; 0 = the last step's
 
   // Choice of the checkpoint
-  std::string metric = "auto";         // auto: rmse for regress, else loss (of the objective)
-  int evaluations = 24;                // validation passes over the run
-  int patience = 5;                    // passes without a better score before it stops; 0 = never
+  std::string metric = "auto";  // auto: rmse for numbers, label_loss for multilabel, else loss (of the objective)
+  int evaluations = 24;         // validation passes over the run
+  int patience = 5;             // passes without a better score before it stops; 0 = never
   std::string class_weights = "none";  // none, balanced
 
   // Sensor fields
   std::int64_t patch_size = 32;  // samples a slot
   // What the head learns; see adapter/head_loss.h
   double huber_delta = 0;  // regress, forecast: errors beyond so many deviations count linearly; 0 = squared error
-  std::vector<double> quantiles;  // regress: these quantiles instead of the mean, rising, each in (0, 1)
+  std::vector<double> quantiles;  // regress: these instead of the mean, rising, in (0, 1), 0.5 in the middle
   std::string continues;          // forecast: the signal that goes on; its last value is what a forecast starts from
   // The network beside the base, see adapter/side_network.h; not for lm
   bool side_network = true;

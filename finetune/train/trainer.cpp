@@ -261,8 +261,8 @@ void Trainer::fit_side(TrainObserver& observer) {
   parts_.side_is_fitted = true;
 }
 
-void Trainer::refit_side(TrainObserver& observer) {
-  if (!parts_.side || side_share_ == 0 || data_.validation.empty()) return;
+std::optional<SideNetwork> Trainer::refitted_side(TrainObserver& observer) {
+  if (!parts_.side || side_share_ == 0 || data_.validation.empty()) return std::move(parts_.side);
   kernels::Random random(kernels::random_bits(request_.seed, 0x51deU));
   SideNetwork fresh(parts_.side->shape(), random);
   ExamplePointers all = pointers_to(data_.train);
@@ -270,7 +270,7 @@ void Trainer::refit_side(TrainObserver& observer) {
   fit_side_network(context_, fresh, parts_.head_target(), all, {}, class_weights_ ? &*class_weights_ : nullptr,
                    {.stop_at = side_share_, .seed = request_.seed}, [&] { return observer.should_stop(); });
   fresh.scale_outputs(context_, static_cast<float>(side_factor_));
-  parts_.side = std::move(fresh);
+  return fresh;
 }
 
 void Trainer::remember_best() {
@@ -369,8 +369,10 @@ void Trainer::go_on(TrainObserver& observer) {
 
 TrainResult Trainer::run(TrainObserver& observer) {
   begin_ = Clock::now();
+  std::optional<SideNetwork> refitted;
   try {
     go_on(observer);
+    refitted = refitted_side(observer);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCancelled) throw;
     save();
@@ -379,7 +381,7 @@ TrainResult Trainer::run(TrainObserver& observer) {
   }
   TrainResult result;
   best_.empty() ? swap_with_average() : restore_best();
-  refit_side(observer);
+  parts_.side = std::move(refitted);
   result.steps = step_;
   result.best_step = best_.empty() ? step_ : best_step_;
   result.skipped_steps = optimizer_.skipped();

@@ -50,8 +50,9 @@ class Trainer {
   };
   /// Where there is a side network that no checkpoint brought: fits it to the data.
   void fit_side(TrainObserver& observer);
-  /// When all is chosen: fits the side network again to both parts, as long as the first fit found to be best.
-  void refit_side(TrainObserver& observer);
+  /// When all is chosen: the side network fitted anew to both parts, as long as the first fit found to be best; as it
+  /// is where the first fit was not made here.
+  std::optional<SideNetwork> refitted_side(TrainObserver& observer);
   void remember_best();
   void restore_best();
   void save() const;

@@ -29,11 +29,12 @@ std::vector<const platform::Example*> part_of(const std::vector<platform::Exampl
   return part;
 }
 
-// Labels that are numbers have an order; others need to be listed.
-void put_in_order(std::vector<std::string>& labels) {
+// Labels that are numbers have one order, however they are listed; others have that of a list.
+void put_in_order(std::vector<std::string>& labels, bool listed) {
   double value = 0;
   for (const std::string& label : labels) {
     if (is_numeric_label(label, value)) continue;
+    if (listed) return;
     throw Error(ErrorCode::kInvalidInput,
                 "the order of the labels is not known: \"" + label + "\" is no number; list `labels` from low to high",
                 "labels");
@@ -56,7 +57,7 @@ std::vector<std::string> labels_of(const TrainRequest& request, const std::vecto
   }
   std::vector<std::string> labels =
       request.labels.empty() ? std::vector<std::string>(found.begin(), found.end()) : request.labels;
-  if (request.task == Task::kOrdinal && request.labels.empty()) put_in_order(labels);
+  if (request.task == Task::kOrdinal) put_in_order(labels, !request.labels.empty());
   for (const std::string& label : found) {
     if (std::find(labels.begin(), labels.end(), label) != labels.end()) continue;
     throw Error(ErrorCode::kInvalidInput, "the training part has a label that is not listed: \"" + label + "\"",
@@ -146,6 +147,22 @@ void set_target_statistics(const std::vector<EncodedExample>& train, AdapterPart
   parts.target_mean = sum / static_cast<double>(values.size());
   for (const double value : values) squares += (value - parts.target_mean) * (value - parts.target_mean);
   parts.target_deviation = usable_deviation(parts.target_mean, std::sqrt(squares / static_cast<double>(values.size())));
+}
+
+// A setting that the task has no use for is a mistake of whoever wrote it.
+void check_settings(const TrainRequest& request) {
+  const auto check = [&](bool used, const char* setting, const char* tasks) {
+    if (used) return;
+    throw Error(ErrorCode::kInvalidInput,
+                std::string(setting) + " is for the task " + tasks + ", not " + std::string(to_string(request.task)) +
+                    "; leave it out",
+                setting);
+  };
+  const TrainConfig& config = request.config;
+  check(config.class_weights == "none" || request.task == Task::kClassify, "class_weights", "classify");
+  check(config.quantiles.empty() || request.task == Task::kRegress, "quantiles", "regress");
+  check(config.huber_delta == 0 || has_numbers(request.task), "huber_delta", "regress or forecast");
+  check(config.continues.empty() || request.task == Task::kForecast, "continues", "forecast");
 }
 
 HeadForm form_of(const TrainRequest& request, const std::vector<const platform::Example*>& train) {
@@ -289,6 +306,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   AdapterParts parts;
   parts.task = request.task;
   parts.labels = labels_of(request, train);
+  check_settings(request);
   check_metric(request.config, request.task, parts.labels);
   settle_statistics(request, parent, train, parts);
   check_reference(request, parts.schema);

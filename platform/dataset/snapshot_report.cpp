@@ -104,6 +104,8 @@ std::string input_of(const Example& example) {
   bare.split = Split::kTrain;
   bare.label.reset();
   bare.value.reset();
+  bare.labels.reset();
+  bare.values.clear();
   bare.weight = 1;
   return canonical_json(to_json(bare));
 }

@@ -102,7 +102,13 @@ std::string request_key(const Examples& examples, const TeacherOptions& options,
                                                                     {"seed", options.seed}}));
 }
 
+bool has_answer(const platform::Example& example) {
+  return !example.completion.empty() || (!example.messages.empty() && example.messages.back().role == "assistant");
+}
+
+// What tests a model keeps its own answer: the teacher is no judge of itself.
 std::optional<platform::Example> answer_to(Teacher& teacher, const Student& student, const platform::Example& asked) {
+  if (asked.split == platform::Split::kTest && has_answer(asked)) return asked;
   const TaughtAnswer answer = teacher.ask(asked);
   // An answer that was cut off would teach to end there.
   if (!answer.ended || answer.text.empty()) return std::nullopt;

@@ -69,12 +69,14 @@ int preview(const Examples& examples, const CommandLine& line) {
   const std::vector<std::string> labels;
   std::vector<finetune::ExamplePreview> previews;
   for (const platform::Example* example : chosen) {
+    const finetune::HeadForm form{.horizon = static_cast<std::int64_t>(example->values.size())};
     const finetune::EncodingRules rules{
         .tokenizer = &tokenizer,
         .chat = &chat,
         .schema = &schema,
         .task = line.has("task") ? finetune::task_from(line.text("task")) : finetune::task_of(*example),
         .labels = &labels,
+        .form = &form,
         .max_tokens = positive(line, "max-tokens")};
     previews.push_back(finetune::preview_example(rules, *example));
   }
@@ -98,7 +100,8 @@ void declare_preview(CommandLine& line) {
   line.option("data", "FILE", "JSON lines of examples, instead of a dataset of the server");
   line.option("base", "NAME", "base that will read them: a name, or a folder with a tokenizer",
               {.fallback = "anneal-nano"});
-  line.option("task", "NAME", "lm, classify, ordinal, multilabel, regress or forecast; default what the example has a target for");
+  line.option("task", "NAME",
+              "lm, classify, ordinal, multilabel, regress or forecast; default what the example has a target for");
   line.option("split", "NAME", "examples of train, validation or test only");
   line.option("id", "ID", "this example only");
   line.option("count", "N", "how many examples", {.fallback = "3"});

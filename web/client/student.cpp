@@ -22,6 +22,8 @@ Example with_answer(const Example& asked, const std::string& answer) {
   example.teacher.reset();
   example.label.reset();
   example.value.reset();
+  example.labels.reset();
+  example.values.clear();
   if (example.messages.empty()) {
     example.completion = answer;
     return example;

@@ -1,5 +1,8 @@
 #include "workflows/steps/finetune_lora_step.h"
 
+#include <algorithm>
+
+#include "finetune/evaluate/metrics.h"
 #include "finetune/train/training_job.h"
 #include "platform/dataset/profile.h"
 
@@ -64,6 +67,18 @@ finetune::TrainRequest request_of(const platform::StepContext& context, const St
   if (profile == nullptr) return request;
   request.profile = *profile;
   request.labels = platform::profile_from_json(*profile).target.labels;
+  // A snapshot lists the labels that it found in the alphabet's order, which need not be theirs.
+  const auto numeric = [](const std::string& label) {
+    double value = 0;
+    return finetune::is_numeric_label(label, value);
+  };
+  if (request.task == finetune::Task::kOrdinal && !std::all_of(request.labels.begin(), request.labels.end(), numeric)) {
+    throw platform::Error(
+        platform::ErrorCode::kInvalidInput,
+        "task ordinal needs labels that are numbers, which have an order; write them so, or set task: "
+        "classify",
+        "task");
+  }
   return request;
 }
 

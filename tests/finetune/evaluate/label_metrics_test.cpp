@@ -21,6 +21,13 @@ TEST(LabelMetrics, FollowTheirDefinitions) {
   EXPECT_NEAR(label_loss(examples), sum / 9, 1e-6);
 }
 
+TEST(LabelMetrics, CountLabelsThatTrainingNeverSawAsMisses) {
+  const std::vector<float> marks{1, 0}, chances{0.9f, 0.1f};
+  EXPECT_EQ(subset_accuracy({{marks, chances}}), 1);
+  EXPECT_EQ(subset_accuracy({{marks, chances, 1}}), 0);
+  EXPECT_NEAR(label_micro_f1({{marks, chances, 1}}), 2.0 / 3, 1e-9);
+}
+
 TEST(LabelMetrics, AreZeroOverNothing) {
   EXPECT_EQ(label_macro_f1({}), 0);
   EXPECT_EQ(label_micro_f1({}), 0);
