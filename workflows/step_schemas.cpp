@@ -111,9 +111,15 @@ void check_rivals_by(const std::string& metric, const json::value& rivals) {
   const bool of_numbers = metric == "rmse" || metric == "mae";
   const std::vector<std::string>& answers = finetune::answer_metrics();
   const bool of_answers = std::find(answers.begin(), answers.end(), metric) != answers.end();
+  const bool of_pairs = metric == "reward_accuracy" || metric == "reward_margin";
   const json::array one{rivals};
   for (const json::value& item : rivals.is_array() ? rivals.get_array() : one) {
     const bool plain = item == json::value("majority") || item == json::value("mean") || item == json::value("linear");
+    if (of_pairs && (plain || item == json::value("nearest")))
+      throw Error(ErrorCode::kInvalidInput,
+                  "'better_than' " + std::string(item.get_string()) + " has no " + metric +
+                      "; pairs of answers have no baseline, only aliases",
+                  "better_than");
     if (plain && of_answers)
       throw Error(ErrorCode::kInvalidInput,
                   "'better_than' " + std::string(item.get_string()) + " has no " + metric +

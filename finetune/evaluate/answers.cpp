@@ -1,5 +1,8 @@
 #include "finetune/evaluate/answers.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include <map>
 #include <set>
 
@@ -41,8 +44,7 @@ std::optional<platform::Example> question_of(const platform::Example& example) {
 }
 
 SameQuestions same_questions(const std::vector<const platform::Example*>& examples) {
-  std::map<std::string, std::size_t> first;             // example by question
-  std::map<std::size_t, std::set<std::string>> wanted;  // by first example
+  std::map<std::string, std::size_t> first;  // example by question
   SameQuestions same;
   for (std::size_t i = 0; i < examples.size(); ++i) {
     std::optional<platform::Example> question = question_of(*examples[i]);
@@ -55,15 +57,18 @@ SameQuestions same_questions(const std::vector<const platform::Example*>& exampl
     bare.categories = std::move(question->categories);
     bare.signals = std::move(question->signals);
     same.question[i] = first.try_emplace(platform::canonical_json(platform::to_json(bare)), i).first->second;
-    wanted[same.question[i]].insert(std::move(*question->label));
-  }
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    same.others.emplace_back();
-    for (const std::string& answer : wanted[same.question[i]]) {
-      if (answer != wanted_answer(*examples[i])) same.others[i].push_back(answer);
-    }
+    same.wanted[same.question[i]].insert(std::move(*question->label));
   }
   return same;
+}
+
+std::vector<std::string> SameQuestions::others(std::size_t i, const std::string& own) const {
+  std::vector<std::string> all;
+  const auto found = wanted.find(question.at(i));
+  if (found == wanted.end()) return all;
+  std::copy_if(found->second.begin(), found->second.end(), std::back_inserter(all),
+               [&](const std::string& answer) { return answer != own; });
+  return all;
 }
 
 std::vector<std::optional<std::string>> answers_of(kernels::Context& context, LoadedAdapter& loaded,

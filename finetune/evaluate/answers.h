@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,9 @@ std::optional<platform::Example> question_of(const platform::Example& example);
 /// Examples that ask the very same: with the same prompt and values, or the same conversation before its last turn.
 struct SameQuestions {
   std::vector<std::size_t> question;  // of each example: the first that asks it; its own place without answer
-  std::vector<std::vector<std::string>> others;  // what others want that ask it, each once, without the example's own
+  std::map<std::size_t, std::set<std::string>> wanted;  // by such a first example: what all want that ask it
+  /// What others want that ask the same as example `i`, each once, without its own answer.
+  std::vector<std::string> others(std::size_t i, const std::string& own) const;
 };
 SameQuestions same_questions(const std::vector<const platform::Example*>& examples);
 

@@ -19,10 +19,17 @@ using platform::ErrorCode;
 
 constexpr std::size_t kMostOfTraining = 100, kMost = 1000;
 
+// Without white space around it, which data often have and people leave out.
+std::string bare(const std::string& text) {
+  const std::string sound = repair_utf8(text);
+  return std::string(strip_space(sound, true, true));
+}
+
 std::vector<std::string> answers_of_training(const Examples& train) {
   std::set<std::string> wanted;
   for (const platform::Example* example : train) {
-    if (std::optional<std::string> answer = wanted_answer(*example)) wanted.insert(std::move(*answer));
+    std::optional<std::string> answer = wanted_answer(*example);
+    if (answer && !bare(*answer).empty()) wanted.insert(std::move(*answer));
   }
   if (wanted.empty() || wanted.size() > kMostOfTraining) {
     throw Error(ErrorCode::kInvalidInput,
@@ -40,15 +47,22 @@ std::vector<EncodedExample> answered(const LoadedAdapter& loaded, const platform
   std::vector<EncodedExample> all;
   const EncodingRules rules = loaded.rules();
   platform::Example asked = example;
+  asked.teacher.reset();
+  asked.completion.clear();
+  if (!asked.messages.empty() && asked.messages.back().role == "assistant") asked.messages.pop_back();
   for (const std::string& choice : choices) {
-    (asked.messages.empty() ? asked.completion : asked.messages.back().content) = choice;
-    EncodedExample encoded = encode_example(rules, asked, true);
+    EncodedExample encoded = encode_answer(rules, asked, choice);
     const auto end = loaded.base->tokenizer.eos_id();
     const bool taught = !loaded.adapter_digest.empty() || !asked.messages.empty();
     if (!taught && end && encoded.ids.back() == *end && encoded.ids.size() > 1) {
       encoded.ids.pop_back();
       encoded.targets.pop_back();
       encoded.targets.back() = kernels::kIgnoredTarget;
+    }
+    if (encoded.supervised() == 0) {
+      throw Error(ErrorCode::kInvalidInput,
+                  "example " + example.id + " has no token of the choice \"" + choice + "\" to score; leave it out",
+                  "choices");
     }
     all.push_back(std::move(encoded));
   }
@@ -143,20 +157,20 @@ std::vector<std::string> resolved_choices(const std::vector<std::string>& asked,
     throw Error(ErrorCode::kInvalidInput,
                 std::to_string(asked.size()) + " choices; at most " + std::to_string(kMost) + " are compared",
                 "choices");
-  const auto bare = [](const std::string& text) {
-    const std::string sound = repair_utf8(text);
-    return std::string(strip_space(sound, true, true));
-  };
   std::map<std::string, std::string> spelled;
+  std::set<std::string> exact;
   for (const Examples* part : {&train, &scored}) {
     for (const platform::Example* example : *part) {
-      if (const auto answer = wanted_answer(*example)) spelled.try_emplace(bare(*answer), *answer);
+      const auto answer = wanted_answer(*example);
+      if (!answer) continue;
+      spelled.try_emplace(bare(*answer), *answer);
+      exact.insert(*answer);
     }
   }
   std::vector<std::string> choices;
   for (const std::string& choice : asked) {
     const auto known = spelled.find(bare(choice));
-    choices.push_back(known == spelled.end() ? choice : known->second);
+    choices.push_back(exact.contains(choice) || known == spelled.end() ? choice : known->second);
     if (bare(choice).empty()) throw Error(ErrorCode::kInvalidInput, "a choice is empty; leave it out", "choices");
     if (std::count(choices.begin(), choices.end(), choices.back()) > 1)
       throw Error(ErrorCode::kInvalidInput, "the choice \"" + choice + "\" stands twice; leave one out", "choices");
@@ -185,7 +199,7 @@ void add_choices(kernels::Context& context, LoadedAdapter& loaded, const Example
                  std::vector<Outcome>& outcomes) {
   for (std::size_t i = 0; i < examples.size(); ++i) {
     const std::optional<std::string> wanted = wanted_answer(*examples[i]);
-    if (!wanted) continue;
+    if (!wanted || bare(*wanted).empty()) continue;
     if (should_stop && should_stop()) throw Error(ErrorCode::kCancelled, "the evaluation was asked to stop");
     std::vector<double> scores = choice_log_probabilities(context, loaded, *examples[i], choices);
     for (std::size_t k = 0; k < scores.size() && by == ChoiceScore::kPerCharacter; ++k)

@@ -207,7 +207,8 @@ class Evaluation {
 
   // `known`: the questions of which a score that counts once a question is there.
   AnswerScores scored_answer(std::size_t i, std::string_view answer, std::set<std::size_t>& known) const {
-    AnswerScores scores = score_answer(wanted_answer(*scored_[i]).value_or(""), answer, same_.others[i]);
+    const std::string wanted = wanted_answer(*scored_[i]).value_or("");
+    AnswerScores scores = score_answer(wanted, answer, same_.others(i, wanted));
     if (!known.insert(same_.question[i]).second) scores.lcs_f1.reset();
     return scores;
   }

@@ -8,6 +8,8 @@ namespace finetune {
 namespace {
 
 constexpr std::size_t kMostKept = 128;
+// Bytes of ways to the end that one answer may look at: about a second's work.
+constexpr std::size_t kMostRestBytes = 50'000'000;
 
 std::size_t bits_for(const TokenTrie& tokens, const std::vector<std::int32_t>& ends) {
   std::size_t size = tokens.vocabulary_size();
@@ -34,8 +36,17 @@ void GrammarConstraint::walk(const Visit& visit) {
 
 std::int64_t GrammarConstraint::tokens_to_finish(GrammarAutomaton::State state) {
   const auto [found, added] = to_finish_.try_emplace(state, 0);
-  if (added) found->second = tokens_.fewest_tokens(automaton_.rest(state));
-  return found->second;
+  if (!added) return found->second;
+  const std::string rest = automaton_.rest(state);
+  rest_bytes_ += rest.size() + 1;
+  if (rest_bytes_ > kMostRestBytes) {
+    throw platform::Error(
+        platform::ErrorCode::kInvalidInput,
+        "the form of the answer has too many long ways to its end; shorten its constants and lists of "
+        "members, or allow the answer more tokens",
+        "response_format");
+  }
+  return found->second = tokens_.fewest_tokens(rest);
 }
 
 // The tokens after which the answer can be finished with left - 1 more; `worst`: after the worst of them.

@@ -44,6 +44,7 @@ class GrammarConstraint final : public Constraint {
   GrammarAutomaton::State state_;
   std::unordered_map<GrammarAutomaton::State, Kept> kept_;
   std::unordered_map<GrammarAutomaton::State, std::int64_t> to_finish_;
+  std::size_t rest_bytes_ = 0;  // looked at so far
   TokenSet narrowed_;
 };
 

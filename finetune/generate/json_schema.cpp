@@ -15,6 +15,7 @@ using platform::Error;
 using platform::ErrorCode;
 
 constexpr int kDeepest = 32, kDeepestAny = 6;
+constexpr std::size_t kMostSchemas = 20'000, kLongestName = 1024;
 constexpr std::size_t kMostMembers = 1000, kMostValues = 5000;
 constexpr std::int64_t kMostItems = 1'000'000;
 
@@ -39,10 +40,12 @@ class SchemaReader {
   using Path = const std::string&;
 
   Node node_of(const json::value& schema, Path path, int depth) {
+    if (++visited_ > kMostSchemas)
+      refuse("schema", "has more than " + std::to_string(kMostSchemas) + " schemas in it; make it smaller");
     if (depth > kDeepest) refuse(path, "deeper than " + std::to_string(kDeepest) + "; flatten it");
     if (schema.is_bool()) {
       if (schema.get_bool()) return any_value(kDeepestAny);
-      refuse(path, "false allows nothing");
+      refuse(path, "false allows nothing; leave the member out");
     }
     const json::object& object = platform::as_object(schema, path);
     if (const json::value* reference = platform::find(object, "$ref")) return referred(object, *reference, path, depth);
@@ -76,7 +79,7 @@ class SchemaReader {
     if (type == nullptr) return {};
     std::vector<std::string> types = type->is_string() ? std::vector<std::string>{std::string(type->get_string())}
                                                        : platform::strings_from(*type, path + ".type");
-    if (types.empty()) refuse(path + ".type", "names no type");
+    if (types.empty()) refuse(path + ".type", "names no type; leave it out, or name one");
     const std::set<std::string_view> known{"object", "array", "string", "number", "integer", "boolean", "null"};
     std::set<std::string_view> seen;
     for (const std::string& each : types) {
@@ -137,6 +140,9 @@ class SchemaReader {
     std::vector<bool> is_needed;
     for (const auto& pair : named) {
       const std::string name(pair.key());
+      if (name.size() > kLongestName)
+        refuse(path + ".properties",
+               "has a name of " + std::to_string(name.size()) + " bytes; at most " + std::to_string(kLongestName));
       const Node value = node_of(pair.value(), path + ".properties." + name, depth + 1);
       parts.push_back(grammar_->sequence({literal(json::serialize(json::value(name))), after_name(), value}));
       is_needed.push_back(needed.contains(name));
@@ -211,7 +217,7 @@ class SchemaReader {
     std::vector<Node> choices;
     for (const json::value& each : platform::as_array(any_of, path + ".anyOf"))
       choices.push_back(node_of(each, path + ".anyOf[" + std::to_string(choices.size()) + "]", depth + 1));
-    if (choices.empty()) refuse(path + ".anyOf", "is empty, so that nothing fits");
+    if (choices.empty()) refuse(path + ".anyOf", "is empty, so that nothing fits; name a schema");
     return choices.size() == 1 ? choices.front() : grammar_->choice(std::move(choices));
   }
 
@@ -262,6 +268,7 @@ class SchemaReader {
 
   const json::value& whole_;
   std::shared_ptr<ByteGrammar> grammar_ = std::make_shared<ByteGrammar>();
+  std::size_t visited_ = 0;
   Node separator_ = -1, after_name_ = -1;
   std::map<std::string, Node> definitions_;  // by reference; -1 while it is read
   std::map<int, Node> any_values_;

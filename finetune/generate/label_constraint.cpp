@@ -9,6 +9,7 @@ namespace finetune {
 namespace {
 
 constexpr std::size_t kMostLabels = 10'000;
+constexpr std::size_t kMostTokens = 200'000;  // of all labels together
 
 [[noreturn]] void refuse(const std::string& what) {
   throw platform::Error(platform::ErrorCode::kInvalidInput, what, "choices");
@@ -22,6 +23,7 @@ LabelConstraint::LabelConstraint(const Tokenizer& tokenizer, const std::vector<s
   if (labels.empty() || labels.size() > kMostLabels)
     refuse(std::to_string(labels.size()) + " choices; give 1 to " + std::to_string(kMostLabels));
   std::set<std::string> known;
+  std::size_t tokens = 0;
   std::size_t size = static_cast<std::size_t>(tokenizer.vocabulary_size());
   for (const std::int32_t end : ends_) size = std::max(size, static_cast<std::size_t>(end) + 1);
   set_.assign((size + 63) / 64, 0);
@@ -35,6 +37,9 @@ LabelConstraint::LabelConstraint(const Tokenizer& tokenizer, const std::vector<s
     if (ids.empty() || ending || tokenizer.decode(ids) != label)
       refuse("the tokenizer cannot write the choice \"" + label + "\" as it is; it gives \"" + tokenizer.decode(ids) +
              "\"");
+    tokens += ids.size();
+    if (tokens > kMostTokens)
+      refuse("the choices have more than " + std::to_string(kMostTokens) + " tokens together; shorten them");
     add(ids);
   }
 }

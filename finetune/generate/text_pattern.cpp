@@ -181,7 +181,8 @@ class PatternReader {
     bool spaces = false;
     for (bool first = true;; first = false) {
       const char sign = take_any("a class");
-      if (sign == ']' && !first) break;
+      if (sign == ']' && first) refuse("an empty class; write \\] for the sign itself");
+      if (sign == ']') break;
       CharacterSet one = just_in_class(sign, spaces);
       const bool range = more() && pattern_[at_] == '-' && at_ + 1 < pattern_.size() && pattern_[at_ + 1] != ']';
       if (range) {

@@ -218,14 +218,6 @@ void keep_last_targets(EncodedExample& encoded, std::int64_t count) {
   }
 }
 
-EncodedExample encode_answer(const EncodingRules& rules, const platform::Example& example, const std::string& answer) {
-  const platform::Example one = answered(example, answer);
-  EncodedExample encoded = encode_example(rules, one, true);
-  if (assistant_spoke(example.messages))
-    keep_last_targets(encoded, count_supervised(rules, one) - count_supervised(rules, example));
-  return encoded;
-}
-
 EncodedExample encode_pair(const EncodingRules& rules, const platform::Example& example) {
   if (rules.task != Task::kLanguageModel)
     throw Error(ErrorCode::kInvalidInput,
@@ -238,6 +230,14 @@ EncodedExample encode_pair(const EncodingRules& rules, const platform::Example& 
 }
 
 }  // namespace
+
+EncodedExample encode_answer(const EncodingRules& rules, const platform::Example& example, const std::string& answer) {
+  const platform::Example one = answered(example, answer);
+  EncodedExample encoded = encode_example(rules, one, true);
+  if (assistant_spoke(example.messages))
+    keep_last_targets(encoded, count_supervised(rules, one) - count_supervised(rules, example));
+  return encoded;
+}
 
 std::int64_t EncodedExample::supervised() const {
   return std::count_if(targets.begin(), targets.end(), [](std::int32_t target) { return target >= 0; });

@@ -57,6 +57,10 @@ struct EncodingRules {
 /// turn, not what the assistant said before. Without it, the prompt alone.
 EncodedExample encode_example(const EncodingRules& rules, const platform::Example& example, bool with_target);
 
+/// The example, which has no answer yet, with this one: its tokens are the targets, those of the assistant's earlier
+/// turns are not. `lm` only.
+EncodedExample encode_answer(const EncodingRules& rules, const platform::Example& example, const std::string& answer);
+
 /// All lines of a JSON-lines file. Throws kInvalidInput naming file and line.
 std::vector<platform::Example> read_examples(const std::filesystem::path& file);
 /// The same of lines in memory; `where` is named instead of a file.

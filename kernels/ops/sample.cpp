@@ -99,7 +99,10 @@ std::span<const float> marked(std::span<const float> logits, const SampleOptions
     if (!known(token)) continue;
     const auto at = static_cast<std::size_t>(token);
     const float penalty = options.repetition_penalty;
-    changed[at] = logits[at] < 0.0f ? logits[at] * penalty : logits[at] / penalty;
+    // However small the penalty, a token that may come stays one.
+    constexpr float kLargest = std::numeric_limits<float>::max();
+    const float penalised = logits[at] < 0.0f ? logits[at] * penalty : logits[at] / penalty;
+    changed[at] = std::isfinite(logits[at]) ? std::clamp(penalised, -kLargest, kLargest) : penalised;
   }
   if (!bans) return changed;
   const auto last = before.last(length - 1);

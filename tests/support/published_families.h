@@ -73,7 +73,7 @@ inline platform::json::object published_config(const PublishedFamily& family, bo
 
 /// Writes config.json, model.safetensors and the tokenizer into `folder`. Norms and biases are random too.
 inline void write_published_family(const std::filesystem::path& folder, const PublishedFamily& family, bool tied,
-                              std::uint64_t seed = 3) {
+                                   std::uint64_t seed = 3) {
   const platform::json::object document = published_config(family, tied);
   const finetune::ModelConfig config = finetune::model_config_from_json(document);
   kernels::Random random(seed);

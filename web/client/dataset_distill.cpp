@@ -89,13 +89,13 @@ class Answers {
   std::ofstream stream_;
 };
 
-std::string request_key(const Examples& examples, const TeacherOptions& options, const std::string& base) {
+std::string request_key(const Examples& examples, const TeacherOptions& options, const std::string& tokenizer) {
   std::string prompts;
   for (const platform::Example& example : examples) prompts += platform::canonical_json(platform::to_json(example));
   return platform::sha256_hex(platform::canonical_json(json::object{{"prompts", platform::sha256_hex(prompts)},
                                                                     {"teacher", options.url},
                                                                     {"model", options.model},
-                                                                    {"base", base},
+                                                                    {"tokenizer", tokenizer},
                                                                     {"max_tokens", options.max_tokens},
                                                                     {"top", options.top},
                                                                     {"temperature", options.temperature},
@@ -150,7 +150,7 @@ int distill(const Examples& examples, const CommandLine& line) {
   Teacher teacher(teacher_options(line));
   TeacherOptions settled = teacher_options(line);
   settled.model = teacher.model();
-  Answers answers(line.text("out"), request_key(examples, settled, base.string()));
+  Answers answers(line.text("out"), request_key(examples, settled, student.tokenizer_digest()));
   finetune::StageLine stages;
   stages.begin("asking " + teacher.model() + " at " + settled.url);
   while (answers.count() < examples.size()) {

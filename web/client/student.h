@@ -23,6 +23,9 @@ class Student {
   /// student spells, or two do, is left to the rest of the mass.
   platform::Example taught(const platform::Example& asked, const TaughtAnswer& answer) const;
 
+  /// Of the base's tokenizer: what token numbers mean.
+  const std::string& tokenizer_digest() const { return digest_; }
+
  private:
   bool same_tokens(const platform::Example& example, const TaughtAnswer& answer) const;
   std::vector<platform::TeacherToken> known(const TaughtToken& token) const;

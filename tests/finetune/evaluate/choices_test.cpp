@@ -54,17 +54,23 @@ class Choices : public ::testing::Test {
     request.threads = 1;
     return request;
   }
-  // Without anything shared: the whole example anew for each choice.
+  // Without anything shared: the whole example anew for each choice. Of a conversation the last turn counts alone.
   static std::vector<double> recomputed(kernels::Context& context, LoadedAdapter& loaded, platform::Example example,
                                         const std::vector<std::string>& choices) {
     std::vector<double> sums;
+    std::int64_t earlier = 0;
+    if (example.messages.size() > 2) {
+      platform::Example before = example;
+      before.messages.resize(before.messages.size() - 2);
+      earlier = encode_example(loaded.rules(), before, true).supervised();
+    }
     for (const std::string& choice : choices) {
       (example.messages.empty() ? example.completion : example.messages.back().content) = choice;
       const EncodedExample encoded = encode_example(loaded.rules(), example, true);
       const EncodedExample* one[] = {&encoded};
       const std::vector<float> logs = loaded.model->outputs(context, one).front();
       const bool bare = loaded.adapter_digest.empty() && example.messages.empty();
-      sums.push_back(std::accumulate(logs.begin(), logs.end() - (bare ? 1 : 0), 0.0));
+      sums.push_back(std::accumulate(logs.begin() + earlier, logs.end() - (bare ? 1 : 0), 0.0));
     }
     return sums;
   }
@@ -87,6 +93,36 @@ TEST_F(Choices, AreAsLikelyAsWhenEachIsComputedWhole) {
         EXPECT_NEAR(shared[k], whole[k], 1e-3 + 1e-5 * std::fabs(whole[k])) << choices[k] << " adapted " << adapted;
     }
   }
+}
+
+TEST_F(Choices, WhatTheAssistantSaidBeforeDoesNotDecideBetweenThem) {
+  kernels::Context context = kernels::Context::cpu(1);
+  LoadedAdapter loaded = load_adapter(context, path("base"), path("adapter"));
+  const std::vector<std::string> choices{"high", "cold, spindle load is high"};
+  const auto difference = [&](const std::string& said) {
+    platform::Example talk;
+    talk.messages = {{"user", "bearing"}, {"assistant", said}, {"user", "spindle"}, {"assistant", "high"}};
+    const std::vector<double> sums = choice_log_probabilities(context, loaded, talk, choices);
+    EXPECT_GT(sums[0], -60) << "a short answer is not charged for a long conversation";
+    return sums[0] - sums[1];
+  };
+  difference("cold");
+  difference("cold, hot, cold, hot, cold, hot, cold, hot, cold, hot, cold, hot, cold, hot, cold, hot, cold, hot");
+}
+
+TEST_F(Choices, ByAutoAreChoicesThatCanBeNamedAgain) {
+  std::vector<platform::Example> examples(4);
+  const char* completions[] = {" high", "high", "", " cold"};
+  std::vector<const platform::Example*> train;
+  for (std::size_t i = 0; i < 4; ++i) {
+    examples[i].prompt = "load";
+    examples[i].completion = completions[i];
+    train.push_back(&examples[i]);
+  }
+  const std::vector<std::string> choices = resolved_choices({"auto"}, train, {});
+  EXPECT_EQ(choices, (std::vector<std::string>{" cold", " high", "high"}));
+  EXPECT_EQ(resolved_choices(choices, train, {}), choices);
+  EXPECT_EQ(resolved_choices({"cold"}, train, {}), (std::vector<std::string>{" cold"}));
 }
 
 TEST_F(Choices, APromptThatLosesItsBeginningIsComparedAllTheSame) {

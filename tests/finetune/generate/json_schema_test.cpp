@@ -128,6 +128,7 @@ TEST(JsonSchema, WhatIsNotUnderstoodIsRefusedWithItsPath) {
            {R"({"type":"string","maxLength":3,"pattern":"a"})", "schema.pattern"},
            {R"({"properties":{"a":false}})", "schema.properties"},
            {R"({"type":"object","properties":{"a":false}})", "schema.properties.a"},
+           {R"({"type":"string","pattern":"^[]a]$"})", "an empty class"},
            {R"({"$ref":"http://example.com/x"})", "schema.$ref"},
            {R"([])", "schema"},
            {R"(3)", "schema"}})
@@ -174,6 +175,14 @@ TEST(JsonSchema, AHostileSchemaIsRefusedFast) {
         json::object{{"type", "array"}, {"items", json::object{{"$ref", "#/$defs/l" + std::to_string(i - 1)}}}};
   for (int i = 0; i < 200; ++i) all["m" + std::to_string(i)] = json::object{{"$ref", "#/$defs/l" + std::to_string(i)}};
   EXPECT_NE(refusal(json::object{{"type", "object"}, {"properties", all}, {"$defs", links}}).find("deep in each other"),
+            std::string::npos);
+  json::array empty;
+  for (int i = 0; i < 300'000; ++i) empty.push_back(json::object());
+  const json::object named{{std::string(1000, 'n'), json::object{{"anyOf", empty}}}};
+  EXPECT_NE(refusal(json::object{{"type", "object"}, {"properties", named}}).find("more than 20000 schemas"),
+            std::string::npos);
+  const json::object long_name{{std::string(1'400'000, 'n'), json::object{{"type", "null"}}}};
+  EXPECT_NE(refusal(json::object{{"type", "object"}, {"properties", long_name}}).find("a name of 1400000 bytes"),
             std::string::npos);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <sstream>
 
 #include "kernels/ops/sample.h"
@@ -77,6 +78,15 @@ TEST(SamplingFilters, APenaltyWithoutTokensBeforeChangesNothing) {
   Context context = Context::cpu(1);
   const Tensor logits = Tensor::from<float>({1, -1, 2});
   EXPECT_EQ(token_shares(context, logits, {.repetition_penalty = 2.0f, .no_repeat_ngram = 1}).size(), 3u);
+}
+
+TEST(SamplingFilters, NoPenaltyTakesAwayTheOnlyTokenThatMayCome) {
+  Context context = Context::cpu(1);
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  const Tensor logits = Tensor::from<float>({kNever, 3.0f, kNever});
+  const std::vector<std::int32_t> before{1};
+  Random random(1);
+  EXPECT_EQ(sample_token(context, logits, {.repetition_penalty = 1e-44f}, random, before), 1);
 }
 
 TEST(SamplingFilters, ATokenThatIsNoLogitIsPassedOver) {
