@@ -8,8 +8,8 @@ namespace finetune {
 namespace {
 
 constexpr std::size_t kMostKept = 128;
-// Bytes of ways to the end that one answer may look at: about a second's work.
-constexpr std::size_t kMostRestBytes = 50'000'000;
+// Bytes of ways to the end that one answer may look at: some seconds' work.
+constexpr std::size_t kMostRestBytes = 1'000'000'000;
 
 std::size_t bits_for(const TokenTrie& tokens, const std::vector<std::int32_t>& ends) {
   std::size_t size = tokens.vocabulary_size();

@@ -169,7 +169,7 @@ TEST_F(ContinuedTraining, AHeadKeepsItsForm) {
   train(request("parent", quantiles, Task::kRegress));
   train(request_from("parent", "child", {}, Task::kRegress));
   EXPECT_EQ(read_manifest(path("child")).form.quantiles, (std::vector<double>{0.1, 0.5, 0.9}));
-  expect_refusal(request_from("parent", "other", {{"quantiles", json::array{0.4, 0.6}}}, Task::kRegress),
+  expect_refusal(request_from("parent", "other", {{"quantiles", json::array{0.4, 0.5, 0.6}}}, Task::kRegress),
                  ErrorCode::kConflict, "quantiles");
 }
 

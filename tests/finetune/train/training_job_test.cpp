@@ -128,8 +128,12 @@ TEST_F(TrainingJob, EveryKindOfAdapterLearnsLoadsAndResumesToTheSameBytes) {
   for (const Kind& kind : kinds) {
     const std::string name = "kind" + std::to_string(number++);
     platform::json::object settings = platform::parse_json(kind.settings, "settings").as_object();
-    for (const auto& [key, value] : platform::json::object{
-             {"max_steps", 40}, {"min_steps", 40}, {"r", 4}, {"batch_examples", 16}, {"learning_rate", 5e-3}})
+    for (const auto& [key, value] : platform::json::object{{"max_steps", 40},
+                                                           {"min_steps", 40},
+                                                           {"r", 4},
+                                                           {"batch_examples", 16},
+                                                           {"learning_rate", 5e-3},
+                                                           {"side_network", false}})
       if (!settings.contains(key)) settings[key] = value;
     const auto asked = [&](const std::string& folder) {
       TrainRequest made = request(folder, 40);
