@@ -1,8 +1,7 @@
 // What the outputs of a head are taught, and what they mean. K labels, B examples.
 //   classify    K logits: softmax cross-entropy
-//   ordinal     K - 1 logits of "beyond label k": binary cross-entropy of each (Frank and Hall 2001; trained together
-//   as
-//               by Cheng 2008); the class is the rounded mean rank, which is what squared kappa rewards
+//   ordinal     K - 1 logits of "beyond label k": binary cross-entropy of each (Frank and Hall 2001; trained
+//               together by Cheng 2008); the class is the rounded mean rank, which is what squared kappa rewards
 //   multilabel  K logits: binary cross-entropy of each
 //   regress     the standardised value, by squared error or Huber's loss; or its quantiles by pinball loss
 //   forecast    the standardised difference of each step from the signal's last value

@@ -35,8 +35,7 @@ struct SideFit {
 };
 
 /// `class_weights`: [K] or null. `should_stop` is asked once a second, so that a short fit is done in one go; true
-/// leaves with kCancelled and the network as
-/// it was. Without a validation part the last step is taken.
+/// leaves with kCancelled and the network as it was. Without a validation part the last step is taken.
 SideFit fit_side_network(kernels::Context& context, SideNetwork& network, const HeadTarget& target,
                          const ExamplePointers& train, const ExamplePointers& validation,
                          const kernels::Tensor* class_weights, const SideFitOptions& options,

@@ -4,11 +4,9 @@
 #include <fstream>
 
 #include "finetune/commands/progress_line.h"
-#include "finetune/train/example_encoding.h"
 #include "platform/base/digest.h"
 #include "platform/base/file.h"
-#include "web/client/dataset_preview.h"
-#include "web/client/server_connection.h"
+#include "web/client/dataset_examples.h"
 #include "web/client/student.h"
 #include "web/client/table.h"
 #include "web/client/teacher.h"
@@ -181,18 +179,12 @@ void declare_distill(CommandLine& line) {
 }
 
 std::optional<int> distill_file(const CommandLine& line) {
-  if (line.has("data") && line.has("NAME"))
-    throw Error(ErrorCode::kInvalidInput, "a dataset's name and --data are both given; give one", "data");
-  if (line.has("data")) return distill(finetune::read_examples(line.text("data")), line);
-  if (line.has("NAME")) return std::nullopt;
-  throw Error(ErrorCode::kInvalidInput, "give the name of a dataset, or a file of examples with --data", "NAME");
+  const auto examples = examples_of_file(line);
+  return examples ? std::optional(distill(*examples, line)) : std::nullopt;
 }
 
 int distill_version(ServerConnection& server, const CommandLine& line) {
-  const std::string path =
-      "/datasets/" + segment(line.text("NAME")) + "/versions/" + segment(line.text("version")) + "/examples";
-  const platform::HttpResponse answer = server.send(platform::Method::kGet, path, {}, {});
-  return distill(finetune::examples_from_lines(answer.checked().body, line.text("NAME")), line);
+  return distill(examples_of_version(server, line), line);
 }
 
 }  // namespace web

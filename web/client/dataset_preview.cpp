@@ -7,8 +7,7 @@
 
 #include "finetune/model/base.h"
 #include "finetune/train/example_preview.h"
-#include "platform/base/data_folder.h"
-#include "web/client/server_connection.h"
+#include "web/client/dataset_examples.h"
 #include "web/client/table.h"
 
 namespace web {
@@ -86,14 +85,6 @@ int preview(const Examples& examples, const CommandLine& line) {
 
 }  // namespace
 
-std::filesystem::path base_of(const CommandLine& line) {
-  const std::string name = line.text("base");
-  if (std::filesystem::exists(std::filesystem::path(name) / "tokenizer.json") ||
-      std::filesystem::exists(std::filesystem::path(name) / "tokenizer.model"))
-    return name;
-  return platform::base_folder(platform::data_folder(line.text("data-folder")), name);
-}
-
 void declare_preview(CommandLine& line) {
   line.argument("NAME", "name of the dataset; none with --data", false);
   line.option("version", "N", "number of the version, or latest", {.fallback = "latest"});
@@ -109,18 +100,12 @@ void declare_preview(CommandLine& line) {
 }
 
 std::optional<int> preview_file(const CommandLine& line) {
-  if (line.has("data") && line.has("NAME"))
-    throw Error(ErrorCode::kInvalidInput, "a dataset's name and --data are both given; give one", "data");
-  if (line.has("data")) return preview(finetune::read_examples(line.text("data")), line);
-  if (line.has("NAME")) return std::nullopt;
-  throw Error(ErrorCode::kInvalidInput, "give the name of a dataset, or a file of examples with --data", "NAME");
+  const auto examples = examples_of_file(line);
+  return examples ? std::optional(preview(*examples, line)) : std::nullopt;
 }
 
 int preview_version(ServerConnection& server, const CommandLine& line) {
-  const std::string path =
-      "/datasets/" + segment(line.text("NAME")) + "/versions/" + segment(line.text("version")) + "/examples";
-  const platform::HttpResponse answer = server.send(platform::Method::kGet, path, {}, {});
-  return preview(finetune::examples_from_lines(answer.checked().body, line.text("NAME")), line);
+  return preview(examples_of_version(server, line), line);
 }
 
 }  // namespace web

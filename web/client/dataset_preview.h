@@ -1,7 +1,6 @@
 // `anneal datasets preview`: a dataset's examples as a base will see them. Main's thread.
 #pragma once
 
-#include <filesystem>
 #include <optional>
 
 #include "platform/base/command_line.h"
@@ -9,9 +8,6 @@
 namespace web {
 
 class ServerConnection;
-
-/// What --base asks for: a path, or the name of a base that the data folder or the installation has.
-std::filesystem::path base_of(const platform::CommandLine& line);
 
 void declare_preview(platform::CommandLine& line);
 /// Of a file of examples; nullopt where the line names a dataset.
