@@ -50,6 +50,14 @@ std::vector<Weight*> stored_weights(AdapterParts& parts) {
   return all;
 }
 
+SideTrees read_trees(const SafetensorsFile& file, const SideShape& shape) {
+  std::map<std::string, Tensor> tensors;
+  for (const std::string& name : tree_tensor_names()) {
+    if (file.contains(name)) tensors.emplace(name, file.read(name));
+  }
+  return tensors.empty() ? SideTrees{} : trees_from_tensors(tensors, shape.dense, shape.outputs);
+}
+
 // The documents of a batch: each example's own, and behind it the other answer of a pair.
 std::vector<const EncodedExample*> documents_of(Batch batch) {
   std::vector<const EncodedExample*> documents;
@@ -156,6 +164,8 @@ void AdapterParts::save(const std::filesystem::path& folder) {
   adapter.save(folder);
   std::map<std::string, const Tensor*> tensors;
   for (const Weight* weight : stored_weights(*this)) tensors[weight->name] = &weight->value;
+  const std::map<std::string, Tensor> trees = to_tensors(side_trees);
+  for (const auto& [name, tensor] : trees) tensors[name] = &tensor;
   if (!tensors.empty()) write_safetensors(folder / "sensor.safetensors", tensors);
 }
 
@@ -175,6 +185,7 @@ void AdapterParts::load(const std::filesystem::path& folder, const Base& base) {
     }
     weight->value = std::move(stored);
   }
+  if (side) side_trees = read_trees(file, side->shape());
 }
 
 AdaptedModel::AdaptedModel(Base& base, AdapterParts& parts)
@@ -219,6 +230,7 @@ Tensor& AdaptedModel::head_outputs(Context& context, Batch batch, const Tensor& 
   std::vector<const SideInput*> inputs;
   for (const EncodedExample* example : batch) inputs.push_back(&example->side);
   kernels::add(context, parts_.side->forward(context, inputs), output);
+  parts_.side_trees.add_to(context, inputs, output);
   return output;
 }
 

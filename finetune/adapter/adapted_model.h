@@ -1,6 +1,6 @@
-// AdaptedModel: a base with one adapter's parts (PEFT's, sensor encoder, head, side network), computed together: losses
-// with gradients for training, outputs for prediction. It borrows both and owns the transformer's activations. Belongs
-// to one thread.
+// AdaptedModel: a base with one adapter's parts (PEFT's, sensor encoder, head, side network and trees), computed
+// together: losses with gradients for training, outputs for prediction. It borrows both and owns the transformer's
+// activations. Belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "finetune/adapter/head_loss.h"
 #include "finetune/adapter/sensor_encoder.h"
 #include "finetune/adapter/side_network.h"
+#include "finetune/adapter/side_trees.h"
 #include "finetune/model/adapter.h"
 #include "finetune/model/base.h"
 #include "finetune/model/transformer.h"
@@ -39,6 +40,7 @@ struct AdapterParts {
   std::optional<SensorEncoder> encoder;
   std::optional<Head> head;
   std::optional<SideNetwork> side;
+  SideTrees side_trees;  // where there is a side network, and trees were found to be of use beside it
   bool side_is_fitted = false;
 
   HeadTarget head_target() const;
@@ -46,7 +48,7 @@ struct AdapterParts {
   void start(const Base& base, const PeftConfig& config, std::uint64_t seed);
   /// The same with an adapter that was trained before.
   void start_from(const Base& base, Adapter trained, std::uint64_t seed);
-  /// Encoder and head weights, in file order. The side network is fitted before and stays as it is.
+  /// Encoder and head weights, in file order. What stands beside the base is fitted before and stays as it is.
   std::vector<Weight*> sensor_weights();
   std::vector<Weight*> weights();
   void make_trainable();
@@ -73,10 +75,10 @@ class AdaptedModel {
   /// Labels: their probabilities; numbers: in their unit (see head_answer); lm: log probability of each supervised
   /// token, of a pair the chosen answer's and behind them the rejected one's. One row an example.
   std::vector<std::vector<float>> outputs(kernels::Context& context, Batch batch);
-  /// The same, but what the head and the side network give: logits, standardised values.
+  /// The same, but what the head and its neighbours give: logits, standardised values.
   std::vector<std::vector<float>> raw_outputs(kernels::Context& context, Batch batch);
 
-  /// False: the bare base under the head, without adapter and side network.
+  /// False: the bare base under the head, without adapter and what stands beside it.
   void set_adapter_active(bool active);
   Transformer& transformer() { return transformer_; }
   /// Embeddings of the batch's slots, or null without slots.

@@ -111,6 +111,29 @@ LossSum head_loss(kernels::Context& context, const HeadTarget& target, Batch bat
   return kernels::squared_error(context, output, targets, &weights, scale, doutput);
 }
 
+Tensor head_curvature(const HeadTarget& target, Batch batch, const Tensor& output, const Tensor* class_weights) {
+  Tensor curvature(output.shape());
+  const std::int64_t outputs = output.size(1);
+  float* made = curvature.data<float>();
+  for (std::size_t row = 0; row < batch.size(); ++row) {
+    const EncodedExample& example = *batch[row];
+    const std::span<const float> given(output.data<float>() + static_cast<std::int64_t>(row) * outputs,
+                                       static_cast<std::size_t>(outputs));
+    if (target.task == Task::kClassify) {
+      const auto weight = example.label < 0 ? 0.0 : loss_weight(target, example, class_weights);
+      for (const float p : softmax(given)) *made++ = static_cast<float>(weight) * p * (1.0f - p);
+      continue;
+    }
+    const std::vector<float> wanted = wanted_of(target, example);
+    for (std::size_t k = 0; k < given.size(); ++k) {
+      const float known = std::isfinite(wanted[std::min(k, wanted.size() - 1)]) ? example.weight : 0.0f;
+      const float p = has_labels(target.task) ? sigmoid(given[k]) : 0.0f;
+      *made++ = has_labels(target.task) ? known * p * (1.0f - p) : known;
+    }
+  }
+  return curvature;
+}
+
 std::vector<float> head_answer(const HeadTarget& target, const EncodedExample& example, std::span<const float> row) {
   if (target.task == Task::kClassify) return softmax(row);
   if (target.task == Task::kOrdinal) return rank_probabilities(row);

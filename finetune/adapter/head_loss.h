@@ -34,6 +34,12 @@ kernels::LossSum head_loss(kernels::Context& context, const HeadTarget& target,
                            std::span<const EncodedExample* const> batch, const kernels::Tensor& output,
                            const kernels::Tensor* class_weights, float scale, kernels::Tensor* doutput);
 
+/// How each example's loss curves along each of its outputs alone: the second derivatives, unscaled, [B, output_count].
+/// A loss that is no parabola but straight pieces (pinball, Huber's beyond its border) curves as squared error does, so
+/// that a Newton step is a step along the gradient. What teaches nothing curves by 0.
+kernels::Tensor head_curvature(const HeadTarget& target, std::span<const EncodedExample* const> batch,
+                               const kernels::Tensor& output, const kernels::Tensor* class_weights);
+
 /// One row of outputs, as the head gives it, in the answer's unit: probabilities of the labels, or values (quantiles
 /// put in order).
 std::vector<float> head_answer(const HeadTarget& target, const EncodedExample& example, std::span<const float> row);

@@ -60,6 +60,21 @@ std::int64_t side_width(const SensorSchema& schema) {
   return width;
 }
 
+std::vector<std::int32_t> tree_columns(const SensorSchema& schema, std::int64_t most) {
+  std::vector<std::int32_t> all, kept;
+  std::int64_t begin = 0;
+  for (const SensorField& field : schema.fields) {
+    const std::int64_t width = width_of(field);
+    const std::int64_t read = field.kind == Kind::kNumber ? 2 : width;
+    for (std::int64_t i = 0; i < read; ++i) all.push_back(static_cast<std::int32_t>(begin + i));
+    begin += width;
+  }
+  const auto count = static_cast<std::int64_t>(all.size());
+  if (count <= most) return all;
+  for (std::int64_t i = 0; i < most; ++i) kept.push_back(all[static_cast<std::size_t>(i * count / most)]);
+  return kept;
+}
+
 SideInput side_input(const SensorSchema& schema, const platform::Example& example) {
   SideInput input;
   input.dense.assign(static_cast<std::size_t>(side_width(schema)), 0.0f);

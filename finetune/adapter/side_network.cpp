@@ -38,12 +38,24 @@ void draw_mask(Tensor& mask, double share, kernels::Random& random) {
   for (float& value : mask.values<float>()) value = random.uniform() < share ? 0.0f : kept;
 }
 
+struct GrowingBag {
+  std::vector<std::int32_t> ids, borders{0};
+  std::vector<float> weights;
+
+  void add(std::int32_t id, float weight) {
+    ids.push_back(id);
+    weights.push_back(weight);
+  }
+  void end_example() { borders.push_back(static_cast<std::int32_t>(ids.size())); }
+};
+
 }  // namespace
 
 SideNetwork::SideNetwork(const SideShape& shape, kernels::Random& random) : shape_(shape) {
   const auto [dense, ngrams, outputs, members, width] = shape;
   first_ = named("side.first", normal({members * width, dense}, usual(dense), random));
-  first_ngrams_ = named("side.first_ngrams", normal({ngrams, members * width}, kNgramDeviation, random));
+  first_ngrams_ =
+      named("side.first_ngrams", normal({std::min(ngrams, kHiddenNgrams), members * width}, kNgramDeviation, random));
   first_bias_ = named("side.first_bias", Tensor::zeros({members * width}));
   second_ = named("side.second", normal({members * width, width}, usual(width), random));
   second_bias_ = named("side.second_bias", Tensor::zeros({members * width}));
@@ -70,28 +82,28 @@ void SideNetwork::make_trainable() {
 void SideNetwork::read(std::span<const SideInput* const> inputs, double thinning, kernels::Random& random) {
   const auto rows = static_cast<std::int64_t>(inputs.size());
   dense_.resize({rows, shape_.dense});
-  std::vector<std::int32_t> ids, borders{0};
-  std::vector<float> weights;
+  GrowingBag all, frequent;
   const auto kept = static_cast<float>(1.0 / (1.0 - thinning));
   for (std::int64_t row = 0; row < rows; ++row) {
     const SideInput& input = *inputs[static_cast<std::size_t>(row)];
     std::copy(input.dense.begin(), input.dense.end(), dense_.data<float>() + row * shape_.dense);
     for (std::size_t i = 0; i < input.text.ids.size(); ++i) {
       if (thinning > 0 && random.uniform() < thinning) continue;
-      ids.push_back(input.text.ids[i]);
-      weights.push_back(kept * input.text.weights[i]);
+      all.add(input.text.ids[i], kept * input.text.weights[i]);
+      if (input.text.ids[i] < kHiddenNgrams) frequent.add(input.text.ids[i], kept * input.text.weights[i]);
     }
-    borders.push_back(static_cast<std::int32_t>(ids.size()));
+    all.end_example();
+    frequent.end_example();
   }
-  ngrams_ = Tensor::from(ids);
-  borders_ = Tensor::from(borders);
-  text_weights_ = Tensor::from(weights);
+  text_ = {Tensor::from(all.ids), Tensor::from(all.borders), Tensor::from(all.weights)};
+  frequent_ = {Tensor::from(frequent.ids), Tensor::from(frequent.borders), Tensor::from(frequent.weights)};
 }
 
 void SideNetwork::hidden_forward(Context& context, double dropout, kernels::Random& random) {
   const std::int64_t rows = dense_.size(0), width = shape_.width, all = shape_.members * width;
   for (Tensor* tensor : {&before_first_, &after_first_, &before_second_, &after_second_}) tensor->resize({rows, all});
-  kernels::embedding_bag_forward(context, first_ngrams_.value, ngrams_, borders_, text_weights_, before_first_);
+  kernels::embedding_bag_forward(context, first_ngrams_.value, frequent_.ids, frequent_.borders, frequent_.weights,
+                                 before_first_);
   if (shape_.dense > 0)
     kernels::matmul(context, dense_, first_.value, before_first_, {.transpose_b = true, .beta = 1.0f});
   kernels::add_bias(context, first_bias_.value, before_first_);
@@ -121,7 +133,7 @@ Tensor& SideNetwork::forward_members(Context& context, std::span<const SideInput
   const std::int64_t rows = dense_.size(0), width = shape_.width, all = shape_.members * width;
   const std::int64_t outputs = shape_.outputs;
   shared_.resize({rows, outputs});
-  kernels::embedding_bag_forward(context, linear_ngrams_.value, ngrams_, borders_, text_weights_, shared_);
+  kernels::embedding_bag_forward(context, linear_ngrams_.value, text_.ids, text_.borders, text_.weights, shared_);
   if (shape_.dense > 0) kernels::matmul(context, dense_, linear_.value, shared_, {.transpose_b = true, .beta = 1.0f});
   members_.resize({shape_.members * rows, outputs});
   for (std::int64_t member = 0; member < shape_.members; ++member) {
@@ -186,8 +198,9 @@ void SideNetwork::backward(Context& context, const Tensor& doutput) {
   kernels::activation_backward(context, kernels::Activation::kSilu, dfirst, before_first_, dfirst);
   kernels::sum_rows(context, dfirst, first_bias_.gradient);
   if (shape_.ngrams > 0) {
-    kernels::embedding_bag_backward(context, ngrams_, borders_, text_weights_, dfirst, first_ngrams_.gradient);
-    kernels::embedding_bag_backward(context, ngrams_, borders_, text_weights_, dshared, linear_ngrams_.gradient);
+    kernels::embedding_bag_backward(context, frequent_.ids, frequent_.borders, frequent_.weights, dfirst,
+                                    first_ngrams_.gradient);
+    kernels::embedding_bag_backward(context, text_.ids, text_.borders, text_.weights, dshared, linear_ngrams_.gradient);
   }
   if (shape_.dense == 0) return;
   kernels::matmul(context, dfirst, dense_, first_.gradient, {.transpose_a = true, .beta = 1.0f});

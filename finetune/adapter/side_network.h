@@ -1,8 +1,9 @@
 // SideNetwork: a small network beside the base (side-tuning: Zhang et al. 2020) whose output is added to the head's. It
 // reads an example's fields and wording directly and is fitted in seconds, before the adapter is trained; what it
 // leaves over is what the base has to learn. An ensemble of small networks over the same features, each with two hidden
-// layers that the output sees both, and one linear part that all share. Belongs to one thread.
-// Letters: B examples, F dense columns, V n-grams, M members, E width, K outputs.
+// layers that the output sees both, and one linear part that all share. The linear part reads every n-gram; the members
+// only the most frequent kHiddenNgrams, which keeps an adapter small. Belongs to one thread.
+// Letters: B examples, F dense columns, V n-grams, H of them that members read, M members, E width, K outputs.
 #pragma once
 
 #include <span>
@@ -13,6 +14,8 @@
 #include "kernels/core/context.h"
 
 namespace finetune {
+
+inline constexpr std::int64_t kHiddenNgrams = 8192;
 
 struct SideShape {
   std::int64_t dense = 0;    // F
@@ -45,15 +48,21 @@ class SideNetwork {
   void make_trainable();
 
  private:
+  // A batch's n-grams, one example after the other.
+  struct Bag {
+    kernels::Tensor ids, borders, weights;
+  };
+
   void read(std::span<const SideInput* const> inputs, double thinning, kernels::Random& random);
   void hidden_forward(kernels::Context& context, double dropout, kernels::Random& random);
 
   SideShape shape_;
-  Weight first_, first_ngrams_, first_bias_;     // [M E, F], [V, M E], [M E]
+  Weight first_, first_ngrams_, first_bias_;     // [M E, F], [H, M E], [M E]
   Weight second_, second_bias_;                  // [M E, E], [M E]
   Weight last_first_, last_second_, last_bias_;  // [M K, E], [M K, E], [M K]
   Weight linear_, linear_ngrams_;                // [K, F], [V, K]
-  kernels::Tensor dense_, ngrams_, borders_, text_weights_;
+  kernels::Tensor dense_;
+  Bag text_, frequent_;  // all of them, and those that members read
   kernels::Tensor before_first_, after_first_, before_second_, after_second_, mask_first_, mask_second_;
   kernels::Tensor shared_, members_, mean_;
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 
 #include "finetune/text/unicode.h"
@@ -79,8 +80,13 @@ TextFeatures::TextFeatures(std::vector<std::string> ngrams, std::vector<float> i
   index();
 }
 
+// The rarer an n-gram, the larger its idf.
 void TextFeatures::index() {
-  for (std::size_t i = 0; i < ngrams_.size(); ++i) places_.emplace(ngrams_[i], static_cast<std::int32_t>(i));
+  std::vector<std::size_t> order(ngrams_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return idf_[a] < idf_[b]; });
+  for (std::size_t rank = 0; rank < order.size(); ++rank)
+    places_.emplace(ngrams_[order[rank]], Place{static_cast<std::int32_t>(rank), idf_[order[rank]]});
 }
 
 TextFeatures TextFeatures::learn(const std::vector<std::string>& texts, std::size_t limit) {
@@ -122,23 +128,32 @@ TextFeatures TextFeatures::learn(const std::vector<std::string>& texts, std::siz
   return features;
 }
 
+std::int32_t TextFeatures::rank(const std::string& ngram) const {
+  const auto found = places_.find(ngram);
+  return found == places_.end() ? -1 : found->second.rank;
+}
+
 TextWeights TextFeatures::weights(std::string_view text) const {
-  std::map<std::int32_t, double> counts;
+  struct Weighed {
+    bool word = false;
+    double weight = 0;
+  };
+  std::map<std::int32_t, Weighed> found;
   each_ngram(text, [&](const std::string& ngram) {
-    const auto found = places_.find(ngram);
-    if (found != places_.end()) counts[found->second] += 1;
+    const auto place = places_.find(ngram);
+    if (place == places_.end()) return;
+    Weighed& weighed = found[place->second.rank];
+    weighed.word = is_word(ngram);
+    weighed.weight += static_cast<double>(place->second.idf);
   });
   double squares_of_words = 0, squares_of_pieces = 0;
-  for (auto& [place, weight] : counts) {
-    const auto index = static_cast<std::size_t>(place);
-    weight *= static_cast<double>(idf_[index]);
-    (is_word(ngrams_[index]) ? squares_of_words : squares_of_pieces) += weight * weight;
-  }
+  for (const auto& [rank, each] : found)
+    (each.word ? squares_of_words : squares_of_pieces) += each.weight * each.weight;
   TextWeights result;
-  for (const auto& [place, weight] : counts) {
-    const double squares = is_word(ngrams_[static_cast<std::size_t>(place)]) ? squares_of_words : squares_of_pieces;
-    result.ids.push_back(place);
-    result.weights.push_back(static_cast<float>(weight / std::sqrt(squares)));
+  for (const auto& [rank, each] : found) {
+    result.ids.push_back(rank);
+    result.weights.push_back(
+        static_cast<float>(each.weight / std::sqrt(each.word ? squares_of_words : squares_of_pieces)));
   }
   return result;
 }

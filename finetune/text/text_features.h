@@ -12,7 +12,7 @@
 
 namespace finetune {
 
-/// Weights of a text's known n-grams, by rising index.
+/// Weights of a text's known n-grams, by rising index. The index is a rank: 0 is the n-gram of the most texts.
 struct TextWeights {
   std::vector<std::int32_t> ids;
   std::vector<float> weights;
@@ -31,6 +31,8 @@ class TextFeatures {
   bool empty() const { return ngrams_.empty(); }
   const std::vector<std::string>& ngrams() const { return ngrams_; }
   const std::vector<float>& idf() const { return idf_; }
+  /// Its index in TextWeights; -1 where the n-gram is not known.
+  std::int32_t rank(const std::string& ngram) const;
   /// Well-formed UTF-8 or repaired; no order of n-grams outside the vocabulary matters.
   TextWeights weights(std::string_view text) const;
 
@@ -39,7 +41,11 @@ class TextFeatures {
 
   std::vector<std::string> ngrams_;  // sorted; words begin with kWordMark
   std::vector<float> idf_;
-  std::unordered_map<std::string, std::int32_t> places_;
+  struct Place {
+    std::int32_t rank = 0;
+    float idf = 0;
+  };
+  std::unordered_map<std::string, Place> places_;
 };
 
 }  // namespace finetune

@@ -150,6 +150,7 @@ void start_from(kernels::Context& context, Base& base, const ParentAdapter& pare
   if (stored.head) parts.head = std::move(stored.head);
   if (!stored.side) return;
   parts.side = std::move(stored.side);
+  parts.side_trees = std::move(stored.side_trees);
   parts.side_is_fitted = true;
 }
 

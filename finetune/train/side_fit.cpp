@@ -22,9 +22,8 @@ constexpr std::size_t kSmallSet = 2000;
 constexpr std::size_t kScoredAtOnce = 256;
 // The average is as large as the weights; reading all of it at every step would be a third of the time.
 constexpr std::int64_t kBetweenAverages = 4;
+constexpr float kRareRate = 5.0f;
 constexpr std::chrono::seconds kBetweenQuestions{1};
-// exp(-1.5) to exp(1.5).
-constexpr int kFactors = 31;
 
 std::vector<const SideInput*> inputs_of(Batch batch) {
   std::vector<const SideInput*> inputs;
@@ -32,17 +31,17 @@ std::vector<const SideInput*> inputs_of(Batch batch) {
   return inputs;
 }
 
+// The table of n-grams that the linear part reads learns fast and does not shrink: most of its rows are seen a few
+// times an epoch, and a rare word that tells a label by itself needs a large weight.
 std::vector<TrainedWeight> trained(SideNetwork& network) {
   network.make_trainable();
   std::vector<TrainedWeight> weights;
-  for (Weight* weight : network.weights()) weights.push_back({weight, weight->value.rank() == 2, 1.0f});
+  for (Weight* weight : network.weights()) {
+    const bool rare = weight->name == "side.linear_ngrams";
+    weights.push_back({weight, weight->value.rank() == 2 && !rare, rare ? kRareRate : 1.0f});
+  }
   return weights;
 }
-
-struct Look {
-  double loss = 0;
-  double factor = 1;
-};
 
 class Fit {
  public:
@@ -78,7 +77,7 @@ class Fit {
       one_step(step);
       if (validation_.empty() || ((step + 1) % between != 0 && step + 1 != steps_)) continue;
       swap_with_average();
-      const Look look = look_at_validation();
+      const ScaledLoss look = look_at_validation();
       if (std::isfinite(look.loss) && (best.empty() || look.loss < result.loss)) {
         result = {steps_, step + 1, look.loss, look.factor};
         best = copies();
@@ -151,38 +150,10 @@ class Fit {
     }
   }
 
-  double loss_at(const std::vector<Tensor>& outputs, double factor) const {
-    double loss = 0, weight = 0;
-    for (std::size_t part = 0; part < outputs.size(); ++part) {
-      std::vector<const EncodedExample*> batch;
-      const std::size_t begin = part * kScoredAtOnce;
-      for (std::size_t i = begin; i < std::min(validation_.size(), begin + kScoredAtOnce); ++i)
-        batch.push_back(validation_[i]);
-      Tensor scaled = outputs[part].clone();
-      kernels::scale(context_, scaled, static_cast<float>(factor));
-      const kernels::LossSum sum = head_loss(context_, target_, batch, scaled, class_weights_, 1.0f, nullptr);
-      loss += sum.loss;
-      weight += sum.weight;
-    }
-    return weight > 0 ? loss / weight : NAN;
-  }
-
-  Look look_at_validation() {
-    std::vector<Tensor> outputs;
-    for (std::size_t begin = 0; begin < validation_.size(); begin += kScoredAtOnce) {
-      std::vector<const SideInput*> inputs;
-      for (std::size_t i = begin; i < std::min(validation_.size(), begin + kScoredAtOnce); ++i)
-        inputs.push_back(&validation_[i]->side);
-      outputs.push_back(network_.forward(context_, inputs).clone());
-    }
-    Look best{loss_at(outputs, 1.0), 1.0};
-    if (!has_labels(target_.task)) return best;
-    for (int i = 0; i < kFactors; ++i) {
-      const double factor = std::exp(-1.5 + 3.0 * i / (kFactors - 1));
-      const double loss = loss_at(outputs, factor);
-      if (loss < best.loss) best = {loss, factor};
-    }
-    return best;
+  ScaledLoss look_at_validation() {
+    Tensor outputs = Tensor::zeros({static_cast<std::int64_t>(validation_.size()), output_count(target_)});
+    add_side_outputs(context_, network_, validation_, outputs);
+    return best_scale(context_, target_, validation_, outputs, class_weights_);
   }
 
   Context& context_;
@@ -201,6 +172,15 @@ class Fit {
 };
 
 }  // namespace
+
+void add_side_outputs(Context& context, SideNetwork& network, const ExamplePointers& examples, Tensor& outputs) {
+  for (std::size_t begin = 0; begin < examples.size(); begin += kScoredAtOnce) {
+    const std::size_t end = std::min(examples.size(), begin + kScoredAtOnce);
+    const Batch part(examples.data() + begin, end - begin);
+    Tensor rows = outputs.slice_rows(static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end));
+    kernels::add(context, network.forward(context, inputs_of(part)), rows);
+  }
+}
 
 SideFit fit_side_network(Context& context, SideNetwork& network, const HeadTarget& target, const ExamplePointers& train,
                          const ExamplePointers& validation, const Tensor* class_weights, const SideFitOptions& options,

@@ -8,8 +8,8 @@
 #include <functional>
 #include <vector>
 
-#include "finetune/adapter/head_loss.h"
 #include "finetune/adapter/side_network.h"
+#include "finetune/train/side_scale.h"
 
 namespace finetune {
 
@@ -26,13 +26,15 @@ struct SideFitOptions {
   std::uint64_t seed = 1;
 };
 
-using ExamplePointers = std::vector<const EncodedExample*>;
-
 struct SideFit {
   std::int64_t steps = 0, best_step = 0;
   double loss = 0;  // mean over the validation part, scaled; over nothing: 0
   double factor = 1;
 };
+
+/// Adds what the network says of the examples to outputs: [examples, output_count].
+void add_side_outputs(kernels::Context& context, SideNetwork& network, const ExamplePointers& examples,
+                      kernels::Tensor& outputs);
 
 /// `class_weights`: [K] or null. `should_stop` is asked once a second, so that a short fit is done in one go; true
 /// leaves with kCancelled and the network as it was. Without a validation part the last step is taken.

@@ -189,6 +189,7 @@ const std::vector<std::string_view>& train_config_keys() {
                                                       "continues",
                                                       "side_network",
                                                       "text_features",
+                                                      "side_trees",
                                                       "activations",
                                                       "base_dtype"};
   return kKeys;
@@ -243,6 +244,7 @@ void TrainConfig::validate() const {
           "rising numbers between 0 and 1");
   }
   check(text_features >= 0 && text_features <= 65536, "text_features", "between 0 and 65536");
+  check(side_trees >= 0 && side_trees <= 1000, "side_trees", "between 0 and 1000");
   check(one_of(activations, {"keep", "recompute"}), "activations", "keep or recompute");
   check(one_of(base_dtype, {"float32", "bfloat16", "float16", "int8", "nf4", "nf4_double"}), "base_dtype",
         "float32, bfloat16, float16, int8, nf4 or nf4_double");
@@ -306,6 +308,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   text("continues", config.continues);
   config.side_network = platform::bool_or(object, "side_network", config.side_network, "");
   whole("text_features", config.text_features);
+  whole("side_trees", config.side_trees);
   text("activations", config.activations);
   text("base_dtype", config.base_dtype);
   config.validate();
@@ -364,6 +367,7 @@ json::value to_json(const TrainConfig& config) {
       {"continues", config.continues},
       {"side_network", config.side_network},
       {"text_features", config.text_features},
+      {"side_trees", config.side_trees},
       {"activations", config.activations},
       {"base_dtype", config.base_dtype}};
   for (const auto& [key, setting] : to_json(config.objective)) settings[key] = setting;

@@ -92,9 +92,10 @@ struct TrainConfig {
   double huber_delta = 0;  // regress, forecast: errors beyond so many deviations count linearly; 0 = squared error
   std::vector<double> quantiles;  // regress: these instead of the mean, rising, in (0, 1), 0.5 in the middle
   std::string continues;          // forecast: the signal that goes on; its last value is what a forecast starts from
-  // The network beside the base, see adapter/side_network.h; not for lm
+  // What stands beside the base, see train/side_choice.h; not for lm
   bool side_network = true;
-  std::int64_t text_features = 8192;  // n-grams of the wording that it reads; 0 = none
+  std::int64_t text_features = 32768;  // n-grams of the wording that it reads; 0 = none
+  std::int64_t side_trees = 100;       // rounds of trees beside it, at most; 0 = none
   // Memory
   std::string activations = "keep";    // keep, recompute
   std::string base_dtype = "float32";  // how the frozen base is held: see WeightPrecision in model/weights.h

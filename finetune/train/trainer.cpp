@@ -7,7 +7,6 @@
 
 #include "finetune/adapter/reference.h"
 #include "finetune/train/schedule.h"
-#include "finetune/train/side_fit.h"
 #include "kernels/ops/elementwise.h"
 
 namespace finetune {
@@ -22,6 +21,8 @@ using Clock = std::chrono::steady_clock;
 constexpr double kCheckpointSeconds = 1.0;
 constexpr double kCheckpointShare = 0.05;
 constexpr double kLargestClassWeight = 20.0;
+// Histograms of more would be megabytes a leaf.
+constexpr std::int64_t kMostTreeColumns = 512;
 
 double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 
@@ -251,25 +252,37 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
   stopped_early_ = request_.config.patience > 0 && passes_without_gain_ >= request_.config.patience && may_stop;
 }
 
-void Trainer::fit_side(TrainObserver& observer) {
+SideFitting Trainer::side_fitting(const HeadTarget& target, const ExamplePointers& train,
+                                  const ExamplePointers& validation) const {
+  return {.target = target,
+          .train = train,
+          .validation = validation,
+          .class_weights = class_weights_ ? &*class_weights_ : nullptr,
+          .tree_columns = tree_columns(parts_.schema, kMostTreeColumns),
+          .tree_rounds = request_.config.side_trees,
+          .seed = request_.seed};
+}
+
+void Trainer::make_side(TrainObserver& observer) {
   if (!parts_.side || parts_.side_is_fitted) return;
-  const SideFit fit = fit_side_network(context_, *parts_.side, parts_.head_target(), pointers_to(data_.train),
-                                       pointers_to(data_.validation), class_weights_ ? &*class_weights_ : nullptr,
-                                       {.seed = request_.seed}, [&] { return observer.should_stop(); });
-  side_share_ = static_cast<double>(fit.best_step) / static_cast<double>(fit.steps);
-  side_factor_ = fit.factor;
+  const HeadTarget target = parts_.head_target();
+  const ExamplePointers train = pointers_to(data_.train), validation = pointers_to(data_.validation);
+  side_choice_ = fit_side(context_, *parts_.side, parts_.side_trees, side_fitting(target, train, validation),
+                          [&] { return observer.should_stop(); });
   parts_.side_is_fitted = true;
 }
 
-std::optional<SideNetwork> Trainer::refitted_side(TrainObserver& observer) {
-  if (!parts_.side || side_share_ == 0 || data_.validation.empty()) return std::move(parts_.side);
+Trainer::Side Trainer::remade_side(TrainObserver& observer) {
+  if (!parts_.side || side_choice_.network_share == 0 || data_.validation.empty())
+    return {std::move(parts_.side), std::move(parts_.side_trees)};
   kernels::Random random(kernels::random_bits(request_.seed, 0x51deU));
-  SideNetwork fresh(parts_.side->shape(), random);
+  Side fresh;
+  fresh.network.emplace(parts_.side->shape(), random);
+  const HeadTarget target = parts_.head_target();
   ExamplePointers all = pointers_to(data_.train);
   for (const EncodedExample& example : data_.validation) all.push_back(&example);
-  fit_side_network(context_, fresh, parts_.head_target(), all, {}, class_weights_ ? &*class_weights_ : nullptr,
-                   {.stop_at = side_share_, .seed = request_.seed}, [&] { return observer.should_stop(); });
-  fresh.scale_outputs(context_, static_cast<float>(side_factor_));
+  refit_side(context_, *fresh.network, fresh.trees, side_fitting(target, all, {}), side_choice_,
+             [&] { return observer.should_stop(); });
   return fresh;
 }
 
@@ -290,10 +303,14 @@ void Trainer::save() const {
   if (parts_.side_is_fitted) {
     for (const Weight* weight : parts_.side->weights()) tensors[weight->name] = &weight->value;
   }
+  const std::map<std::string, Tensor> trees = to_tensors(parts_.side_trees);
+  for (const auto& [name, tensor] : trees) tensors[name] = &tensor;
   platform::json::object state{{"request", key_},
                                {"side", parts_.side_is_fitted},
-                               {"side_share", side_share_},
-                               {"side_factor", side_factor_},
+                               {"side_network_share", side_choice_.network_share},
+                               {"side_network_factor", side_choice_.network_factor},
+                               {"side_tree_rounds", side_choice_.tree_rounds},
+                               {"side_tree_factor", side_choice_.tree_factor},
                                {"step", step_},
                                {"updates", optimizer_.steps()},
                                {"skipped", optimizer_.skipped()},
@@ -319,10 +336,15 @@ void Trainer::resume() {
   for (std::size_t i = 0; i < average_.size(); ++i)
     average_[i] = take("average." + optimizer_.weights()[i].weight->name, average_[i]);
   parts_.side_is_fitted = platform::require_bool(checkpoint->state, "side", "checkpoint");
-  side_share_ = platform::require_number(checkpoint->state, "side_share", "checkpoint");
-  side_factor_ = platform::require_number(checkpoint->state, "side_factor", "checkpoint");
+  const auto number = [&](const char* key) { return platform::require_number(checkpoint->state, key, "checkpoint"); };
+  side_choice_ = {number("side_network_share"), number("side_network_factor"), whole("side_tree_rounds"),
+                  number("side_tree_factor")};
   if (parts_.side_is_fitted) {
     for (Weight* weight : parts_.side->weights()) weight->value = take(weight->name, weight->value);
+    if (checkpoint->tensors.contains(tree_tensor_names().front())) {
+      const SideShape& shape = parts_.side->shape();
+      parts_.side_trees = trees_from_tensors(checkpoint->tensors, shape.dense, shape.outputs);
+    }
   }
   step_ = whole("step");
   validated_step_ = whole("validated");
@@ -342,7 +364,7 @@ void Trainer::stop() const { throw Error(ErrorCode::kCancelled, "training was as
 void Trainer::go_on(TrainObserver& observer) {
   auto saved = Clock::now();
   double pause = kCheckpointSeconds;
-  fit_side(observer);
+  make_side(observer);
   if (step_ == 0 && parts_.side_is_fitted) save();  // a fit is not made twice
   set_references(observer);
   if (validation_is_due()) {  // where the last process was stopped
@@ -369,10 +391,10 @@ void Trainer::go_on(TrainObserver& observer) {
 
 TrainResult Trainer::run(TrainObserver& observer) {
   begin_ = Clock::now();
-  std::optional<SideNetwork> refitted;
+  Side remade;
   try {
     go_on(observer);
-    refitted = refitted_side(observer);
+    remade = remade_side(observer);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCancelled) throw;
     save();
@@ -381,7 +403,8 @@ TrainResult Trainer::run(TrainObserver& observer) {
   }
   TrainResult result;
   best_.empty() ? swap_with_average() : restore_best();
-  parts_.side = std::move(refitted);
+  parts_.side = std::move(remade.network);
+  parts_.side_trees = std::move(remade.trees);
   result.steps = step_;
   result.best_step = best_.empty() ? step_ : best_step_;
   result.skipped_steps = optimizer_.skipped();

@@ -11,6 +11,7 @@
 #include "finetune/adapter/adapted_model.h"
 #include "finetune/train/checkpoint.h"
 #include "finetune/train/optimizer.h"
+#include "finetune/train/side_choice.h"
 #include "finetune/train/training_job.h"
 
 namespace finetune {
@@ -48,11 +49,17 @@ class Trainer {
     AveragedWeights(const AveragedWeights&) = delete;
     Trainer& trainer;
   };
-  /// Where there is a side network that no checkpoint brought: fits it to the data.
-  void fit_side(TrainObserver& observer);
-  /// When all is chosen: the side network fitted anew to both parts, as long as the first fit found to be best; as it
-  /// is where the first fit was not made here.
-  std::optional<SideNetwork> refitted_side(TrainObserver& observer);
+  /// Where something is to stand beside the base that no checkpoint brought: fits it to the data.
+  void make_side(TrainObserver& observer);
+  struct Side {
+    std::optional<SideNetwork> network;
+    SideTrees trees;
+  };
+  /// When all is chosen: both fitted anew to both parts, as the first fit found to be best; as they are where the first
+  /// fit was not made here.
+  Side remade_side(TrainObserver& observer);
+  SideFitting side_fitting(const HeadTarget& target, const ExamplePointers& train,
+                           const ExamplePointers& validation) const;
   void remember_best();
   void restore_best();
   void save() const;
@@ -73,7 +80,7 @@ class Trainer {
   std::int64_t total_steps_ = 1;
   std::int64_t evaluation_steps_ = 1;
 
-  double side_share_ = 0, side_factor_ = 1;  // what the first fit found; no share: it was not made here
+  SideChoice side_choice_;  // what the first fit found; no share: it was not made here
   std::int64_t step_ = 0;
   std::int64_t validated_step_ = 0;  // the last validation pass stood after this step
   std::int64_t best_step_ = 0;

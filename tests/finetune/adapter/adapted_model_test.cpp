@@ -168,13 +168,27 @@ TEST(AdaptedModel, StartsFromTheAnswersOfTheSideNetworkAndDropsThemWithTheAdapte
   EXPECT_EQ(model.raw_outputs(setting.context, setting.batch())[0], (std::vector<float>{0, 0, 0}));
 }
 
-TEST(AdaptedModel, SavesItsSideNetwork) {
+TEST(AdaptedModel, AddsWhatTheTreesSayAndDropsThemWithTheAdapter) {
+  Setting setting(Task::kClassify, 5, Setting::every_linear(), 2);
+  AdaptedModel model(setting.base, setting.parts);
+  const auto before = model.raw_outputs(setting.context, setting.batch());
+  setting.parts.side_trees.start = {0.5f, 0, -0.5f};
+  const auto after = model.raw_outputs(setting.context, setting.batch());
+  for (std::size_t k = 0; k < 3; ++k) EXPECT_NEAR(after[0][k], before[0][k] + setting.parts.side_trees.start[k], 1e-6);
+  model.set_adapter_active(false);
+  EXPECT_EQ(model.raw_outputs(setting.context, setting.batch())[0], (std::vector<float>{0, 0, 0}));
+}
+
+TEST(AdaptedModel, SavesWhatStandsBesideTheBase) {
   Setting setting(Task::kForecast, 5, Setting::every_linear(), 2);
+  setting.parts.side_trees.start.assign(static_cast<std::size_t>(setting.parts.side->shape().outputs), 0.25f);
+  setting.parts.side_trees.trees.push_back({.output = 1, .nodes = {{0, 0.1f, 1, 2, 0}, {.value = 3}, {.value = -3}}});
   AdaptedModel model(setting.base, setting.parts);
   const auto before = model.outputs(setting.context, setting.batch());
   const platform::TemporaryFolder folder;
   setting.parts.save(folder.path());
   setting.parts.side->scale_outputs(setting.context, 3.0f);
+  setting.parts.side_trees = {};
   EXPECT_NE(model.outputs(setting.context, setting.batch()), before);
   setting.parts.load(folder.path(), setting.base);
   AdaptedModel again(setting.base, setting.parts);

@@ -64,6 +64,49 @@ TEST(HeadLoss, OfAForecastCountsTheStepsThatAreKnownFromTheLevel) {
   EXPECT_EQ(head_answer(target, example, Row{2, 0}), (Row{15, 11}));
 }
 
+// Against the slope of the gradient that training uses, a small step to either side.
+TEST(HeadLoss, CurvesAsItsGradientChanges) {
+  kernels::Context context = kernels::Context::cpu(1);
+  EncodedExample first, second;
+  first.label = 1;
+  first.marks = {1, 0, NAN};
+  first.value = 0.4f;
+  first.values = {1, NAN, 3};
+  first.weight = 0.5f;
+  second.label = -1;
+  second.marks = {0, 1, 1};
+  second.value = -1;
+  second.values = {2, 2, 2};
+  const std::vector<const EncodedExample*> batch{&first, &second};
+  const kernels::Tensor class_weights = kernels::Tensor::from<float>({1, 3, 2});
+  for (const Task task : {Task::kClassify, Task::kOrdinal, Task::kMultilabel, Task::kRegress, Task::kForecast}) {
+    const HeadTarget target{.task = task, .labels = 3, .form = {.horizon = 3}};
+    const kernels::Tensor* weights = task == Task::kClassify ? &class_weights : nullptr;
+    kernels::Tensor output({2, output_count(target)});
+    for (std::int64_t i = 0; i < output.count(); ++i) output.data<float>()[i] = std::sin(static_cast<float>(i));
+    const kernels::Tensor curvature = head_curvature(target, batch, output, weights);
+    const auto slope_at = [&](std::int64_t i, float moved) {
+      kernels::Tensor there = output.clone(), slopes(output.shape());
+      there.data<float>()[i] += moved;
+      head_loss(context, target, batch, there, weights, 1.0f, &slopes);
+      return static_cast<double>(slopes.data<float>()[i]);
+    };
+    for (std::int64_t i = 0; i < output.count(); ++i)
+      EXPECT_NEAR(curvature.data<float>()[i], (slope_at(i, 0.01f) - slope_at(i, -0.01f)) / 0.02, 1e-4)
+          << to_string(task) << " " << i;
+  }
+}
+
+TEST(HeadLoss, CurvesByTheWeightWhereItIsMadeOfStraightPieces) {
+  EncodedExample example;
+  example.weight = 0.5f;
+  const EncodedExample* batch[] = {&example};
+  const HeadTarget target{.task = Task::kRegress, .form = {.quantiles = {0.1, 0.5, 0.9}}};
+  const kernels::Tensor output = kernels::Tensor::zeros({1, 3});
+  const kernels::Tensor curvature = head_curvature(target, batch, output, nullptr);
+  for (const float each : curvature.values<float>()) EXPECT_EQ(each, 0.5f);
+}
+
 TEST(HeadLoss, PutsQuantilesThatCrossInOrder) {
   const HeadTarget target{.task = Task::kRegress, .mean = 0, .deviation = 1, .form = {.quantiles = {0.1, 0.5, 0.9}}};
   EXPECT_EQ(head_answer(target, {}, Row{2, 1, 3}), (Row{1, 2, 3}));

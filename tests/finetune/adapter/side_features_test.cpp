@@ -54,6 +54,11 @@ TEST_F(SideFeatures, ReadTheEndOfASignalAndPutAShortOneAtTheEnd) {
   EXPECT_NEAR(shorter[8], 2.0f / 3, 1e-6f);
 }
 
+TEST_F(SideFeatures, LetTreesAskForAllButTheStepsAndForNoMoreThanAskedFor) {
+  EXPECT_EQ(tree_columns(schema_, 100), (std::vector<std::int32_t>{0, 1, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(tree_columns(schema_, 4), (std::vector<std::int32_t>{0, 3, 5, 7}));
+}
+
 TEST_F(SideFeatures, ReadTheWordingWhereTheSchemaKnowsOne) {
   EXPECT_TRUE(side_input(schema_, example_of(1, "H", {})).text.ids.empty());
   std::vector<platform::Example> examples;

@@ -84,6 +84,29 @@ TEST(SideNetwork, ScalesWhatItAnswers) {
   for (std::size_t i = 0; i < 14; ++i) EXPECT_NEAR(after.values<float>()[i], 0.25f * before.values<float>()[i], 1e-6f);
 }
 
+TEST(SideNetwork, ReadsRareNgramsWithItsLinearPartAlone) {
+  kernels::Context context = kernels::Context::cpu(1);
+  kernels::Random random(5);
+  SideNetwork network({.ngrams = kHiddenNgrams + 2, .outputs = 1, .members = 1, .width = 4}, random);
+  SideInput rare, frequent;
+  rare.text = {{static_cast<std::int32_t>(kHiddenNgrams) + 1}, {1.0f}};
+  frequent.text = {{3}, {1.0f}};
+  const SideInput nothing;
+  const std::vector<const SideInput*> inputs{&rare, &frequent, &nothing};
+  const Tensor before = network.forward(context, inputs).clone();
+  EXPECT_EQ(before.values<float>()[0], before.values<float>()[2]) << "no member sees it";
+  EXPECT_NE(before.values<float>()[1], before.values<float>()[2]);
+  for (Weight* weight : network.weights()) {
+    if (weight->name == "side.first_ngrams") {
+      EXPECT_EQ(weight->value.size(0), kHiddenNgrams);
+    }
+    if (weight->name == "side.linear_ngrams") weight->value.data<float>()[kHiddenNgrams + 1] = 2;
+  }
+  const Tensor& after = network.forward(context, inputs);
+  EXPECT_NEAR(after.values<float>()[0], before.values<float>()[0] + 2, 1e-5);
+  EXPECT_EQ(after.values<float>()[1], before.values<float>()[1]);
+}
+
 TEST(SideNetwork, ReadsTextAloneAndFieldsAlone) {
   kernels::Context context = kernels::Context::cpu(1);
   kernels::Random random(1);

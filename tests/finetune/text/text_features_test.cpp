@@ -2,23 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 #include <stdexcept>
 
 namespace finetune {
 namespace {
 
-std::int32_t place_of(const TextFeatures& features, const std::string& ngram) {
-  for (std::size_t i = 0; i < features.ngrams().size(); ++i) {
-    if (features.ngrams()[i] == ngram) return static_cast<std::int32_t>(i);
-  }
-  return -1;
-}
-
 float weight_of(const TextFeatures& features, const std::string& text, const std::string& ngram) {
   const TextWeights weights = features.weights(text);
   for (std::size_t i = 0; i < weights.ids.size(); ++i) {
-    if (weights.ids[i] == place_of(features, ngram)) return weights.weights[i];
+    if (weights.ids[i] == features.rank(ngram)) return weights.weights[i];
   }
   return 0;
 }
@@ -26,11 +21,11 @@ float weight_of(const TextFeatures& features, const std::string& text, const std
 TEST(TextFeatures, KnowWhatStandsInTwoTextsAndNotInAll) {
   const TextFeatures features =
       TextFeatures::learn({"the pump leaks oil", "the pump is stuck", "the valve leaks oil"}, 1000);
-  EXPECT_GE(place_of(features, "\x01pump"), 0);
-  EXPECT_GE(place_of(features, "\x01leaks oil"), 0);
-  EXPECT_GE(place_of(features, "eak"), 0);
-  EXPECT_EQ(place_of(features, "\x01the"), -1) << "it stands in every text";
-  EXPECT_EQ(place_of(features, "\x01valve"), -1) << "it stands in one text";
+  EXPECT_GE(features.rank("\x01pump"), 0);
+  EXPECT_GE(features.rank("\x01leaks oil"), 0);
+  EXPECT_GE(features.rank("eak"), 0);
+  EXPECT_EQ(features.rank("\x01the"), -1) << "it stands in every text";
+  EXPECT_EQ(features.rank("\x01valve"), -1) << "it stands in one text";
 }
 
 TEST(TextFeatures, WeighByTfIdfInUnitsOfOneForWordsAndForPieces) {
@@ -47,19 +42,38 @@ TEST(TextFeatures, WeighByTfIdfInUnitsOfOneForWordsAndForPieces) {
                         "aa bb"),
               bb / length, 1e-6);
   const TextWeights weights = features.weights("aa aa bb");
+  std::set<std::int32_t> of_words;
+  for (const std::string& ngram : features.ngrams()) {
+    if (ngram.front() == '\x01') of_words.insert(features.rank(ngram));
+  }
   double words = 0, pieces = 0;
   for (std::size_t i = 0; i < weights.ids.size(); ++i) {
-    const bool word = features.ngrams()[static_cast<std::size_t>(weights.ids[i])].front() == '\x01';
+    const bool word = of_words.contains(weights.ids[i]);
     (word ? words : pieces) += static_cast<double>(weights.weights[i]) * static_cast<double>(weights.weights[i]);
   }
   EXPECT_NEAR(words, 1, 1e-5);
   EXPECT_NEAR(pieces, 1, 1e-5);
 }
 
+TEST(TextFeatures, RankFirstWhatTheMostTextsHave) {
+  const TextFeatures features = TextFeatures::learn({"aa bb", "aa bb", "aa cc", "dd cc"}, 1000);
+  EXPECT_EQ(std::min(features.rank("\x01"
+                                   "aa"),
+                     features.rank("aa")),
+            0);
+  EXPECT_LT(features.rank("\x01"
+                          "aa"),
+            features.rank("\x01"
+                          "bb"));
+  EXPECT_EQ(features.rank("\x01"
+                          "zz"),
+            -1);
+}
+
 TEST(TextFeatures, TakeLettersOfAnyCaseAndWholeHangul) {
   const TextFeatures features = TextFeatures::learn({"베어링 과열 A", "베어링 누유 A", "펌프 과열 B"}, 1000);
-  EXPECT_GE(place_of(features, "\x01베어링"), 0);
-  EXPECT_GE(place_of(features, "어링"), 0);
+  EXPECT_GE(features.rank("\x01베어링"), 0);
+  EXPECT_GE(features.rank("어링"), 0);
   EXPECT_EQ(features.weights("베어링 a").ids, features.weights("베어링 A").ids);
 }
 
@@ -68,7 +82,7 @@ TEST(TextFeatures, KeepTheMostFrequentOnesWithinTheLimit) {
   for (int i = 0; i < 40; ++i) texts.push_back("common w" + std::to_string(i / 2) + (i % 4 == 0 ? " often" : ""));
   const TextFeatures features = TextFeatures::learn(texts, 20);
   EXPECT_EQ(features.ngrams().size(), 20U);
-  EXPECT_GE(place_of(features, "\x01often"), 0);
+  EXPECT_GE(features.rank("\x01often"), 0);
   EXPECT_TRUE(TextFeatures::learn(texts, 0).empty());
 }
 
