@@ -259,6 +259,7 @@ StepKind finetune_lora() {
               "learning rate over time"),
        whole("seed", 0, 9007199254740992.0, "of initial weights and order"),
        option("side_network", OptionType::kBoolean, "a small network beside the base, fitted first; default true"),
+       whole("remembered_answers", 0, 10000, "of task lm: answers that the adapter carries and settles on, 0 = none"),
        whole("side_trees", 0, 1000, "rounds of boosted trees beside it, at most; 0 = none"),
        std::move(modules),
        choice("task", {"classify", "lm", "ordinal", "regress"}, "the dataset's if absent"),

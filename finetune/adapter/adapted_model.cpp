@@ -167,6 +167,7 @@ void AdapterParts::save(const std::filesystem::path& folder) {
   const std::map<std::string, Tensor> trees = to_tensors(side_trees);
   for (const auto& [name, tensor] : trees) tensors[name] = &tensor;
   if (!tensors.empty()) write_safetensors(folder / "sensor.safetensors", tensors);
+  if (!memory.empty()) memory.write(folder / kMemoryName);
 }
 
 void AdapterParts::load(const std::filesystem::path& folder, const Base& base) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "finetune/adapter/answer_memory.h"
 #include "finetune/adapter/head.h"
 #include "finetune/adapter/head_loss.h"
 #include "finetune/adapter/sensor_encoder.h"
@@ -42,6 +43,7 @@ struct AdapterParts {
   std::optional<SideNetwork> side;
   SideTrees side_trees;  // where there is a side network, and trees were found to be of use beside it
   bool side_is_fitted = false;
+  AnswerMemory memory;  // lm
 
   HeadTarget head_target() const;
   /// Fresh parts for a base; labels, schema, form, target statistics and the side's size must be set before.
@@ -52,7 +54,8 @@ struct AdapterParts {
   std::vector<Weight*> sensor_weights();
   std::vector<Weight*> weights();
   void make_trainable();
-  /// Writes adapter_config.json, adapter_model.safetensors and, where there is something in it, sensor.safetensors.
+  /// Writes adapter_config.json, adapter_model.safetensors and, where there is something in them,
+  /// sensor.safetensors and answers.jsonl.
   void save(const std::filesystem::path& folder);
   /// Reads the three files; what start() needs must be set before.
   void load(const std::filesystem::path& folder, const Base& base);

@@ -1,5 +1,8 @@
 #include "finetune/adapter/adapter_folder.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "platform/base/digest.h"
 #include "platform/base/file.h"
 
@@ -10,14 +13,14 @@ using platform::ErrorCode;
 
 namespace {
 
+constexpr const char* kParts[] = {"adapter_config.json", "adapter_model.safetensors", "sensor.safetensors",
+                                  kMemoryName};
+
 // What a write that was cut off can have left: our own files and their temporary forms, and nothing else.
 bool is_ours(const std::filesystem::path& file) {
   const std::string name = file.filename().string();
-  for (const std::string known :
-       {"adapter_config.json", "adapter_model.safetensors", "sensor.safetensors", "anneal.json"}) {
-    if (name == known || name.starts_with("." + known + ".")) return true;
-  }
-  return false;
+  const auto is = [&](const std::string& known) { return name == known || name.starts_with("." + known + "."); };
+  return is("anneal.json") || std::any_of(std::begin(kParts), std::end(kParts), is);
 }
 
 std::filesystem::path fresh_folder_beside(const std::filesystem::path& folder) {
@@ -57,7 +60,8 @@ std::string write_adapter(const std::filesystem::path& folder, AdapterParts& par
   check_adapter_place(folder);
   const std::filesystem::path fresh = fresh_folder_beside(folder);
   parts.save(fresh);
-  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "sensor.safetensors"}) {
+  manifest.files.clear();
+  for (const char* name : kParts) {
     if (std::filesystem::exists(fresh / name)) manifest.files[name] = platform::digest_of_file(fresh / name);
   }
   platform::write_json_file(fresh / "anneal.json", to_json(manifest));

@@ -104,6 +104,7 @@ AdapterParts load_parts(const std::filesystem::path& adapter_folder, const Manif
   parts.side_size = manifest.side_size;
   parts.schema = sensor_schema_from_json(manifest.sensors);
   parts.load(adapter_folder, base);
+  if (manifest.files.contains(kMemoryName)) parts.memory = AnswerMemory::read(adapter_folder / kMemoryName);
   return parts;
 }
 

@@ -90,6 +90,7 @@ std::vector<PublicSet> all_sets() {
        .bar = 0.33,
        .test_examples = 313,
        .classical = {{"a random plan", 0.085}, {"the nearest title's plan", 0.318}},
+       .settings = {{"remembered_answers", 10000}},
        .read = read_virtualhome},
       {.name = "wall_following",
        .domain = "robotics",

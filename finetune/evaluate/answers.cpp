@@ -1,10 +1,7 @@
 #include "finetune/evaluate/answers.h"
 
 #include <algorithm>
-#include <iterator>
-
 #include <map>
-#include <set>
 
 #include "finetune/generate/generator.h"
 
@@ -23,53 +20,6 @@ std::vector<std::size_t> asked_of(const std::vector<const platform::Example*>& e
 }
 
 }  // namespace
-
-std::optional<std::string> wanted_answer(const platform::Example& example) {
-  if (example.chosen) return example.chosen;
-  if (!example.messages.empty()) {
-    const platform::Message& last = example.messages.back();
-    return last.role == "assistant" ? std::optional(last.content) : std::nullopt;
-  }
-  return example.prompt.empty() ? std::nullopt : std::optional(example.completion);
-}
-
-std::optional<platform::Example> question_of(const platform::Example& example) {
-  std::optional<std::string> wanted = wanted_answer(example);
-  if (!wanted) return std::nullopt;
-  platform::Example question = example;
-  question.label = std::move(*wanted);
-  question.completion.clear();
-  if (!question.messages.empty()) question.messages.pop_back();
-  return question;
-}
-
-SameQuestions same_questions(const std::vector<const platform::Example*>& examples) {
-  std::map<std::string, std::size_t> first;  // example by question
-  SameQuestions same;
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    std::optional<platform::Example> question = question_of(*examples[i]);
-    same.question.push_back(i);
-    if (!question) continue;
-    platform::Example bare;
-    bare.prompt = std::move(question->prompt);
-    bare.messages = std::move(question->messages);
-    bare.numbers = std::move(question->numbers);
-    bare.categories = std::move(question->categories);
-    bare.signals = std::move(question->signals);
-    same.question[i] = first.try_emplace(platform::canonical_json(platform::to_json(bare)), i).first->second;
-    same.wanted[same.question[i]].insert(std::move(*question->label));
-  }
-  return same;
-}
-
-std::vector<std::string> SameQuestions::others(std::size_t i, const std::string& own) const {
-  std::vector<std::string> all;
-  const auto found = wanted.find(question.at(i));
-  if (found == wanted.end()) return all;
-  std::copy_if(found->second.begin(), found->second.end(), std::back_inserter(all),
-               [&](const std::string& answer) { return answer != own; });
-  return all;
-}
 
 std::vector<std::optional<std::string>> answers_of(kernels::Context& context, LoadedAdapter& loaded,
                                                    const std::vector<const platform::Example*>& examples,
@@ -90,7 +40,8 @@ std::vector<std::optional<std::string>> answers_of(kernels::Context& context, Lo
     const OnPiece go_on = [&](std::string_view) { return !(stop = stopped()); };
     if (!stop) {
       const EncodedExample prompt = encode_example(rules, *examples[i], false);
-      answers[i] = generate(context, *loaded.base, *loaded.model, prompt, options, go_on, computing).text;
+      const Generation own = generate(context, *loaded.base, *loaded.model, prompt, options, go_on, computing);
+      answers[i] = loaded.parts->memory.answer(*examples[i], own.text);
       said[same.question[i]] = *answers[i];
     }
     if (stop) throw platform::Error(platform::ErrorCode::kCancelled, "the evaluation was asked to stop");

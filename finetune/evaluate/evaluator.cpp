@@ -106,6 +106,11 @@ class Evaluation {
           "the network beside the base of this adapter was fitted to the validation part too, which would judge "
           "itself; score the part test, or train with side_network: false",
           "split");
+    if (split == platform::Split::kValidation && !loaded.parts->memory.empty())
+      throw Error(ErrorCode::kInvalidInput,
+                  "this adapter remembers the answers of the validation part too, which would judge itself; score the "
+                  "part test, or train with remembered_answers: 0",
+                  "split");
     if (request.choices.empty()) return;
     if (task_ != Task::kLanguageModel)
       throw Error(ErrorCode::kInvalidInput, "choices are for a language model; this adapter has labels", "choices");

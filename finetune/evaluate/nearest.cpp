@@ -164,7 +164,8 @@ std::map<std::uint32_t, float> NearestExamples::words_of(const platform::Example
   return weights;
 }
 
-Examples NearestExamples::of(const platform::Example& question) const {
+std::vector<NearestExamples::Neighbour> NearestExamples::neighbours(const platform::Example& question,
+                                                                    std::size_t most) const {
   const std::map<std::uint32_t, float> words = words_of(question);
   std::vector<double> distance(examples_.size(), 0);
   for (std::size_t i = 0; i < distance.size(); ++i) distance[i] = words.empty() && !has_words_[i] ? 0 : kStrangers;
@@ -178,14 +179,21 @@ Examples NearestExamples::of(const platform::Example& question) const {
   }
   // Rounding must not order what is equal.
   for (double& each : distance) each = std::round(each * 1e6) / 1e6;
-  const std::size_t count = std::min(examples_.size(), is_category_.empty() ? std::size_t{1} : kNeighbours);
+  const std::size_t count = std::min(examples_.size(), most);
   std::vector<std::size_t> order(examples_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::partial_sort(
       order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
       [&](std::size_t a, std::size_t b) { return distance[a] != distance[b] ? distance[a] < distance[b] : a < b; });
+  std::vector<Neighbour> nearest;
+  for (std::size_t i = 0; i < count; ++i) nearest.push_back({examples_[order[i]], distance[order[i]]});
+  return nearest;
+}
+
+Examples NearestExamples::of(const platform::Example& question) const {
   Examples nearest;
-  for (std::size_t i = 0; i < count; ++i) nearest.push_back(examples_[order[i]]);
+  for (const Neighbour& each : neighbours(question, is_category_.empty() ? std::size_t{1} : kNeighbours))
+    nearest.push_back(each.example);
   return nearest;
 }
 

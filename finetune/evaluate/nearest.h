@@ -23,6 +23,12 @@ class NearestExamples {
   /// drawn with `seed`. Borrows the examples, of which there must be one.
   NearestExamples(const std::vector<const platform::Example*>& train, std::size_t questions, std::uint64_t seed);
 
+  struct Neighbour {
+    const platform::Example* example = nullptr;
+    double distance = 0;
+  };
+  /// The `count` nearest, or all where there are fewer; the nearest first, the earlier of equals.
+  std::vector<Neighbour> neighbours(const platform::Example& question, std::size_t count) const;
   /// The nearest one first, the earlier of equals: 5 where the examples have values, else 1, or as many as there are.
   std::vector<const platform::Example*> of(const platform::Example& question) const;
   std::size_t kept() const { return examples_.size(); }

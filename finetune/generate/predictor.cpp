@@ -82,9 +82,10 @@ std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Exa
   for (const platform::Example& example : examples) encoded.push_back(encode_example(rules, example, false));
   std::vector<Prediction> predictions;
   if (continues) {
-    for (const EncodedExample& example : encoded) {
+    for (std::size_t i = 0; i < encoded.size(); ++i) {
+      const std::string own = state_->generate(encoded[i], options, {}).text;
       predictions.emplace_back();
-      predictions.back().text = state_->generate(example, options, {}).text;
+      predictions.back().text = loaded.parts->memory.answer(examples[i], own);
     }
     return predictions;
   }

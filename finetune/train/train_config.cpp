@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "finetune/adapter/answer_memory.h"
 #include "platform/base/error.h"
 
 namespace finetune {
@@ -190,6 +191,7 @@ const std::vector<std::string_view>& train_config_keys() {
                                                       "side_network",
                                                       "text_features",
                                                       "side_trees",
+                                                      "remembered_answers",
                                                       "activations",
                                                       "base_dtype"};
   return kKeys;
@@ -245,6 +247,8 @@ void TrainConfig::validate() const {
   }
   check(text_features >= 0 && text_features <= 65536, "text_features", "between 0 and 65536");
   check(side_trees >= 0 && side_trees <= 1000, "side_trees", "between 0 and 1000");
+  check(remembered_answers >= 0 && remembered_answers <= kMostRememberedAnswers, "remembered_answers",
+        "between 0 and " + std::to_string(kMostRememberedAnswers));
   check(one_of(activations, {"keep", "recompute"}), "activations", "keep or recompute");
   check(one_of(base_dtype, {"float32", "bfloat16", "float16", "int8", "nf4", "nf4_double"}), "base_dtype",
         "float32, bfloat16, float16, int8, nf4 or nf4_double");
@@ -309,6 +313,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   config.side_network = platform::bool_or(object, "side_network", config.side_network, "");
   whole("text_features", config.text_features);
   whole("side_trees", config.side_trees);
+  whole("remembered_answers", config.remembered_answers);
   text("activations", config.activations);
   text("base_dtype", config.base_dtype);
   config.validate();
@@ -368,6 +373,7 @@ json::value to_json(const TrainConfig& config) {
       {"side_network", config.side_network},
       {"text_features", config.text_features},
       {"side_trees", config.side_trees},
+      {"remembered_answers", config.remembered_answers},
       {"activations", config.activations},
       {"base_dtype", config.base_dtype}};
   for (const auto& [key, setting] : to_json(config.objective)) settings[key] = setting;

@@ -57,7 +57,8 @@ struct TrainConfig {
   double loraplus_lr_ratio = 1.0;      // learning rate of B over that of A (LoRA+)
   double neftune_noise_alpha = 0.0;    // uniform noise on token embeddings in training (NEFTune), 5 is usual; 0 = none
 
-  Objective objective;  // lm: what is minimised; its settings are keys beside the others
+  std::int64_t remembered_answers = 0;  // lm: that the adapter carries, see adapter/answer_memory.h; 0 = none
+  Objective objective;                  // lm: what is minimised; its settings are keys beside the others
 
   // Length and batches
   double max_epochs = 30;

@@ -7,6 +7,7 @@
 #include "finetune/adapter/adapter_folder.h"
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/probe.h"
+#include "finetune/evaluate/questions.h"
 #include "finetune/train/parent_adapter.h"
 #include "finetune/train/trainer.h"
 #include "platform/base/digest.h"
@@ -163,6 +164,7 @@ void check_settings(const TrainRequest& request) {
   check(config.quantiles.empty() || request.task == Task::kRegress, "quantiles", "regress");
   check(config.huber_delta == 0 || has_numbers(request.task), "huber_delta", "regress or forecast");
   check(config.continues.empty() || request.task == Task::kForecast, "continues", "forecast");
+  check(config.remembered_answers == 0 || request.task == Task::kLanguageModel, "remembered_answers", "lm");
 }
 
 HeadForm form_of(const TrainRequest& request, const std::vector<const platform::Example*>& train) {
@@ -267,6 +269,19 @@ void settle_statistics(const TrainRequest& request, const std::optional<ParentAd
   parts.side_size = side_size_of(request, parts.schema);
 }
 
+// Of both parts: the validation part has said by now all that it had to say.
+AnswerMemory remembered(const std::vector<platform::Example>& examples, std::int64_t most) {
+  std::vector<platform::Example> answered;
+  for (const platform::Example& example : examples) {
+    if (example.split == Split::kTest) continue;
+    if (auto question = question_of(example)) answered.push_back(std::move(*question));
+  }
+  std::vector<platform::Example> kept;
+  const auto count = std::min(answered.size(), static_cast<std::size_t>(most));
+  for (std::size_t i = 0; i < count; ++i) kept.push_back(answered[i * answered.size() / count]);
+  return AnswerMemory(kept);
+}
+
 Manifest make_manifest(const TrainRequest& request, const std::optional<ParentAdapter>& parent, const Base& base,
                        const AdapterParts& parts, std::int64_t max_tokens, const TrainResult& result) {
   Manifest manifest;
@@ -327,6 +342,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   AdaptedModel model(base, parts);
   Trainer trainer(context, model, parts, data, request, key_of(request, parent, base));
   TrainResult result = trainer.run(observer);
+  parts.memory = remembered(examples, request.config.remembered_answers);
   Manifest manifest = make_manifest(request, parent, base, parts, rules.max_tokens, result);
   std::vector<platform::Example> probe;
   for (std::size_t i = 0; i < std::min(kProbeExamples, train.size()); ++i) probe.push_back(*train[i]);

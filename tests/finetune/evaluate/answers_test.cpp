@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "finetune/generate/predictor.h"
 #include "tests/support/tiny_base.h"
 
 namespace finetune {
@@ -52,49 +53,6 @@ class Answers : public ::testing::Test {
 };
 std::unique_ptr<platform::TemporaryFolder> Answers::folder_;
 
-TEST(WantedAnswer, IsTheCompletionOrWhatTheAssistantSaysLast) {
-  platform::Example example;
-  example.prompt = "spindle";
-  example.completion = " hot";
-  EXPECT_EQ(wanted_answer(example), " hot");
-  example.completion.clear();
-  example.chosen = " cold";
-  example.rejected = " hot";
-  EXPECT_EQ(wanted_answer(example), " cold");
-  example.completion = " hot";
-  example.chosen.reset();
-  EXPECT_EQ(wanted_answer(question(1)), "cold");
-  platform::Example unanswered = question(1);
-  unanswered.messages.pop_back();
-  EXPECT_EQ(wanted_answer(unanswered), std::nullopt);
-  platform::Example plain;
-  plain.text = "spindle";
-  EXPECT_EQ(wanted_answer(plain), std::nullopt);
-}
-
-TEST(SameQuestions, AreThoseWithTheSamePromptAndValues) {
-  const auto plan = [](const char* prompt, const char* steps, std::optional<double> load = {}) {
-    platform::Example example;
-    example.prompt = prompt;
-    example.completion = steps;
-    if (load) example.numbers["load"] = *load;
-    return example;
-  };
-  const std::vector<platform::Example> all{plan("Task: read", "a"),
-                                           plan("Task: read", "b"),
-                                           plan("Task: read", "a"),
-                                           plan("Task: read", "c", 1),
-                                           question(0),
-                                           question(1)};
-  std::vector<const platform::Example*> examples;
-  for (const platform::Example& example : all) examples.push_back(&example);
-  const std::vector<std::vector<std::string>> wanted{{"b"}, {"a"}, {"b"}, {}, {}, {}};
-  const SameQuestions same = same_questions(examples);
-  for (std::size_t i = 0; i < all.size(); ++i)
-    EXPECT_EQ(same.others(i, wanted_answer(all[i]).value_or("")), wanted[i]) << i;
-  EXPECT_EQ(same.question, (std::vector<std::size_t>{0, 0, 0, 3, 4, 5}));
-}
-
 TEST_F(Answers, AreComparedWithACopyOfTheNearestTrainingAnswer) {
   const EvaluationReport report = evaluate_adapter(request());
   EXPECT_EQ(report.baseline("nearest", "exact_match").value().value, 1.0) << "the questions are the same";
@@ -123,6 +81,58 @@ TEST_F(Answers, OfATaughtModelAreScoredBesideItsLoss) {
   EXPECT_EQ(first.at("prediction"), "high, high");
   EXPECT_EQ(first.at("scores").at("exact_match"), 1.0);
   EXPECT_EQ(to_json(evaluation_report_from_json(to_json(report))), to_json(report));
+}
+
+// One step teaches nothing; what is remembered is known all the same.
+TEST_F(Answers, AreThoseThatTheAdapterRemembers) {
+  TrainRequest made;
+  made.base_folder = path("base");
+  made.dataset = path("data.jsonl");
+  made.task = Task::kLanguageModel;
+  made.config.min_steps = 1;
+  made.config.max_steps = 1;
+  made.config.remembered_answers = 10;
+  made.output_folder = path("remembering");
+  made.threads = 1;
+  TrainObserver observer;
+  train_adapter(made, observer);
+  EvaluateRequest scored = request();
+  scored.adapter_folder = path("remembering");
+  EXPECT_EQ(evaluate_adapter(scored).score("exact_match").value().value, 1.0);
+  EXPECT_EQ(Predictor(path("base"), path("remembering"), 1).predict(question(1)).text, "cold");
+  platform::write_file_atomically(path("remembering") / kMemoryName, "{}");
+  EXPECT_THROW(Predictor(path("base"), path("remembering"), 1), platform::Error) << "its digest is in the manifest";
+}
+
+TEST_F(Answers, OfAPartThatIsRememberedAreNotScored) {
+  TrainRequest made;
+  made.base_folder = path("base");
+  made.dataset = path("data.jsonl");
+  made.config.min_steps = 1;
+  made.config.max_steps = 1;
+  made.config.remembered_answers = 10;
+  made.output_folder = path("refused");
+  TrainObserver observer;
+  made.task = Task::kClassify;
+  EXPECT_THROW(train_adapter(made, observer), platform::Error) << "a head gives no text";
+  made.task = Task::kLanguageModel;
+  std::string lines = platform::read_file(path("data.jsonl"));
+  platform::Example validation = question(0);
+  validation.split = platform::Split::kValidation;
+  lines += platform::canonical_json(platform::to_json(validation)) + "\n";
+  platform::write_file_atomically(path("validated.jsonl"), lines);
+  made.dataset = path("validated.jsonl");
+  train_adapter(made, observer);
+  EvaluateRequest scored = request();
+  scored.dataset = path("validated.jsonl");
+  scored.adapter_folder = path("refused");
+  scored.split = "validation";
+  try {
+    evaluate_adapter(scored);
+    FAIL() << "it judged itself";
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("remembered_answers: 0"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(Answers, AreWrittenForAsManyExamplesAsWereAskedFor) {
