@@ -372,11 +372,12 @@ void Trainer::go_on(TrainObserver& observer) {
     validate(observer, unreported);
   }
   const std::int64_t first = step_;
+  const auto loop = Clock::now();  // what went before says nothing about the time that is left
   while (step_ < total_steps_ && !stopped_early_) {
     if (observer.should_stop()) stop();
     TrainProgress progress = one_step(observer);
     if (validation_is_due()) validate(observer, progress);
-    const double seconds = seconds_since(begin_);
+    const double seconds = seconds_since(loop);
     progress.tokens_per_second = static_cast<double>(tokens_) / seconds;
     progress.seconds_left = seconds / static_cast<double>(step_ - first) * static_cast<double>(total_steps_ - step_);
     if (seconds_since(saved) > pause || step_ == total_steps_ || stopped_early_) {
