@@ -162,10 +162,11 @@ std::string wording_of(const platform::Example& example) {
   return text;
 }
 
-void learn_wording(SensorSchema& schema, const std::vector<const platform::Example*>& examples, std::int64_t limit) {
+void learn_wording(SensorSchema& schema, const std::vector<const platform::Example*>& examples, std::int64_t limit,
+                   const std::function<bool()>& should_stop) {
   std::vector<std::string> texts;
   for (const platform::Example* example : examples) texts.push_back(wording_of(*example));
-  schema.wording = TextFeatures::learn(texts, static_cast<std::size_t>(limit));
+  schema.wording = TextFeatures::learn(texts, static_cast<std::size_t>(limit), {.should_stop = should_stop});
 }
 
 double usable_deviation(double mean, double deviation) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,10 @@ struct SlotValue {
 double usable_deviation(double mean, double deviation);
 /// Collects the slots of these prompts and their statistics. Missing values and NaN samples do not count.
 SensorSchema learn_sensor_schema(const std::vector<const platform::Example*>& examples, std::int64_t patch_size);
-/// Learns the schema's `wording` from these examples, with at most `limit` n-grams.
-void learn_wording(SensorSchema& schema, const std::vector<const platform::Example*>& examples, std::int64_t limit);
+/// Learns the schema's `wording` from these examples, with at most `limit` n-grams. Throws kCancelled when
+/// `should_stop` says so.
+void learn_wording(SensorSchema& schema, const std::vector<const platform::Example*>& examples, std::int64_t limit,
+                   const std::function<bool()>& should_stop = {});
 /// All that an example says in words.
 std::string wording_of(const platform::Example& example);
 /// What the example's number, signal or category of a slot holds. Throws kInvalidInput when it has no such field.

@@ -7,7 +7,9 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "finetune/text/ngram_counts.h"
 #include "finetune/text/unicode.h"
+#include "platform/base/error.h"
 
 namespace finetune {
 namespace {
@@ -17,6 +19,8 @@ constexpr char kWordMark = '\x01';
 constexpr std::size_t kShortestPiece = 2, kLongestPiece = 5;
 // A longer "word" is no word (base64, a run of signs); its beginning says enough.
 constexpr std::size_t kLongestWord = 64;
+// Text that is counted before it is asked again whether to go on.
+constexpr std::size_t kBytesBetweenQuestions = std::size_t{1} << 18;
 
 std::vector<std::string> words_of(std::string_view given) {
   const std::string text = is_utf8(given) ? std::string(given) : repair_utf8(given);
@@ -65,6 +69,28 @@ void each_ngram(std::string_view text, const Visit& visit) {
 
 bool is_word(const std::string& ngram) { return ngram.front() == kWordMark; }
 
+void count_all(const std::vector<std::string>& texts, const LearnOptions& options, NgramCounts& counts) {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (bytes >= kBytesBetweenQuestions) {
+      bytes = 0;
+      if (options.should_stop && options.should_stop())
+        throw platform::Error(platform::ErrorCode::kCancelled, "learning the wording was asked to stop");
+    }
+    bytes += texts[i].size();
+    each_ngram(texts[i], [&](const std::string& ngram) { counts.add(ngram, i); });
+  }
+}
+
+NgramCounts counts_of(const std::vector<std::string>& texts, const LearnOptions& options) {
+  NgramCounts counts(options.candidates);
+  count_all(texts, options, counts);
+  if (counts.lost() == 0) return counts;
+  counts.recount();
+  count_all(texts, options, counts);
+  return counts;
+}
+
 }  // namespace
 
 TextFeatures::TextFeatures(std::vector<std::string> ngrams, std::vector<float> idf)
@@ -89,22 +115,12 @@ void TextFeatures::index() {
     places_.emplace(ngrams_[order[rank]], Place{static_cast<std::int32_t>(rank), idf_[order[rank]]});
 }
 
-TextFeatures TextFeatures::learn(const std::vector<std::string>& texts, std::size_t limit) {
-  struct Counted {
-    std::size_t texts = 0;
-    std::size_t last = 0;  // 1 + index of the text that was counted last
-  };
-  std::unordered_map<std::string, Counted> counts;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    each_ngram(texts[i], [&](const std::string& ngram) {
-      Counted& counted = counts[ngram];
-      if (counted.last == i + 1) return;
-      counted.last = i + 1;
-      ++counted.texts;
-    });
-  }
+TextFeatures TextFeatures::learn(const std::vector<std::string>& texts, std::size_t limit,
+                                 const LearnOptions& options) {
+  if (limit == 0) return {};
+  const NgramCounts counts = counts_of(texts, options);
   std::vector<std::pair<std::string, std::size_t>> words, pieces;
-  for (const auto& [ngram, counted] : counts) {
+  for (const auto& [ngram, counted] : counts.held()) {
     if (counted.texts < 2 || counted.texts == texts.size()) continue;
     (is_word(ngram) ? words : pieces).emplace_back(ngram, counted.texts);
   }

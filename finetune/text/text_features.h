@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,6 +19,13 @@ struct TextWeights {
   std::vector<float> weights;
 };
 
+/// What learning may take, and whether it goes on.
+struct LearnOptions {
+  /// N-grams that are counted at once, of some 100 bytes each. Where texts have more, the rarest are let go.
+  std::size_t candidates = std::size_t{1} << 20;
+  std::function<bool()> should_stop = {};  // asked between texts, after every 256 KiB of them
+};
+
 class TextFeatures {
  public:
   TextFeatures() = default;
@@ -25,8 +33,8 @@ class TextFeatures {
   /// n-grams are not sorted and different, or an idf is not positive.
   TextFeatures(std::vector<std::string> ngrams, std::vector<float> idf);
   /// The n-grams of these texts that stand in two of them at least and not in all, the most frequent `limit` of them;
-  /// at most half of them words. Empty where the texts do not differ.
-  static TextFeatures learn(const std::vector<std::string>& texts, std::size_t limit);
+  /// at most half of them words. Empty where the texts do not differ. Throws kCancelled when asked to stop.
+  static TextFeatures learn(const std::vector<std::string>& texts, std::size_t limit, const LearnOptions& options = {});
 
   bool empty() const { return ngrams_.empty(); }
   const std::vector<std::string>& ngrams() const { return ngrams_; }

@@ -259,13 +259,14 @@ std::optional<ParentAdapter> parent_of(const TrainRequest& request) {
 // What turns examples into numbers and answers: of a parent with a head all that the head was trained with, else learnt
 // from the training part, beside a parent's slots.
 void settle_statistics(const TrainRequest& request, const std::optional<ParentAdapter>& parent,
-                       const std::vector<const platform::Example*>& train, AdapterParts& parts) {
+                       const std::vector<const platform::Example*>& train, TrainObserver& observer,
+                       AdapterParts& parts) {
   if (parent && parent->has_head()) return take_statistics(*parent, parts);
   parts.form = form_of(request, train);
   if (parent) parts.schema = parent->slots();
   if (parts.schema.empty()) parts.schema = learn_sensor_schema(train, request.config.patch_size);
   if (request.task != Task::kLanguageModel && request.config.side_network)
-    learn_wording(parts.schema, train, request.config.text_features);
+    learn_wording(parts.schema, train, request.config.text_features, [&] { return observer.should_stop(); });
   parts.side_size = side_size_of(request, parts.schema);
 }
 
@@ -323,7 +324,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   parts.labels = labels_of(request, train);
   check_settings(request);
   check_metric(request.config, request.task, parts.labels);
-  settle_statistics(request, parent, train, parts);
+  settle_statistics(request, parent, train, observer, parts);
   check_reference(request, parts.schema);
   const EncodingRules rules{.tokenizer = &base.tokenizer,
                             .chat = &base.chat,

@@ -7,6 +7,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "platform/base/error.h"
+
 namespace finetune {
 namespace {
 
@@ -84,6 +86,31 @@ TEST(TextFeatures, KeepTheMostFrequentOnesWithinTheLimit) {
   EXPECT_EQ(features.ngrams().size(), 20U);
   EXPECT_GE(features.rank("\x01often"), 0);
   EXPECT_TRUE(TextFeatures::learn(texts, 0).empty());
+}
+
+TEST(TextFeatures, AreTheSameFromASmallTableWhereTheFrequentOnesAreFarFromRare) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 400; ++i)
+    texts.push_back((i % 3 == 0   ? "베어링 과열"
+                     : i % 3 == 1 ? "펌프 누유"
+                                  : "오일 교체") +
+                    std::string(" n") + std::to_string(i * 7919));
+  const TextFeatures all = TextFeatures::learn(texts, 12);
+  const TextFeatures few = TextFeatures::learn(texts, 12, {.candidates = 1000});
+  EXPECT_EQ(few.ngrams(), all.ngrams());
+  EXPECT_EQ(few.idf(), all.idf());
+}
+
+TEST(TextFeatures, LeaveOffBetweenTextsWhenAskedToStop) {
+  const std::vector<std::string> texts(6, std::string(1 << 17, 'a') + " b");
+  int questions = 0;
+  try {
+    TextFeatures::learn(texts, 100, {.should_stop = [&] { return ++questions == 2; }});
+    FAIL() << "learned to the end";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kCancelled);
+  }
+  EXPECT_EQ(questions, 2);
 }
 
 TEST(TextFeatures, AreEmptyWhereTextsDoNotDiffer) {
