@@ -84,7 +84,7 @@ struct TrainConfig {
   // Choice of the checkpoint
   std::string metric = "auto";  // auto: rmse for numbers, label_loss for multilabel, else loss (of the objective)
   int evaluations = 24;         // validation passes over the run
-  int patience = 5;             // passes without a better score before it stops; 0 = never
+  int patience = 3;             // passes without a better score before it stops; 0 = never
   std::string class_weights = "none";  // none, balanced
 
   // Sensor fields
