@@ -65,6 +65,27 @@ TEST_F(Serving, NamesModelVersionAndAdapterWithEachAnswer) {
   EXPECT_EQ(answers[2].as_object().at("problems").as_array()[0].as_object().at("code"), "not_a_number");
 }
 
+TEST_F(Serving, AnswersWithSeveralLabelsWithTheStepsOfAForecastAndWithQuantiles) {
+  serve(1, finetune::Task::kMultilabel);
+  const auto marked = post("/v1/predict", json::object{{"torque", 30}});
+  EXPECT_EQ(marked.at("labels"), (json::array{"above", "large"}));
+  EXPECT_FALSE(marked.contains("label"));
+  EXPECT_GT(marked.at("probabilities").as_object().at("large").as_double(), 0.5);
+  EXPECT_EQ(post("/v1/predict", json::object{{"torque", -30}}).at("labels"), json::array());
+  serve(2, finetune::Task::kForecast);
+  const auto steps = post("/v1/predict", json::object{{"power", json::array{20, 21}}});
+  ASSERT_EQ(steps.at("values").as_array().size(), 2u);
+  EXPECT_NEAR(steps.at("values").as_array()[0].as_double(), 22, 1);
+  EXPECT_FALSE(steps.contains("value"));
+  serve(3, finetune::Task::kRegress);
+  const auto value = post("/v1/predict", json::object{{"torque", 10}});
+  const auto& quantiles = value.at("quantiles").as_array();
+  ASSERT_EQ(quantiles.size(), 3u);
+  EXPECT_EQ(quantiles[1].at("quantile"), 0.5);
+  EXPECT_EQ(quantiles[1].at("value"), value.at("value"));
+  EXPECT_LE(quantiles[0].at("value").as_double(), quantiles[2].at("value").as_double());
+}
+
 TEST_F(Serving, RefusesARecordWithNoneOfTheModelsFields) {
   serve(1);
   for (const char* body :
@@ -121,7 +142,8 @@ TEST(AskedRecords, AreUsableWithOneValueThatCanBeReadAndRefusedWithNone) {
 TEST_F(Serving, NamesTheKeysThatFeedbackHasWhereOneIsUnknown) {
   const auto refused = client_->post("/v1/feedback", R"({"id":"x","truth":"cold"})");
   EXPECT_EQ(refused.status, 400);
-  EXPECT_NE(refused.body.find("unknown key body.truth; known are id, label, value, text, at"), std::string::npos)
+  EXPECT_NE(refused.body.find("unknown key body.truth; known are id, label, value, text, at"),
+            std::string::npos)
       << refused.body;
 }
 
