@@ -106,7 +106,8 @@ void check_rivals_by(const std::string& metric, const json::value& rivals) {
   if (!comparable(metric))
     throw Error(ErrorCode::kInvalidInput,
                 "'better_than' cannot compare by " + metric +
-                    "; use accuracy, macro_f1, average_precision, rmse or mae, or at_least and at_most alone",
+                    "; use accuracy, macro_f1, average_precision, auroc, calibration_error, rmse or mae, or at_least "
+                    "and at_most alone",
                 "better_than");
   const bool of_numbers = metric == "rmse" || metric == "mae";
   const std::vector<std::string>& answers = finetune::answer_metrics();
@@ -235,7 +236,7 @@ StepKind finetune_lora() {
        whole("max_steps", 0, 100000000, "optimizer steps; 0 = by epochs"),
        choice("metric",
               {"auto", "loss", "perplexity", "reward_accuracy", "reward_margin", "accuracy", "macro_f1",
-               "average_precision", "label_loss", "label_macro_f1", "rmse", "mae", "qwk"},
+               "average_precision", "auroc", "calibration_error", "label_loss", "label_macro_f1", "rmse", "mae", "qwk"},
               "chooses the best checkpoint"),
        whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"),
        whole("min_steps", 0, 100000000, "small sets repeat until then"),
@@ -302,9 +303,12 @@ StepKind model_gate() {
                              "average_precision",
                              "chrf",
                              "exact_match",
+                             "auroc",
                              "label_macro_f1",
+                             "calibration_error",
                              "label_micro_f1",
                              "lcs_f1",
+                             "label_loss",
                              "loss",
                              "macro_f1",
                              "mae",
