@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 
+#include "finetune/evaluate/class_metrics.h"
 #include "finetune/evaluate/metrics.h"
 #include "platform/base/json.h"
 
@@ -61,27 +62,30 @@ std::string rarer_class(Rows rows) {
   return least == counts.end() ? std::string() : least->first;
 }
 
-// Area under the precision-recall steps; equal scores are one threshold.
-double average_precision(Rows rows, Chosen chosen, const std::string& positive) {
-  std::vector<std::pair<double, bool>> scored;
-  double positives = 0;
-  for (std::size_t i : chosen) {
+// How high each chosen row ranks the class `positive`.
+std::vector<finetune::Ranked> ranking_of(Rows rows, Chosen chosen, const std::string& positive) {
+  std::vector<finetune::Ranked> ranked;
+  for (const std::size_t i : chosen) {
     const auto found = rows[i].probabilities.find(positive);
-    const bool is_positive = rows[i].truth == positive;
-    scored.emplace_back(found == rows[i].probabilities.end() ? 0.0 : found->second, is_positive);
-    positives += is_positive ? 1 : 0;
+    ranked.push_back({found == rows[i].probabilities.end() ? 0.0 : found->second, rows[i].truth == positive});
   }
-  if (positives == 0) return 0;
-  std::sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  double hits = 0, sum = 0;
-  for (std::size_t at = 0; at < scored.size();) {
-    double new_hits = 0;
-    const double threshold = scored[at].first;
-    for (; at < scored.size() && scored[at].first == threshold; ++at) new_hits += scored[at].second ? 1 : 0;
-    hits += new_hits;
-    sum += new_hits / positives * hits / static_cast<double>(at);
+  return ranked;
+}
+
+// How sure of its choice the model is, and whether the choice was right.
+std::vector<finetune::Ranked> confidence_of(Rows rows, Chosen chosen) {
+  std::vector<finetune::Ranked> ranked;
+  for (const std::size_t i : chosen) {
+    const auto found = rows[i].probabilities.find(rows[i].prediction);
+    ranked.push_back({found == rows[i].probabilities.end() ? 0.0 : found->second, rows[i].truth == rows[i].prediction});
   }
-  return sum;
+  return ranked;
+}
+
+// As the evaluation has it: of the class `positive` where there are two, else of the choice.
+double calibration_error(Rows rows, Chosen chosen, const std::string& positive) {
+  const bool two = rows.front().probabilities.size() == 2;
+  return finetune::calibration_error(two ? ranking_of(rows, chosen, positive) : confidence_of(rows, chosen));
 }
 
 // A mean of what stands beside each row: scores of answers, or of preferences between two.
@@ -176,8 +180,8 @@ double require_metric(std::string_view metric, Rows rows, Chosen chosen, const s
   throw platform::Error(
       platform::ErrorCode::kInvalidInput,
       "the metric '" + std::string(metric) +
-          "' cannot be compared by bootstrap; use accuracy, macro_f1, average_precision, rmse, mae or a score of "
-          "answers such as rouge_l",
+          "' cannot be compared by bootstrap; use accuracy, macro_f1, average_precision, auroc, calibration_error, "
+          "rmse, mae or a score of answers such as rouge_l",
       "metric");
 }
 
@@ -196,8 +200,9 @@ std::vector<PredictedExample> read_predictions(std::string_view lines) {
 }
 
 bool comparable(std::string_view metric) {
-  return is_of_answers(metric) || metric == "accuracy" || metric == "macro_f1" || metric == "average_precision" ||
-         metric == "rmse" || metric == "mae";
+  constexpr std::string_view kOfRows[] = {"accuracy", "auroc", "average_precision", "calibration_error", "mae",
+                                          "macro_f1", "rmse"};
+  return is_of_answers(metric) || std::find(std::begin(kOfRows), std::end(kOfRows), metric) != std::end(kOfRows);
 }
 
 std::optional<double> metric_of(std::string_view metric, Rows rows, Chosen chosen, const std::string& positive) {
@@ -206,8 +211,13 @@ std::optional<double> metric_of(std::string_view metric, Rows rows, Chosen chose
   if (metric == "macro_f1") return macro_f1(rows, chosen);
   if (metric == "rmse") return error_of(rows, chosen, true);
   if (metric == "mae") return error_of(rows, chosen, false);
-  if (metric == "average_precision")
-    return average_precision(rows, chosen, positive.empty() ? rarer_class(rows) : positive);
+  const bool of_probabilities = metric == "auroc" || metric == "average_precision" || metric == "calibration_error";
+  if (of_probabilities) {
+    const std::string one = positive.empty() ? rarer_class(rows) : positive;
+    if (metric == "calibration_error") return calibration_error(rows, chosen, one);
+    const std::vector<finetune::Ranked> ranked = ranking_of(rows, chosen, one);
+    return metric == "auroc" ? finetune::auroc(ranked) : finetune::average_precision(ranked);
+  }
   if (is_of_answers(metric)) return mean_score(rows, chosen, std::string(metric));
   return std::nullopt;
 }

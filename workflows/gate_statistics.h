@@ -26,9 +26,9 @@ struct PredictedExample {
 /// JSON lines {id, truth, prediction, probabilities, scores}. Throws kCorrupt naming the line.
 std::vector<PredictedExample> read_predictions(std::string_view lines);
 
-/// accuracy, macro_f1, average_precision, rmse, mae over the chosen rows, or the mean of a score of answers; nullopt
-/// for a metric that cannot be had from predictions. `positive` is the class of average_precision; empty = the rarer
-/// one in all rows.
+/// accuracy, macro_f1, average_precision, auroc, calibration_error, rmse, mae over the chosen rows, or the mean of a
+/// score of answers; nullopt for a metric that cannot be had from predictions. `positive` is the class of
+/// average_precision, auroc and, of two, calibration_error; empty = the rarer one in all rows.
 std::optional<double> metric_of(std::string_view metric, std::span<const PredictedExample> rows,
                                 std::span<const std::size_t> chosen, const std::string& positive = {});
 

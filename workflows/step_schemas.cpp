@@ -106,7 +106,8 @@ void check_rivals_by(const std::string& metric, const json::value& rivals) {
   if (!comparable(metric))
     throw Error(ErrorCode::kInvalidInput,
                 "'better_than' cannot compare by " + metric +
-                    "; use accuracy, macro_f1, average_precision, rmse or mae, or at_least and at_most alone",
+                    "; use accuracy, macro_f1, average_precision, auroc, calibration_error, rmse or mae, or at_least "
+                    "and at_most alone",
                 "better_than");
   const bool of_numbers = metric == "rmse" || metric == "mae";
   const std::vector<std::string>& answers = finetune::answer_metrics();
@@ -177,7 +178,7 @@ StepKind dataset_snapshot() {
        option("source", OptionType::kText, "source name"),
        option("sources", OptionType::kTexts, "several source names"), std::move(split),
        option("target", OptionType::kText, "instead of a profile: the column to predict")},
-      {"dataset", "examples", "name", "profile", "report", "splits", "task", "version", "version_id"},
+      {"dataset", "examples", "labels_listed", "name", "profile", "report", "splits", "task", "version", "version_id"},
       {}};
   kind.check = check_data;
   return kind;
@@ -222,10 +223,13 @@ StepKind finetune_lora() {
        option("feedforward_modules", OptionType::kTexts, "IA3: linear layers whose input is scaled"),
        number("head_learning_rate_scale", 0.001, 1000, "of heads and sensor encoder"),
        number("huber_delta", 0, 1000, "errors beyond so many deviations count linearly; 0 = squared error"),
+       option("init_adapter", OptionType::kText,
+              "adapter to go on from: ${{ steps.X.adapter }}, a model version NAME/3, or an alias NAME/production"),
        option("init_lora_weights", OptionType::kAny, "how LoRA starts: true, gaussian, pissa, pissa_niter_K"),
        number("kd_ratio", 0, 1, "distillation: the teacher's share of the loss"),
        number("kd_temperature", 0.1, 100, "distillation: over 1, what is improbable counts more"),
        number("label_smoothing", 0, 0.4999, "dpo: share of pairs taken to be the wrong way round"),
+       option("labels", OptionType::kTexts, "every label; of task ordinal from low to high; the profile's if absent"),
        option("layers_to_transform", OptionType::kAny, "numbers of the layers that are adapted, from 0"),
        number("learning_rate", 1e-8, 1, "peak learning rate"),
        option("lora_bias", OptionType::kBoolean, "a trained bias behind B"),
@@ -235,7 +239,7 @@ StepKind finetune_lora() {
        whole("max_steps", 0, 100000000, "optimizer steps; 0 = by epochs"),
        choice("metric",
               {"auto", "loss", "perplexity", "reward_accuracy", "reward_margin", "accuracy", "macro_f1",
-               "average_precision", "label_loss", "label_macro_f1", "rmse", "mae", "qwk"},
+               "average_precision", "auroc", "calibration_error", "label_loss", "label_macro_f1", "rmse", "mae", "qwk"},
               "chooses the best checkpoint"),
        whole("micro_batch_tokens", 16, 1 << 20, "packed tokens computed at once"),
        whole("min_steps", 0, 100000000, "small sets repeat until then"),
@@ -301,9 +305,12 @@ StepKind model_gate() {
                             "score to judge",
                             true,
                             {"accuracy",
+                             "auroc",
                              "average_precision",
+                             "calibration_error",
                              "chrf",
                              "exact_match",
+                             "label_loss",
                              "label_macro_f1",
                              "label_micro_f1",
                              "lcs_f1",

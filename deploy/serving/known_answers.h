@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "finetune/generate/predictor.h"
 #include "platform/base/json.h"
-#include "platform/dataset/profile.h"
 
 namespace deploy {
 
@@ -44,8 +44,8 @@ class KnownAnswers {
   std::deque<std::string> order_;  // oldest first
 };
 
-/// Throws kInvalidInput, with what is expected, if `outcome`, sent as `kind` ("label", "value" or "text"), cannot be
-/// the truth of a model with this profile.
-void judge_truth(const platform::Profile& profile, const std::string& kind, const platform::json::value& outcome);
+/// Throws kInvalidInput, with what is expected, if `outcome`, sent as `kind` ("label", "labels", "value", "values" or
+/// "text"), cannot be the truth of an answer of this model. The steps of a forecast may be null, and end early.
+void judge_truth(const finetune::Predictor& predictor, const std::string& kind, const platform::json::value& outcome);
 
 }  // namespace deploy

@@ -180,23 +180,25 @@ void require_given(Serving& serving, const std::string& id) {
 // before the last start, or by another agent) is judged by the model that answers now.
 json::value truth_of(Serving& serving, const json::object& body, const std::string& id, bool completion) {
   std::string kind;
-  for (const char* one : {"label", "value", "text"}) {
+  for (const char* one : {"label", "labels", "value", "values", "text"}) {
     if (!body.contains(one)) continue;
     if (!kind.empty())
-      throw Error(ErrorCode::kInvalidInput, "label, value and text: one of them says what really happened", one);
+      throw Error(ErrorCode::kInvalidInput,
+                  "label, labels, value, values and text: one of them says what really happened", one);
     kind = one;
   }
   if (kind.empty())
-    throw Error(ErrorCode::kInvalidInput, "exactly one of label, value and text says what really happened", "label");
+    throw Error(ErrorCode::kInvalidInput,
+                "exactly one of label, labels, value, values and text says what really happened", "label");
   const bool on_record = !serving.known().completion(id).value_or(completion);
   if (const auto served = serving.model_or_null(); served && served->profile && on_record)
-    judge_truth(*served->profile, kind, body.at(kind));
+    judge_truth(served->predictor, kind, body.at(kind));
   return body.at(kind);
 }
 
 Response feedback(Serving& serving, const Request& request) {
   const json::object body = request.json_object();
-  platform::refuse_unknown_keys(body, {"id", "label", "value", "text", "at"}, "body");
+  platform::refuse_unknown_keys(body, {"id", "label", "labels", "value", "values", "text", "at"}, "body");
   platform::require_storable(body, "body");
   const std::string sent = platform::require_string(body, "id", "body"), id = prediction_id(sent);
   require_given(serving, id);

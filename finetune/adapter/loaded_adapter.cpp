@@ -77,7 +77,7 @@ EncodingRules rules_of(const Base& base, const AdapterParts& parts, std::int64_t
           .task = parts.task,
           .labels = &parts.labels,
           .form = &parts.form,
-          .side = parts.side.has_value(),
+          .side = parts.side_size.members > 0,
           .max_tokens = std::min(max_tokens, base.config.max_positions)};
 }
 

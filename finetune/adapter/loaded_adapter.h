@@ -11,7 +11,8 @@
 
 namespace finetune {
 
-/// How parts that were trained with `max_tokens` encode an example; borrows from both.
+/// How parts that are trained with `max_tokens`, or were, encode an example; borrows from both. Task, labels, form,
+/// schema and the size of the network beside the base must be settled, weights need not be there.
 EncodingRules rules_of(const Base& base, const AdapterParts& parts, std::int64_t max_tokens);
 
 struct LoadedAdapter {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "finetune/evaluate/baseline.h"
 #include "finetune/train/example_encoding.h"
 #include "platform/base/digest.h"
 #include "platform/base/file.h"
@@ -15,31 +14,8 @@ namespace fs = std::filesystem;
 namespace json = platform::json;
 using platform::Error;
 using platform::ErrorCode;
-using platform::Split;
 
 fs::path result_file(const PlannedRun& run, const fs::path& work) { return work / (run.file_stem() + ".json"); }
-
-std::vector<const platform::Example*> part_of(const std::vector<platform::Example>& examples, Split split) {
-  std::vector<const platform::Example*> part;
-  for (const platform::Example& example : examples) {
-    if (example.split == split) part.push_back(&example);
-  }
-  return part;
-}
-
-// A forecast of one step is a number; the evaluation has no baselines for forecasts.
-std::map<std::string, double> baselines_of_forecast(const std::string& lines, const std::string& metric) {
-  std::vector<platform::Example> examples = examples_from_lines(lines, "examples");
-  for (platform::Example& example : examples) {
-    if (example.values.size() != 1) return {};
-    example.value = example.values.front();
-  }
-  std::map<std::string, double> scores;
-  for (const Baseline& baseline :
-       baseline_outcomes(Task::kRegress, {}, part_of(examples, Split::kTrain), part_of(examples, Split::kTest), 1))
-    scores[baseline.name] = score(metric, baseline.outcomes, {}, 0);
-  return scores;
-}
 
 EvaluationReport evaluated(const PlannedRun& run, const fs::path& data, const fs::path& adapter,
                            const RunFolders& folders, std::int64_t examples, AdaptationObserver& observer) {
@@ -171,8 +147,6 @@ FinishedRun carry_out(const PlannedRun& run, const std::string& lines, const Run
   observer.on_scoring();
   const auto examples = static_cast<std::int64_t>(std::count(lines.begin(), lines.end(), '\n'));
   FinishedRun made = finished(run, evaluated(run, data, request.output_folder, folders, examples, observer));
-  if (run.set->task == Task::kForecast && made.baselines.empty())
-    made.baselines = baselines_of_forecast(lines, run.set->metric);
   made.steps = trained.steps;
   made.best_step = trained.best_step;
   made.train_seconds = trained.seconds;

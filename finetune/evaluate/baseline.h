@@ -1,11 +1,11 @@
-// The plain models that stand beside every score: majority class or mean, a linear model on standardised numbers,
-// one-hot categories, standardised samples and hashed words of the prompt, and the nearest training examples
-// (nearest.h). One thread; deterministic.
+// The plain models that stand beside every score: what is usual whatever is asked (the majority class, each label's
+// share, the mean, or the last value of a forecast's signal), a linear model (linear_baseline.h) and the nearest
+// training examples (nearest.h). One thread; deterministic.
 #pragma once
 
-#include <span>
+#include <cstdint>
+#include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "finetune/evaluate/metrics.h"
@@ -14,17 +14,28 @@
 namespace finetune {
 
 struct Baseline {
-  std::string name;  // "majority" or "mean", "linear", "nearest"
+  std::string name;  // "last", "linear", "majority", "mean", "nearest"
   std::vector<Outcome> outcomes;
   std::size_t examples = 0;  // that it learned from or looked through
 };
 
-/// Outcomes on `test` of each baseline after learning from `train`. "nearest": classify takes the votes of the nearest
-/// examples and one vote of the whole training part, shared out as its labels are; regress their mean value. None for
-/// lm, and none where no training example has a known label or a value. Throws kInvalidInput naming a test example
-/// without a value.
-std::vector<Baseline> baseline_outcomes(Task task, const std::vector<std::string>& labels,
+struct BaselineRequest {
+  Task task = Task::kClassify;
+  std::vector<std::string> labels = {};  // of the tasks that have them
+  std::string continues = {};            // forecast: the signal that goes on
+  std::uint64_t seed = 1;
+  std::function<bool()> should_stop = {};  // asked all the while; true: leave with Error kCancelled
+};
+
+/// Outcomes on `test` of each baseline after learning from `train`. None for lm, and none where no training example has
+/// a target. Throws kInvalidInput naming a test example without a value.
+///
+/// majority: the share that each label has in the training part; of several labels that may apply, those of one half
+/// and more. mean: the mean value; of a forecast the mean step from the last sample. last: of a forecast, the last
+/// sample again and again. nearest: with labels the votes of the nearest examples and one vote of the whole training
+/// part, shared out as its labels are; with numbers their mean. linear is left out where it would be too large.
+std::vector<Baseline> baseline_outcomes(const BaselineRequest& request,
                                         const std::vector<const platform::Example*>& train,
-                                        const std::vector<const platform::Example*>& test, std::uint64_t seed);
+                                        const std::vector<const platform::Example*>& test);
 
 }  // namespace finetune

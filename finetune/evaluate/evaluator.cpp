@@ -153,7 +153,8 @@ class Evaluation {
     if (has_one_label(task_) && !labels_.empty()) report_.positive = labels_[positive];
     report_.scores = scores_of(names, outcomes_, labels_, positive);
     if (!request_.baselines) return;
-    for (const Baseline& baseline : baseline_outcomes(task_, labels_, train_, scored_, request_.seed))
+    const BaselineRequest asked{task_, labels_, loaded_.parts->form.continues, request_.seed, request_.should_stop};
+    for (const Baseline& baseline : baseline_outcomes(asked, train_, scored_))
       add_baseline(baseline, scores_of(names, baseline.outcomes, labels_, positive));
   }
 
@@ -192,7 +193,8 @@ class Evaluation {
            scores_of(names, those(outcomes_, [](const Outcome& one) { return !one.probabilities.empty(); }), choices,
                      positive));
     if (!request_.baselines) return;
-    for (const Baseline& baseline : baseline_outcomes(Task::kClassify, choices, train_questions_, asked, request_.seed))
+    const BaselineRequest plain{Task::kClassify, choices, {}, request_.seed, request_.should_stop};
+    for (const Baseline& baseline : baseline_outcomes(plain, train_questions_, asked))
       add_baseline(baseline, scores_of(names, baseline.outcomes, choices, positive));
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <ranges>
 
 #include "finetune/evaluate/class_metrics.h"
 #include "finetune/evaluate/label_metrics.h"
@@ -13,13 +14,24 @@
 namespace finetune {
 namespace {
 
-using Outcomes = std::span<const Outcome>;
+// Borrowed one by one, so that a resample is a list of pointers.
+using Outcomes = std::span<const Outcome* const>;
 
 constexpr int kResamples = 1000;
 
+auto each(Outcomes outcomes) {
+  return outcomes | std::views::transform([](const Outcome* one) -> const Outcome& { return *one; });
+}
+
+std::vector<const Outcome*> all_of(std::span<const Outcome> outcomes) {
+  std::vector<const Outcome*> all;
+  for (const Outcome& outcome : outcomes) all.push_back(&outcome);
+  return all;
+}
+
 Confusion table_of(Outcomes outcomes) {
   std::vector<std::int32_t> truth, predicted;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     truth.push_back(outcome.truth);
     predicted.push_back(outcome.prediction);
   }
@@ -29,7 +41,7 @@ Confusion table_of(Outcomes outcomes) {
 // How high the class `positive` is ranked.
 std::vector<Ranked> ranking_of(Outcomes outcomes, std::size_t positive) {
   std::vector<Ranked> ranked;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     ranked.push_back({static_cast<double>(outcome.probabilities.at(positive)),
                       outcome.truth == static_cast<std::int32_t>(positive)});
   }
@@ -39,7 +51,7 @@ std::vector<Ranked> ranking_of(Outcomes outcomes, std::size_t positive) {
 // How sure of its choice the model is, and whether the choice was right.
 std::vector<Ranked> confidence_of(Outcomes outcomes) {
   std::vector<Ranked> ranked;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     ranked.push_back({static_cast<double>(outcome.probabilities.at(static_cast<std::size_t>(outcome.prediction))),
                       outcome.truth == outcome.prediction});
   }
@@ -50,7 +62,7 @@ std::vector<Ranked> confidence_of(Outcomes outcomes) {
 // place.
 double kappa_of_labels(Outcomes outcomes, const std::vector<std::string>& labels) {
   std::vector<std::int32_t> truth, predicted;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     if (outcome.truth < 0) continue;
     truth.push_back(outcome.truth);
     predicted.push_back(outcome.prediction);
@@ -69,7 +81,7 @@ using NumberMetric = double (*)(std::span<const double>, std::span<const double>
 
 double of_numbers(Outcomes outcomes, NumberMetric metric) {
   std::vector<double> truth, predicted;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     if (outcome.true_values.empty()) {
       truth.push_back(outcome.true_value);
       predicted.push_back(outcome.predicted_value);
@@ -85,13 +97,14 @@ double of_numbers(Outcomes outcomes, NumberMetric metric) {
 
 std::vector<MarkedLabels> marked(Outcomes outcomes) {
   std::vector<MarkedLabels> all;
-  for (const Outcome& outcome : outcomes) all.push_back({outcome.marks, outcome.probabilities, outcome.unknown_labels});
+  for (const Outcome& outcome : each(outcomes))
+    all.push_back({outcome.marks, outcome.probabilities, outcome.unknown_labels});
   return all;
 }
 
 double token_loss(Outcomes outcomes) {
   double sum = 0, tokens = 0;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     sum += outcome.predicted_value;
     tokens += outcome.weight;
   }
@@ -100,7 +113,7 @@ double token_loss(Outcomes outcomes) {
 
 double class_loss(Outcomes outcomes) {
   double sum = 0, count = 0;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     if (outcome.truth < 0) continue;
     sum -= std::log(
         std::max(1e-12, static_cast<double>(outcome.probabilities.at(static_cast<std::size_t>(outcome.truth)))));
@@ -111,7 +124,7 @@ double class_loss(Outcomes outcomes) {
 
 double mean_answer(Outcomes outcomes, double AnswerScores::*of) {
   double sum = 0, count = 0;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     if (!outcome.answer) continue;
     sum += (*outcome.answer).*of;
     count += 1;
@@ -121,7 +134,7 @@ double mean_answer(Outcomes outcomes, double AnswerScores::*of) {
 
 double mean_of_questions(Outcomes outcomes) {
   double sum = 0, count = 0;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     if (!outcome.answer || !outcome.answer->lcs_f1) continue;
     sum += *outcome.answer->lcs_f1;
     count += 1;
@@ -131,7 +144,7 @@ double mean_of_questions(Outcomes outcomes) {
 
 double mean_of_pairs(Outcomes outcomes, double (*of)(const Preference&)) {
   double sum = 0, count = 0;
-  for (const Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : each(outcomes)) {
     if (!outcome.preference) continue;
     sum += of(*outcome.preference);
     count += 1;
@@ -140,7 +153,7 @@ double mean_of_pairs(Outcomes outcomes, double (*of)(const Preference&)) {
 }
 
 double text_loss(Outcomes outcomes) {
-  if (!outcomes.front().preference) return token_loss(outcomes);
+  if (!outcomes.front()->preference) return token_loss(outcomes);
   return mean_of_pairs(outcomes, [](const Preference& pair) { return pair.loss; });
 }
 
@@ -203,6 +216,13 @@ const Metric* find_metric(std::string_view name) {
   return found != std::end(kMetrics) ? found : nullptr;
 }
 
+double score_of(std::string_view metric, Outcomes outcomes, const std::vector<std::string>& labels,
+                std::size_t positive) {
+  if (outcomes.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "there are no examples to score");
+  if (const Metric* found = find_metric(metric)) return found->of({outcomes, labels, positive});
+  throw platform::Error(platform::ErrorCode::kInvalidInput, "unknown metric: " + std::string(metric), "metric");
+}
+
 }  // namespace
 
 bool is_numeric_label(const std::string& label, double& value) {
@@ -254,21 +274,21 @@ bool higher_is_better(std::string_view metric) {
   return found != nullptr && found->higher_is_better;
 }
 
-double score(std::string_view metric, Outcomes outcomes, const std::vector<std::string>& labels, std::size_t positive) {
-  if (outcomes.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "there are no examples to score");
-  if (const Metric* found = find_metric(metric)) return found->of({outcomes, labels, positive});
-  throw platform::Error(platform::ErrorCode::kInvalidInput, "unknown metric: " + std::string(metric), "metric");
+double score(std::string_view metric, std::span<const Outcome> outcomes, const std::vector<std::string>& labels,
+             std::size_t positive) {
+  return score_of(metric, all_of(outcomes), labels, positive);
 }
 
-Score score_with_interval(std::string_view metric, Outcomes outcomes, const std::vector<std::string>& labels,
-                          std::size_t positive, double confidence, std::uint64_t seed) {
+Score score_with_interval(std::string_view metric, std::span<const Outcome> outcomes,
+                          const std::vector<std::string>& labels, std::size_t positive, double confidence,
+                          std::uint64_t seed) {
   Score result{std::string(metric), score(metric, outcomes, labels, positive), 0, 0};
   kernels::Random random(seed);
   std::vector<double> values;
-  std::vector<Outcome> drawn(outcomes.size());
+  std::vector<const Outcome*> drawn(outcomes.size());
   for (int i = 0; i < kResamples; ++i) {
-    for (Outcome& outcome : drawn) outcome = outcomes[random.below(outcomes.size())];
-    values.push_back(score(metric, drawn, labels, positive));
+    for (const Outcome*& outcome : drawn) outcome = &outcomes[random.below(outcomes.size())];
+    values.push_back(score_of(metric, drawn, labels, positive));
   }
   std::sort(values.begin(), values.end());
   const auto at = [&](double share) { return values[static_cast<std::size_t>(share * (kResamples - 1))]; };

@@ -123,6 +123,8 @@ void Predictor::check_probe() {
 }
 
 std::string Predictor::task() const { return std::string(to_string(state_->loaded.parts->task)); }
+const std::vector<std::string>& Predictor::labels() const { return state_->loaded.parts->labels; }
+std::int64_t Predictor::horizon() const { return state_->loaded.parts->form.horizon; }
 const std::string& Predictor::adapter_digest() const { return state_->loaded.adapter_digest; }
 const std::string& Predictor::base_digest() const { return state_->loaded.base->digest; }
 const platform::json::value& Predictor::profile() const { return state_->loaded.manifest.profile; }

@@ -87,6 +87,10 @@ class Predictor {
 
   /// A name of task_names(); "lm" for a bare base.
   std::string task() const;
+  /// Of the tasks that have them, in the adapter's order.
+  const std::vector<std::string>& labels() const;
+  /// Steps of a forecast; 1 for other tasks.
+  std::int64_t horizon() const;
   /// "sha256:..." of anneal.json; empty for a bare base.
   const std::string& adapter_digest() const;
   const std::string& base_digest() const;

@@ -128,11 +128,8 @@ std::vector<float> values_of(const EncodingRules& rules, const platform::Example
   return values;
 }
 
-// The last sample that is known.
 double level_of(const std::string& signal, const platform::Example& example) {
-  const std::vector<float>& samples = signal_of(example, signal).values;
-  const auto last = std::find_if(samples.rbegin(), samples.rend(), [](float sample) { return std::isfinite(sample); });
-  if (last != samples.rend()) return static_cast<double>(*last);
+  if (const auto last = last_known(signal_of(example, signal).values)) return *last;
   throw Error(
       ErrorCode::kInvalidInput,
       "the signal \"" + signal + "\" of example " + example.id + " has no sample that a forecast could start from",
@@ -270,6 +267,11 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
   if (with_target && example.teacher && rules.task == Task::kLanguageModel)
     add_teacher(rules, example, all_targets - encoded.supervised(), encoded);
   return encoded;
+}
+
+std::optional<double> last_known(const std::vector<float>& samples) {
+  const auto last = std::find_if(samples.rbegin(), samples.rend(), [](float sample) { return std::isfinite(sample); });
+  return last == samples.rend() ? std::nullopt : std::optional(static_cast<double>(*last));
 }
 
 std::vector<platform::Example> read_examples(const std::filesystem::path& file) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,9 @@ EncodedExample encode_example(const EncodingRules& rules, const platform::Exampl
 /// The example, which has no answer yet, with this one: its tokens are the targets, those of the assistant's earlier
 /// turns are not. `lm` only.
 EncodedExample encode_answer(const EncodingRules& rules, const platform::Example& example, const std::string& answer);
+
+/// The last sample that is known: what a forecast starts from. nullopt if there is none.
+std::optional<double> last_known(const std::vector<float>& samples);
 
 /// All lines of a JSON-lines file. Throws kInvalidInput naming file and line.
 std::vector<platform::Example> read_examples(const std::filesystem::path& file);

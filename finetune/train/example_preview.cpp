@@ -1,14 +1,18 @@
 #include "finetune/train/example_preview.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "finetune/text/unicode.h"
+#include "platform/dataset/render.h"
 
 namespace finetune {
 namespace {
 
 namespace json = platform::json;
 using Kind = PreviewPart::Kind;
+
+constexpr std::size_t kShownSteps = 8;  // of a forecast
 
 struct Colours {
   const char* taught;
@@ -55,12 +59,25 @@ class PartBuilder {
   std::vector<PreviewPart> parts_;
 };
 
+std::string plain(const std::optional<double>& value) {
+  return value ? platform::text_of(json::value(*value)) : "not known";
+}
+
+// "1, 1.5, not known", the first steps of a long one.
+std::string plain(const std::vector<std::optional<double>>& values) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(values.size(), kShownSteps); ++i)
+    text += (i == 0 ? "" : ", ") + plain(values[i]);
+  const std::size_t more = values.size() - std::min(values.size(), kShownSteps);
+  return text + (more > 0 ? ", ... " + std::to_string(more) + " more" : "");
+}
+
 std::string target_of(Task task, const platform::Example& example) {
   if (has_one_label(task)) return "label " + example.label.value_or("");
   if (task == Task::kMultilabel)
     return "labels " + json::serialize(platform::to_json(example.labels.value_or(std::vector<std::string>())));
-  if (task == Task::kForecast) return "values " + json::serialize(platform::to_json(example).at("values"));
-  if (task == Task::kRegress) return "value " + json::serialize(json::value(example.value.value_or(0)));
+  if (task == Task::kForecast) return "values " + plain(example.values);
+  if (task == Task::kRegress) return "value " + plain(example.value);
   return {};
 }
 

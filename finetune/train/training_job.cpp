@@ -326,14 +326,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   check_metric(request.config, request.task, parts.labels);
   settle_statistics(request, parent, train, observer, parts);
   check_reference(request, parts.schema);
-  const EncodingRules rules{.tokenizer = &base.tokenizer,
-                            .chat = &base.chat,
-                            .schema = &parts.schema,
-                            .task = request.task,
-                            .labels = &parts.labels,
-                            .form = &parts.form,
-                            .side = parts.side_size.members > 0,
-                            .max_tokens = std::min(request.config.max_example_tokens, base.config.max_positions)};
+  const EncodingRules rules = rules_of(base, parts, request.config.max_example_tokens);
   TrainerData data{encode_all(rules, train), encode_all(rules, validation)};
   if (has_numbers(request.task) && !(parent && parent->has_head())) set_target_statistics(data.train, parts);
   if (parent)

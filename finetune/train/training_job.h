@@ -116,8 +116,8 @@ struct EvaluationReport {
   std::vector<std::string> choices;  // lm: that were compared
   bool choices_per_character = false;
   std::vector<Score> scores;
-  /// Baseline name (majority, mean, linear, nearest) -> its scores on the same examples. lm: nearest copies the answer
-  /// of the nearest training example; with choices the others stand beside it.
+  /// Baseline name (last, linear, majority, mean, nearest) -> its scores on the same examples. lm: nearest copies the
+  /// answer of the nearest training example; with choices the others stand beside it.
   std::vector<std::pair<std::string, std::vector<Score>>> baselines;
   std::vector<std::pair<std::string, std::int64_t>> baseline_examples;  // that each learned from or looked through
   double seconds = 0;  // not part of to_json: equal inputs give equal reports

@@ -1,6 +1,7 @@
 // `anneal predict` against an agent that answers on loopback.
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -109,6 +110,26 @@ TEST_F(PredictCommand, NamesEachLineOfAFileInWhichNoneCanBeRead) {
   EXPECT_NE(said.err.find(file + ":1: "), std::string::npos) << said.err;
   EXPECT_NE(said.err.find(file + ":2: "), std::string::npos) << said.err;
   EXPECT_EQ(said.out, "");
+}
+
+TEST_F(PredictCommand, PrintsEveryLabelThatAppliesWithItsProbability) {
+  serve(2, finetune::Task::kMultilabel);
+  const Said said = predict(write("parts.csv", "torque\n30\n-30\n"));
+  EXPECT_EQ(said.exit_code, 0);
+  EXPECT_TRUE(std::regex_search(said.out, std::regex("  1 +2  above, large +[01][.0-9]*, [01][.0-9]*\n"))) << said.out;
+  EXPECT_EQ(first_words(said.out, 5).at(2), "2 3 (no label) -");
+}
+
+TEST_F(PredictCommand, PrintsEachStepOfAForecastAndTheQuantilesBesideAValue) {
+  serve(2, finetune::Task::kForecast);
+  const Said steps = predict(write("signals.jsonl", "{\"power\":[20,21]}\n"));
+  EXPECT_EQ(steps.exit_code, 0);
+  const std::string forecast = first_words(steps.out, 5).at(1);
+  EXPECT_TRUE(forecast.starts_with("1 1 2") && forecast.find(", 2") != forecast.npos) << steps.out;
+  serve(3, finetune::Task::kRegress);
+  const Said value = predict(write("parts.csv", "torque\n10\n"));
+  EXPECT_NE(value.out.find(" (0.1: "), value.out.npos) << value.out;
+  EXPECT_NE(value.out.find(", 0.9: "), value.out.npos) << value.out;
 }
 
 }  // namespace

@@ -33,6 +33,24 @@ TEST(GateStatistics, MetricsOfAHandCountedTable) {
   EXPECT_FALSE(metric_of("qwk", rows, all(4)));
 }
 
+TEST(GateStatistics, RanksAndCalibrationAreThoseOfTheEvaluation) {
+  const auto rows = read_predictions(kLines);
+  EXPECT_DOUBLE_EQ(*metric_of("auroc", rows, all(4)), 1.0);
+  EXPECT_DOUBLE_EQ(*metric_of("auroc", rows, std::vector<std::size_t>{0, 1}), 0.5) << "there is no b";
+  // Each row is a bin of its own; of b: |0.1 - 0|, |0.6 - 0|, |0.7 - 1|, |0.2 - 0|.
+  EXPECT_NEAR(*metric_of("calibration_error", rows, all(4)), (0.1 + 0.6 + 0.3 + 0.2) / 4, 1e-12);
+  const auto three =
+      read_predictions(R"({"id":"1","truth":"a","prediction":"a","probabilities":{"a":0.6,"b":0.3,"c":0.1}}
+{"id":"2","truth":"c","prediction":"b","probabilities":{"a":0.05,"b":0.9,"c":0.05}}
+)");
+  EXPECT_NEAR(*metric_of("calibration_error", three, all(2)), (0.4 + 0.9) / 2, 1e-12);
+  EXPECT_TRUE(comparable("auroc") && comparable("calibration_error"));
+  EXPECT_FALSE(comparable("label_loss")) << "an answer of several labels is one line with several values";
+  // Less is better: a model without a flaw against a fixed error.
+  const auto sure = read_predictions(R"({"id":"1","truth":"a","prediction":"a","probabilities":{"a":1,"b":0}})");
+  EXPECT_EQ(compare_with_score({"calibration_error", false}, sure, 0.2).share, 1.0);
+}
+
 TEST(GateStatistics, ScoresOfAnswersAreMeansOverThoseThatWereAsked) {
   const char* first = R"({"id":"1","loss":2.5,"tokens":3,"truth":"hot","prediction":"hot","scores":{"rouge_l":1}}
 {"id":"2","loss":2.5,"tokens":3}

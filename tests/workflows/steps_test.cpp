@@ -20,6 +20,21 @@ class StepsDb : public tests::StepsFixture {
     StepsFixture::SetUp();
     write_table(40);
   }
+  /// A short training of this dataset, alone.
+  tests::StepAlone training(const json::object& data, const json::object& more) {
+    json::object with{{"base", base().string()},
+                      {"dataset", data.at("dataset")},
+                      {"min_steps", 4},
+                      {"max_steps", 4},
+                      {"evaluations", 1}};
+    for (const auto& [key, value] : more) with[key] = value;
+    return alone("finetune.lora", with, {{"dataset.snapshot", data}});
+  }
+  json::value manifest_of(const json::object& trained) {
+    const platform::TemporaryFolder place;
+    blobs_->get_folder(std::string(trained.at("adapter").as_string()), place.path() / "adapter");
+    return platform::read_json_file(place.path() / "adapter" / "anneal.json");
+  }
   std::string production() {
     const auto found = registry_->resolve("default", "bearing", "production");
     return found ? found->str() : "none";
@@ -178,6 +193,68 @@ TEST_F(StepsDb, AGateAgainstProductionScoresTheVersionThereAndPassesOnTheVeryAda
   registry_->set_alias("default", "bearing", "production", 2, "kim", "the test");
   execute(other);
   EXPECT_NE(other.said.back().find("stands at this very adapter (bearing/2)"), std::string::npos) << other.said.back();
+}
+
+TEST_F(StepsDb, ATrainingGoesOnFromTheAdapterOfAnotherStepOrFromAModelThatIsRegistered) {
+  const platform::RunId id =
+      start(flow("  gate: {uses: model.gate, needs: [score], with: {metric: accuracy, at_least: 0}}\n"
+                 "  model: {uses: model.register, needs: [gate], with: {name: bearing}}\n"));
+  work_off();
+  ASSERT_EQ(run(id).state, RunState::kSucceeded) << run(id).error;
+  const json::object data = outputs(id, "data"), tuned = outputs(id, "tune");
+  std::vector<std::string> said;
+  const auto parent_after = [&](const std::string& init) -> json::value {
+    auto context = training(data, {{"init_adapter", init}});
+    const json::object more = execute(context).outputs;
+    said = context.said;
+    const json::value manifest = manifest_of(more);
+    const json::value* parent = manifest.at("training").as_object().if_contains("parent");
+    return parent == nullptr ? json::value(nullptr) : *parent;
+  };
+  EXPECT_EQ(parent_after(std::string(tuned.at("adapter").as_string())), tuned.at("digest"));
+  EXPECT_EQ(parent_after("bearing/1"), tuned.at("digest"));
+  EXPECT_NE(said.front().find("goes on from bearing/1"), std::string::npos) << said.front();
+  EXPECT_TRUE(parent_after("bearing/production").is_null());
+  EXPECT_EQ(said.front(), "alias production of bearing is empty, so the training starts fresh");
+  for (const auto& [init, code] : {std::pair{"bearing/9", platform::ErrorCode::kNotFound},
+                                   std::pair{"bearing", platform::ErrorCode::kInvalidInput}}) {
+    try {
+      parent_after(init);
+      FAIL() << init << " was gone on from";
+    } catch (const platform::Error& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+    }
+  }
+}
+
+TEST_F(StepsDb, AnOrdinalTrainingTakesTheOrderOfItsLabelsFromTheStepOrTheProfile) {
+  const auto snapshot = [&](json::object with) {
+    with["files"] = table().string();
+    auto context = alone("dataset.snapshot", std::move(with));
+    return execute(context).outputs;
+  };
+  const auto labels_after = [&](const json::object& data, const json::object& more) {
+    auto context = training(data, more);
+    return manifest_of(execute(context).outputs).at("labels");
+  };
+  const json::object found = snapshot({{"target", "state"}});
+  try {
+    labels_after(found, {{"task", "ordinal"}});
+    FAIL() << "the alphabet's order was taken";
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what())
+                  .find("the order of the labels is not known: cold, hot are no numbers; list "
+                        "them from low to high, as labels: [cold, hot]"),
+              std::string::npos)
+        << error.what();
+  }
+  const json::array falling{"hot", "cold"};
+  EXPECT_EQ(labels_after(found, {{"task", "ordinal"}, {"labels", falling}}), falling);
+  const json::object listed =
+      snapshot({{"profile", json::parse(R"({"name":"bearing","fields":{"torque":"number"},"target":{"field":"state",
+                                   "labels":["hot","cold"]},"prompt":"torque {{ number:torque }}"})")}});
+  EXPECT_EQ(labels_after(listed, {{"task", "ordinal"}}), falling);
+  EXPECT_THROW(labels_after(found, {{"task", "lm"}, {"labels", falling}}), platform::Error);
 }
 
 TEST_F(StepsDb, AnEvaluationThatRunsTwiceGivesTheSameAndStopsWhenAsked) {

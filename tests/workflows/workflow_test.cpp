@@ -342,6 +342,15 @@ TEST(Workflow, WhatWouldFailOnlyAfterTrainingIsRefusedBefore) {
   ASSERT_EQ(mistakes.size(), 1u);
   EXPECT_NE(mistakes[0].find("'better_than' cannot compare by qwk"), std::string::npos) << mistakes[0];
   text = kGood;
+  for (const char* metric : {"metric: auroc", "metric: calibration_error"}) {
+    text.replace(text.find("metric: macro_f1"), 16, metric);
+    EXPECT_TRUE(mistakes_in(text).empty()) << metric;
+    text = kGood;
+  }
+  text.replace(text.find("metric: macro_f1"), 16, "metric: label_loss");
+  ASSERT_EQ(mistakes_in(text).size(), 1u);
+  EXPECT_NE(mistakes_in(text)[0].find("'better_than' cannot compare by label_loss"), std::string::npos);
+  text = kGood;
   text.replace(text.find("metric: macro_f1"), 16, "metric: lcs_f1");
   ASSERT_EQ(mistakes_in(text).size(), 1u);
   EXPECT_NE(

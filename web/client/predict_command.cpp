@@ -50,18 +50,41 @@ void tell(const std::string& file, const std::vector<connectors::RecordError>& e
     std::fprintf(stderr, "... and %zu more; --json lists them all\n", errors.size() - kShownErrors);
 }
 
-std::string answer_of(const json::object& prediction) {
-  for (const char* key : {"label", "value", "text"}) {
-    if (platform::find(prediction, key) != nullptr) return cell(prediction, key);
+// " (0.1: 15.2, 0.5: 17.8, 0.9: 20.1)"; empty where no quantiles were trained.
+std::string quantiles_of(const json::object& prediction) {
+  const json::value* quantiles = platform::find(prediction, "quantiles");
+  if (quantiles == nullptr) return {};
+  std::string list;
+  for (const json::value& each : platform::as_array(*quantiles, "quantiles")) {
+    const json::object& one = platform::as_object(each, "quantiles");
+    list += (list.empty() ? "" : ", ") + cell(one, "quantile") + ": " + cell(one, "value");
   }
-  return "-";
+  return " (" + list + ")";
 }
 
+// Of several labels, and of a forecast's steps, all: "hot, worn", "17.8, 18.1".
+std::string answer_of(const json::object& prediction) {
+  for (const char* key : {"label", "text", "values"}) {
+    if (platform::find(prediction, key) != nullptr) return cell(prediction, key);
+  }
+  if (platform::find(prediction, "value") != nullptr) return cell(prediction, "value") + quantiles_of(prediction);
+  if (platform::find(prediction, "labels") == nullptr) return "-";
+  const std::string labels = cell(prediction, "labels");
+  return labels.empty() ? "(no label)" : labels;
+}
+
+// Of several labels one each, in their order.
 std::string certainty_of(const json::object& prediction) {
   const json::value* probabilities = platform::find(prediction, "probabilities");
-  const json::value* likely =
-      probabilities == nullptr ? nullptr : platform::find(probabilities->as_object(), answer_of(prediction));
-  return likely == nullptr ? "-" : short_number(likely->to_number<double>());
+  const json::value* labels = platform::find(prediction, "labels");
+  if (probabilities == nullptr) return "-";
+  std::string text;
+  for (const json::value& label : labels != nullptr ? platform::as_array(*labels, "labels")
+                                                    : json::array{json::string(cell(prediction, "label"))}) {
+    const json::value* likely = platform::find(probabilities->as_object(), cell(label));
+    if (likely != nullptr) text += (text.empty() ? "" : ", ") + short_number(likely->to_number<double>());
+  }
+  return text.empty() ? "-" : text;
 }
 
 // "missing torque; sped is unknown (speed?)", the first three. A table has columns of its own: those that the model

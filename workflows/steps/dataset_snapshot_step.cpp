@@ -188,6 +188,7 @@ std::vector<Observation> DatasetSnapshotStep::read(platform::StepContext& contex
 platform::StepOutcome DatasetSnapshotStep::execute(platform::StepContext& context) {
   const json::object& with = context.inputs();
   std::optional<platform::Profile> profile = given_profile(with, services_);
+  const bool labels_listed = profile && !profile->target.labels.empty();
   const std::string target = platform::string_or(with, "target", "", "with");
   if (!profile && target.empty())
     throw Error(ErrorCode::kInvalidInput, "dataset.snapshot needs a profile, or the target column", "profile");
@@ -202,6 +203,7 @@ platform::StepOutcome DatasetSnapshotStep::execute(platform::StepContext& contex
   platform::StepOutcome outcome;
   outcome.outputs = {{"dataset", services_.blobs.put(snapshot.lines)},
                      {"examples", snapshot.examples.size()},
+                     {"labels_listed", labels_listed},
                      {"name", snapshot.profile.name},
                      {"profile", platform::to_json(snapshot.profile)},
                      {"report", snapshot.report},

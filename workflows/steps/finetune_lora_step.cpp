@@ -5,11 +5,14 @@
 #include "finetune/evaluate/metrics.h"
 #include "finetune/train/training_job.h"
 #include "platform/dataset/profile.h"
+#include "platform/registry/model_registry.h"
 
 namespace workflows {
 namespace {
 
 namespace json = platform::json;
+using platform::Error;
+using platform::ErrorCode;
 
 // Carries the trainer's progress to the run, and the run's wish to stop to the trainer.
 class RunObserver final : public finetune::TrainObserver {
@@ -40,45 +43,91 @@ class RunObserver final : public finetune::TrainObserver {
 
 // `with` without the keys that are not the trainer's.
 json::object trainer_settings(const json::object& with) {
-  json::object settings;
-  for (const auto& [key, value] : with) {
-    if (key == "base" || key == "dataset" || key == "task" || key == "seed") continue;
-    settings[key] = value;
-  }
+  json::object settings = with;
+  for (const char* key : {"base", "dataset", "init_adapter", "labels", "seed", "task"}) settings.erase(key);
   return settings;
 }
 
-finetune::TrainRequest request_of(const platform::StepContext& context, const StepServices& services) {
+bool is_numeric(const std::string& label) {
+  double value = 0;
+  return finetune::is_numeric_label(label, value);
+}
+
+// The step's own, else the profile's. A snapshot that was not told of labels lists those that it found in the
+// alphabet's order, which need not be theirs.
+std::vector<std::string> labels_of(const json::object& with, const json::object* snapshot, finetune::Task task) {
+  if (const json::value* given = platform::find(with, "labels")) {
+    if (finetune::has_labels(task)) return platform::strings_from(*given, "labels");
+    throw Error(
+        ErrorCode::kInvalidInput,
+        "labels are for tasks that have them, not " + std::string(finetune::to_string(task)) + "; leave them out",
+        "labels");
+  }
+  const json::value* profile = snapshot == nullptr ? nullptr : platform::find(*snapshot, "profile");
+  if (profile == nullptr) return {};
+  std::vector<std::string> labels = platform::profile_from_json(*profile).target.labels;
+  const bool ordered = platform::bool_or(*snapshot, "labels_listed", false, "dataset") ||
+                       std::all_of(labels.begin(), labels.end(), is_numeric);
+  if (task != finetune::Task::kOrdinal || ordered) return labels;
+  std::string list;
+  for (const std::string& label : labels) list += (list.empty() ? "" : ", ") + label;
+  throw Error(ErrorCode::kInvalidInput,
+              "the order of the labels is not known: " + list + " are no numbers; list them from low to high, as " +
+                  "labels: [" + list + "] in their order, in this step or in the target of the profile",
+              "labels");
+}
+
+// The blob of the adapter that the training goes on from; empty where there is none. An alias that stands nowhere yet
+// is a fresh start, so that the first run of a nightly workflow is like every other.
+std::string parent_of(platform::StepContext& context, const StepServices& services) {
+  const std::string name = platform::string_or(context.inputs(), "init_adapter", "", "with");
+  if (name.empty() || name.starts_with("sha256:")) return name;
+  const std::size_t slash = name.rfind('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == name.size())
+    throw Error(ErrorCode::kInvalidInput,
+                "init_adapter is an adapter of another step, ${{ steps.X.adapter }}, or a model version such as "
+                "NAME/3 or NAME/production, not '" +
+                    name + "'",
+                "init_adapter");
+  const std::string model = name.substr(0, slash), version = name.substr(slash + 1);
+  const auto found =
+      services.registry == nullptr ? std::nullopt : services.registry->resolve(context.run().project, model, version);
+  if (found) {
+    context.say("goes on from " + found->str() + ", adapter " + found->adapter_digest);
+    return found->adapter_blob;
+  }
+  if (version.find_first_not_of("0123456789") == std::string::npos)
+    throw Error(ErrorCode::kNotFound,
+                "there is no model version " + name + " to go on from; look at the versions of " + model,
+                "init_adapter");
+  context.say("alias " + version + " of " + model + " is empty, so the training starts fresh");
+  return {};
+}
+
+finetune::TrainRequest request_of(platform::StepContext& context, const StepServices& services) {
   const json::object& with = context.inputs();
   const json::object* snapshot = context.outputs_of("dataset.snapshot");
   finetune::TrainRequest request;
   request.base_folder = platform::base_folder(services.data, platform::require_string(with, "base", "with"));
-  const std::filesystem::path folder = folder_for(context.work_folder(), with);
+  const std::string parent = parent_of(context, services);
+  json::object what = with;
+  if (!parent.empty()) what["init_adapter"] = parent;  // an alias may stand elsewhere when the step runs again
+  const std::filesystem::path folder = folder_for(context.work_folder(), what);
   request.dataset = folder / "dataset.jsonl";
   const std::string task =
       snapshot == nullptr ? "classify" : platform::string_or(*snapshot, "task", "classify", "dataset");
   request.task = finetune::task_from(platform::string_or(with, "task", task, "with"));
   request.config = finetune::train_config_from_json(trainer_settings(with));
+  request.labels = labels_of(with, snapshot, request.task);
   request.work_folder = folder / "training";
   request.output_folder = folder / "adapter";
   request.seed = static_cast<std::uint64_t>(platform::int_or(with, "seed", 1, "with"));
   request.threads = services.threads;
-  const json::value* profile = snapshot == nullptr ? nullptr : platform::find(*snapshot, "profile");
-  if (profile == nullptr) return request;
-  request.profile = *profile;
-  request.labels = platform::profile_from_json(*profile).target.labels;
-  // A snapshot lists the labels that it found in the alphabet's order, which need not be theirs.
-  const auto numeric = [](const std::string& label) {
-    double value = 0;
-    return finetune::is_numeric_label(label, value);
-  };
-  if (request.task == finetune::Task::kOrdinal && !std::all_of(request.labels.begin(), request.labels.end(), numeric)) {
-    throw platform::Error(
-        platform::ErrorCode::kInvalidInput,
-        "task ordinal needs labels that are numbers, which have an order; write them so, or set task: "
-        "classify",
-        "task");
-  }
+  if (const json::value* profile = snapshot == nullptr ? nullptr : platform::find(*snapshot, "profile"))
+    request.profile = *profile;
+  if (parent.empty()) return request;
+  request.init_adapter = folder / "parent";
+  if (!std::filesystem::exists(request.init_adapter)) services.blobs.get_folder(parent, request.init_adapter);
   return request;
 }
 

@@ -65,6 +65,53 @@ TEST_F(Serving, NamesModelVersionAndAdapterWithEachAnswer) {
   EXPECT_EQ(answers[2].as_object().at("problems").as_array()[0].as_object().at("code"), "not_a_number");
 }
 
+TEST_F(Serving, AnswersWithSeveralLabelsWithTheStepsOfAForecastAndWithQuantiles) {
+  serve(1, finetune::Task::kMultilabel);
+  const auto marked = post("/v1/predict", json::object{{"torque", 30}});
+  EXPECT_EQ(marked.at("labels"), (json::array{"above", "large"}));
+  EXPECT_FALSE(marked.contains("label"));
+  EXPECT_GT(marked.at("probabilities").as_object().at("large").as_double(), 0.5);
+  EXPECT_EQ(post("/v1/predict", json::object{{"torque", -30}}).at("labels"), json::array());
+  serve(2, finetune::Task::kForecast);
+  const auto steps = post("/v1/predict", json::object{{"power", json::array{20, 21}}});
+  ASSERT_EQ(steps.at("values").as_array().size(), 2u);
+  EXPECT_NEAR(steps.at("values").as_array()[0].as_double(), 22, 1);
+  EXPECT_FALSE(steps.contains("value"));
+  serve(3, finetune::Task::kRegress);
+  const auto value = post("/v1/predict", json::object{{"torque", 10}});
+  const auto& quantiles = value.at("quantiles").as_array();
+  ASSERT_EQ(quantiles.size(), 3u);
+  EXPECT_EQ(quantiles[1].at("quantile"), 0.5);
+  EXPECT_EQ(quantiles[1].at("value"), value.at("value"));
+  EXPECT_LE(quantiles[0].at("value").as_double(), quantiles[2].at("value").as_double());
+}
+
+TEST_F(Serving, TakesTheTruthOfSeveralLabelsAndOfAForecast) {
+  const auto told = [&](const json::object& asked, const char* truth, int status) {
+    json::object body = json::parse(truth).as_object();
+    body["id"] = post("/v1/predict", asked).at("id");
+    const auto response = client_->post("/v1/feedback", json::serialize(body));
+    EXPECT_EQ(response.status, status) << truth << response.body;
+    return response.body;
+  };
+  serve(1, finetune::Task::kMultilabel);
+  told({{"torque", 30}}, R"({"labels":["large","above"]})", 202);
+  EXPECT_EQ(queued().back().body.as_object().at("outcome"), (json::array{"large", "above"}));
+  told({{"torque", 30}}, R"({"labels":[]})", 202);
+  EXPECT_NE(told({{"torque", 30}}, R"({"labels":["lagre"]})", 400).find("did you mean 'large'?"), std::string::npos);
+  told({{"torque", 30}}, R"({"labels":["large","large"]})", 400);
+  told({{"torque", 30}}, R"({"labels":"large"})", 400);
+  EXPECT_NE(told({{"torque", 30}}, R"({"label":"large"})", 400).find("send what really happened as labels"),
+            std::string::npos);
+  serve(2, finetune::Task::kForecast);
+  const json::object asked{{"power", json::array{20, 21}}};
+  told(asked, R"({"values":[22,null]})", 202);
+  told(asked, R"({"values":[22,23,24]})", 400);
+  told(asked, R"({"values":[]})", 400);
+  told(asked, R"({"values":[22,"23"]})", 400);
+  told(asked, R"({"value":22})", 400);
+}
+
 TEST_F(Serving, RefusesARecordWithNoneOfTheModelsFields) {
   serve(1);
   for (const char* body :
@@ -121,7 +168,8 @@ TEST(AskedRecords, AreUsableWithOneValueThatCanBeReadAndRefusedWithNone) {
 TEST_F(Serving, NamesTheKeysThatFeedbackHasWhereOneIsUnknown) {
   const auto refused = client_->post("/v1/feedback", R"({"id":"x","truth":"cold"})");
   EXPECT_EQ(refused.status, 400);
-  EXPECT_NE(refused.body.find("unknown key body.truth; known are id, label, value, text, at"), std::string::npos)
+  EXPECT_NE(refused.body.find("unknown key body.truth; known are id, label, labels, value, values, text, at"),
+            std::string::npos)
       << refused.body;
 }
 

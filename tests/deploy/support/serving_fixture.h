@@ -59,6 +59,12 @@ class ServingFixture : public testing::Test {
     serving_.prepare(stage(version));
     serving_.activate();
   }
+  /// A model of another task, see TinyAdapter::adapter_of.
+  void serve(std::int64_t version, finetune::Task task) {
+    const auto& tiny = tests::TinyAdapter::instance();
+    serving_.prepare(stage(version, tiny.base(), tiny.adapter_of(task)));
+    serving_.activate();
+  }
   json::object post(const std::string& path, const json::value& body, int status = 200) {
     const auto response = client_->post(path, json::serialize(body));
     EXPECT_EQ(response.status, status) << response.body;

@@ -16,11 +16,13 @@ class ExamplePreviews : public ::testing::Test {
   }
   ExamplePreview preview(const platform::Example& example, std::int64_t max_tokens = 1024) {
     schema_ = learn_sensor_schema({&example}, 32);
+    form_.horizon = static_cast<std::int64_t>(example.values.size());
     return preview_example({.tokenizer = &*tokenizer_,
                             .chat = &chat_,
                             .schema = &schema_,
                             .task = task_of(example),
                             .labels = &labels_,
+                            .form = &form_,
                             .max_tokens = max_tokens},
                            example);
   }
@@ -29,6 +31,7 @@ class ExamplePreviews : public ::testing::Test {
   ChatEncoder chat_;
   SensorSchema schema_;
   std::vector<std::string> labels_{"high", "low"};
+  HeadForm form_;
 };
 
 platform::Example conversation() {
@@ -65,6 +68,19 @@ TEST_F(ExamplePreviews, NameTheFieldOfASlotAndTheTargetOfAHead) {
   for (const platform::json::value& part : document.at("parts").as_array())
     tokens += part.at("tokens").to_number<std::int64_t>();
   EXPECT_EQ(tokens, shown.tokens);
+}
+
+TEST_F(ExamplePreviews, WriteNumbersAsPeopleDo) {
+  platform::Example example;
+  example.prompt = "{{ signal:power }}";
+  example.signals["power"].values = {1, 2};
+  example.values = {0.0, 0.5, std::nullopt, 1200.0};
+  EXPECT_EQ(preview(example).target, "values 0, 0.5, not known, 1200");
+  example.values.assign(96, 3.0);
+  EXPECT_EQ(preview(example).target, "values 3, 3, 3, 3, 3, 3, 3, 3, ... 88 more");
+  example.values.clear();
+  example.value = 0.0;
+  EXPECT_EQ(preview(example).target, "value 0");
 }
 
 TEST_F(ExamplePreviews, ShowBothAnswersOfAPair) {

@@ -282,9 +282,13 @@ TEST_F(TrainingJob, OrdinalMultilabelQuantileAndForecastHeadsLearn) {
   };
   const EvaluationReport ordinal = report_of(Task::kOrdinal, "ordinal");
   EXPECT_GE(ordinal.score("qwk")->value, 0.9);
-  EXPECT_GE(report_of(Task::kMultilabel, "multilabel").score("label_macro_f1")->value, 0.9);
+  const EvaluationReport labels = report_of(Task::kMultilabel, "multilabel");
+  EXPECT_GE(labels.score("label_macro_f1")->value, 0.9);
+  EXPECT_LT(labels.baseline("majority", "label_macro_f1")->value, 0.9);
   EXPECT_LE(report_of(Task::kRegress, "quantiles").score("rmse")->value, 0.8);
-  EXPECT_LE(report_of(Task::kForecast, "forecast").score("rmse")->value, 0.5);
+  const EvaluationReport forecast = report_of(Task::kForecast, "forecast");
+  EXPECT_LE(forecast.score("rmse")->value, 0.5);
+  for (const char* name : {"last", "mean", "linear", "nearest"}) EXPECT_TRUE(forecast.baseline(name, "rmse")) << name;
   Predictor forecaster(folder_.path() / "base", folder_.path() / "forecast", 1);
   Predictor judge(folder_.path() / "base", folder_.path() / "quantiles", 1);
   platform::Example asked = read_examples(folder_.path() / "data.jsonl").front();
