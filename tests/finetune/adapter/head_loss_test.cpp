@@ -100,6 +100,7 @@ TEST(HeadLoss, CurvesAsItsGradientChanges) {
 TEST(HeadLoss, CurvesByTheWeightWhereItIsMadeOfStraightPieces) {
   EncodedExample example;
   example.weight = 0.5f;
+  example.value = 1;
   const EncodedExample* batch[] = {&example};
   const HeadTarget target{.task = Task::kRegress, .form = {.quantiles = {0.1, 0.5, 0.9}}};
   const kernels::Tensor output = kernels::Tensor::zeros({1, 3});
