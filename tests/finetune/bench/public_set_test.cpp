@@ -36,7 +36,7 @@ TEST(PublicSets, AreScoredByAMetricThatTheirTaskHas) {
 }
 
 TEST(PublicSets, SetNothingButWhatAProfileStates) {
-  const std::set<std::string> of_a_profile{"metric", "continues"};
+  const std::set<std::string> of_a_profile{"metric", "continues", "remembered_answers"};
   for (const PublicSet& set : public_sets()) {
     for (const auto& pair : set.settings) EXPECT_TRUE(of_a_profile.contains(std::string(pair.key()))) << set.name;
     EXPECT_NO_THROW(train_config_from_json(set.settings).validate()) << set.name;
