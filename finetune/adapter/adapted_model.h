@@ -57,7 +57,7 @@ struct AdapterParts {
   /// Writes adapter_config.json, adapter_model.safetensors and, where there is something in them,
   /// sensor.safetensors and answers.jsonl.
   void save(const std::filesystem::path& folder);
-  /// Reads the three files; what start() needs must be set before.
+  /// Reads those files but the answers; what start() needs must be set before.
   void load(const std::filesystem::path& folder, const Base& base);
 };
 

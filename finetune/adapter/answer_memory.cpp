@@ -22,10 +22,13 @@ constexpr double kSharpness = 4;
 constexpr double kStrangers = 2;  // the distance of a question that shares nothing
 // Of two answers to the very same question the model may choose.
 constexpr double kMostLikeness = 0.9;
-// Agreement is quadratic in these.
+// Agreement is quadratic in these; the lighter votes are left out.
 constexpr std::size_t kMostAnswersOfAQuestion = 32;
-constexpr std::size_t kMostItems = 512;
+constexpr std::size_t kMostVotes = 128;
+constexpr std::size_t kMostItems = 128;
 constexpr std::uint64_t kLargestFile = std::uint64_t{64} << 20;
+// Values of all questions: those of an adapter's slots, or what a hostile file holds.
+constexpr std::size_t kMostValues = std::size_t{1} << 25;
 
 // Answers as rows of numbers, equal where their steps, or words, are.
 class Items {
@@ -54,6 +57,10 @@ class Items {
   std::unordered_map<std::string, int> numbers_;
 };
 
+std::string line_of(const platform::Example& question) {
+  return platform::canonical_json(platform::to_json(question)) + "\n";
+}
+
 double agreement(const std::vector<int>& a, const std::vector<int>& b) {
   if (a.empty() && b.empty()) return 1;
   std::vector<int> row(b.size() + 1, 0);
@@ -75,17 +82,41 @@ struct Vote {
 };
 
 const std::string& most_agreed(const std::vector<Vote>& votes, const Vote& own) {
-  const Vote* best = nullptr;
-  double most = -1;
-  for (const Vote& candidate : votes) {
-    double agreed = own.weight * agreement(candidate.items, own.items);
-    for (const Vote& vote : votes) agreed += vote.weight * agreement(candidate.items, vote.items);
-    if (agreed > most + 1e-9) {
-      most = agreed;
-      best = &candidate;
+  std::vector<double> agreed;
+  for (const Vote& vote : votes) agreed.push_back(vote.weight + own.weight * agreement(vote.items, own.items));
+  for (std::size_t i = 0; i < votes.size(); ++i) {
+    for (std::size_t j = i + 1; j < votes.size(); ++j) {
+      const double both = agreement(votes[i].items, votes[j].items);
+      agreed[i] += votes[j].weight * both;
+      agreed[j] += votes[i].weight * both;
     }
   }
-  return *best->answer;
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < votes.size(); ++i) {
+    if (agreed[i] > agreed[best] + 1e-9) best = i;  // rounding must not choose between equals
+  }
+  return *votes[best].answer;
+}
+
+void keep_heaviest(std::vector<Vote>& votes) {
+  if (votes.size() <= kMostVotes) return;
+  std::stable_sort(votes.begin(), votes.end(), [](const Vote& a, const Vote& b) { return a.weight > b.weight; });
+  votes.resize(kMostVotes);
+}
+
+std::size_t values_of(const std::vector<const platform::Example*>& questions) {
+  std::map<std::string_view, std::size_t> columns;
+  for (const platform::Example* question : questions) {
+    for (const auto& [name, value] : question->numbers) columns[name] = 1;
+    for (const auto& [name, value] : question->categories) columns[name] = 1;
+    for (const auto& [name, signal] : question->signals) {
+      std::size_t& samples = columns[name];
+      samples = std::max(samples, signal.values.size());
+    }
+  }
+  std::size_t each = 0;
+  for (const auto& [name, count] : columns) each += count;
+  return each * questions.size();
 }
 
 }  // namespace
@@ -96,15 +127,25 @@ AnswerMemory::AnswerMemory(std::vector<platform::Example> questions) : questions
     throw Error(ErrorCode::kInvalidInput, std::to_string(questions_.size()) + " answers to remember; at most " +
                                               std::to_string(kMostRememberedAnswers) + " are");
   }
+  std::size_t bytes = 0;
   std::unordered_map<std::string, const platform::Example*> by_key;
   std::vector<const platform::Example*> different;
   for (const platform::Example& question : questions_) {
     if (!question.label)
       throw Error(ErrorCode::kInvalidInput, "the remembered question " + question.id + " has no answer");
+    bytes += line_of(question).size();
+    if (bytes > kLargestFile) {
+      throw Error(
+          ErrorCode::kInvalidInput,
+          "the answers to remember take more than " + std::to_string(kLargestFile >> 20) + " MiB; remember fewer",
+          "remembered_answers");
+    }
     const auto [first, is_new] = by_key.try_emplace(question_key(question), &question);
     if (is_new) different.push_back(&question);
     answers_[first->second].push_back(*question.label);
   }
+  if (values_of(different) > kMostValues)
+    throw Error(ErrorCode::kInvalidInput, "the remembered questions hold more values than fit; remember fewer answers");
   nearest_ = std::make_unique<const NearestExamples>(different, 1, 0);
 }
 
@@ -125,11 +166,13 @@ std::string AnswerMemory::answer(const platform::Example& asked, const std::stri
     for (std::size_t i = 0; i < count; ++i) {
       const std::string& answer = answers[i * answers.size() / count];
       const auto [at, is_new] = places.try_emplace(answer, votes.size());
-      if (is_new) votes.push_back({&answer, 0, items.of(answer)});
+      if (is_new) votes.push_back({&answer, 0, {}});
       votes[at->second].weight += weight / static_cast<double>(count);
     }
   }
   if (votes.empty()) return own;
+  keep_heaviest(votes);
+  for (Vote& vote : votes) vote.items = items.of(*vote.answer);
   const double likeness = std::clamp(1 - nearest / 2, 0.0, kMostLikeness);
   for (Vote& vote : votes) vote.weight *= likeness / together;
   return most_agreed(votes, {&own, 1 - likeness, items.of(own)});
@@ -137,8 +180,7 @@ std::string AnswerMemory::answer(const platform::Example& asked, const std::stri
 
 void AnswerMemory::write(const std::filesystem::path& file) const {
   std::string lines;
-  for (const platform::Example& question : questions_)
-    lines += platform::canonical_json(platform::to_json(question)) + "\n";
+  for (const platform::Example& question : questions_) lines += line_of(question);
   platform::write_file_atomically(file, lines);
 }
 

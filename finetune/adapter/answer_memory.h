@@ -4,10 +4,10 @@
 // Byrne 2004): the model proposes, the memory settles. Where nothing that is remembered has to do with the question,
 // the model's own answer stands. Immutable; any thread.
 //
-// Votes: each of the 20 nearest questions (evaluate/nearest.h) that shares a word or a value with what is asked has
-// exp(-4 d), d being its distance, shared by its answers. All of them together have the weight s, the likeness 1 - d/2
-// of the nearest but at most 0.9; the model's own answer has 1 - s. Agreement of two answers is the F1 of their longest common
-// subsequence, of steps where they have several, else of words.
+// Votes: each of the 20 nearest questions (evaluate/nearest.h) that is nearer than a stranger, d < 2, has exp(-4 d), d
+// being its distance, divided among its answers; the 128 heaviest count. All of them together have the weight s, the
+// likeness 1 - d/2 of the nearest but at most 0.9; the model's own answer has 1 - s. Agreement of two answers is the F1
+// of their longest common subsequence, of steps where they have several, else of words.
 #pragma once
 
 #include <filesystem>
@@ -29,7 +29,7 @@ class AnswerMemory {
   /// Remembers nothing.
   AnswerMemory() = default;
   /// Questions as question_of() gives them: each one's answer is its label. Throws kInvalidInput for more than
-  /// kMostRememberedAnswers, or one without an answer.
+  /// kMostRememberedAnswers, more than 64 MiB, or one without an answer.
   explicit AnswerMemory(std::vector<platform::Example> questions);
 
   bool empty() const { return questions_.empty(); }

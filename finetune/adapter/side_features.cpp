@@ -61,17 +61,27 @@ std::int64_t side_width(const SensorSchema& schema) {
 }
 
 std::vector<std::int32_t> tree_columns(const SensorSchema& schema, std::int64_t most) {
-  std::vector<std::int32_t> all, kept;
+  std::vector<std::int32_t> values, missing, kept;
   std::int64_t begin = 0;
   for (const SensorField& field : schema.fields) {
     const std::int64_t width = width_of(field);
-    const std::int64_t read = field.kind == Kind::kNumber ? 2 : width;
-    for (std::int64_t i = 0; i < read; ++i) all.push_back(static_cast<std::int32_t>(begin + i));
+    const auto place = static_cast<std::int32_t>(begin);
+    const auto end = static_cast<std::int32_t>(begin + width);
     begin += width;
+    if (field.kind == Kind::kNumber) {
+      missing.push_back(place);
+      values.push_back(place + 1);
+      continue;
+    }
+    const bool signal = field.kind == Kind::kSignal;
+    for (std::int32_t i = place; i < end - (signal ? 1 : 0); ++i) values.push_back(i);
+    if (signal) missing.push_back(end - 1);
   }
-  const auto count = static_cast<std::int64_t>(all.size());
-  if (count <= most) return all;
-  for (std::int64_t i = 0; i < most; ++i) kept.push_back(all[static_cast<std::size_t>(i * count / most)]);
+  const auto count = static_cast<std::int64_t>(values.size());
+  for (std::int64_t i = 0; i < std::min(most, count); ++i)
+    kept.push_back(values[static_cast<std::size_t>(count <= most ? i : i * count / most)]);
+  for (std::size_t i = 0; i < missing.size() && static_cast<std::int64_t>(kept.size()) < most; ++i)
+    kept.push_back(missing[i]);
   return kept;
 }
 

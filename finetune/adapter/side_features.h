@@ -20,7 +20,8 @@ struct SideInput {
 /// Columns of a row.
 std::int64_t side_width(const SensorSchema& schema);
 /// The columns that a tree reads: all but the quantile steps, which say nothing that a threshold on the value does not;
-/// of more than `most` as many, evenly spread.
+/// values first, then what says that one is missing; of
+/// more values than `most` as many, evenly spread.
 std::vector<std::int32_t> tree_columns(const SensorSchema& schema, std::int64_t most);
 /// Throws kInvalidInput when the example lacks a field of the schema.
 SideInput side_input(const SensorSchema& schema, const platform::Example& example);

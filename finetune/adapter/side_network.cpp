@@ -12,7 +12,7 @@ namespace {
 using kernels::Context;
 using kernels::Tensor;
 
-// Of a random n-gram's row; its weights are of unit length over a text.
+// Of a random n-gram's row; a text's words are of unit length together, and so are its pieces.
 constexpr double kNgramDeviation = 0.02;
 // The output's share of a unit's usual deviation, so that a fit starts near 0.
 constexpr double kLastShare = 0.5;

@@ -167,8 +167,9 @@ std::map<std::uint32_t, float> NearestExamples::words_of(const platform::Example
 std::vector<NearestExamples::Neighbour> NearestExamples::neighbours(const platform::Example& question,
                                                                     std::size_t most) const {
   const std::map<std::uint32_t, float> words = words_of(question);
+  const bool silent = hashed_pieces(words_of_example(question), kBuckets).empty();
   std::vector<double> distance(examples_.size(), 0);
-  for (std::size_t i = 0; i < distance.size(); ++i) distance[i] = words.empty() && !has_words_[i] ? 0 : kStrangers;
+  for (std::size_t i = 0; i < distance.size(); ++i) distance[i] = silent && !has_words_[i] ? 0 : kStrangers;
   for (const auto& [piece, weight] : words) {
     for (const Posting& posting : postings_.at(piece))
       distance[posting.example] -= 2 * static_cast<double>(weight) * static_cast<double>(posting.weight);

@@ -1,5 +1,5 @@
-// The training examples that are nearest to a question, by what it says and by what was measured. One thread;
-// deterministic.
+// The training examples that are nearest to a question, by what it says and by what was measured. Immutable,
+// any thread; deterministic.
 //
 // Distance = distance of the words + distance of the values.
 // Words: 2 - 2 cos of their TF-IDF vectors over the pieces of hashed_text.h: count times ln((1 + n) / (1 + d)) + 1, of

@@ -287,7 +287,13 @@ std::vector<platform::Example> examples_from_lines(std::string_view lines, const
     at = end + 1;
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    examples.push_back(platform::example_from_json(platform::parse_json(line, where + ":" + std::to_string(number))));
+    const std::string place = where + ":" + std::to_string(number);
+    const platform::json::value value = platform::parse_json(line, place);
+    try {
+      examples.push_back(platform::example_from_json(value));
+    } catch (const platform::Error& error) {
+      throw platform::Error(error.code(), place + ": " + error.what(), error.path());
+    }
   }
   return examples;
 }

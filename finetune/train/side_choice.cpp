@@ -1,6 +1,7 @@
 #include "finetune/train/side_choice.h"
 
 #include <cmath>
+#include <limits>
 
 #include "finetune/train/side_fit.h"
 #include "finetune/train/tree_fit.h"
@@ -19,14 +20,8 @@ Tensor zeros_for(const SideFitting& fitting) {
   return Tensor::zeros({static_cast<std::int64_t>(fitting.validation.size()), output_count(fitting.target)});
 }
 
-std::vector<const SideInput*> inputs_of(const ExamplePointers& examples) {
-  std::vector<const SideInput*> inputs;
-  for (const EncodedExample* example : examples) inputs.push_back(&example->side);
-  return inputs;
-}
-
 struct Mixture {
-  double loss = 0, network = 1, trees = 0;  // factors
+  double loss = std::numeric_limits<double>::infinity(), network = 1, trees = 0;  // factors
 };
 
 Mixture best_mixture(Context& context, const SideFitting& fitting, const Tensor& of_network, const Tensor& of_trees) {
@@ -34,11 +29,11 @@ Mixture best_mixture(Context& context, const SideFitting& fitting, const Tensor&
   for (int quarter = 0; quarter <= kShares; ++quarter) {
     const double share = static_cast<double>(quarter) / kShares;
     Tensor mixed = zeros_for(fitting);
-    kernels::add(context, of_network, mixed, static_cast<float>(1 - share));
-    kernels::add(context, of_trees, mixed, static_cast<float>(share));
+    // What has no share must not spoil the rest where it is no number.
+    if (share < 1) kernels::add(context, of_network, mixed, static_cast<float>(1 - share));
+    if (share > 0) kernels::add(context, of_trees, mixed, static_cast<float>(share));
     const ScaledLoss scaled = best_scale(context, fitting.target, fitting.validation, mixed, fitting.class_weights);
-    if (quarter > 0 && !(scaled.loss < best.loss)) continue;
-    best = {scaled.loss, (1 - share) * scaled.factor, share * scaled.factor};
+    if (scaled.loss < best.loss) best = {scaled.loss, (1 - share) * scaled.factor, share * scaled.factor};
   }
   return best;
 }
@@ -82,8 +77,10 @@ void refit_side(Context& context, SideNetwork& network, SideTrees& trees, const 
                            {.rounds = choice.tree_rounds}, should_stop)
                 .trees;
   }
-  fit_side_network(context, network, fitting.target, fitting.train, {}, fitting.class_weights,
-                   {.stop_at = choice.network_share, .seed = fitting.seed}, should_stop);
+  if (choice.network_factor != 0) {
+    fit_side_network(context, network, fitting.target, fitting.train, {}, fitting.class_weights,
+                     {.stop_at = choice.network_share, .seed = fitting.seed}, should_stop);
+  }
   put_to_scale(context, network, trees, choice.network_factor, choice.tree_factor);
 }
 

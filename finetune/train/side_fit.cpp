@@ -25,12 +25,6 @@ constexpr std::int64_t kBetweenAverages = 4;
 constexpr float kRareRate = 5.0f;
 constexpr std::chrono::seconds kBetweenQuestions{1};
 
-std::vector<const SideInput*> inputs_of(Batch batch) {
-  std::vector<const SideInput*> inputs;
-  for (const EncodedExample* example : batch) inputs.push_back(&example->side);
-  return inputs;
-}
-
 // The table of n-grams that the linear part reads learns fast and does not shrink: most of its rows are seen a few
 // times an epoch, and a rare word that tells a label by itself needs a large weight.
 std::vector<TrainedWeight> trained(SideNetwork& network) {

@@ -13,6 +13,12 @@ constexpr int kFactors = 31;
 
 }  // namespace
 
+std::vector<const SideInput*> inputs_of(std::span<const EncodedExample* const> examples) {
+  std::vector<const SideInput*> inputs;
+  for (const EncodedExample* example : examples) inputs.push_back(&example->side);
+  return inputs;
+}
+
 ScaledLoss best_scale(kernels::Context& context, const HeadTarget& target, const ExamplePointers& examples,
                       const kernels::Tensor& outputs, const kernels::Tensor* class_weights) {
   const auto loss_with = [&](double factor) {

@@ -2,6 +2,7 @@
 // scaling: Guo et al. 2017), and the loss that is left with it. Numbers stay as they are. Pure functions; any thread.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "finetune/adapter/head_loss.h"
@@ -9,6 +10,9 @@
 namespace finetune {
 
 using ExamplePointers = std::vector<const EncodedExample*>;
+
+/// What stands beside the base reads of them.
+std::vector<const SideInput*> inputs_of(std::span<const EncodedExample* const> examples);
 
 struct ScaledLoss {
   double loss = 0;  // mean over what the examples teach; NaN over nothing

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "finetune/adapter/reference.h"
+#include "finetune/train/class_weights.h"
 #include "finetune/train/schedule.h"
 #include "kernels/ops/elementwise.h"
 
@@ -20,9 +21,10 @@ using Clock = std::chrono::steady_clock;
 // A checkpoint at most this often, and never more than a twentieth of the time goes into writing them.
 constexpr double kCheckpointSeconds = 1.0;
 constexpr double kCheckpointShare = 0.05;
-constexpr double kLargestClassWeight = 20.0;
-// Histograms of more would be megabytes a leaf.
+// Histograms of so many take three megabytes a leaf.
 constexpr std::int64_t kMostTreeColumns = 512;
+// Bins of all rows and columns, a byte each.
+constexpr std::int64_t kMostTreeBytes = std::int64_t{1} << 28;
 
 double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 
@@ -40,18 +42,6 @@ std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfi
     trained.push_back({weight, decay, static_cast<float>(scale)});
   }
   return trained;
-}
-
-// n / (K n_c), the largest limited so that one rare example cannot rule a step.
-Tensor balanced_weights(const std::vector<EncodedExample>& examples, std::size_t classes) {
-  std::vector<double> counts(classes, 0);
-  for (const EncodedExample& example : examples) counts.at(static_cast<std::size_t>(example.label)) += 1;
-  std::vector<float> weights;
-  for (const double count : counts) {
-    const double weight = static_cast<double>(examples.size()) / (static_cast<double>(classes) * std::max(1.0, count));
-    weights.push_back(static_cast<float>(std::min(kLargestClassWeight, weight)));
-  }
-  return Tensor::from(weights);
 }
 
 // Without a share of its text tokens, its first and slots never; the same for the same seed (word dropout: Iyyer et al.
@@ -254,13 +244,16 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
 
 SideFitting Trainer::side_fitting(const HeadTarget& target, const ExamplePointers& train,
                                   const ExamplePointers& validation) const {
-  return {.target = target,
-          .train = train,
-          .validation = validation,
-          .class_weights = class_weights_ ? &*class_weights_ : nullptr,
-          .tree_columns = tree_columns(parts_.schema, kMostTreeColumns),
-          .tree_rounds = request_.config.side_trees,
-          .seed = request_.seed};
+  return {
+      .target = target,
+      .train = train,
+      .validation = validation,
+      .class_weights = class_weights_ ? &*class_weights_ : nullptr,
+      .tree_columns = tree_columns(
+          parts_.schema, std::min(kMostTreeColumns,
+                                  kMostTreeBytes / std::max<std::int64_t>(1, static_cast<std::int64_t>(train.size())))),
+      .tree_rounds = request_.config.side_trees,
+      .seed = request_.seed};
 }
 
 void Trainer::make_side(TrainObserver& observer) {

@@ -270,12 +270,26 @@ void settle_statistics(const TrainRequest& request, const std::optional<ParentAd
   parts.side_size = side_size_of(request, parts.schema);
 }
 
+// Nothing travels with the adapter but what is asked and what was answered.
+platform::Example bare(const platform::Example& question) {
+  platform::Example kept;
+  kept.id = question.id;
+  kept.prompt = question.prompt;
+  kept.messages = question.messages;
+  kept.numbers = question.numbers;
+  kept.categories = question.categories;
+  kept.signals = question.signals;
+  kept.label = question.label;
+  return kept;
+}
+
 // Of both parts: the validation part has said by now all that it had to say.
 AnswerMemory remembered(const std::vector<platform::Example>& examples, std::int64_t most) {
   std::vector<platform::Example> answered;
   for (const platform::Example& example : examples) {
     if (example.split == Split::kTest) continue;
-    if (auto question = question_of(example)) answered.push_back(std::move(*question));
+    const auto question = question_of(example);
+    if (question && !(question->prompt.empty() && question->messages.empty())) answered.push_back(bare(*question));
   }
   std::vector<platform::Example> kept;
   const auto count = std::min(answered.size(), static_cast<std::size_t>(most));
@@ -333,10 +347,10 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
     start_from(context, base, *parent, request.seed, parts);
   else
     parts.start(base, peft_config(request.config), request.seed);
+  parts.memory = remembered(examples, request.config.remembered_answers);
   AdaptedModel model(base, parts);
   Trainer trainer(context, model, parts, data, request, key_of(request, parent, base));
   TrainResult result = trainer.run(observer);
-  parts.memory = remembered(examples, request.config.remembered_answers);
   Manifest manifest = make_manifest(request, parent, base, parts, rules.max_tokens, result);
   std::vector<platform::Example> probe;
   for (std::size_t i = 0; i < std::min(kProbeExamples, train.size()); ++i) probe.push_back(*train[i]);

@@ -29,8 +29,9 @@ struct TreeFit {
   double loss = 0;          // mean over the validation part, scaled; over nothing: 0
 };
 
-/// `columns`: of the dense rows, those that a tree may ask; without any, or for more than 64 outputs, there are no
-/// trees. `should_stop` is asked once a tree; true leaves with kCancelled.
+/// `columns`: of the dense rows, those that a tree may ask; without any, for more than 64 outputs, or for more values
+/// than fit there are no trees, and of a large table fewer rounds than asked for, so that a fit takes half a minute or
+/// so. `should_stop` is asked once a tree; true leaves with kCancelled.
 TreeFit fit_side_trees(kernels::Context& context, const HeadTarget& target, const std::vector<std::int32_t>& columns,
                        const ExamplePointers& train, const ExamplePointers& validation,
                        const kernels::Tensor* class_weights, const TreeFitOptions& options,

@@ -1,6 +1,7 @@
 #include "finetune/train/tree_grower.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -14,6 +15,12 @@ constexpr double kLeastGain = 1e-7;
 constexpr double kLeastCurvature = 1e-3;
 
 }  // namespace
+
+double TreeGrower::work_of_tree() const {
+  const auto leaves = static_cast<double>(shape_.leaves);
+  const auto rows = static_cast<double>(bins_.rows() * bins_.columns());
+  return 1 + rows * std::log2(1 + leaves) + 3 * leaves * static_cast<double>(bins_.first_bin(bins_.columns()));
+}
 
 double TreeGrower::worth(const Cell& cell) const {
   return cell.slope * cell.slope / (cell.curvature + shape_.shrinkage);
@@ -34,11 +41,11 @@ TreeGrower::Leaf TreeGrower::leaf_of(std::size_t begin, std::size_t end, std::si
 }
 
 void TreeGrower::count(Leaf& leaf) {
-  leaf.histogram.assign(static_cast<std::size_t>(bins_.columns()) * kMostBins, Cell{});
+  leaf.histogram.assign(bins_.first_bin(bins_.columns()), Cell{});
   kernels::parallel_for(context_, bins_.columns(), 1, [&](std::int64_t from, std::int64_t to) {
     for (std::int64_t column = from; column < to; ++column) {
       const std::uint8_t* bins = bins_.bins(column).data();
-      Cell* cells = leaf.histogram.data() + static_cast<std::size_t>(column) * kMostBins;
+      Cell* cells = leaf.histogram.data() + bins_.first_bin(column);
       for (std::size_t i = leaf.begin; i < leaf.end; ++i) {
         const std::uint32_t row = order_[i];
         Cell& cell = cells[bins[row]];
@@ -61,7 +68,7 @@ void TreeGrower::take_rest(Leaf& leaf, Histogram parent, const Histogram& other)
 
 TreeGrower::Split TreeGrower::split_of_column(const Leaf& leaf, std::int64_t column) const {
   Split best;
-  const Cell* cells = leaf.histogram.data() + static_cast<std::size_t>(column) * kMostBins;
+  const Cell* cells = leaf.histogram.data() + bins_.first_bin(column);
   const double whole = worth(leaf.sum);
   Cell left;
   for (std::size_t bin = 0; bin < bins_.thresholds(column).size(); ++bin) {

@@ -29,12 +29,15 @@ class TreeGrower {
   std::vector<TreeNode> grow(const std::vector<float>& slopes, const std::vector<float>& curvature,
                              std::vector<float>& answers);
 
+  /// Rows and bins that growing a tree visits, about.
+  double work_of_tree() const;
+
  private:
   struct Cell {
     double slope = 0, curvature = 0;
     std::int64_t rows = 0;
   };
-  using Histogram = std::vector<Cell>;  // [columns, kMostBins]
+  using Histogram = std::vector<Cell>;  // of the bins of every column
   struct Split {
     double gain = 0;
     std::int64_t column = 0;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "platform/base/error.h"
 #include "platform/base/file.h"
 
@@ -81,6 +83,26 @@ TEST(AnswerMemory, ComesBackFromItsFile) {
     EXPECT_EQ(again.answer(asked(question), "own"), memory.answer(asked(question), "own")) << question;
 }
 
+TEST(AnswerMemory, TakesAQuestionOfUnknownWordsForAStranger) {
+  platform::Example wordless = answered("{{ number:torque }}", "go on");
+  wordless.numbers["torque"] = 1;
+  const AnswerMemory memory({wordless, answered("pump leaks", kPump)});
+  EXPECT_EQ(memory.answer(asked("로봇 정지"), "own words"), "own words");
+}
+
+TEST(AnswerMemory, AnswersAtOnceHoweverManyLongAnswersThereAre) {
+  std::vector<platform::Example> questions;
+  for (int i = 0; i < 700; ++i) {
+    std::string answer;
+    for (int step = 0; step < 600; ++step) answer += "step " + std::to_string((i + step * step) % 97) + "\n";
+    questions.push_back(answered("pump leaks " + std::to_string(i % 25), answer));
+  }
+  const AnswerMemory memory(questions);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_FALSE(memory.answer(asked("pump leaks"), "own").empty());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20)) << "minutes without the limits";
+}
+
 TEST(AnswerMemory, AnswersAfterItWasMoved) {
   AnswerMemory first = pumps_and_belts();
   const AnswerMemory second = std::move(first);
@@ -92,8 +114,27 @@ TEST(AnswerMemory, RefusesAQuestionWithoutAnAnswerAndMoreThanItCanHold) {
   std::vector<platform::Example> many(static_cast<std::size_t>(kMostRememberedAnswers) + 1, answered("a", "b"));
   EXPECT_THROW(AnswerMemory{many}, platform::Error);
   const platform::TemporaryFolder folder;
-  platform::write_file_atomically(folder.path() / kMemoryName, "{\"prompt\": \"pump\"\n");
-  EXPECT_THROW(AnswerMemory::read(folder.path() / kMemoryName), platform::Error);
+  std::vector<platform::Example> large(2, answered("a", std::string(std::size_t{40} << 20, 'x')));
+  EXPECT_THROW(AnswerMemory{large}, platform::Error) << "it could not be read again";
+  platform::write_file_atomically(folder.path() / kMemoryName,
+                                  "{\"id\": \"1\", \"prompt\": \"pump\", \"label\": \"stop\"}\n{\"id\": \"2\"}\n");
+  try {
+    AnswerMemory::read(folder.path() / kMemoryName);
+    FAIL() << "it was read";
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what()).find(std::string(kMemoryName) + ":2"), std::string::npos) << error.what();
+  }
+}
+
+// 3,000 questions with 300 values of their own each would be a table of gigabytes.
+TEST(AnswerMemory, RefusesMoreValuesThanFit) {
+  std::vector<platform::Example> questions;
+  for (int i = 0; i < 3000; ++i) {
+    platform::Example question = answered("pump " + std::to_string(i), "stop");
+    for (int k = 0; k < 10; ++k) question.numbers["n" + std::to_string(i * 10 + k)] = 1;
+    questions.push_back(std::move(question));
+  }
+  EXPECT_THROW(AnswerMemory{questions}, platform::Error);
 }
 
 }  // namespace

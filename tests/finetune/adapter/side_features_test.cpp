@@ -54,9 +54,10 @@ TEST_F(SideFeatures, ReadTheEndOfASignalAndPutAShortOneAtTheEnd) {
   EXPECT_NEAR(shorter[8], 2.0f / 3, 1e-6f);
 }
 
-TEST_F(SideFeatures, LetTreesAskForAllButTheStepsAndForNoMoreThanAskedFor) {
-  EXPECT_EQ(tree_columns(schema_, 100), (std::vector<std::int32_t>{0, 1, 3, 4, 5, 6, 7, 8}));
-  EXPECT_EQ(tree_columns(schema_, 4), (std::vector<std::int32_t>{0, 3, 5, 7}));
+TEST_F(SideFeatures, LetTreesAskForValuesFirstThenForWhatIsMissingAndForNoMoreThanAskedFor) {
+  EXPECT_EQ(tree_columns(schema_, 100), (std::vector<std::int32_t>{1, 3, 4, 5, 6, 7, 0, 8}));
+  EXPECT_EQ(tree_columns(schema_, 7), (std::vector<std::int32_t>{1, 3, 4, 5, 6, 7, 0}));
+  EXPECT_EQ(tree_columns(schema_, 3), (std::vector<std::int32_t>{1, 4, 6})) << "values alone, evenly spread";
 }
 
 TEST_F(SideFeatures, ReadTheWordingWhereTheSchemaKnowsOne) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <numeric>
 
 #include "finetune/train/tree_bins.h"
 #include "kernels/core/random.h"
@@ -90,6 +91,74 @@ TEST(TreeFit, TellsLabelsWithOneTreeForEachInEveryRound) {
   EXPECT_GE(right, 390);
 }
 
+// One number that is over a limit for a share of the examples; the labels follow from it, most of them rare.
+TEST(TreeFit, StartsFromTheSharesOfLabelsThatAreNotEquallyFrequent) {
+  for (const std::vector<double>& shares : {std::vector<double>{0.7, 0.3}, {0.8, 0.15, 0.05}, {0.9, 0.1}}) {
+    Setting setting;
+    setting.target = {.task = Task::kClassify, .labels = static_cast<std::int64_t>(shares.size())};
+    const auto made = [&](int count, std::uint64_t seed) {
+      Examples examples = staircase(count, seed);
+      for (EncodedExample& example : examples) {
+        double beyond = static_cast<double>(example.side.dense[0]);
+        example.label = 0;
+        while (example.label + 1 < setting.target.labels && beyond > shares[static_cast<std::size_t>(example.label)])
+          beyond -= shares[static_cast<std::size_t>(example.label++)];
+      }
+      return examples;
+    };
+    const Examples train = made(2000, 1), validation = made(500, 2);
+    const TreeFit fit = setting.fit(train, validation);
+    ASSERT_FALSE(fit.trees.empty());
+    EXPECT_LT(fit.loss, 0.05);
+    double sum = 0;
+    for (const float each : fit.trees.start) sum += std::exp(static_cast<double>(each));
+    for (std::size_t k = 0; k < shares.size(); ++k)
+      EXPECT_NEAR(std::exp(static_cast<double>(fit.trees.start[k])) / sum, shares[k], 0.03);
+  }
+}
+
+TEST(TreeFit, MeansTheSameWhateverTheWeightsAre) {
+  Setting setting;
+  Examples train = staircase(400, 1, 0.3), light = staircase(400, 1, 0.3);
+  for (EncodedExample& example : light) example.weight = 0.001f;
+  const Examples validation = staircase(200, 2, 0.3);
+  EXPECT_NEAR(setting.fit(light, validation).loss, setting.fit(train, validation).loss, 1e-3);
+}
+
+TEST(TreeFit, StartsQuantilesWhereTheyAre) {
+  Setting setting;
+  setting.target.form.quantiles = {0.1, 0.5, 0.9};
+  Examples train = staircase(500, 1);
+  for (std::size_t i = 0; i < train.size(); ++i) train[i].value = static_cast<float>(i) * (i % 100 == 0 ? 1000 : 1);
+  const TreeFit fit = setting.fit(train, {}, {.rounds = 1});
+  EXPECT_NEAR(fit.trees.start[0], 52, 4);
+  EXPECT_NEAR(fit.trees.start[1], 252, 4);
+  EXPECT_NEAR(fit.trees.start[2], 454, 5);
+}
+
+// Minutes of work without the limit.
+TEST(TreeFit, GrowsFewerRoundsOverALargeTable) {
+  Setting setting;
+  setting.target = {.task = Task::kMultilabel, .labels = 64};
+  kernels::Random random(1);
+  Examples train(300);
+  std::vector<std::int32_t> columns(512);
+  std::iota(columns.begin(), columns.end(), 0);
+  for (EncodedExample& example : train) {
+    for (std::size_t i = 0; i < columns.size(); ++i) example.side.dense.push_back(static_cast<float>(random.normal()));
+    example.marks.assign(64, 0.0f);
+    example.marks[random.below(64)] = 1;
+  }
+  const auto all = pointers_to(train);
+  int trees = 0;
+  try {
+    fit_side_trees(setting.context, setting.target, columns, all, {}, nullptr, {.rounds = 1000},
+                   [&] { return ++trees > 64 * 100; });
+  } catch (const platform::Error&) {
+    FAIL() << "more than a hundred rounds";
+  }
+}
+
 TEST(TreeFit, StopsWhereTheValidationPartGainsNothingMore) {
   Setting setting;
   const TreeFit fit = setting.fit(staircase(300, 1, 2.0), staircase(300, 2, 2.0), {.rounds = 400});
@@ -159,7 +228,8 @@ TEST(TreeBins, PutEqualSharesBetweenThresholdsThatLieBetweenValues) {
   const TreeBins bins(context, inputs, {0, 1, 2});
   EXPECT_EQ(bins.thresholds(0).size(), kMostBins - 1);
   EXPECT_EQ(bins.thresholds(1), (std::vector<float>{0.5f, 1.5f}));
-  EXPECT_TRUE(bins.thresholds(2).empty());
+  EXPECT_EQ(bins.columns(), 2) << "what is always the same cannot be asked";
+  EXPECT_EQ(bins.first_bin(2), kMostBins + 3);
   std::vector<int> counts(kMostBins);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::uint8_t bin = bins.bins(0)[i];
