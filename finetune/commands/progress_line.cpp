@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 
 namespace finetune {
@@ -11,20 +10,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A signal handler can reach nothing but a global.
-volatile std::sig_atomic_t stop_requested = 0;
-void request_stop(int) { stop_requested = 1; }
-
 }  // namespace
 
-ProgressLine::ProgressLine() : terminal_(::isatty(STDERR_FILENO) != 0) {
-  std::signal(SIGTERM, request_stop);
-  std::signal(SIGINT, request_stop);
-}
+ProgressLine::ProgressLine() : terminal_(::isatty(STDERR_FILENO) != 0) {}
 
 ProgressLine::~ProgressLine() {
-  std::signal(SIGTERM, SIG_DFL);
-  std::signal(SIGINT, SIG_DFL);
   if (open_line_) std::fputc('\n', stderr);
 }
 
@@ -53,7 +43,10 @@ void ProgressLine::on_step(const TrainProgress& progress) {
   std::fprintf(stderr, "%s\n", platform::json::serialize(line).c_str());
 }
 
-bool ProgressLine::should_stop() { return stop_requested != 0; }
+bool ProgressLine::should_stop() {
+  stopped_ = stopped_ || signals_.comes_within(std::chrono::milliseconds{0});
+  return stopped_;
+}
 
 StageLine::StageLine() : terminal_(::isatty(STDERR_FILENO) != 0) {}
 

@@ -1,5 +1,6 @@
 // What the commands say while they work. ProgressLine shows a training: one line that rewrites itself on a terminal,
-// JSON lines otherwise; and turns SIGTERM and SIGINT into "save and stop". One object at a time, in main's thread.
+// JSON lines otherwise; and turns SIGTERM and SIGINT into "save and stop" (platform/base/stop_signals.h says what that
+// asks for). One object at a time, in main's thread.
 #pragma once
 
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <string_view>
 
 #include "finetune/train/training_job.h"
+#include "platform/base/stop_signals.h"
 
 namespace finetune {
 
@@ -18,6 +20,8 @@ class ProgressLine final : public TrainObserver {
   bool should_stop() override;
 
  private:
+  platform::StopSignals signals_;
+  bool stopped_ = false;
   bool terminal_;
   bool open_line_ = false;
 };

@@ -6,10 +6,10 @@
 #include "platform/base/command_line.h"
 #include "platform/base/file.h"
 #include "platform/base/folder_lock.h"
+#include "platform/base/stop_signals.h"
 #include "platform/security/token.h"
 #include "web/api/routes.h"
 #include "web/server/commands.h"
-#include "web/server/stop_signals.h"
 #include "web/server/worker_keeper.h"
 
 namespace web {
@@ -106,7 +106,7 @@ void tell_where(const platform::Server& server, const platform::DataFolder& data
 }
 
 void serve_until_stopped(const platform::CommandLine& line, const platform::DataFolder& data, Services& services,
-                         const StopSignals& stop, std::optional<SecondSignal>& second) {
+                         const platform::StopSignals& stop, std::optional<platform::SecondSignal>& second) {
   const platform::Log& log = services.log();
   platform::Server server(
       listen_options(line), all_routes(services),
@@ -138,8 +138,8 @@ int serve_command(const std::vector<std::string>& arguments) {
   platform::CommandLine line = options_of_serve();
   if (!line.read(arguments)) return 0;
   listen_options(line);  // a mistake is told before anything starts
-  const StopSignals stop;
-  std::optional<SecondSignal> second;  // also while the services stop
+  const platform::StopSignals stop;
+  std::optional<platform::SecondSignal> second;  // also while the services stop
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
   platform::make_private(data);
   const platform::FolderLock locked = lock(data);

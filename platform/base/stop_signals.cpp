@@ -1,10 +1,10 @@
-#include "web/server/stop_signals.h"
+#include "platform/base/stop_signals.h"
 
 #include <pthread.h>
 
 #include <cstdlib>
 
-namespace web {
+namespace platform {
 
 namespace {
 constexpr std::chrono::milliseconds kLook{100};  // how long the end of a SecondSignal may take
@@ -38,4 +38,4 @@ SecondSignal::SecondSignal(const StopSignals& signals, std::function<void()> bef
         }
       }) {}
 
-}  // namespace web
+}  // namespace platform

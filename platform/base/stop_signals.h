@@ -1,5 +1,7 @@
 // SIGTERM and Ctrl-C as something to wait for. Make it before any thread starts: threads inherit the mask, and one that
-// lacks it would take the signal and end the process there and then. Child processes start without the mask.
+// lacks it would take the signal and end the process there and then. Child processes start without the mask. There is
+// no handler, and there must be none where matrices are multiplied: oneDNN's kernels move the stack pointer into a
+// buffer on the heap, and a handler that comes just then writes its frame over whatever lies before that buffer.
 #pragma once
 
 #include <chrono>
@@ -7,7 +9,7 @@
 #include <functional>
 #include <thread>
 
-namespace web {
+namespace platform {
 
 class StopSignals {
  public:
@@ -37,4 +39,4 @@ class SecondSignal {
   std::jthread thread_;
 };
 
-}  // namespace web
+}  // namespace platform
