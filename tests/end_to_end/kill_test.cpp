@@ -17,6 +17,7 @@
 
 #include "platform/base/error.h"
 #include "platform/base/file.h"
+#include "tests/support/patience.h"
 #include "tests/support/plant.h"
 
 namespace tests {
@@ -26,9 +27,11 @@ using platform::Error;
 using platform::Method;
 using std::chrono::milliseconds;
 
+constexpr int kBatch = kPatience == 1 ? 32 : 2;  // under a sanitizer 32 examples take seconds a step
+
 // A training of `steps` optimizer steps, all the way to the line.
 std::string flow(int steps) {
-  const std::string count = std::to_string(steps);
+  const std::string count = std::to_string(steps), batch = std::to_string(kBatch);
   return R"yaml(
 name: loop
 inputs:
@@ -39,7 +42,7 @@ steps:
     uses: finetune.lora
     needs: [data]
     with: {base: anneal-nano, dataset: "${{ steps.data.dataset }}", r: 4, max_steps: )yaml" +
-         count + ", min_steps: " + count + R"yaml(, evaluations: 2, seed: 3}
+         count + ", min_steps: " + count + ", batch_examples: " + batch + R"yaml(, evaluations: 2, seed: 3}
   score: {uses: model.evaluate, needs: [tune], with: {adapter: "${{ steps.tune.adapter }}", dataset: "${{ steps.data.dataset }}"}}
   gate:  {uses: model.gate, needs: [score], with: {metric: average_precision, at_least: 0}}
   model: {uses: model.register, needs: [gate], with: {name: loop}}

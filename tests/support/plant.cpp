@@ -8,6 +8,7 @@
 
 #include "platform/base/error.h"
 #include "platform/base/file.h"
+#include "tests/support/patience.h"
 
 namespace tests {
 
@@ -24,10 +25,7 @@ std::string first_line(const std::filesystem::path& file) {
 }  // namespace
 
 bool wait_until(const std::function<bool()>& ready, std::chrono::milliseconds limit) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  limit *= 5;
-#endif
-  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const auto deadline = std::chrono::steady_clock::now() + kPatience * limit;
   for (;;) {
     try {
       if (ready()) return true;

@@ -20,8 +20,8 @@ namespace tests {
 
 namespace json = platform::json;
 
-/// Asks until the answer is yes or the limit has passed (five times that under a sanitizer); what `ready` throws counts
-/// as no. Gives the last answer.
+/// Asks until the answer is yes or the limit has passed (kPatience times that); what `ready` throws counts as no. Gives
+/// the last answer.
 bool wait_until(const std::function<bool()>& ready, std::chrono::milliseconds limit = std::chrono::seconds(60));
 
 /// $ANNEAL_BIN/name, or the development build's.

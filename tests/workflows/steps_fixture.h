@@ -21,6 +21,7 @@
 #include "platform/store/model_store.h"
 #include "platform/store/record_store.h"
 #include "platform/store/run_store.h"
+#include "tests/support/patience.h"
 #include "tests/support/temp_database.h"
 #include "tests/support/tiny_base.h"
 #include "workflows/definitions.h"
@@ -125,13 +126,13 @@ class StepsFixture : public TempDatabase {
     const workflows::Workflow workflow = workflows::workflow_from_text(text, "flow.yaml", workflows::step_kinds());
     return platform::start_run(*runs_, workflows::new_run(workflow, {}, "default", "kim")).id;
   }
-  /// Runs steps until none is left that may be leased now or, within a minute, later.
+  /// Runs steps until none is left that may be leased now or, within a minute (kPatience times that), later.
   void work_off() {
     platform::WorkerOptions options;
     options.name = "test";
     options.kinds = workflows::runnable_kinds();
     platform::Worker worker(*runs_, workflows::step_factory(*services_), data_, options, platform::Log::silent());
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience * std::chrono::seconds(60);
     while (worker.run_one() || (anything_ready() && std::chrono::steady_clock::now() < deadline)) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));  // a step may wait for a real thread to answer
     }
