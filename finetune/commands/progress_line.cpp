@@ -43,6 +43,14 @@ void ProgressLine::on_step(const TrainProgress& progress) {
   std::fprintf(stderr, "%s\n", platform::json::serialize(line).c_str());
 }
 
+void ProgressLine::on_notice(const std::string& notice) {
+  if (terminal_) {
+    std::fprintf(stderr, "note: %s\n", notice.c_str());
+  } else {
+    std::fprintf(stderr, "%s\n", platform::json::serialize(platform::json::object{{"note", notice}}).c_str());
+  }
+}
+
 bool ProgressLine::should_stop() {
   stopped_ = stopped_ || signals_.comes_within(std::chrono::milliseconds{0});
   return stopped_;

@@ -17,6 +17,7 @@ class ProgressLine final : public TrainObserver {
   ProgressLine();
   ~ProgressLine() override;
   void on_step(const TrainProgress& progress) override;
+  void on_notice(const std::string& notice) override;
   bool should_stop() override;
 
  private:

@@ -10,6 +10,7 @@
 #include "finetune/evaluate/questions.h"
 #include "finetune/train/parent_adapter.h"
 #include "finetune/train/trainer.h"
+#include "finetune/train/unread_fields.h"
 #include "platform/base/digest.h"
 
 namespace finetune {
@@ -340,6 +341,8 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   check_metric(request.config, request.task, parts.labels);
   settle_statistics(request, parent, train, observer, parts);
   check_reference(request, parts.schema);
+  if (const auto notice = unread_fields_notice(unread_fields(parts.schema, parts.form, train)))
+    observer.on_notice(*notice);
   const EncodingRules rules = rules_of(base, parts, request.config.max_example_tokens);
   TrainerData data{encode_all(rules, train), encode_all(rules, validation)};
   if (has_numbers(request.task) && !(parent && parent->has_head())) set_target_statistics(data.train, parts);

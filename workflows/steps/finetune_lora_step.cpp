@@ -35,6 +35,7 @@ class RunObserver final : public finetune::TrainObserver {
                               {"tokens_per_second", progress.tokens_per_second},
                               {"seconds_left", progress.seconds_left}});
   }
+  void on_notice(const std::string& notice) override { context_.say(notice); }
   bool should_stop() override { return context_.should_stop(); }
 
  private:

@@ -1,6 +1,7 @@
 // Every family against other engines: logits, hidden states, greedy tokens and gradients of tiny models.
 #include "finetune/model/transformer.h"
 #include "kernels/ops/matmul.h"
+#include "tests/support/full_gradients.h"
 #include "tests/support/golden_models.h"
 
 namespace finetune {
@@ -164,25 +165,11 @@ TEST(FamilyGolden, GradientsOfEveryWeightAreThoseOfTransformers) {
     if (!std::filesystem::exists(folder / "gradients.safetensors")) continue;
     for (const ActivationMode mode : {ActivationMode::kKeep, ActivationMode::kRecompute}) {
       GoldenModel model(folder);
-      ModelWeights& weights = model.base.weights;
-      weights.make_trainable();
-      Transformer transformer(model.base.config, weights, nullptr);
-      kernels::Context context = kernels::Context::cpu(1);
-      const auto documents = model.batch(0);
-      std::int64_t supervised = 0;
-      for (const EncodedExample& document : documents) supervised += document.supervised();
-      const PackedBatch batch = packed(documents);
-      const Tensor& hidden = transformer.forward(context, batch, nullptr, mode);
-      Tensor dhidden(hidden.shape());
-      LinearWeight& head = weights.output_head();
-      kernels::linear_cross_entropy(context, hidden, head.packed, targets_of(documents), nullptr,
-                                    model.base.config.head_options(1.0f / static_cast<float>(supervised)), &dhidden,
-                                    &head.gradient);
-      transformer.backward(context, batch, dhidden, nullptr);
+      support::compute_full_gradients(model.base, model.batch(0), mode);
       const SafetensorsFile wanted(folder / "gradients.safetensors");
       std::size_t compared = 0;
       double most = 0;
-      weights.for_each([&](Weight& weight) {
+      model.base.weights.for_each([&](Weight& weight) {
         ++compared;
         const double error = relative_error(weight.gradient, wanted.read_as(weight.name, kernels::DataType::kFloat32));
         EXPECT_LE(error, 2e-5) << folder << " " << weight.name;

@@ -79,6 +79,27 @@ TEST_F(TrainingJob, LearnsWhatTheDataSaysAndBeatsTheMajority) {
   EXPECT_TRUE(std::filesystem::exists(evaluation.predictions_file));
 }
 
+TEST_F(TrainingJob, SaysWhichFieldsOfTheDataNothingReads) {
+  struct Notices final : TrainObserver {
+    std::vector<std::string> said;
+    void on_notice(const std::string& notice) override { said.push_back(notice); }
+  };
+  Notices none, one;
+  train_adapter(request("read", 1), none);
+  EXPECT_TRUE(none.said.empty());
+  std::string lines;
+  for (platform::Example& example : read_examples(folder_.path() / "data.jsonl")) {
+    example.numbers["presure"] = 1.0;
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(folder_.path() / "more.jsonl", lines);
+  TrainRequest unread = request("unread", 1);
+  unread.dataset = folder_.path() / "more.jsonl";
+  train_adapter(unread, one);
+  ASSERT_EQ(one.said.size(), 1u);
+  EXPECT_NE(one.said[0].find("number:presure"), std::string::npos) << one.said[0];
+}
+
 TEST_F(TrainingJob, AnInterruptedTrainingEndsInTheSameBytes) {
   TrainObserver observer;
   const TrainResult whole = train_adapter(request("whole", 60), observer);
