@@ -62,7 +62,7 @@ deploy::AgentOptions options_from(const platform::CommandLine& line) {
     throw platform::Error(platform::ErrorCode::kInvalidInput, "poll-seconds lies between 0.05 and 86400",
                           "--poll-seconds");
   options.poll = std::chrono::milliseconds(static_cast<std::int64_t>(poll * 1000));
-  options.threads = static_cast<int>(line.integer("threads"));
+  options.threads = line.threads();
   return options;
 }
 

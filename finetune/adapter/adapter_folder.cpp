@@ -45,6 +45,11 @@ std::filesystem::path plain_folder(const std::filesystem::path& folder, const st
 }
 
 void check_adapter_place(const std::filesystem::path& folder) {
+  if (std::filesystem::is_symlink(folder) && !std::filesystem::exists(folder))
+    throw Error(
+        ErrorCode::kConflict,
+        "the output is a link that leads nowhere: " + folder.string() + "; remove it, " + "or make the folder it names",
+        "out");
   if (!std::filesystem::exists(folder)) return;
   if (std::filesystem::is_directory(folder) &&
       (std::filesystem::is_empty(folder) || std::filesystem::exists(folder / "anneal.json"))) {

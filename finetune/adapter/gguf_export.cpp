@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <fstream>
 #include <map>
 #include <memory>
 
@@ -49,6 +50,22 @@ GgufType fitting(GgufType asked, std::int64_t row) {
 
 void begin(const GgufExportRequest& request, std::string_view stage) {
   if (request.on_stage) request.on_stage(stage);
+}
+
+// A GGUF file may be replaced, but not the one that is read, and nothing else.
+void check_output_file(const GgufExportRequest& request) {
+  const std::filesystem::path& file = request.output_file;
+  if (!std::filesystem::exists(file)) return;
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorCode::kConflict, "the output " + file.string() + " is there and " + why + "; give another file",
+                "out");
+  };
+  if (!std::filesystem::is_regular_file(file)) refuse("is no file");
+  std::error_code absent;
+  if (std::filesystem::equivalent(file, request.base_folder, absent)) refuse("is the base itself");
+  std::string magic(4, '\0');
+  std::ifstream(file, std::ios::binary).read(magic.data(), 4);
+  if (std::filesystem::file_size(file) > 0 && magic != "GGUF") refuse("is no GGUF file");
 }
 
 std::string text_or_nothing(const std::filesystem::path& file) {
@@ -154,6 +171,7 @@ std::map<std::string, GgufPlace> places_by_name(const ModelConfig& config) {
 
 GgufExportResult export_gguf_base(const GgufExportRequest& request) {
   const ExportType& type = type_of(request.type);
+  check_output_file(request);
   begin(request, "reading and checking the base");
   const ModelConfig config = read_base_config(request.base_folder);
   const GgufArchitecture& architecture = gguf_architecture(config.model_type);
@@ -184,6 +202,7 @@ GgufExportResult export_gguf_base(const GgufExportRequest& request) {
 }
 
 GgufExportResult export_gguf_adapter(const GgufExportRequest& request, const std::filesystem::path& adapter_folder) {
+  check_output_file(request);
   const ExportType& type = type_of(request.type);
   if (type.type != GgufType::kF32 && type.type != GgufType::kF16)
     throw Error(ErrorCode::kInvalidInput, "an adapter is written as f32 or f16, not as " + request.type, "type");
@@ -222,9 +241,11 @@ GgufExportResult export_gguf_adapter(const GgufExportRequest& request, const std
 namespace {
 
 void check_for_vllm(const PeftAdapter& adapter) {
-  const auto refuse = [](const std::string& what) {
-    throw Error(ErrorCode::kInvalidInput, "vLLM does not serve " + what + "; merge the adapter (anneal merge) instead",
-                "for");
+  // Bottlenecks stand behind a non-linearity: no weight of the base is theirs to be merged into.
+  const char* instead = adapter.config.type == PeftType::kBottleneck ? "serve it with anneal"
+                                                                     : "merge the adapter (anneal merge) instead";
+  const auto refuse = [instead](const std::string& what) {
+    throw Error(ErrorCode::kInvalidInput, "vLLM does not serve " + what + "; " + instead, "for");
   };
   if (adapter.config.type != PeftType::kLora) refuse(std::string(to_string(adapter.config.type)) + " adapters");
   if (adapter.config.use_dora) refuse("DoRA");

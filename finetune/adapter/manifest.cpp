@@ -14,7 +14,7 @@ using platform::Error;
 using platform::ErrorCode;
 
 constexpr const char* kManifestName = "anneal.json";
-constexpr std::int64_t kFormat = 3;
+constexpr std::int64_t kFormat = 4;
 
 const json::value& value_or_null(const json::object& object, std::string_view key) {
   static const json::value kNull;

@@ -1,6 +1,7 @@
 #include "finetune/adapter/probe.h"
 
 #include <cmath>
+#include <cstdio>
 
 namespace finetune {
 namespace {
@@ -59,6 +60,12 @@ double relative_difference(const Rows& reference, const Rows& other) {
   return difference / largest;
 }
 
+std::string in_digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2g", value);
+  return text;
+}
+
 std::vector<platform::Example> examples_of(const json::object& probe) {
   std::vector<platform::Example> examples;
   for (const json::value& item : platform::as_array(platform::require(probe, "examples", "probe"), "probe.examples"))
@@ -78,22 +85,28 @@ json::value record_probe(kernels::Context& context, AdaptedModel& model, const E
                       {"without_adapter", rows_to_json(run(context, model, rules, examples, false))}};
 }
 
+double recorded_effect(const json::value& probe) {
+  const json::object& object = platform::as_object(probe, "probe");
+  return relative_difference(rows_from_json(platform::require(object, "outputs", "probe")),
+                             rows_from_json(platform::require(object, "without_adapter", "probe")));
+}
+
 void verify_probe(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules, const json::value& probe,
                   double tolerance) {
   const json::object& object = platform::as_object(probe, "probe");
   const std::vector<platform::Example> examples = examples_of(object);
   const Rows expected = rows_from_json(platform::require(object, "outputs", "probe"));
-  const Rows bare = rows_from_json(platform::require(object, "without_adapter", "probe"));
+  const double effect = recorded_effect(probe);
   const double difference = relative_difference(expected, run(context, model, rules, examples, true));
   if (!(difference <= tolerance)) {
     throw Error(ErrorCode::kConflict, "the adapter's probe does not reproduce: outputs differ by " +
-                                          std::to_string(difference) + " of their size, allowed " +
-                                          std::to_string(tolerance) + "; check base, adapter and build");
+                                          in_digits(difference) + " of their size, allowed " + in_digits(tolerance) +
+                                          "; check base, adapter and build");
   }
-  const double effect = relative_difference(expected, bare);
-  if (!(effect >= 10 * kProbeTolerance32)) {
+  if (!(effect >= kLeastEffect && effect > 3 * difference)) {
     throw Error(ErrorCode::kConflict, "the adapter does not act: with and without it the outputs differ by only " +
-                                          std::to_string(effect) + " of their size; train longer");
+                                          in_digits(effect) + " of their size, and " + in_digits(difference) +
+                                          " is what they differ by from those of its training; train longer");
   }
 }
 
@@ -104,8 +117,8 @@ void verify_bare(kernels::Context& context, AdaptedModel& model, const EncodingR
   const double difference = relative_difference(expected, run(context, model, rules, examples_of(object), false));
   if (difference <= tolerance) return;
   throw Error(ErrorCode::kConflict, "the model is not the adapter's base: its answers to the probe differ by " +
-                                        std::to_string(difference) + " of their size, allowed " +
-                                        std::to_string(tolerance) + "; check that this adapter was merged into it");
+                                        in_digits(difference) + " of their size, allowed " + in_digits(tolerance) +
+                                        "; check that this adapter was merged into it");
 }
 
 }  // namespace finetune

@@ -156,7 +156,7 @@ const platform::Signal& signal_of(const platform::Example& example, const std::s
 std::string wording_of(const platform::Example& example) {
   std::string text = example.text;
   for (const platform::Message& message : example.messages) text += message.content + "\n";
-  for (const platform::PromptPart& part : platform::parse_prompt(example.prompt)) {
+  for (const platform::PromptPart& part : platform::prompt_parts(example)) {
     if (part.kind == platform::PromptPart::Kind::kText) text += part.text;
   }
   return text;
@@ -204,7 +204,7 @@ SensorSchema learn_sensor_schema(const std::vector<const platform::Example*>& ex
   std::vector<std::vector<double>> values;
   std::vector<std::set<std::string>> names;
   for (const platform::Example* example : examples) {
-    for (const platform::PromptPart& part : platform::parse_prompt(example->prompt)) {
+    for (const platform::PromptPart& part : platform::prompt_parts(*example)) {
       if (!is_slot(part)) continue;
       const auto [at, fresh] = known.try_emplace({kind_of(part), part.text}, schema.fields.size());
       if (fresh) {

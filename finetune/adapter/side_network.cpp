@@ -38,17 +38,6 @@ void draw_mask(Tensor& mask, double share, kernels::Random& random) {
   for (float& value : mask.values<float>()) value = random.uniform() < share ? 0.0f : kept;
 }
 
-struct GrowingBag {
-  std::vector<std::int32_t> ids, borders{0};
-  std::vector<float> weights;
-
-  void add(std::int32_t id, float weight) {
-    ids.push_back(id);
-    weights.push_back(weight);
-  }
-  void end_example() { borders.push_back(static_cast<std::int32_t>(ids.size())); }
-};
-
 }  // namespace
 
 SideNetwork::SideNetwork(const SideShape& shape, kernels::Random& random) : shape_(shape) {
@@ -82,7 +71,7 @@ void SideNetwork::make_trainable() {
 void SideNetwork::read(std::span<const SideInput* const> inputs, double thinning, kernels::Random& random) {
   const auto rows = static_cast<std::int64_t>(inputs.size());
   dense_.resize({rows, shape_.dense});
-  GrowingBag all, frequent;
+  TextBagBuilder all, frequent;
   const auto kept = static_cast<float>(1.0 / (1.0 - thinning));
   for (std::int64_t row = 0; row < rows; ++row) {
     const SideInput& input = *inputs[static_cast<std::size_t>(row)];
@@ -95,8 +84,8 @@ void SideNetwork::read(std::span<const SideInput* const> inputs, double thinning
     all.end_example();
     frequent.end_example();
   }
-  text_ = {Tensor::from(all.ids), Tensor::from(all.borders), Tensor::from(all.weights)};
-  frequent_ = {Tensor::from(frequent.ids), Tensor::from(frequent.borders), Tensor::from(frequent.weights)};
+  text_ = all.bag();
+  frequent_ = frequent.bag();
 }
 
 void SideNetwork::hidden_forward(Context& context, double dropout, kernels::Random& random) {
@@ -205,6 +194,15 @@ void SideNetwork::backward(Context& context, const Tensor& doutput) {
   if (shape_.dense == 0) return;
   kernels::matmul(context, dfirst, dense_, first_.gradient, {.transpose_a = true, .beta = 1.0f});
   kernels::matmul(context, dshared, dense_, linear_.gradient, {.transpose_a = true, .beta = 1.0f});
+}
+
+void SideNetwork::add(Context& context, const SideLinear& linear, float factor) {
+  if (linear_.value.count() > 0) kernels::add(context, linear.dense, linear_.value, factor);
+  if (linear_ngrams_.value.count() > 0) kernels::add(context, linear.ngrams, linear_ngrams_.value, factor);
+  for (std::int64_t member = 0; member < shape_.members; ++member) {
+    Tensor bias = last_bias_.value.slice_rows(member * shape_.outputs, (member + 1) * shape_.outputs);
+    kernels::add(context, linear.bias, bias, factor);
+  }
 }
 
 void SideNetwork::scale_outputs(Context& context, float factor) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "finetune/adapter/side_features.h"
+#include "finetune/adapter/text_bag.h"
 #include "finetune/model/weights.h"
 #include "kernels/core/context.h"
 
@@ -23,6 +24,13 @@ struct SideShape {
   std::int64_t outputs = 1;  // K
   std::int64_t members = 8;  // M
   std::int64_t width = 64;   // E
+};
+
+/// A linear model of the same inputs, by itself.
+struct SideLinear {
+  kernels::Tensor dense;   // [K, F]
+  kernels::Tensor ngrams;  // [V, K]
+  kernels::Tensor bias;    // [K]
 };
 
 class SideNetwork {
@@ -39,6 +47,8 @@ class SideNetwork {
                                    double thinning, std::uint64_t seed);
   /// After forward_members with the same inputs. doutput: [M * B, K]. Gradients accumulate.
   void backward(kernels::Context& context, const kernels::Tensor& doutput);
+  /// Adds `factor` times what the linear model says to every output.
+  void add(kernels::Context& context, const SideLinear& linear, float factor);
   /// Multiplies every output.
   void scale_outputs(kernels::Context& context, float factor);
 
@@ -48,11 +58,6 @@ class SideNetwork {
   void make_trainable();
 
  private:
-  // A batch's n-grams, one example after the other.
-  struct Bag {
-    kernels::Tensor ids, borders, weights;
-  };
-
   void read(std::span<const SideInput* const> inputs, double thinning, kernels::Random& random);
   void hidden_forward(kernels::Context& context, double dropout, kernels::Random& random);
 
@@ -62,7 +67,7 @@ class SideNetwork {
   Weight last_first_, last_second_, last_bias_;  // [M K, E], [M K, E], [M K]
   Weight linear_, linear_ngrams_;                // [K, F], [V, K]
   kernels::Tensor dense_;
-  Bag text_, frequent_;  // all of them, and those that members read
+  TextBag text_, frequent_;  // all of them, and those that members read
   kernels::Tensor before_first_, after_first_, before_second_, after_second_, mask_first_, mask_second_;
   kernels::Tensor shared_, members_, mean_;
 };

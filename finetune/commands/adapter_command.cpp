@@ -74,7 +74,7 @@ int fold_action(const Folding& folding, const std::string& command, std::vector<
   request.adapter_folder = line.text("adapter");
   request.output_folder = line.text("out");
   if (folding.chooses_precision) request.few_bits = few_bits_from(line.text("precision"));
-  request.threads = static_cast<int>(line.integer("threads"));
+  request.threads = line.threads();
   request.on_stage = [&](std::string_view stage) { stages.begin(stage); };
   const MergedWeights merged = folding.fold(request);
   stages.done();
@@ -129,7 +129,7 @@ int combine_action(const Arguments& arguments) {
   request.type = combination_type_from(line.text("type"));
   request.svd_rank = static_cast<int>(std::clamp<std::int64_t>(line.integer("svd-rank"), 0, 1 << 20));
   request.output_folder = line.text("out");
-  request.threads = static_cast<int>(line.integer("threads"));
+  request.threads = line.threads();
   StageLine stages;
   request.on_stage = [&](std::string_view stage) { stages.begin(stage); };
   const std::string digest = combine_adapters(request);

@@ -16,7 +16,7 @@ void export_gguf(const platform::CommandLine& line) {
   request.output_file = line.text("out");
   request.type = line.text("type");
   request.pre_tokenizer = line.text("pre");
-  request.threads = static_cast<int>(line.integer("threads"));
+  request.threads = line.threads();
   request.on_stage = [&](std::string_view stage) { stages.begin(stage); };
   request.on_tensor = [&] { stages.tick(); };
   if (line.has("adapter")) {

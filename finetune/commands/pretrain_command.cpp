@@ -78,7 +78,7 @@ int pretrain_command(const Arguments& arguments) {
   request.learning_rate = line.number("rate");
   request.checkpoint_steps = line.integer("checkpoint-steps");
   request.seed = static_cast<std::uint64_t>(line.integer("seed"));
-  request.threads = static_cast<int>(line.integer("threads"));
+  request.threads = line.threads();
   ProgressLine progress;
   pretrain(request, progress);
   return 0;

@@ -72,7 +72,7 @@ int train_command(const Arguments& arguments) {
   request.dataset = line.text("data");
   request.output_folder = line.text("out");
   request.work_folder = line.text("work");
-  request.threads = static_cast<int>(line.integer("threads"));
+  request.threads = line.threads();
   if (line.has("config")) read_config(line.text("config"), request);
   if (line.has("base-dtype")) request.config.base_dtype = line.text("base-dtype");
   if (line.has("task")) request.task = task_from(line.text("task"));
@@ -128,7 +128,7 @@ int evaluate_command(const Arguments& arguments) {
   request.answer_tokens = line.integer("answer-tokens");
   request.choices = choices_in(line.all("choices"));
   request.choices_per_character = line.has("choices-per-character");
-  request.threads = static_cast<int>(line.integer("threads"));
+  request.threads = line.threads();
   StageLine stages;
   ProgressLine signals;
   request.should_stop = [&] {
@@ -221,7 +221,7 @@ int generate_command(const Arguments& arguments) {
   if (line.has("adapter")) adapter = line.text("adapter");
   StageLine stages;
   stages.begin("reading and checking the model");
-  Predictor predictor(line.text("base"), adapter, static_cast<int>(line.integer("threads")), line.text("base-dtype"));
+  Predictor predictor(line.text("base"), adapter, line.threads(), line.text("base-dtype"));
   stages.done();
   const OnPiece print = [](std::string_view piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);

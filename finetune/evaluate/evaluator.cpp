@@ -337,10 +337,22 @@ class Evaluation {
   EvaluationReport report_;
 };
 
+// The file of predictions is replaced; it must not be what it is made from.
+void check_predictions_place(const EvaluateRequest& request) {
+  std::error_code absent;
+  if (request.predictions_file.empty()) return;
+  if (!std::filesystem::equivalent(request.predictions_file, request.dataset, absent)) return;
+  throw Error(ErrorCode::kInvalidInput,
+              "the predictions would replace the examples that they are made for: " +
+                  request.predictions_file.string() + "; give another file",
+              "predictions");
+}
+
 }  // namespace
 
 EvaluationReport evaluate_adapter(const EvaluateRequest& request) {
   const auto begin = std::chrono::steady_clock::now();
+  check_predictions_place(request);
   kernels::Context context = kernels::Context::cpu(request.threads);
   const auto adapter = request.adapter_folder.empty() ? std::nullopt : std::optional(request.adapter_folder);
   LoadedAdapter loaded = load_adapter(context, request.base_folder, adapter);

@@ -14,7 +14,7 @@ std::uint32_t hash_of(std::string_view text) {
 std::string words_of_example(const platform::Example& example) {
   std::string text = example.text;
   for (const platform::Message& message : example.messages) text += message.content + "\n";
-  for (const platform::PromptPart& part : platform::parse_prompt(example.prompt)) {
+  for (const platform::PromptPart& part : platform::prompt_parts(example)) {
     if (part.kind == platform::PromptPart::Kind::kText) text += part.text;
   }
   return text;

@@ -272,6 +272,25 @@ const std::vector<std::int32_t>& types_of(const GgufFile& file, std::size_t coun
   return *types;
 }
 
+// Begin-of-text before every text, where the file wants it; llama.cpp's default without the key is yes for Llama 3's
+// pre-tokenizer and no for the others.
+json::value post_processor_json(const GgufFile& file, const PreTokenizerName& row,
+                                const std::vector<std::string>& texts) {
+  const GgufValue* value = file.find("tokenizer.ggml.add_bos_token");
+  const bool* said = value == nullptr ? nullptr : std::get_if<bool>(value);
+  const auto id = file.whole("tokenizer.ggml.bos_token_id");
+  const bool known = id && *id >= 0 && static_cast<std::size_t>(*id) < texts.size();
+  if (!known || !(said != nullptr ? *said : row.name == "llama-bpe")) return nullptr;
+  const std::string& token = texts[static_cast<std::size_t>(*id)];
+  const json::object special{{"SpecialToken", json::object{{"id", token}, {"type_id", 0}}}};
+  const json::object text{{"Sequence", json::object{{"id", "A"}, {"type_id", 0}}}};
+  json::object named{{"id", token}, {"ids", json::array{*id}}, {"tokens", json::array{json::string(token)}}};
+  return json::object{{"type", "TemplateProcessing"},
+                      {"single", json::array{special, text}},
+                      {"pair", json::array{}},
+                      {"special_tokens", json::object{{token, std::move(named)}}}};
+}
+
 // Byte-level BPE from tokens, kinds and merges.
 json::object rebuilt(const GgufFile& file, const std::vector<std::string>& texts) {
   const PreTokenizerName& row = row_of(file);
@@ -299,7 +318,7 @@ json::object rebuilt(const GgufFile& file, const std::vector<std::string>& texts
           {"added_tokens", std::move(added)},
           {"normalizer", std::move(normalizer)},
           {"pre_tokenizer", pre_tokenizer_json(row)},
-          {"post_processor", nullptr},
+          {"post_processor", post_processor_json(file, row, texts)},
           {"decoder", json::object{{"type", "ByteLevel"}}},
           {"model", json::object{{"type", "BPE"},
                                  {"ignore_merges", row.ignore_merges},

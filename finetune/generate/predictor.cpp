@@ -97,20 +97,36 @@ std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Exa
   return predictions;
 }
 
+// Text is the bare base's own where the adapter has a head, and nobody who names such an adapter wants that.
+void Predictor::check_writes() const {
+  const Task task = state_->loaded.parts->task;
+  if (task == Task::kLanguageModel) return;
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "the adapter is for the task " + std::string(to_string(task)) +
+                            " and writes no text; ask it for predictions, or take the base without it",
+                        "adapter");
+}
+
 Generation Predictor::chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
                            const OnPiece& on_piece, const AnswerForm& form) {
+  check_writes();
   const Base& base = *state_->loaded.base;
   EncodedExample prompt;
   prompt.ids = base.chat.asked(base.tokenizer, messages);
+  if (prompt.ids.empty())
+    throw platform::Error(platform::ErrorCode::kInvalidInput,
+                          "the chat template of the base writes nothing for these messages; check chat_template.jinja",
+                          "messages");
   return state_->generate(prompt, options, on_piece, form);
 }
 
 Generation Predictor::complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece,
                                const AnswerForm& form) {
+  check_writes();
   const Tokenizer& tokenizer = state_->loaded.base->tokenizer;
   EncodedExample encoded;
   encoded.ids = tokenizer.encode(prompt);
-  if (const auto begin = tokenizer.bos_id()) encoded.ids.insert(encoded.ids.begin(), *begin);
+  encoded.ids.insert(encoded.ids.begin(), tokenizer.opening().begin(), tokenizer.opening().end());
   if (encoded.ids.empty()) throw platform::Error(platform::ErrorCode::kInvalidInput, "the prompt is empty", "prompt");
   return state_->generate(encoded, options, on_piece, form);
 }

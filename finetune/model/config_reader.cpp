@@ -79,8 +79,8 @@ std::vector<std::string_view> own_keys(const Family& family) {
   with(family.windows == Windows::kPattern, {"_sliding_window_pattern", "sliding_window_pattern"});
   with(family.turns == Turns::kListed, {"no_rope_layer_interval", "no_rope_layers"});
   with(family.turns == Turns::kTwo, {"rope_local_base_freq"});
-  with(family.gemma, {"query_pre_attn_scalar"});
-  with(family.softcaps, {"attn_logit_softcapping", "final_logit_softcapping"});
+  // Gemma 3 writes attn_logit_softcapping too, and computes without it.
+  with(family.gemma, {"attn_logit_softcapping", "final_logit_softcapping", "query_pre_attn_scalar"});
   with(family.multipliers,
        {"attention_multiplier", "embedding_multiplier", "logits_scaling", "residual_multiplier", "use_post_norm"});
   return keys;
@@ -262,15 +262,6 @@ void read_sizes(const Family& family, const json::object& object, ModelConfig& c
   config.end_tokens = end_tokens_from(object);
 }
 
-// Gemma multiplies embeddings by sqrt(hidden_size), rounded to the type of the weights.
-float gemma_embedding_multiplier(const json::object& object, std::int64_t hidden_size) {
-  const std::string type =
-      platform::string_or(object, "dtype", platform::string_or(object, "torch_dtype", "bfloat16", kWhere), kWhere);
-  const auto exact = static_cast<float>(std::sqrt(static_cast<double>(hidden_size)));
-  if (type == "bfloat16") return kernels::to_float(kernels::to_bfloat16(exact));
-  return type == "float16" ? kernels::to_float(kernels::to_float16(exact)) : exact;
-}
-
 void read_switches(const Family& family, const json::object& object, ModelConfig& config) {
   config.activation = activation_from(family, object);
   const bool by_key =
@@ -280,13 +271,11 @@ void read_switches(const Family& family, const json::object& object, ModelConfig
   config.feed_forward_bias = family.mlp_bias_key && platform::bool_or(object, "mlp_bias", false, kWhere);
   config.norm_plus_one = family.gemma;
   if (family.gemma) {
-    config.embedding_multiplier = gemma_embedding_multiplier(object, config.hidden_size);
+    config.embedding_multiplier = static_cast<float>(std::sqrt(static_cast<double>(config.hidden_size)));
     config.attention_multiplier = 1.0f / std::sqrt(number(object, "query_pre_attn_scalar", 256.0));
   }
-  if (family.softcaps) {
-    config.attention_softcap = number(object, "attn_logit_softcapping", 0.0);
-    config.logit_softcap = number(object, "final_logit_softcapping", 0.0);
-  }
+  if (family.attention_softcap) config.attention_softcap = number(object, "attn_logit_softcapping", 0.0);
+  if (family.gemma) config.logit_softcap = number(object, "final_logit_softcapping", 0.0);
   if (!family.multipliers) return;
   config.embedding_multiplier = number(object, "embedding_multiplier", 1.0);
   config.residual_multiplier = number(object, "residual_multiplier", 1.0);

@@ -34,9 +34,10 @@ struct Family {
   bool mlp_bias_key = false;
   Windows windows = Windows::kNone;
   Turns turns = Turns::kAllLayers;
-  bool gemma = false;        // 1 + weight in norms, scaled embeddings, query_pre_attn_scalar
-  bool softcaps = false;     // attn_logit_softcapping, final_logit_softcapping
-  bool multipliers = false;  // HyperCLOVA X's four
+  bool gemma = false;              // 1 + weight in norms, embeddings times sqrt(hidden_size), query_pre_attn_scalar,
+                                   // final_logit_softcapping
+  bool attention_softcap = false;  // attn_logit_softcapping
+  bool multipliers = false;        // HyperCLOVA X's four
   // Where config.json does not say.
   double theta = 10000.0;
   double epsilon = 1e-6;

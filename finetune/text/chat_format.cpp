@@ -27,7 +27,7 @@ std::string_view nano_chat_template() {
 
 TokenSequence format_text(const Tokenizer& tokenizer, std::string_view text) {
   TokenSequence sequence;
-  if (const auto begin = tokenizer.bos_id()) sequence.ids.push_back(*begin);
+  sequence.ids = tokenizer.opening();
   sequence.supervised.assign(sequence.ids.size(), 0);
   const std::vector<std::int32_t> ids = tokenizer.encode(text);
   sequence.ids.insert(sequence.ids.end(), ids.begin(), ids.end());

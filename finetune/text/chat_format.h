@@ -27,8 +27,8 @@ struct TokenSequence {
   std::vector<std::uint8_t> supervised;
 };
 
-/// Plain text of any base, with the begin and end tokens of its own tokenizer_config.json; everything after the begin
-/// token is supervised.
+/// Plain text of any base, behind what its tokenizer puts before a text and with the eos_token of its
+/// tokenizer_config.json; everything after the opening is supervised.
 TokenSequence format_text(const Tokenizer& tokenizer, std::string_view text);
 
 }  // namespace finetune

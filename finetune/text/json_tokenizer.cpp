@@ -12,6 +12,7 @@ JsonTokenizer::JsonTokenizer(TokenizerFile file) : file_(std::move(file)) {
   for (const AddedToken& token : file_.added_tokens) add(token);
   bos = id_of(file_.bos_token);
   eos = id_of(file_.eos_token);
+  opening = file_.post_processor.prefix();
 }
 
 void JsonTokenizer::set_token(std::int32_t id, const std::string& token, TokenKind kind) {

@@ -42,6 +42,7 @@ SentencePiece::SentencePiece(std::string_view model, std::string_view config_jso
     finder_.add(control_tokens_.back().content, &control_tokens_.back());
   }
   if (!config_json.empty()) read_config(config_json);
+  if (add_bos_ && bos) opening = {*bos};
 }
 
 SentencePiece::~SentencePiece() = default;
@@ -55,7 +56,7 @@ void SentencePiece::read_config(std::string_view config_json) {
 
 std::vector<std::int32_t> SentencePiece::encode(std::string_view text, const EncodeOptions& options) const {
   std::vector<std::int32_t> ids;
-  if (options.add_special_tokens && add_bos_ && bos) ids.push_back(*bos);
+  if (options.add_special_tokens) ids = opening;
   for (const TextPart& part : finder_.split(text, options.parse_special_tokens)) {
     if (part.token) {
       ids.push_back(part.token->id);
@@ -71,7 +72,9 @@ std::vector<std::int32_t> SentencePiece::encode(std::string_view text, const Enc
 
 TokenSpans SentencePiece::encode_spans(std::string_view text, const EncodeOptions& options) const {
   TokenSpans found;
-  if (options.add_special_tokens && add_bos_ && bos) found.add(*bos, {});
+  if (options.add_special_tokens) {
+    for (const std::int32_t id : opening) found.add(id, {});
+  }
   for (const TextPart& part : finder_.split(text, options.parse_special_tokens)) {
     const auto begin = static_cast<std::size_t>(part.text.data() - text.data());
     if (part.token) {

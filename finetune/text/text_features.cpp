@@ -152,7 +152,9 @@ std::int32_t TextFeatures::rank(const std::string& ngram) const {
 TextWeights TextFeatures::weights(std::string_view text) const {
   struct Weighed {
     bool word = false;
-    double weight = 0;
+    double idf = 0;
+    int count = 0;
+    double weight() const { return (1 + std::log(count)) * idf; }
   };
   std::map<std::int32_t, Weighed> found;
   each_ngram(text, [&](const std::string& ngram) {
@@ -160,16 +162,17 @@ TextWeights TextFeatures::weights(std::string_view text) const {
     if (place == places_.end()) return;
     Weighed& weighed = found[place->second.rank];
     weighed.word = is_word(ngram);
-    weighed.weight += static_cast<double>(place->second.idf);
+    weighed.idf = static_cast<double>(place->second.idf);
+    ++weighed.count;
   });
   double squares_of_words = 0, squares_of_pieces = 0;
   for (const auto& [rank, each] : found)
-    (each.word ? squares_of_words : squares_of_pieces) += each.weight * each.weight;
+    (each.word ? squares_of_words : squares_of_pieces) += each.weight() * each.weight();
   TextWeights result;
   for (const auto& [rank, each] : found) {
     result.ids.push_back(rank);
     result.weights.push_back(
-        static_cast<float>(each.weight / std::sqrt(each.word ? squares_of_words : squares_of_pieces)));
+        static_cast<float>(each.weight() / std::sqrt(each.word ? squares_of_words : squares_of_pieces)));
   }
   return result;
 }

@@ -1,7 +1,7 @@
 // TextFeatures: what a text is about, as weights of the n-grams that the training part has: words, pairs of words, and
 // pieces of 2 to 5 characters within a word, so that a misspelt word still shares most of its own. Weights are
-// tf * idf with idf = ln((1 + n) / (1 + df)) + 1, words and pieces each of unit length (Salton and Buckley 1988, in the
-// smoothed form of scikit-learn's TfidfVectorizer). Immutable; any thread.
+// (1 + ln tf) * idf with idf = ln((1 + n) / (1 + df)) + 1, words and pieces each of unit length (Salton and Buckley
+// 1988, in the smoothed form of scikit-learn's TfidfVectorizer with sublinear_tf). Immutable; any thread.
 #pragma once
 
 #include <cstdint>

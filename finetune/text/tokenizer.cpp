@@ -62,6 +62,7 @@ bool Tokenizer::is_visible(std::int32_t id, bool skip_special_tokens) const {
 
 bool Tokenizer::is_special(std::int32_t id) const { return engine_->kind(id) == TokenKind::kSpecial; }
 
+const std::vector<std::int32_t>& Tokenizer::opening() const { return engine_->opening; }
 std::optional<std::int32_t> Tokenizer::bos_id() const { return engine_->bos; }
 std::optional<std::int32_t> Tokenizer::eos_id() const { return engine_->eos; }
 

@@ -43,6 +43,9 @@ class Tokenizer {
   bool is_visible(std::int32_t id, bool skip_special_tokens) const;
   bool is_special(std::int32_t id) const;
 
+  /// What the file's template puts before a text that stands alone: begin-of-text, or nothing. Not every tokenizer that
+  /// names a bos_token puts it there.
+  const std::vector<std::int32_t>& opening() const;
   /// From tokenizer_config.json's bos_token and eos_token, or the SentencePiece model's own.
   std::optional<std::int32_t> bos_id() const;
   std::optional<std::int32_t> eos_id() const;

@@ -51,7 +51,8 @@ class TokenizerEngine {
     return inside ? kinds[static_cast<std::size_t>(id)] : TokenKind::kAbsent;
   }
 
-  std::vector<TokenKind> kinds;  // by id
+  std::vector<TokenKind> kinds;       // by id
+  std::vector<std::int32_t> opening;  // what the file's template puts before a text
   std::optional<std::int32_t> bos;
   std::optional<std::int32_t> eos;
 };

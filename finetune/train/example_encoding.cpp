@@ -19,8 +19,8 @@ void append_text(const EncodingRules& rules, std::string_view text, std::vector<
 }
 
 void encode_prompt(const EncodingRules& rules, const platform::Example& example, EncodedExample& encoded) {
-  if (const auto begin = rules.tokenizer->bos_id()) encoded.ids.push_back(*begin);
-  for (const platform::PromptPart& part : platform::parse_prompt(example.prompt)) {
+  encoded.ids = rules.tokenizer->opening();
+  for (const platform::PromptPart& part : platform::prompt_parts(example)) {
     if (part.kind == platform::PromptPart::Kind::kText) {
       append_text(rules, part.text, encoded.ids);
     } else if (part.kind == platform::PromptPart::Kind::kField) {
@@ -278,9 +278,40 @@ std::vector<platform::Example> read_examples(const std::filesystem::path& file) 
   return examples_from_lines(platform::read_file(file, std::uint64_t{8} << 30), file.string());
 }
 
+namespace {
+
+// A file of another kind is told by its first bytes, before a parser finds fault with them.
+void check_is_json_lines(std::string_view lines, const std::string& where) {
+  if (lines.starts_with("\xFF\xFE") || lines.starts_with("\xFE\xFF"))
+    throw Error(ErrorCode::kInvalidInput, where + " is text in UTF-16; save it as UTF-8");
+  const std::size_t first = lines.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || lines[first] == '{') return;
+  throw Error(ErrorCode::kInvalidInput,
+              where + " begins with '" + std::string(1, lines[first]) +
+                  "', not with a JSON object; examples are JSON lines, one object a line. A table of records becomes "
+                  "examples through a source and a profile (anneal profile, anneal ingest)");
+}
+
+platform::json::value parsed_line(std::string_view line, const std::string& place) {
+  try {
+    return platform::parse_json(line, place);
+  } catch (const Error& error) {
+    const bool not_a_number =
+        line.find("NaN") != std::string_view::npos || line.find("Infinity") != std::string_view::npos;
+    if (!not_a_number) throw;
+    throw Error(error.code(),
+                std::string(error.what()) + "; JSON has no NaN and no Infinity: write null for a missing value");
+  }
+}
+
+}  // namespace
+
 std::vector<platform::Example> examples_from_lines(std::string_view lines, const std::string& where) {
   std::vector<platform::Example> examples;
   std::size_t number = 0;
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (lines.starts_with(kByteOrderMark)) lines.remove_prefix(kByteOrderMark.size());
+  check_is_json_lines(lines, where);
   for (std::size_t at = 0; at < lines.size();) {
     const std::size_t end = std::min(lines.find('\n', at), lines.size());
     const std::string_view line = lines.substr(at, end - at);
@@ -288,7 +319,7 @@ std::vector<platform::Example> examples_from_lines(std::string_view lines, const
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string place = where + ":" + std::to_string(number);
-    const platform::json::value value = platform::parse_json(line, place);
+    const platform::json::value value = parsed_line(line, place);
     try {
       examples.push_back(platform::example_from_json(value));
     } catch (const platform::Error& error) {

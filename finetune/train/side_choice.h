@@ -1,7 +1,7 @@
-// What stands beside the base, fitted and weighed: a SideNetwork, SideTrees, or a mixture of both. Each is fitted to
-// the training part alone; the validation part says how long to fit and how much each counts. Networks are better where
-// what counts is a sum of many small things, trees where it lies beyond a threshold; a table's owner need not know.
-// One thread.
+// What stands beside the base, fitted and weighed: a SideNetwork, where there is wording a linear model of it
+// (linear_fit.h), SideTrees, or a mixture. Each is fitted to the training part alone; the validation part says how long
+// to fit and how much each counts. Networks are better where what counts is a sum of many small things, linear models
+// where few texts have many words, trees where it lies beyond a threshold; a table's owner need not know. One thread.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "finetune/adapter/side_network.h"
 #include "finetune/adapter/side_trees.h"
 #include "finetune/train/side_scale.h"
+#include "platform/base/json.h"
 
 namespace finetune {
 
@@ -20,8 +21,13 @@ struct SideChoice {
   double network_share = 0;   // of a fit's steps
   double network_factor = 1;  // of its outputs; 0 where the trees alone are best
   std::int64_t tree_rounds = 0;
-  double tree_factor = 0;  // 0 where the network alone is best
+  double tree_factor = 0;      // 0 where the rest alone is best
+  double linear_strength = 0;  // of the linear model, which becomes a part of the network
+  double linear_factor = 0;    // 0 where the rest alone is best
 };
+platform::json::object to_json(const SideChoice& choice);
+/// Throws kInvalidInput naming the field that is missing or no number.
+SideChoice side_choice_from_json(const platform::json::value& value);
 
 struct SideFitting {
   const HeadTarget& target;

@@ -300,10 +300,7 @@ void Trainer::save() const {
   for (const auto& [name, tensor] : trees) tensors[name] = &tensor;
   platform::json::object state{{"request", key_},
                                {"side", parts_.side_is_fitted},
-                               {"side_network_share", side_choice_.network_share},
-                               {"side_network_factor", side_choice_.network_factor},
-                               {"side_tree_rounds", side_choice_.tree_rounds},
-                               {"side_tree_factor", side_choice_.tree_factor},
+                               {"side_choice", to_json(side_choice_)},
                                {"step", step_},
                                {"updates", optimizer_.steps()},
                                {"skipped", optimizer_.skipped()},
@@ -329,9 +326,7 @@ void Trainer::resume() {
   for (std::size_t i = 0; i < average_.size(); ++i)
     average_[i] = take("average." + optimizer_.weights()[i].weight->name, average_[i]);
   parts_.side_is_fitted = platform::require_bool(checkpoint->state, "side", "checkpoint");
-  const auto number = [&](const char* key) { return platform::require_number(checkpoint->state, key, "checkpoint"); };
-  side_choice_ = {number("side_network_share"), number("side_network_factor"), whole("side_tree_rounds"),
-                  number("side_tree_factor")};
+  side_choice_ = side_choice_from_json(platform::require(checkpoint->state, "side_choice", "checkpoint"));
   if (parts_.side_is_fitted) {
     for (Weight* weight : parts_.side->weights()) weight->value = take(weight->name, weight->value);
     if (checkpoint->tensors.contains(tree_tensor_names().front())) {

@@ -12,6 +12,7 @@
 #include "finetune/train/trainer.h"
 #include "finetune/train/unread_fields.h"
 #include "platform/base/digest.h"
+#include "platform/base/folder_lock.h"
 
 namespace finetune {
 namespace {
@@ -319,10 +320,24 @@ Manifest make_manifest(const TrainRequest& request, const std::optional<ParentAd
 
 }  // namespace
 
+namespace {
+
+// Two trainings in one folder would take each other's checkpoint.
+platform::FolderLock lock_of(const std::filesystem::path& work) {
+  std::filesystem::create_directories(work);
+  if (auto lock = platform::FolderLock::take(work)) return std::move(*lock);
+  throw Error(ErrorCode::kConflict,
+              "another training works in " + work.string() + "; wait for it, or give this one another folder (--work)",
+              "work");
+}
+
+}  // namespace
+
 TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   asked.config.validate();
   const std::optional<ParentAdapter> parent = parent_of(asked);
   const TrainRequest request = settled(parent ? continued(asked, *parent) : asked);
+  const platform::FolderLock lock = lock_of(request.work_folder);
   kernels::Context context = kernels::Context::cpu(request.threads);
   Base base = Base::load(request.base_folder, weight_precision_from(request.config.base_dtype));
   const std::vector<platform::Example> examples = read_examples(request.dataset);
@@ -358,6 +373,9 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   std::vector<platform::Example> probe;
   for (std::size_t i = 0; i < std::min(kProbeExamples, train.size()); ++i) probe.push_back(*train[i]);
   manifest.probe = record_probe(context, model, rules, probe);
+  if (!(recorded_effect(manifest.probe) >= kLeastEffect))
+    observer.on_notice("the adapter changes no answer of its probe, so that nothing will load it; train longer, or " +
+                       std::string("with a higher learning_rate"));
   result.base_digest = base.digest;
   result.adapter_digest = write_adapter(request.output_folder, parts, std::move(manifest));
   return result;
@@ -366,6 +384,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
 void remove_checkpoint(const TrainRequest& asked) {
   const std::filesystem::path work = settled(asked).work_folder;
   std::filesystem::remove(work / kCheckpointName);
+  std::filesystem::remove(work / "lock");
   std::error_code not_empty;
   std::filesystem::remove(work, not_empty);
 }

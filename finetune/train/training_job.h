@@ -37,7 +37,8 @@ class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void on_step(const TrainProgress&) {}
-  /// What a person should know of the data before the first step; the training goes on. A sentence.
+  /// What a person should know of the data before the first step, or of the adapter after the last; no error. A
+  /// sentence.
   virtual void on_notice(const std::string&) {}
   /// True: save a checkpoint and leave with Error kCancelled. Asked before every micro-batch, in validation too.
   virtual bool should_stop() { return false; }

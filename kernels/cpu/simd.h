@@ -17,6 +17,7 @@
 #define ANNEAL_SIMD
 #endif
 #define ANNEAL_INLINE inline __attribute__((always_inline))
+#define ANNEAL_ALWAYS_INLINE __attribute__((always_inline))  // of a lambda
 
 namespace kernels::cpu {
 

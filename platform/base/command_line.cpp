@@ -105,6 +105,15 @@ std::vector<std::string> CommandLine::all(std::string_view name) const {
   return found == values_.end() ? std::vector<std::string>{} : found->second;
 }
 
+int CommandLine::threads() const {
+  constexpr std::int64_t kMostThreads = 1024;
+  const std::int64_t count = integer("threads");
+  if (count >= 0 && count <= kMostThreads) return static_cast<int>(count);
+  throw Error(ErrorCode::kInvalidInput, command_ + ": --threads " + std::to_string(count) +
+                                            " is out of range; give 0 (one per core) to " +
+                                            std::to_string(kMostThreads));
+}
+
 std::int64_t CommandLine::integer(std::string_view name) const {
   const std::string value = text(name);
   std::size_t used = 0;

@@ -40,6 +40,8 @@ class CommandLine {
   std::string text(std::string_view name) const;  // the value, the fallback, or ""
   std::int64_t integer(std::string_view name) const;
   double number(std::string_view name) const;
+  /// The option "threads", 0 (one per core) to 1024.
+  int threads() const;
   std::vector<std::string> all(std::string_view name) const;
   std::string help() const;
   /// Names with their dashes, for shell completion.

@@ -1,4 +1,4 @@
-// SIGTERM and Ctrl-C as something to wait for. Make it before any thread starts: threads inherit the mask, and one that
+// SIGTERM, Ctrl-C and a lost terminal (SIGHUP) as something to wait for. Make it before any thread starts: threads inherit the mask, and one that
 // lacks it would take the signal and end the process there and then. Child processes start without the mask. There is
 // no handler, and there must be none where matrices are multiplied: oneDNN's kernels move the stack pointer into a
 // buffer on the heap, and a handler that comes just then writes its frame over whatever lies before that buffer.

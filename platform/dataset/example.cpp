@@ -298,4 +298,13 @@ std::vector<PromptPart> parse_prompt(std::string_view prompt) {
   return parts;
 }
 
+std::vector<PromptPart> prompt_parts(const Example& example) {
+  try {
+    return parse_prompt(example.prompt);
+  } catch (const Error& error) {
+    if (example.id.empty()) throw;
+    throw Error(error.code(), "the prompt of example " + example.id + ": " + error.what(), "prompt");
+  }
+}
+
 }  // namespace platform

@@ -95,5 +95,7 @@ struct PromptPart {
 /// Throws kInvalidInput with the byte position for an unclosed `{{` or an unknown slot kind. `{{ "{{" }}` is literal
 /// braces.
 std::vector<PromptPart> parse_prompt(std::string_view prompt);
+/// Of the example's prompt; its fault names the example.
+std::vector<PromptPart> prompt_parts(const Example& example);
 
 }  // namespace platform

@@ -1,6 +1,8 @@
 // A tokenizer of the 256 bytes and nothing else, for bases that are judged by token ids. For tests only.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -10,10 +12,10 @@
 
 namespace support {
 
-/// Writes tokenizer.json and tokenizer_config.json: token i is byte i.
-inline void write_byte_tokenizer(const std::filesystem::path& folder) {
+/// Writes tokenizer.json and tokenizer_config.json: token i is byte i, of the first `count`.
+inline void write_byte_tokenizer(const std::filesystem::path& folder, std::int64_t count = 256) {
   platform::json::object vocabulary;
-  for (int byte = 0; byte < 256; ++byte)
+  for (int byte = 0; byte < std::min<std::int64_t>(count, 256); ++byte)
     vocabulary[finetune::to_byte_alphabet(std::string(1, static_cast<char>(byte)))] = byte;
   const platform::json::object bytes{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}};
   const platform::json::object document{

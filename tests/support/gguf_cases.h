@@ -20,12 +20,23 @@ inline void copy_golden_base(const std::filesystem::path& golden, const std::fil
   if (config.as_object().contains("query_pre_attn_scalar"))
     config.as_object()["query_pre_attn_scalar"] = config.as_object()["head_dim"];
   platform::write_json_file(folder / "config.json", config);
-  write_byte_tokenizer(folder);
+  write_byte_tokenizer(folder, config.at("vocab_size").as_int64());
 }
 
-/// Cases that llama.cpp computes otherwise; their export must say so.
-inline bool llama_cpp_lacks(const std::string& name) {
-  return name.starts_with("hyperclovax") || name == "llama_dynamic" || name == "exaone4_hybrid";
+/// Whether llama.cpp computes such a base otherwise, so that its export must say so: what gguf_architecture.cpp lists,
+/// read from config.json alone.
+inline bool llama_cpp_lacks(const std::filesystem::path& folder) {
+  const finetune::ModelConfig config = finetune::read_model_config(folder);
+  const bool windows = std::any_of(config.layers.begin(), config.layers.end(),
+                                   [](const finetune::LayerPlan& layer) { return layer.window > 0; });
+  const std::string rotary = config.rotaries.front().type;
+  return config.model_type == "hyperclovax" || rotary == "dynamic" || rotary == "longrope" ||
+         (config.model_type == "exaone4" && windows && config.layer_count != 64);
+}
+
+/// Architectures whose windows llama.cpp does not know: the file's context ends there.
+inline bool llama_cpp_lacks_windows(const finetune::ModelConfig& config) {
+  return config.model_type == "mistral" || config.model_type.starts_with("qwen") || config.model_type == "smollm3";
 }
 
 /// Logits of one document, [N, V].

@@ -55,6 +55,14 @@ inline double relative_error(const kernels::Tensor& got, const kernels::Tensor& 
   return difference / std::max(largest, 1e-30);
 }
 
+/// The same of gradients. One that is 0 but for rounding (queries that see one key, a bias that shifts all scores of a
+/// row) has no size of its own: it is held against `whole`, the largest gradient of the model.
+inline double gradient_error(const kernels::Tensor& got, const kernels::Tensor& wanted, double whole) {
+  const double size = largest(wanted);
+  const double error = relative_error(got, wanted) * std::max(size, 1e-30);
+  return error / (size <= 1e-6 * whole ? whole : size);
+}
+
 /// The peer's own error from float64, e.g. peer_error(case.json, "float32", "logits").
 inline double peer_error(const platform::json::value& document, std::string_view precision, std::string_view what) {
   return document.at("peer_error").at(precision).at(what).to_number<double>();

@@ -35,6 +35,20 @@ class OwnFolder {
   platform::TemporaryFolder folder_;
 };
 
+// The answer did not arrive, so the command has failed, whatever it computed.
+TEST(Program, AFullDiskBehindStandardOutputIsNoSuccess) {
+  const platform::CommandOutput output =
+      platform::run_command({"/bin/sh", "-c", "'" + program("anneal") + "' help > /dev/full; echo code $?"});
+  EXPECT_SAYS(output, "code 1");
+  EXPECT_SAYS(output, "standard output cannot be written");
+}
+
+TEST(Program, AnErrorNamesItsStableCode) {
+  const platform::CommandOutput output = anneal({"train", "--bse", "x"});
+  EXPECT_SAYS(output, "[invalid_input]");
+  EXPECT_EQ(output.exit_code, 2);
+}
+
 class ClientEndToEnd : public testing::Test {
  protected:
   static void SetUpTestSuite() {

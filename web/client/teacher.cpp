@@ -19,7 +19,7 @@ std::string name_of(const Example& example) { return example.id.empty() ? "an ex
 // The text of a prompt without slots.
 std::string prompt_of(const Example& example) {
   std::string text;
-  for (const platform::PromptPart& part : platform::parse_prompt(example.prompt)) {
+  for (const platform::PromptPart& part : platform::prompt_parts(example)) {
     if (part.kind != platform::PromptPart::Kind::kText)
       throw Error(ErrorCode::kInvalidInput,
                   name_of(example) + " has the slot " + part.text + ", which a teacher of text cannot read", "prompt");

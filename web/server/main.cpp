@@ -2,7 +2,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 
 #include "connectors/profiles.h"
 #include "connectors/simulators/plant_server.h"
@@ -112,15 +115,27 @@ void complain(const std::string& message) {
   std::fprintf(stderr, "%sanneal: %s%s\n", colour ? "\033[31m" : "", message.c_str(), colour ? "\033[0m" : "");
 }
 
+// What was printed has arrived, or the command has failed: a full disk must not look like an answer.
+int said(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  complain(std::string("standard output cannot be written: ") + std::strerror(errno) +
+           "; what was printed is not complete");
+  return code == 0 ? 1 : code;
+}
+
 }  // namespace
 
 int main(int count, char** words) {
   kernels::sleep_while_waiting(words);
   try {
-    return run(count > 1 ? words[1] : "", count > 2 ? Arguments(words + 2, words + count) : Arguments());
+    return said(run(count > 1 ? words[1] : "", count > 2 ? Arguments(words + 2, words + count) : Arguments()));
   } catch (const platform::Error& error) {
-    complain(platform::in_full(error));
+    complain(platform::in_full(error) + " [" + std::string(platform::to_string(error.code())) + "]");
     return platform::exit_code(error.code());
+  } catch (const std::filesystem::filesystem_error& error) {
+    complain(error.path1().string() + ": " + error.code().message() +
+             "; check its permissions and the room on its disk");
+    return 1;
   } catch (const std::exception& error) {
     complain(platform::in_full(error));
     return 1;

@@ -70,7 +70,7 @@ int worker_command(const std::vector<std::string>& arguments) {
   const platform::DataFolder data = platform::data_folder(line.text("data-folder"));
   const std::vector<std::string> folders = line.all("files-from");
   const connectors::FileAccess files({folders.begin(), folders.end()}, data);
-  Installation installation(data, connection_of(line, data), files, static_cast<int>(line.integer("threads")), log);
+  Installation installation(data, connection_of(line, data), files, line.threads(), log);
   platform::WorkerOptions options;
   options.name = line.text("name");
   options.kinds = runnable_kinds();

@@ -151,6 +151,18 @@ TEST_F(GgufExport, RefusesWhatAnAdapterFileCannotHold) {
   EXPECT_THROW(export_command({"gguf", "--out", "x"}), platform::Error);
 }
 
+TEST_F(GgufExport, NeverReplacesTheBaseOrWhatIsNoGgufFile) {
+  const std::filesystem::path weights = path("base") / "model.safetensors";
+  const std::string before = platform::read_file(weights);
+  EXPECT_THROW(export_to("base/model.safetensors", {}), platform::Error);
+  EXPECT_EQ(platform::read_file(weights), before);
+  EXPECT_THROW(export_to("base", {}), platform::Error);
+  ASSERT_EQ(export_to("x.gguf", {}), 0);
+  EXPECT_EQ(export_to("x.gguf", {"--type", "q8_0"}), 0) << "an older export is replaced";
+  EXPECT_THROW(export_command({"gguf", "--base", path("x.gguf"), "--out", path("x.gguf"), "--threads", "1"}),
+               platform::Error);
+}
+
 TEST_F(GgufExport, TheCommandExplainsItselfByExamples) {
   testing::internal::CaptureStdout();
   EXPECT_EQ(export_command({"--help"}), 0);

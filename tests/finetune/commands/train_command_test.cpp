@@ -2,6 +2,7 @@
 
 #include "finetune/adapter/manifest.h"
 #include "finetune/commands/commands.h"
+#include "platform/base/folder_lock.h"
 #include "platform/dataset/example.h"
 #include "tests/support/tiny_base.h"
 
@@ -65,6 +66,80 @@ TEST_F(TrainCommand, ReplacesAnAdapterAndDeletesOnlyItsOwnCheckpoint) {
   EXPECT_NE(adapter_digest(path("adapter")), first);
   EXPECT_EQ(platform::read_file(path("work") / "notes.txt"), "mine");
   EXPECT_FALSE(std::filesystem::exists(path("work") / "checkpoint.safetensors"));
+}
+
+TEST_F(TrainCommand, TwoTrainingsNeverShareAWorkFolder) {
+  std::filesystem::create_directory(path("work"));
+  {
+    const auto other = platform::FolderLock::take(path("work"));
+    ASSERT_TRUE(other);
+    try {
+      train_to(path("adapter"), {"--work", path("work")});
+      FAIL() << "both trained";
+    } catch (const platform::Error& error) {
+      EXPECT_EQ(error.code(), platform::ErrorCode::kConflict);
+      EXPECT_NE(std::string(error.what()).find("--work"), std::string::npos) << error.what();
+    }
+  }
+  EXPECT_EQ(train_to(path("adapter"), {"--work", path("work")}), 0);
+  EXPECT_FALSE(std::filesystem::exists(path("work")));
+}
+
+TEST_F(TrainCommand, AnOutputThatIsALinkToNothingIsRefusedBeforeTheTraining) {
+  std::filesystem::create_symlink(path("nowhere"), path("link"));
+  try {
+    train_to(path("link"));
+    FAIL() << "was accepted";
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("leads nowhere"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("link.work")));
+}
+
+TEST_F(TrainCommand, PredictionsNeverReplaceTheExamplesTheyAreMadeFor) {
+  ASSERT_EQ(train_to(path("adapter")), 0);
+  const std::string before = platform::read_file(path("data.jsonl"));
+  std::filesystem::create_hard_link(path("data.jsonl"), path("same.jsonl"));
+  for (const char* file : {"data.jsonl", "same.jsonl"}) {
+    EXPECT_THROW(evaluate_command({"--base", path("base"), "--adapter", path("adapter"), "--data", path("data.jsonl"),
+                                   "--split", "train", "--predictions", path(file), "--threads", "1"}),
+                 platform::Error)
+        << file;
+    EXPECT_EQ(platform::read_file(path("data.jsonl")), before) << file;
+  }
+}
+
+TEST_F(TrainCommand, AnAdapterWithAHeadWritesNoText) {
+  ASSERT_EQ(train_to(path("adapter")), 0);
+  for (const Arguments& more : {Arguments{}, Arguments{"--chat"}}) {
+    Arguments arguments{"--base", path("base"), "--adapter", path("adapter"), "--prompt", "load", "--threads", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    try {
+      generate_command(arguments);
+      FAIL() << "the bare base answered";
+    } catch (const platform::Error& error) {
+      EXPECT_NE(std::string(error.what()).find("classify"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST_F(TrainCommand, DataThatAreNoJsonLinesAreToldByWhatTheyAre) {
+  const auto refusal = [&](const std::string& bytes) {
+    platform::write_file_atomically(path("data.jsonl"), bytes);
+    try {
+      train_to(path("adapter"));
+    } catch (const platform::Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  const std::string good = platform::read_file(path("data.jsonl"));
+  EXPECT_NE(refusal(std::string("\xFF\xFE{\0", 4)).find("UTF-16"), std::string::npos);
+  EXPECT_NE(refusal("load,label\n1,high\n").find("anneal ingest"), std::string::npos);
+  EXPECT_NE(refusal(R"({"id":"a","prompt":"x","label":"y","numbers":{"load":NaN}})").find("null"), std::string::npos);
+  EXPECT_NE(refusal(good + R"({"id":"e7","prompt":"load {{ number:load","label":"low"})").find("example e7"),
+            std::string::npos);
+  EXPECT_EQ(refusal("\xEF\xBB\xBF" + good), "accepted") << "a byte order mark is no fault";
 }
 
 TEST_F(TrainCommand, ScoringAndWritingSayWhatTheyDoBesideTheirAnswer) {

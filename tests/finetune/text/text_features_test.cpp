@@ -34,11 +34,12 @@ TEST(TextFeatures, WeighByTfIdfInUnitsOfOneForWordsAndForPieces) {
   const TextFeatures features = TextFeatures::learn({"aa bb", "aa bb", "aa cc", "dd cc"}, 1000);
   // idf: aa in 3 of 4 texts, bb and "aa bb" in 2.
   const double aa = std::log(5.0 / 4.0) + 1, bb = std::log(5.0 / 3.0) + 1;
-  const double length = std::sqrt(4 * aa * aa + bb * bb + bb * bb);
+  const double twice = 1 + std::log(2.0);
+  const double length = std::sqrt(twice * twice * aa * aa + bb * bb + bb * bb);
   EXPECT_NEAR(weight_of(features, "aa aa bb",
                         "\x01"
                         "aa"),
-              2 * aa / length, 1e-6);
+              twice * aa / length, 1e-6);
   EXPECT_NEAR(weight_of(features, "aa aa bb",
                         "\x01"
                         "aa bb"),

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "finetune/text/chat_format.h"
 #include "tests/support/tiny_base.h"
 
 namespace finetune {
@@ -38,6 +39,25 @@ TEST_F(ExampleEncoding, SupervisesTheCompletionOnly) {
   EXPECT_EQ(encoded.supervised(), static_cast<std::int64_t>(tokenizer_.encode(" high").size() + 1));
   EXPECT_EQ(encoded.ids.front(), tokenizer_.bos_id());
   EXPECT_EQ(encoded.ids.back(), tokenizer_.eos_id());
+}
+
+TEST_F(ExampleEncoding, BeginsAsTheTokenizersFileSaysAndNotBecauseItHasABeginToken) {
+  platform::json::value document = platform::read_json_file(folder_.path() / "tokenizer.json");
+  document.as_object()["post_processor"] = nullptr;
+  const Tokenizer without = Tokenizer::from_json(platform::json::serialize(document),
+                                                 platform::read_file(folder_.path() / "tokenizer_config.json"));
+  ASSERT_EQ(without.bos_id(), tokenizer_.bos_id());
+  platform::Example example;
+  example.prompt = "spindle load";
+  for (const Tokenizer* tokenizer : std::initializer_list<const Tokenizer*>{&tokenizer_, &without}) {
+    EncodingRules chosen = rules(Task::kLanguageModel);
+    chosen.tokenizer = tokenizer;
+    EXPECT_EQ(encode_example(chosen, example, false).ids,
+              tokenizer->encode("spindle load", {.add_special_tokens = true}));
+    EXPECT_EQ(format_text(*tokenizer, "spindle").ids.front(),
+              tokenizer->encode("spindle", {.add_special_tokens = true}).front());
+  }
+  EXPECT_EQ(encode_example(rules(Task::kLanguageModel), example, false).ids.front(), tokenizer_.bos_id());
 }
 
 TEST_F(ExampleEncoding, ClassifiersAndRegressorsReadTheTokensTheyWereTrainedOn) {

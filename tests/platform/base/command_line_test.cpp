@@ -50,6 +50,19 @@ TEST(CommandLine, SaysWhatIsMissing) {
   EXPECT_NE(refusal({"d", "e", "--base", "a"}).find("unexpected argument 'e'"), std::string::npos);
 }
 
+TEST(CommandLine, RefusesMoreThreadsThanAnyMachineHas) {
+  for (const char* given : {"-1", "1025", "4294967297", "x"}) {
+    CommandLine line("anneal x", "Computes.");
+    line.option("threads", "N", "compute threads", {.fallback = "0"});
+    ASSERT_TRUE(line.read({"--threads", given}));
+    EXPECT_THROW(line.threads(), Error) << given;
+  }
+  CommandLine line("anneal x", "Computes.");
+  line.option("threads", "N", "compute threads", {.fallback = "0"});
+  ASSERT_TRUE(line.read({"--threads=1024"}));
+  EXPECT_EQ(line.threads(), 1024);
+}
+
 TEST(CommandLine, RefusesANumberThatIsNone) {
   CommandLine line = train_line();
   line.read({"d", "--base", "b", "--rank", "16x"});
