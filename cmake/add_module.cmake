@@ -5,6 +5,8 @@
 # add_room_test(NAME SOURCES ... DEPENDS ... [LABELS ...])
 #   One GoogleTest program; every case becomes a ctest entry of its own. A case is labelled by its suite's suffix:
 #   suites ending in Db, Golden, RealData, Kill, EndToEnd, Browser, Fuzz, Gpu or Peer get that label, all others `unit`.
+# add_labelled_test(NAME LABEL SOURCES ... DEPENDS ... [LIBRARIES ...])
+#   The same with one label for all cases, by which their names in ctest begin: sources that another program has too.
 function(add_module name)
   cmake_parse_arguments(MODULE "" "" "SOURCES;DEPENDS;LIBRARIES;PUBLIC_LIBRARIES" ${ARGN})
   add_library(${name} STATIC ${MODULE_SOURCES})
@@ -27,7 +29,7 @@ function(anneal_precompile name)
   endif()
 endfunction()
 
-function(add_room_test name)
+function(add_test_program name)
   cmake_parse_arguments(TEST "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE anneal_flags ${TEST_DEPENDS} ${TEST_LIBRARIES} GTest::gtest_main)
@@ -37,6 +39,15 @@ function(add_room_test name)
     target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   endif()
   anneal_precompile(${name})
+endfunction()
+
+function(add_labelled_test name label)
+  add_test_program(${name} ${ARGN})
+  anneal_discover(${name} ${label} "*" "${label}/")
+endfunction()
+
+function(add_room_test name)
+  add_test_program(${name} ${ARGN})
   set(suffixes Db Golden RealData Kill EndToEnd Browser Fuzz Gpu Peer)
   set(labels db golden real-data kill e2e browser fuzz gpu peer)
   set(labelled "")
@@ -50,6 +61,7 @@ function(add_room_test name)
 endfunction()
 
 function(anneal_discover name label filter)
+  set(prefix ${ARGN})
   set(timeout 120)
   if(label MATCHES "^(kill|e2e|browser|real-data|peer)$")
     set(timeout 1500)
@@ -63,6 +75,7 @@ function(anneal_discover name label filter)
   endif()
   gtest_discover_tests(${name}
     TEST_FILTER "${filter}"
+    TEST_PREFIX "${prefix}"
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]"

@@ -20,14 +20,18 @@ if(ANNEAL_MOLD)
 endif()
 
 # What every target of ours is compiled with; third-party headers are SYSTEM and stay out of it.
+# Kernels in .cu files are read by the emulation's C++ build with the same warnings, so nvcc need not repeat them.
 add_library(anneal_flags INTERFACE)
-target_compile_options(anneal_flags INTERFACE
+set(cxx_options
   # What the compiler of the fuzz targets warns about beside this one is no reason to do without them.
   -Wall -Wextra -Wno-missing-field-initializers -Wconversion -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual -Wnon-virtual-dtor $<$<NOT:$<BOOL:${ANNEAL_FUZZ}>>:-Werror>
   # GCC 12 reports these falsely on std::string concatenation (its bug 105329).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread>
   -fno-omit-frame-pointer
   $<$<CXX_COMPILER_ID:GNU>:-fcoroutines -fpch-preprocess>)
+target_compile_options(anneal_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:C,CXX>:${cxx_options}>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra,-fno-omit-frame-pointer>")
 target_include_directories(anneal_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(anneal_flags INTERFACE BOOST_ASIO_NO_DEPRECATED)
 

@@ -8,6 +8,7 @@
 #include "kernels/core/error.h"
 #include "kernels/core/parallel.h"
 #include "kernels/core/tensor.h"
+#include "kernels/cuda/operations.h"
 
 namespace kernels {
 
@@ -16,6 +17,8 @@ namespace kernels {
 struct Context::State {
   Device device;
   int threads = 1;
+  std::shared_ptr<cuda::Session> session;
+  std::shared_ptr<Memory> memory;
   std::vector<Tensor> blocks;
   std::size_t block = 0;   // the block that is being filled
   std::size_t offset = 0;  // bytes of it in use
@@ -32,7 +35,9 @@ namespace {
 
 constexpr std::size_t kSmallestBlock = std::size_t{1} << 20;
 
-Tensor make_block(std::size_t bytes) { return Tensor({static_cast<std::int64_t>(bytes)}, DataType::kUInt8); }
+Tensor make_block(std::size_t bytes, const std::shared_ptr<Memory>& memory) {
+  return Tensor({static_cast<std::int64_t>(bytes)}, DataType::kUInt8, memory);
+}
 
 int available_cores() {
   cpu_set_t set;
@@ -56,11 +61,30 @@ Context Context::cpu(int threads) {
 }
 
 Context Context::cuda(int index) {
+  if constexpr (kCudaBuilt) {
+    auto state = std::make_unique<State>();
+    state->device = {DeviceType::kCuda, index};
+    state->session = cuda::open_session(index);
+    state->memory = cuda::memory_of(*state->session);
+    return Context(std::move(state));
+  }
   throw DeviceError("cuda:" + std::to_string(index) + ": this library was built without CUDA; use Context::cpu()");
 }
 
 Device Context::device() const { return state_->device; }
 int Context::threads() const { return state_->threads; }
+const std::shared_ptr<Memory>& Context::memory() const { return state_->memory; }
+
+cuda::Session& Context::cuda_session() const {
+  if (state_->session == nullptr) throw DeviceError("a CUDA operation was called on " + to_string(device()));
+  return *state_->session;
+}
+
+void Context::synchronise() {
+  if constexpr (kCudaBuilt) {
+    if (state_->session != nullptr) cuda::synchronise(*state_->session);
+  }
+}
 std::size_t Context::workspace_bytes() const { return state_->total_bytes(); }
 
 ScratchFrame::ScratchFrame(Context& context)
@@ -77,22 +101,25 @@ ScratchFrame::~ScratchFrame() {
   state.blocks.clear();
   state.block = state.offset = 0;
   try {
-    state.blocks.push_back(make_block(total));
-  } catch (const std::bad_alloc&) {
-    state.blocks.clear();  // the next frame starts with smaller blocks again
+    state.blocks.push_back(make_block(total, state.memory));
+  } catch (const std::exception&) {
+    state.blocks.clear();  // no memory for it; the next frame starts with smaller blocks again
   }
 }
 
 std::byte* ScratchFrame::bytes(std::size_t count) {
   Context::State& state = *context_.state_;
-  const std::size_t needed = (count + 63) / 64 * 64;
+  const std::size_t alignment = state.memory == nullptr ? 64 : 256;
+  const std::size_t needed = (count + alignment - 1) / alignment * alignment;
   while (state.block < state.blocks.size() && state.offset + needed > state.blocks[state.block].size_bytes()) {
     ++state.block;
     state.offset = 0;
   }
-  if (state.block == state.blocks.size()) state.blocks.push_back(make_block(std::max(needed, kSmallestBlock)));
-  auto* start = reinterpret_cast<std::byte*>(state.blocks[state.block].data<std::uint8_t>()) + state.offset;
+  if (state.block == state.blocks.size())
+    state.blocks.push_back(make_block(std::max(needed, kSmallestBlock), state.memory));
+  std::byte* start = static_cast<std::byte*>(state.blocks[state.block].raw_data()) + state.offset;
   state.offset += needed;
+  if (state.memory != nullptr) state.memory->forget(start, needed);
   return start;
 }
 

@@ -8,16 +8,21 @@
 #include <memory>
 
 #include "kernels/core/device.h"
+#include "kernels/core/memory.h"
 
 namespace kernels {
+
+namespace cuda {
+class Session;
+}
 
 class Context {
  public:
   /// Computes on the CPU with this many threads; 0 means one per core available to the process.
   static Context cpu(int threads = 0);
 
-  /// Computes on a CUDA device. Throws DeviceError when the library was built without CUDA or the device is absent;
-  /// this is the only place where that is decided.
+  /// Computes on a CUDA device, on a stream and in memory of its own. Throws DeviceError when the library was built
+  /// without CUDA or the device is absent; this is the only place where that is decided.
   static Context cuda(int index);
 
   Context(Context&&) noexcept;
@@ -25,7 +30,18 @@ class Context {
   ~Context();
 
   Device device() const;
+  bool is_cuda() const { return device().type == DeviceType::kCuda; }
+  /// Of the CPU; 1 on another device.
   int threads() const;
+
+  /// Where tensors of this context live; null on the CPU.
+  const std::shared_ptr<Memory>& memory() const;
+  /// What CUDA operations run with. Throws DeviceError on another device.
+  cuda::Session& cuda_session() const;
+
+  /// Waits for all operations so far; nothing to wait for on the CPU. Throws what a kernel found wrong meanwhile:
+  /// std::invalid_argument for values that an operation's contract refuses, DeviceError for a device that failed.
+  void synchronise();
 
   /// Bytes of workspace held for reuse.
   std::size_t workspace_bytes() const;
@@ -37,8 +53,9 @@ class Context {
   std::unique_ptr<State> state_;
 };
 
-/// Borrows uninitialised 64-byte aligned workspace from a Context until the frame is destroyed. Frames nest like
-/// function calls and are destroyed in reverse order; memory goes back to the Context, not to the system.
+/// Borrows uninitialised workspace on the Context's device, aligned to 64 bytes (256 on CUDA), until the frame is
+/// destroyed. Frames nest like function calls and are destroyed in reverse order; memory goes back to the Context, not
+/// to the system.
 class ScratchFrame {
  public:
   explicit ScratchFrame(Context& context);

@@ -5,6 +5,13 @@
 
 namespace kernels {
 
+/// True where the library holds CUDA kernels (or their emulation, in tests).
+#if defined(ANNEAL_CUDA_KERNELS)
+inline constexpr bool kCudaBuilt = true;
+#else
+inline constexpr bool kCudaBuilt = false;
+#endif
+
 enum class DeviceType { kCpu, kCuda };
 
 struct Device {

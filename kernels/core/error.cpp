@@ -57,6 +57,25 @@ void check_floating(const char* operation, const char* name, const Tensor& tenso
   throw_invalid(operation, std::string(name) + " is " + name_of(type) + ", expected float32, bfloat16 or float16");
 }
 
+void check_devices(const char* operation, const Context& context, std::initializer_list<NamedTensor> tensors) {
+  for (const NamedTensor& named : tensors) {
+    if (named.tensor == nullptr || named.tensor->device() == context.device()) continue;
+    if (named.tensor->count() == 0) continue;  // an empty tensor is nowhere
+    throw_invalid(operation, std::string(named.name) + " " + shape_to_string(named.tensor->shape()) + " is on " +
+                                 to_string(named.tensor->device()) + ", the context on " + to_string(context.device()) +
+                                 "; copy it there with Tensor::to(context)");
+  }
+}
+
+DataType activation_type(const char* operation, const Context& context, const char* name, const Tensor& tensor) {
+  check_floating(operation, name, tensor);
+  if (tensor.type() != DataType::kFloat32 && !context.is_cuda()) {
+    throw_invalid(operation,
+                  std::string(name) + " is " + name_of(tensor.type()) + "; on the CPU activations are float32");
+  }
+  return tensor.type();
+}
+
 void check_on_cpu(const char* operation, const Context& context) {
   if (context.device().type == DeviceType::kCpu) return;
   throw DeviceError(std::string(operation) + ": not available on " + to_string(context.device()) +

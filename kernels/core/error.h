@@ -41,6 +41,19 @@ void check_rank(const char* operation, const char* name, const Tensor& tensor, s
 /// Throws std::invalid_argument unless `tensor` is float32, bfloat16 or float16.
 void check_floating(const char* operation, const char* name, const Tensor& tensor);
 
+/// A tensor by the name that its operation's contract gives it; null for an optional one that is absent.
+struct NamedTensor {
+  const char* name;
+  const Tensor* tensor;
+};
+
+/// Throws std::invalid_argument, naming the tensor and both devices, unless all of them live where `context` computes.
+void check_devices(const char* operation, const Context& context, std::initializer_list<NamedTensor> tensors);
+
+/// The type that all activations of the operation have: that of `tensor`. Throws std::invalid_argument unless it is
+/// float32, or, on CUDA, bfloat16 or float16.
+DataType activation_type(const char* operation, const Context& context, const char* name, const Tensor& tensor);
+
 /// Throws DeviceError when `operation`, which has only a CPU version, is asked to run elsewhere.
 void check_on_cpu(const char* operation, const Context& context);
 

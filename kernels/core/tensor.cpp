@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "kernels/core/context.h"
 #include "kernels/core/error.h"
 
 namespace kernels {
@@ -25,8 +26,7 @@ std::int64_t checked_count(const Shape& shape, DataType type) {
   return count;
 }
 
-std::byte* allocate(std::size_t bytes) {
-  if (bytes == 0) return nullptr;
+std::byte* allocate_aligned(std::size_t bytes) {
   const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, rounded);
   if (memory == nullptr) throw std::bad_alloc();
@@ -53,16 +53,39 @@ void write_float(Tensor& tensor, std::int64_t index, float value) {
 
 }  // namespace
 
-void Tensor::FreeAligned::operator()(std::byte* memory) const { std::free(memory); }
+void Tensor::Free::operator()(std::byte* start) const {
+  if (memory == nullptr) {
+    std::free(start);
+  } else {
+    memory->release(start);
+  }
+}
 
-Tensor::Tensor(Shape shape, DataType type)
-    : shape_(std::move(shape)), count_(checked_count(shape_, type)), type_(type), owned_(allocate(size_bytes())) {
+std::unique_ptr<std::byte, Tensor::Free> Tensor::allocated(std::size_t bytes) const {
+  if (bytes == 0) return {nullptr, Free{memory_}};
+  return {memory_ == nullptr ? allocate_aligned(bytes) : memory_->allocate(bytes), Free{memory_}};
+}
+
+Tensor::Tensor(Shape shape, DataType type) : Tensor(std::move(shape), type, std::shared_ptr<Memory>()) {}
+
+Tensor::Tensor(Shape shape, DataType type, const Context& context) : Tensor(std::move(shape), type, context.memory()) {}
+
+Tensor::Tensor(Shape shape, DataType type, std::shared_ptr<Memory> memory)
+    : shape_(std::move(shape)), count_(checked_count(shape_, type)), type_(type), memory_(std::move(memory)) {
+  if (memory_ != nullptr) device_ = memory_->device();
+  owned_ = allocated(size_bytes());
   data_ = owned_.get();
   capacity_bytes_ = size_bytes();
 }
 
 Tensor Tensor::zeros(Shape shape, DataType type) {
   Tensor tensor(std::move(shape), type);
+  tensor.fill_zero();
+  return tensor;
+}
+
+Tensor Tensor::zeros(Shape shape, DataType type, const Context& context) {
+  Tensor tensor(std::move(shape), type, context);
   tensor.fill_zero();
   return tensor;
 }
@@ -86,6 +109,13 @@ Tensor Tensor::wrap(void* data, Shape shape, DataType type) {
   return tensor;
 }
 
+Tensor Tensor::wrap(void* data, Shape shape, DataType type, const Context& context) {
+  Tensor tensor = wrap(data, std::move(shape), type);
+  tensor.memory_ = context.memory();
+  tensor.device_ = context.device();
+  return tensor;
+}
+
 Tensor Tensor::wrap_const(const void* data, Shape shape, DataType type) {
   Tensor tensor = wrap(const_cast<void*>(data), std::move(shape), type);
   tensor.read_only_ = true;  // what makes the const_cast safe
@@ -99,6 +129,7 @@ Tensor& Tensor::operator=(Tensor&& other) noexcept {
   std::swap(count_, other.count_);
   std::swap(type_, other.type_);
   std::swap(device_, other.device_);
+  memory_.swap(other.memory_);
   std::swap(read_only_, other.read_only_);
   std::swap(data_, other.data_);
   std::swap(capacity_bytes_, other.capacity_bytes_);
@@ -121,6 +152,10 @@ void* Tensor::raw_data() {
 }
 
 void Tensor::check_type(DataType type) const {
+  if (memory_ != nullptr) {
+    throw_invalid("tensor", "the host asked for the elements of a tensor on " + to_string(device_) + " " +
+                                shape_to_string(shape_) + "; copy it with to_host()");
+  }
   if (type_ == type) return;
   throw_invalid("tensor", std::string("data of type ") + name_of(type) + " asked of a " + name_of(type_) + " tensor " +
                               shape_to_string(shape_));
@@ -132,6 +167,7 @@ Tensor Tensor::viewed(std::size_t offset_bytes, Shape shape, bool read_only) con
   tensor.shape_ = std::move(shape);
   tensor.type_ = type_;
   tensor.device_ = device_;
+  tensor.memory_ = memory_;
   tensor.read_only_ = read_only;
   tensor.data_ = data_ == nullptr ? nullptr : static_cast<std::byte*>(data_) + offset_bytes;
   return tensor;
@@ -168,6 +204,18 @@ Tensor Tensor::slice_rows(std::int64_t begin, std::int64_t end) {
 }
 
 Tensor Tensor::clone() const {
+  Tensor tensor(shape_, type_, memory_);
+  tensor.copy_from(*this);
+  return tensor;
+}
+
+Tensor Tensor::to(const Context& context) const {
+  Tensor tensor(shape_, type_, context);
+  tensor.copy_from(*this);
+  return tensor;
+}
+
+Tensor Tensor::to_host() const {
   Tensor tensor(shape_, type_);
   tensor.copy_from(*this);
   return tensor;
@@ -183,7 +231,7 @@ void Tensor::resize(Shape shape) {
     capacity_bytes_ = 0;
     count_ = 0;
     shape_ = {0};
-    owned_.reset(allocate(bytes));
+    owned_ = allocated(bytes);
     data_ = owned_.get();
     capacity_bytes_ = bytes;
   }
@@ -192,12 +240,27 @@ void Tensor::resize(Shape shape) {
 }
 
 void Tensor::fill_zero() {
-  if (count_ > 0) std::memset(raw_data(), 0, size_bytes());
+  if (count_ == 0) return;
+  if (memory_ == nullptr) {
+    std::memset(raw_data(), 0, size_bytes());
+  } else {
+    memory_->fill_zero(raw_data(), size_bytes());
+  }
 }
 
 void Tensor::copy_from(const Tensor& other) {
   check_count("copy_from", "source", other, count_, type_);
-  if (count_ > 0) std::memmove(raw_data(), other.raw_data(), size_bytes());
+  if (count_ == 0) return;
+  if (memory_ == nullptr && other.memory_ == nullptr) {
+    std::memmove(raw_data(), other.raw_data(), size_bytes());
+  } else if (memory_ == nullptr) {
+    other.memory_->copy(raw_data(), other.raw_data(), size_bytes(), CopyDirection::kToHost);
+  } else if (other.memory_ == nullptr) {
+    memory_->copy(raw_data(), other.raw_data(), size_bytes(), CopyDirection::kToDevice);
+  } else {
+    if (other.memory_ != memory_) other.memory_->synchronise();  // its work is in another order
+    memory_->copy(raw_data(), other.raw_data(), size_bytes(), CopyDirection::kOnDevice);
+  }
 }
 
 Tensor Tensor::cast_to(DataType type) const {

@@ -36,8 +36,16 @@ struct AdamWTensor {
 void adamw_step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,
                 float gradient_scale = 1.0f);
 
+/// adamw_step with gradients multiplied by clip_factor(norm, maximum_norm), all on the device, so that the host does
+/// not wait. norm: [1] float32, from global_norm(); where it is not finite nothing changes but skipped, += 1. skipped:
+/// [1] int32.
+void clipped_adamw_step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options,
+                        std::int64_t step, const Tensor& norm, float maximum_norm, Tensor& skipped);
+
 /// Square root of the sum of squares over all tensors, accumulated in double; not finite if any element is not.
 double global_norm(Context& context, std::span<const Tensor* const> tensors);
+/// The same left on the device.  norm: [1] float32, =.
+void global_norm(Context& context, std::span<const Tensor* const> tensors, Tensor& norm);
 
 /// The factor that clips: min(1, maximum / (norm + 1e-6)); 1 when maximum is 0.
 float clip_factor(double norm, double maximum);

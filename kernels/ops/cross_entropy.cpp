@@ -6,12 +6,14 @@
 
 #include "kernels/core/error.h"
 #include "kernels/cpu/operations.h"
+#include "kernels/cuda/operations.h"
 
 namespace kernels {
 namespace {
 
 void check_targets(const char* operation, const Tensor& targets, std::int64_t rows, std::int64_t classes) {
   check_shape(operation, "targets", targets, {rows}, DataType::kInt32);
+  if (targets.device().type != DeviceType::kCpu) return;  // its values are checked there
   for (const std::int32_t target : targets.values<std::int32_t>()) {
     if (target == kIgnoredTarget || (target >= 0 && target < classes)) continue;
     throw_invalid(operation,
@@ -102,14 +104,23 @@ void token_log_probabilities(Context& context, const Tensor& hidden, const Packe
 LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,
                               const Tensor* class_weights, const Tensor* row_weights, float scale, Tensor* dlogits) {
   constexpr const char* kOperation = "softmax_cross_entropy";
-  check_on_cpu(kOperation, context);
+  check_devices(kOperation, context,
+                {{"logits", &logits},
+                 {"targets", &targets},
+                 {"class_weights", class_weights},
+                 {"row_weights", row_weights},
+                 {"dlogits", dlogits}});
   check_rank(kOperation, "logits", logits, 2);
+  const DataType type = activation_type(kOperation, context, "logits", logits);
   const std::int64_t rows = logits.size(0), classes = logits.size(1);
-  check_shape(kOperation, "logits", logits, {rows, classes});
   check_targets(kOperation, targets, rows, classes);
   if (class_weights != nullptr) check_shape(kOperation, "class_weights", *class_weights, {classes});
   if (row_weights != nullptr) check_shape(kOperation, "row_weights", *row_weights, {rows});
-  if (dlogits != nullptr) check_shape(kOperation, "dlogits", *dlogits, {rows, classes});
+  if (dlogits != nullptr) check_shape(kOperation, "dlogits", *dlogits, {rows, classes}, type);
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda())
+      return cuda::softmax_cross_entropy(context, logits, targets, class_weights, row_weights, scale, dlogits);
+  }
   float* gradients = dlogits == nullptr ? nullptr : dlogits->data<float>();
   LossSum sum;
   for (std::int64_t n = 0; n < rows; ++n) {

@@ -65,10 +65,10 @@ LossSum linear_distillation(Context& context, const Tensor& hidden, const Packed
 void token_log_probabilities(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const LinearCrossEntropyOptions& options, Tensor& log_probabilities);
 
-/// Cross-entropy over small classes. A row's weight is row_weights[n] * class_weights[target].
-/// logits: [N, K]; targets: [N] int32; class_weights: [K] or null; row_weights: [N] or null;
-/// dlogits: [N, K], = scale * weight * (softmax - onehot), zero in ignored rows, null for the loss alone; may be
-/// logits.
+/// Cross-entropy over small classes. A row's weight is row_weights[n] * class_weights[target]. logits and dlogits may
+/// be bfloat16 or float16 on CUDA; weights are float32. logits: [N, K]; targets: [N] int32; class_weights: [K] or null;
+/// row_weights: [N] or null; dlogits: [N, K], = scale * weight * (softmax - onehot), zero in ignored rows, null for the
+/// loss alone; may be logits.
 LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,
                               const Tensor* class_weights, const Tensor* row_weights, float scale, Tensor* dlogits);
 

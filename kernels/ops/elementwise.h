@@ -1,5 +1,6 @@
-// Small operations on whole tensors and on rows. Unless said otherwise all tensors are float32 with equal element
-// counts and an output may be an input. Letters: N and M rows, C channels.
+// Small operations on whole tensors and on rows. Unless said otherwise all tensors have equal element counts and one
+// type, float32 or, on CUDA, bfloat16 or float16 too, and an output may be an input. A row out of range is refused; on
+// CUDA it is left out, and refused at the next Context::synchronise(). Letters: N and M rows, C channels.
 #pragma once
 
 #include "kernels/core/context.h"
@@ -20,16 +21,20 @@ void scale(Context& context, Tensor& y, float factor);
 /// y = cap * tanh(y / cap).  cap > 0.
 void softcap(Context& context, Tensor& y, float cap);
 
-/// y[n] += factor * bias for every row.  y: [N, C]; bias: [C] float32 or bfloat16.
+/// y = x in y's type, float32, bfloat16 or float16, rounded to nearest even. y is not x.
+void cast(Context& context, const Tensor& x, Tensor& y);
+
+/// y[n] += factor * bias for every row.  y: [N, C]; bias: [C] float32, bfloat16 or float16.
 void add_bias(Context& context, const Tensor& bias, Tensor& y, float factor = 1.0f);
 
-/// total += factor * sum over rows of x; the backward of add_bias.  x: [N, C]; total: [C].
+/// total += factor * sum over rows of x; the backward of add_bias.  x: [N, C]; total: [C] float32.
 void sum_rows(Context& context, const Tensor& x, Tensor& total, float factor = 1.0f);
 
-/// y[n] = x[n] * factors + beta * y[n] for every row.  x, y: [N, C]; factors: [C]. beta 0 overwrites.
+/// y[n] = x[n] * factors + beta * y[n] for every row.  x, y: [N, C]; factors: [C] float32. beta 0 overwrites.
 void multiply_columns(Context& context, const Tensor& x, const Tensor& factors, Tensor& y, float beta = 0.0f);
 
-/// total += sum over rows of a * b; the backward of multiply_columns for the factors.  a, b: [N, C]; total: [C].
+/// total += sum over rows of a * b; the backward of multiply_columns for the factors.  a, b: [N, C]; total: [C]
+/// float32.
 void dot_columns(Context& context, const Tensor& a, const Tensor& b, Tensor& total);
 
 /// y = act(x).

@@ -1,4 +1,6 @@
-// Matrix products. Row-major, float32 results, float32 accumulation.
+// Matrix products. Row-major, float32 accumulation. Activations are float32; on CUDA they may be bfloat16 or float16,
+// and a result is then of that type or float32, as its tensor says. A weight of another type is taken in that of the
+// activations.
 // Letters: N rows (tokens), `in` and `out` the two sides of a weight, which is always stored [out, in].
 #pragma once
 
@@ -18,7 +20,7 @@ struct MatmulOptions {
   float beta = 0.0f;
 };
 
-/// c = alpha * op(a) op(b) + beta * c.  op(a): [m, k]; op(b): [k, n]; c: [m, n]; all 2-D. a, c: float32; b: float32,
+/// c = alpha * op(a) op(b) + beta * c.  op(a): [m, k]; op(b): [k, n]; c: [m, n]; all 2-D. a: an activation; b: float32,
 /// bfloat16 or float16. c must not overlap a or b. Throws std::invalid_argument on shapes that do not fit.
 void matmul(Context& context, const Tensor& a, const Tensor& b, Tensor& c, const MatmulOptions& options = {});
 
@@ -65,7 +67,8 @@ void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tenso
 void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx,
                            float beta = 0.0f);
 
-/// dweight = dy^T x + beta * dweight.  dy: [N, out]; x: [N, in]; dweight: [out, in]. Only for weights that are trained.
+/// dweight = dy^T x + beta * dweight.  dy: [N, out]; x: [N, in]; dweight: [out, in] float32. Only for weights that are
+/// trained.
 void linear_backward_weight(Context& context, const Tensor& dy, const Tensor& x, Tensor& dweight, float beta = 1.0f);
 
 }  // namespace kernels

@@ -1,4 +1,5 @@
-// The gated activation of a feed-forward layer. Any shape; all tensors have the same element count.
+// The gated activation of a feed-forward layer. Any shape; all tensors have the same element count and type, float32
+// or, on CUDA, bfloat16 or float16 too.
 #pragma once
 
 #include "kernels/core/context.h"

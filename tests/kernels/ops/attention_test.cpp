@@ -56,6 +56,7 @@ Doubles definition(const Setting& s, const std::vector<Doubles>& in) {
 OpCase attention_case(const Setting& s) {
   const std::int64_t tokens = s.cu_seqlens.back();
   OpCase op;
+  op.on_cuda = false;
   op.name = "attention over " + std::to_string(tokens) + " tokens, " + std::to_string(s.heads) + "/" +
             std::to_string(s.key_heads) + " heads of " + std::to_string(s.head_size);
   op.inputs.push_back(random_tensor({tokens, s.heads, s.head_size}, 1));

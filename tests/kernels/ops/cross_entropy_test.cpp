@@ -2,11 +2,13 @@
 
 #include <limits>
 
+#include "kernels/ops/elementwise.h"
 #include "tests/support/op_case.h"
 
 namespace kernels {
 namespace {
 
+using test_support::contexts;
 using test_support::Doubles;
 using test_support::expect_close;
 using test_support::expect_refused;
@@ -31,6 +33,7 @@ struct Setting {
 OpCase loss_case(const Setting& s) {
   const auto rows = static_cast<std::int64_t>(s.targets.size());
   OpCase op;
+  op.on_cuda = false;
   op.name = "linear_cross_entropy";
   op.inputs.push_back(random_tensor({rows, s.channels}, 1));
   op.inputs.push_back(random_tensor({s.vocabulary, s.channels}, 2));
@@ -133,8 +136,8 @@ TEST(SoftmaxCrossEntropy, MatchesItsDefinitionWithClassWeights) {
   const std::vector<std::int32_t> targets{2, 0, -100, 1};
   const std::vector<float> class_weights{1.0f, 3.0f, 0.5f}, row_weights{1.0f, 2.0f, 1.0f, 0.5f};
   const auto run = [=](Context& context, const Tensor& logits, Tensor* gradient) {
-    const Tensor classes = Tensor::from(class_weights), rows = Tensor::from(row_weights);
-    return softmax_cross_entropy(context, logits, Tensor::from(targets), &classes, &rows, 1.0f, gradient);
+    const Tensor classes = Tensor::from(class_weights).to(context), rows = Tensor::from(row_weights).to(context);
+    return softmax_cross_entropy(context, logits, Tensor::from(targets).to(context), &classes, &rows, 1.0f, gradient);
   };
   OpCase op;
   op.name = "softmax_cross_entropy";
@@ -147,7 +150,7 @@ TEST(SoftmaxCrossEntropy, MatchesItsDefinitionWithClassWeights) {
     std::vector<Tensor> gradients;
     gradients.push_back(in[0].clone());  // in place
     run(context, gradients[0], &gradients[0]);
-    for (float& value : gradients[0].values<float>()) value *= d_loss.data<float>()[0];
+    scale(context, gradients[0], static_cast<float>(to_doubles(d_loss)[0]));
     return gradients;
   };
   op.definition = [=](const std::vector<Doubles>& in) {
@@ -162,6 +165,42 @@ TEST(SoftmaxCrossEntropy, MatchesItsDefinitionWithClassWeights) {
     return Doubles{loss};
   };
   check_op(op);
+}
+
+// Rows of more classes than one pass of a block takes, in pieces of 16 bytes and not.
+TEST(SoftmaxCrossEntropy, WideRowsMatchTheirDefinition) {
+  for (Context& context : contexts()) {
+    for (const std::int64_t classes : {1037, 2200}) {
+      const Tensor logits = random_tensor({3, classes}, 1, 4.0);
+      const std::vector<std::int32_t> targets{5, static_cast<std::int32_t>(classes - 1), -100};
+      Tensor gradient = Tensor({3, classes}, DataType::kFloat32, context);
+      const LossSum sum = softmax_cross_entropy(context, logits.to(context), Tensor::from(targets).to(context), nullptr,
+                                                nullptr, 0.5f, &gradient);
+      double loss = 0.0;
+      Doubles expected(static_cast<std::size_t>(3 * classes));
+      for (std::size_t n = 0; n < 2; ++n) {
+        const Doubles row =
+            to_doubles(logits.slice_rows(static_cast<std::int64_t>(n), static_cast<std::int64_t>(n) + 1));
+        loss -= log_probability(row, static_cast<std::size_t>(targets[n]));
+        for (std::size_t c = 0; c < row.size(); ++c) {
+          const double hit = c == static_cast<std::size_t>(targets[n]) ? 1.0 : 0.0;
+          expected[n * row.size() + c] = 0.5 * (std::exp(log_probability(row, c)) - hit);
+        }
+      }
+      EXPECT_NEAR(sum.loss, loss, 1e-5 * loss);
+      EXPECT_EQ(sum.count, 2);
+      expect_close(to_doubles(gradient), expected, 1e-6, "gradient");
+    }
+  }
+}
+
+TEST(SoftmaxCrossEntropy, RefusesATargetOutOfRangeOnEveryDevice) {
+  for (Context& context : contexts()) {
+    const Tensor logits = random_tensor({2, 3}, 1).to(context);
+    const Tensor targets = Tensor::from<std::int32_t>({1, 3}).to(context);
+    expect_refused([&] { softmax_cross_entropy(context, logits, targets, nullptr, nullptr, 1.0f, nullptr); },
+                   {"cross_entropy", "target 3", "3 classes"});
+  }
 }
 
 // Of one row in double, as the header says it.
@@ -197,6 +236,7 @@ struct Lesson {
 OpCase distillation_case(const DistillationOptions& distillation, const LinearCrossEntropyOptions& options) {
   const Lesson lesson;
   OpCase op;
+  op.on_cuda = false;
   op.name = "linear_distillation";
   op.inputs.push_back(random_tensor({4, 3}, 1));
   op.inputs.push_back(random_tensor({7, 3}, 2));

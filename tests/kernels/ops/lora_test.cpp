@@ -22,6 +22,7 @@ Doubles mask_of(std::int64_t rows, std::int64_t in, const LoraOptions& options) 
 
 OpCase lora_case(std::int64_t rows, std::int64_t in, std::int64_t rank, std::int64_t out, const LoraOptions& options) {
   OpCase op;
+  op.on_cuda = false;
   op.name = "lora";
   op.inputs.push_back(random_tensor({rows, in}, 1));
   op.inputs.push_back(random_tensor({rank, in}, 2, 0.3));

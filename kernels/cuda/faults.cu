@@ -1,0 +1,16 @@
+#include "kernels/cuda/faults.h"
+
+namespace kernels::cuda {
+
+void throw_fault(Fault fault, std::int64_t value, std::int64_t bound) {
+  const std::string number = std::to_string(value), limit = std::to_string(bound);
+  switch (fault) {
+    case Fault::kRowIndex: throw_invalid("gather or scatter of rows", "row " + number + " is not one of " + limit);
+    case Fault::kTarget: throw_invalid("cross_entropy", "target " + number + " is not one of " + limit + " classes");
+    case Fault::kTokenId: throw_invalid("embedding", "id " + number + " is not in a table of " + limit);
+    case Fault::kNone: break;
+  }
+  throw_invalid("cuda", "an unknown fault " + std::to_string(static_cast<int>(fault)));
+}
+
+}  // namespace kernels::cuda

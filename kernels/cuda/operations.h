@@ -1,0 +1,93 @@
+// The CUDA versions behind kernels/ops. Shapes, types and devices were checked by the caller; contracts are those of
+// the headers in kernels/ops. Activations are float32, bfloat16 or float16, all of one call the same; sums are float32.
+// Needs no CUDA header, so that kernels/core and kernels/ops include it whether there is a toolkit or not.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "kernels/core/memory.h"
+#include "kernels/core/tensor.h"
+#include "kernels/ops/activation.h"
+#include "kernels/ops/adamw.h"
+#include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/matmul.h"
+#include "kernels/ops/rms_norm.h"
+#include "kernels/ops/rotary.h"
+
+namespace kernels::cuda {
+
+class Session;
+/// Throws DeviceError when there is no such device or it is older than compute capability 8.0.
+std::shared_ptr<Session> open_session(int device);
+std::shared_ptr<Memory> memory_of(Session& session);
+/// Throws what kernels found wrong since the last call (faults.h), or DeviceError.
+void synchronise(Session& session);
+/// 0 where there is no driver.
+int device_count();
+
+// elementwise.cu
+void add(Context& context, const Tensor& x, Tensor& y, float factor);
+void multiply(Context& context, const Tensor& a, const Tensor& b, Tensor& y);
+void scale(Context& context, Tensor& y, float factor);
+void softcap(Context& context, Tensor& y, float cap);
+void cast(Context& context, const Tensor& x, Tensor& y);
+void add_bias(Context& context, const Tensor& bias, Tensor& y, float factor);
+void sum_rows(Context& context, const Tensor& x, Tensor& total, float factor);
+void multiply_columns(Context& context, const Tensor& x, const Tensor& factors, Tensor& y, float beta);
+void dot_columns(Context& context, const Tensor& a, const Tensor& b, Tensor& total);
+void activation_forward(Context& context, Activation activation, const Tensor& x, Tensor& y);
+void activation_backward(Context& context, Activation activation, const Tensor& dy, const Tensor& x, Tensor& dx);
+void gather_rows(Context& context, const Tensor& x, const Tensor& rows, Tensor& y);
+void scatter_rows(Context& context, const Tensor& x, const Tensor& rows, Tensor& y);
+
+// embedding.cu
+void embedding_forward(Context& context, const Tensor& table, const Tensor& ids, Tensor& y);
+void embedding_backward(Context& context, const Tensor& ids, const Tensor& dy, Tensor& dtable);
+void embedding_bag_forward(Context& context, const Tensor& table, const Tensor& ids, const Tensor& offsets,
+                           const Tensor& weights, Tensor& y);
+void embedding_bag_backward(Context& context, const Tensor& ids, const Tensor& offsets, const Tensor& weights,
+                            const Tensor& dy, Tensor& dtable);
+void scatter_add_rows(Context& context, const Tensor& x, const Tensor& rows, Tensor& y);
+
+// matmul.cu
+void matmul(Context& context, const Tensor& a, const Tensor& b, Tensor& c, const MatmulOptions& options);
+void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+          float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
+          std::int64_t ldc);
+void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tensor& y, float beta);
+void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx, float beta);
+void linear_backward_weight(Context& context, const Tensor& dy, const Tensor& x, Tensor& dweight, float beta);
+
+// rms_norm.cu
+void rms_norm_forward(Context& context, const Tensor& x, const Tensor& weight, const RmsNormOptions& options, Tensor& y,
+                      Tensor& rstd);
+void add_rms_norm_forward(Context& context, const Tensor& delta, const Tensor& weight, const RmsNormOptions& options,
+                          Tensor& residual, Tensor& y, Tensor& rstd);
+void rms_norm_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
+                       const RmsNormOptions& options, Tensor& dx, Tensor* dweight, bool accumulate_dx);
+
+// rotary.cu
+void make_rotary_table(Context& context, const Tensor& positions, const Tensor& inv_freq, float attention_factor,
+                       RotaryTable& table);
+void rotate(Context& context, const RotaryTable& table, float direction, Tensor& x);
+
+// swiglu.cu
+void swiglu_forward(Context& context, const Tensor& gate, const Tensor& up, Tensor& h, Activation activation);
+void swiglu_backward(Context& context, const Tensor& dh, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                     Tensor& dup, Activation activation);
+
+// adamw.cu
+void adamw_step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,
+                float gradient_scale);
+void clipped_adamw_step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options,
+                        std::int64_t step, const Tensor& norm, float maximum_norm, Tensor& skipped);
+double global_norm(Context& context, std::span<const Tensor* const> tensors);
+void global_norm(Context& context, std::span<const Tensor* const> tensors, Tensor& norm);
+
+// cross_entropy.cu
+LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,
+                              const Tensor* class_weights, const Tensor* row_weights, float scale, Tensor* dlogits);
+
+}  // namespace kernels::cuda
