@@ -67,7 +67,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kHomes{
     {"boost/beast", {"platform/http/"}},
     {"prometheus/", {"platform/base/metrics."}},
     {"simdjson", {"platform/base/json.", "connectors/"}},
-    {"dnnl", {"kernels/cpu/"}},
+    {"dnnl", {"kernels/cpu/", "kernels/bench/"}},
     {"hwy/", {"kernels/cpu/"}},
     {"omp.h", {"kernels/"}},
     {"cuda", {"kernels/cuda/"}},

@@ -1,12 +1,12 @@
 // Products go to oneDNN, except the few-row products of decoding, which are bound by reading the weight once.
 #include <dnnl.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <bit>
 
 #include "kernels/core/error.h"
 #include "kernels/core/parallel.h"
+#include "kernels/cpu/openmp_threads.h"
 #include "kernels/cpu/operations.h"
 #include "kernels/cpu/quantise.h"
 #include "kernels/cpu/simd.h"
@@ -18,18 +18,6 @@ namespace {
 constexpr std::int64_t kFewRows = 4;
 // Elements of a 16-bit or quantised weight that are widened at a time.
 constexpr std::int64_t kWidenedBlock = std::int64_t{1} << 20;
-
-// oneDNN takes its thread count from the calling thread's OpenMP setting.
-class OpenMpThreads {
- public:
-  explicit OpenMpThreads(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~OpenMpThreads() { omp_set_num_threads(before_); }
-  OpenMpThreads(const OpenMpThreads&) = delete;
-  OpenMpThreads& operator=(const OpenMpThreads&) = delete;
-
- private:
-  int before_;
-};
 
 // to_float(Float16) without branches: the fraction and exponent moved into place are the value times 2^-112, subnormal
 // ones included.
