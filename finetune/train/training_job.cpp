@@ -337,7 +337,6 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   asked.config.validate();
   const std::optional<ParentAdapter> parent = parent_of(asked);
   const TrainRequest request = settled(parent ? continued(asked, *parent) : asked);
-  const platform::FolderLock lock = lock_of(request.work_folder);
   kernels::Context context = kernels::Context::cpu(request.threads);
   Base base = Base::load(request.base_folder, weight_precision_from(request.config.base_dtype));
   const std::vector<platform::Example> examples = read_examples(request.dataset);
@@ -366,6 +365,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   else
     parts.start(base, peft_config(request.config), request.seed);
   parts.memory = remembered(examples, request.config.remembered_answers);
+  const platform::FolderLock lock = lock_of(request.work_folder);
   AdaptedModel model(base, parts);
   Trainer trainer(context, model, parts, data, request, key_of(request, parent, base));
   TrainResult result = trainer.run(observer);

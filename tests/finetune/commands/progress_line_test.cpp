@@ -31,7 +31,7 @@ TEST(ProgressLine, HandlesNoSignalWhileMatricesAreMultiplied) {
     for (const int number : {SIGTERM, SIGINT}) {
       struct sigaction action {};
       sigaction(number, nullptr, &action);
-      EXPECT_EQ(action.sa_handler, SIG_DFL);
+      EXPECT_TRUE(action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN);
       EXPECT_TRUE(is_blocked(number));
     }
   }
