@@ -8,6 +8,8 @@ void throw_fault(Fault fault, std::int64_t value, std::int64_t bound) {
     case Fault::kRowIndex: throw_invalid("gather or scatter of rows", "row " + number + " is not one of " + limit);
     case Fault::kTarget: throw_invalid("cross_entropy", "target " + number + " is not one of " + limit + " classes");
     case Fault::kTokenId: throw_invalid("embedding", "id " + number + " is not in a table of " + limit);
+    case Fault::kSequences:
+      throw_invalid("attention", "cu_seqlens must rise from 0 to " + limit + ", entry " + number + " does not");
     case Fault::kNone: break;
   }
   throw_invalid("cuda", "an unknown fault " + std::to_string(static_cast<int>(fault)));

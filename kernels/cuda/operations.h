@@ -11,6 +11,7 @@
 #include "kernels/core/tensor.h"
 #include "kernels/ops/activation.h"
 #include "kernels/ops/adamw.h"
+#include "kernels/ops/attention.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
@@ -85,6 +86,13 @@ void clipped_adamw_step(Context& context, std::span<const AdamWTensor> tensors, 
                         std::int64_t step, const Tensor& norm, float maximum_norm, Tensor& skipped);
 double global_norm(Context& context, std::span<const Tensor* const> tensors);
 void global_norm(Context& context, std::span<const Tensor* const> tensors, Tensor& norm);
+
+// attention_forward.cu, attention_backward.cu
+void attention_forward(Context& context, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& cu_seqlens,
+                       const AttentionOptions& options, Tensor& o, Tensor& lse);
+void attention_backward(Context& context, const Tensor& d_o, const Tensor& q, const Tensor& k, const Tensor& v,
+                        const Tensor& o, const Tensor& lse, const Tensor& cu_seqlens, const AttentionOptions& options,
+                        Tensor& dq, Tensor& dk, Tensor& dv);
 
 // cross_entropy.cu
 LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,

@@ -42,6 +42,17 @@ __device__ inline void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], 
 #endif
 }
 
+/// 2 to the power x in one instruction, within 2 units in the last place; results below 2^-126 are 0.
+__device__ inline float exp2_fast(float x) {
+#if defined(ANNEAL_CUDA_EMULATION)
+  return exp2f(x);
+#else
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
 #if !defined(ANNEAL_CUDA_EMULATION)
 template <typename T>
 __device__ inline unsigned shared_address(const SharedArray<T>& array, std::int64_t i) {

@@ -1,18 +1,36 @@
 #include "kernels/ops/attention.h"
 
+#include <limits>
+
 #include "kernels/core/error.h"
 #include "kernels/cpu/operations.h"
+#include "kernels/cuda/operations.h"
 
 namespace kernels {
 namespace {
 
-void check_sequences(const char* operation, const Tensor& cu_seqlens, std::int64_t tokens) {
+// The sums on a device are not read here: the kernel notes what is wrong with them.
+void check_sequences(const char* operation, const Context& context, const Tensor& cu_seqlens, std::int64_t tokens) {
   check_rank(operation, "cu_seqlens", cu_seqlens, 1);
   check_shape(operation, "cu_seqlens", cu_seqlens, {cu_seqlens.size(0)}, DataType::kInt32);
+  if (cu_seqlens.count() == 0) throw_invalid(operation, "cu_seqlens is empty; no documents are one 0");
+  if (context.is_cuda()) return;
   const auto sums = cu_seqlens.values<std::int32_t>();
-  bool valid = !sums.empty() && sums.front() == 0 && sums.back() == tokens;
+  bool valid = sums.front() == 0 && sums.back() == tokens;
   for (std::size_t i = 1; i < sums.size(); ++i) valid = valid && sums[i - 1] <= sums[i];
   if (!valid) throw_invalid(operation, "cu_seqlens must rise from 0 to " + std::to_string(tokens));
+}
+
+// What the kernels of a device can hold.
+void check_device_limits(const char* operation, const Context& context, const Tensor& q) {
+  constexpr std::int64_t kLargestHead = 256, kMostHeads = 65535;
+  if (!context.is_cuda()) return;
+  if (q.size(2) > kLargestHead) {
+    throw_invalid(operation, "q " + shape_to_string(q.shape()) + ": heads of more than " +
+                                 std::to_string(kLargestHead) + " have no CUDA kernel; compute on the CPU");
+  }
+  if (q.size(1) > kMostHeads || q.size(0) > std::numeric_limits<std::int32_t>::max() / 2)
+    throw_invalid(operation, "q " + shape_to_string(q.shape()) + " is too large for one call; split the batch");
 }
 
 void check_heads(const char* operation, const Tensor& q, std::int64_t key_heads) {
@@ -28,16 +46,22 @@ void check_options(const char* operation, const AttentionOptions& options) {
     throw_invalid(operation, "softcap " + std::to_string(options.softcap) + " is negative");
 }
 
-cpu::AttentionShape checked_shape(const char* operation, const Tensor& q, const Tensor& k, const Tensor& v,
-                                  const Tensor& cu_seqlens, const AttentionOptions& options) {
+// Checks the inputs against each other; the type of the activations.
+DataType checked_inputs(const char* operation, const Context& context, const Tensor& q, const Tensor& k,
+                        const Tensor& v, const Tensor& cu_seqlens, const AttentionOptions& options) {
+  const DataType type = activation_type(operation, context, "q", q);
   check_rank(operation, "q", q, 3);
   check_rank(operation, "k", k, 3);
-  check_shape(operation, "q", q, {q.size(0), q.size(1), q.size(2)});
   check_heads(operation, q, k.size(1));
-  check_shape(operation, "k", k, {q.size(0), k.size(1), q.size(2)});
-  check_shape(operation, "v", v, {q.size(0), k.size(1), q.size(2)});
-  check_sequences(operation, cu_seqlens, q.size(0));
+  check_shape(operation, "k", k, {q.size(0), k.size(1), q.size(2)}, type);
+  check_shape(operation, "v", v, {q.size(0), k.size(1), q.size(2)}, type);
+  check_sequences(operation, context, cu_seqlens, q.size(0));
   check_options(operation, options);
+  check_device_limits(operation, context, q);
+  return type;
+}
+
+cpu::AttentionShape shape_of(const Tensor& q, const Tensor& k, const Tensor& cu_seqlens) {
   return {q.size(0), q.size(1), k.size(1), q.size(2), cu_seqlens.values<std::int32_t>()};
 }
 
@@ -58,28 +82,46 @@ void check_sequence(const CachedSequence& sequence, std::int64_t key_heads, std:
 void attention_forward(Context& context, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& cu_seqlens,
                        const AttentionOptions& options, Tensor& o, Tensor& lse) {
   constexpr const char* kOperation = "attention_forward";
-  check_on_cpu(kOperation, context);
-  const cpu::AttentionShape shape = checked_shape(kOperation, q, k, v, cu_seqlens, options);
-  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)});
+  check_devices(kOperation, context,
+                {{"q", &q}, {"k", &k}, {"v", &v}, {"cu_seqlens", &cu_seqlens}, {"o", &o}, {"lse", &lse}});
+  const DataType type = checked_inputs(kOperation, context, q, k, v, cu_seqlens, options);
+  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)}, type);
   check_shape(kOperation, "lse", lse, {q.size(0), q.size(1)});
-  cpu::attention_forward(context, shape, options, {q.data<float>(), k.data<float>(), v.data<float>()}, o.data<float>(),
-                         lse.data<float>());
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) return cuda::attention_forward(context, q, k, v, cu_seqlens, options, o, lse);
+  }
+  cpu::attention_forward(context, shape_of(q, k, cu_seqlens), options,
+                         {q.data<float>(), k.data<float>(), v.data<float>()}, o.data<float>(), lse.data<float>());
 }
 
 void attention_backward(Context& context, const Tensor& d_o, const Tensor& q, const Tensor& k, const Tensor& v,
                         const Tensor& o, const Tensor& lse, const Tensor& cu_seqlens, const AttentionOptions& options,
                         Tensor& dq, Tensor& dk, Tensor& dv) {
   constexpr const char* kOperation = "attention_backward";
-  check_on_cpu(kOperation, context);
-  const cpu::AttentionShape shape = checked_shape(kOperation, q, k, v, cu_seqlens, options);
-  check_shape(kOperation, "d_o", d_o, {q.size(0), q.size(1), q.size(2)});
-  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)});
+  check_devices(kOperation, context,
+                {{"d_o", &d_o},
+                 {"q", &q},
+                 {"k", &k},
+                 {"v", &v},
+                 {"o", &o},
+                 {"lse", &lse},
+                 {"cu_seqlens", &cu_seqlens},
+                 {"dq", &dq},
+                 {"dk", &dk},
+                 {"dv", &dv}});
+  const DataType type = checked_inputs(kOperation, context, q, k, v, cu_seqlens, options);
+  check_shape(kOperation, "d_o", d_o, {q.size(0), q.size(1), q.size(2)}, type);
+  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)}, type);
   check_shape(kOperation, "lse", lse, {q.size(0), q.size(1)});
-  check_shape(kOperation, "dq", dq, {q.size(0), q.size(1), q.size(2)});
-  check_shape(kOperation, "dk", dk, {k.size(0), k.size(1), k.size(2)});
-  check_shape(kOperation, "dv", dv, {k.size(0), k.size(1), k.size(2)});
+  check_shape(kOperation, "dq", dq, {q.size(0), q.size(1), q.size(2)}, type);
+  check_shape(kOperation, "dk", dk, {k.size(0), k.size(1), k.size(2)}, type);
+  check_shape(kOperation, "dv", dv, {k.size(0), k.size(1), k.size(2)}, type);
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda())
+      return cuda::attention_backward(context, d_o, q, k, v, o, lse, cu_seqlens, options, dq, dk, dv);
+  }
   cpu::attention_backward(
-      context, shape, options, {q.data<float>(), k.data<float>(), v.data<float>()},
+      context, shape_of(q, k, cu_seqlens), options, {q.data<float>(), k.data<float>(), v.data<float>()},
       {d_o.data<float>(), o.data<float>(), lse.data<float>(), dq.data<float>(), dk.data<float>(), dv.data<float>()});
 }
 

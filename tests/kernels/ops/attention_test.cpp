@@ -6,12 +6,17 @@
 namespace kernels {
 namespace {
 
+using test_support::contexts;
+using test_support::describe;
 using test_support::Doubles;
 using test_support::expect_close;
 using test_support::expect_refused;
+using test_support::like;
 using test_support::OpCase;
 using test_support::random_tensor;
+using test_support::same_bits;
 using test_support::to_doubles;
+using test_support::zeros;
 
 struct Setting {
   std::vector<std::int32_t> cu_seqlens;
@@ -56,7 +61,6 @@ Doubles definition(const Setting& s, const std::vector<Doubles>& in) {
 OpCase attention_case(const Setting& s) {
   const std::int64_t tokens = s.cu_seqlens.back();
   OpCase op;
-  op.on_cuda = false;
   op.name = "attention over " + std::to_string(tokens) + " tokens, " + std::to_string(s.heads) + "/" +
             std::to_string(s.key_heads) + " heads of " + std::to_string(s.head_size);
   op.inputs.push_back(random_tensor({tokens, s.heads, s.head_size}, 1));
@@ -64,16 +68,16 @@ OpCase attention_case(const Setting& s) {
   op.inputs.push_back(random_tensor({tokens, s.key_heads, s.head_size}, 3));
   op.differentiated = 3;
   op.forward = [s](Context& context, const std::vector<Tensor>& in) {
-    Tensor o(in[0].shape()), lse({in[0].size(0), s.heads});
-    attention_forward(context, in[0], in[1], in[2], Tensor::from(s.cu_seqlens), s.options, o, lse);
+    Tensor o = like(context, in[0]), lse({in[0].size(0), s.heads}, DataType::kFloat32, context);
+    attention_forward(context, in[0], in[1], in[2], Tensor::from(s.cu_seqlens).to(context), s.options, o, lse);
     return o;
   };
   op.backward = [s](Context& context, const std::vector<Tensor>& in, const Tensor& d_o) {
-    const Tensor sequences = Tensor::from(s.cu_seqlens);
-    Tensor o(in[0].shape()), lse({in[0].size(0), s.heads});
+    const Tensor sequences = Tensor::from(s.cu_seqlens).to(context);
+    Tensor o = like(context, in[0]), lse({in[0].size(0), s.heads}, DataType::kFloat32, context);
     attention_forward(context, in[0], in[1], in[2], sequences, s.options, o, lse);
     std::vector<Tensor> gradients;
-    for (const Tensor& input : in) gradients.emplace_back(input.shape());
+    for (const Tensor& input : in) gradients.push_back(like(context, input));
     attention_backward(context, d_o, in[0], in[1], in[2], o, lse, sequences, s.options, gradients[0], gradients[1],
                        gradients[2]);
     return gradients;
@@ -129,13 +133,112 @@ TEST(Attention, TilesJoinUpOverLongDocuments) {
   }
 }
 
+// What both passes give, from inputs of a fixed seed rounded to `type`.
+struct Passes {
+  Tensor o, lse, dq, dk, dv;
+};
+Passes run(Context& context, const Setting& s, DataType type) {
+  const std::int64_t tokens = s.cu_seqlens.back();
+  const auto input = [&](std::int64_t heads, std::uint64_t seed) {
+    const Tensor rounded = random_tensor({tokens, heads, s.head_size}, seed).cast_to(type);
+    return (context.is_cuda() ? rounded.clone() : rounded.cast_to(DataType::kFloat32)).to(context);
+  };
+  const Tensor q = input(s.heads, 1), k = input(s.key_heads, 2), v = input(s.key_heads, 3), d_o = input(s.heads, 4);
+  const Tensor sequences = Tensor::from(s.cu_seqlens).to(context);
+  Passes passes{like(context, q), Tensor({tokens, s.heads}, DataType::kFloat32, context), like(context, q),
+                like(context, k), like(context, k)};
+  attention_forward(context, q, k, v, sequences, s.options, passes.o, passes.lse);
+  attention_backward(context, d_o, q, k, v, passes.o, passes.lse, sequences, s.options, passes.dq, passes.dk,
+                     passes.dv);
+  context.synchronise();
+  return passes;
+}
+
+// Every device but the CPU against the CPU, in every type.
+void expect_like_cpu(const Setting& s) {
+  for (Context& context : contexts()) {
+    if (!context.is_cuda()) continue;
+    for (const DataType type : {DataType::kFloat32, DataType::kBFloat16, DataType::kFloat16}) {
+      Context cpu = Context::cpu(1);
+      const Passes actual = run(context, s, type), expected = run(cpu, s, type);
+      const double step = type == DataType::kFloat32 ? 1e-5 : type == DataType::kBFloat16 ? 0x1p-7 : 0x1p-10;
+      const std::string name = describe(context) + " " + name_of(type) + " head size " + std::to_string(s.head_size);
+      expect_close(to_doubles(actual.o), to_doubles(expected.o), step, name + " o");
+      expect_close(to_doubles(actual.lse), to_doubles(expected.lse), 1e-5, name + " lse");
+      expect_close(to_doubles(actual.dq), to_doubles(expected.dq), 2 * step, name + " dq");
+      expect_close(to_doubles(actual.dk), to_doubles(expected.dk), 2 * step, name + " dk");
+      expect_close(to_doubles(actual.dv), to_doubles(expected.dv), 2 * step, name + " dv");
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(Attention, DevicesAgreeForEveryHeadSize) {
+  for (const std::int64_t size : {7, 24, 33, 64, 80, 96, 128, 192, 256}) {
+    const float scale = 1.0f / std::sqrt(static_cast<float>(size));
+    expect_like_cpu({{0, 3, 3, 40}, 2, 1, size, {.scale = scale}});
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
+// Longer than the tiles in both directions, with documents that begin and end inside of them.
+TEST(Attention, DevicesAgreeAcrossTilesAndDocumentBorders) {
+  for (const bool causal : {true, false}) {
+    for (const std::int64_t window : {0, 1, 40, 1000}) {
+      const float cap = window == 40 ? 1.5f : 0.0f;
+      const AttentionOptions options{.scale = 0.3f, .softcap = cap, .sliding_window = window, .causal = causal};
+      expect_like_cpu({{0, 1, 1, 2, 71, 150, 150}, 3, 1, 16, options});
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(Attention, AWindowOfOneCopiesTheValues) {
+  for (Context& context : contexts()) {
+    const Tensor x = random_tensor({70, 2, 8}, 1).to(context);
+    Tensor o = like(context, x), lse({70, 2}, DataType::kFloat32, context);
+    const Tensor sums = Tensor::from<std::int32_t>({0, 9, 70}).to(context);
+    attention_forward(context, x, x, x, sums, {.scale = 0.5f, .sliding_window = 1}, o, lse);
+    expect_close(to_doubles(o), to_doubles(x), 1e-6, describe(context));
+  }
+}
+
+TEST(Attention, AWindowLongerThanEveryDocumentChangesNoBit) {
+  for (Context& context : contexts()) {
+    const Passes open = run(context, {{0, 30, 75}, 2, 1, 8, {.scale = 0.5f}}, DataType::kBFloat16);
+    for (const std::int64_t window : {45, 1 << 30}) {
+      const Setting s{{0, 30, 75}, 2, 1, 8, {.scale = 0.5f, .sliding_window = window}};
+      const Passes windowed = run(context, s, DataType::kBFloat16);
+      EXPECT_TRUE(same_bits(open.o, windowed.o)) << describe(context);
+      EXPECT_TRUE(same_bits(open.dq, windowed.dq)) << describe(context);
+      EXPECT_TRUE(same_bits(open.dk, windowed.dk)) << describe(context);
+      EXPECT_TRUE(same_bits(open.dv, windowed.dv)) << describe(context);
+    }
+  }
+}
+
+TEST(Attention, TakesRowsThatBeginAnywhere) {
+  for (Context& context : contexts()) {
+    if (!context.is_cuda()) continue;
+    const Tensor x = random_tensor({40 * 2 * 8 + 1}, 1).cast_to(DataType::kBFloat16).to(context);
+    const Tensor whole = x.to_host(), moved = whole.slice_rows(1, whole.count()).clone().to(context);
+    const Tensor aligned = moved.view({40, 2, 8}), odd = x.slice_rows(1, x.count()).view({40, 2, 8});
+    const Tensor sums = Tensor::from<std::int32_t>({0, 40}).to(context);
+    Tensor o = like(context, aligned), o2 = like(context, aligned), lse({40, 2}, DataType::kFloat32, context);
+    attention_forward(context, aligned, aligned, aligned, sums, {}, o, lse);
+    attention_forward(context, odd, odd, odd, sums, {}, o2, lse);
+    EXPECT_TRUE(same_bits(o, o2)) << describe(context);
+  }
+}
+
 TEST(Attention, LargeScoresDoNotOverflow) {
-  Context context = Context::cpu(1);
-  const Tensor q = random_tensor({40, 1, 8}, 1, 100.0), k = random_tensor({40, 1, 8}, 2, 100.0),
-               v = random_tensor({40, 1, 8}, 3);
-  Tensor o(q.shape()), lse({40, 1});
-  attention_forward(context, q, k, v, Tensor::from<std::int32_t>({0, 40}), {.scale = 1.0f}, o, lse);
-  for (const float value : o.values<float>()) ASSERT_TRUE(std::isfinite(value));
+  for (Context& context : contexts()) {
+    const Tensor q = random_tensor({40, 1, 8}, 1, 100.0).to(context),
+                 k = random_tensor({40, 1, 8}, 2, 100.0).to(context), v = random_tensor({40, 1, 8}, 3).to(context);
+    Tensor o = like(context, q), lse({40, 1}, DataType::kFloat32, context);
+    attention_forward(context, q, k, v, Tensor::from<std::int32_t>({0, 40}).to(context), {.scale = 1.0f}, o, lse);
+    for (const double value : to_doubles(o)) ASSERT_TRUE(std::isfinite(value)) << describe(context);
+  }
 }
 
 TEST(Attention, DecodingATokenEqualsItsRowOfTheWholeSequence) {
@@ -155,10 +258,39 @@ TEST(Attention, DecodingATokenEqualsItsRowOfTheWholeSequence) {
 }
 
 TEST(Attention, AcceptsNoTokens) {
-  Context context = Context::cpu(2);
-  Tensor q({0, 4, 8}), k({0, 2, 8}), v({0, 2, 8}), o({0, 4, 8}), lse({0, 4});
-  attention_forward(context, q, k, v, Tensor::from<std::int32_t>({0}), {}, o, lse);
-  attention_forward(context, q, k, v, Tensor::from<std::int32_t>({0, 0, 0}), {}, o, lse);
+  for (Context& context : contexts()) {
+    const Tensor q = zeros(context, {0, 4, 8}), k = zeros(context, {0, 2, 8});
+    Tensor o = zeros(context, {0, 4, 8}), lse = zeros(context, {0, 4}), dk = zeros(context, {0, 2, 8}),
+           dv = zeros(context, {0, 2, 8});
+    for (const std::vector<std::int32_t>& sums : {std::vector<std::int32_t>{0}, {0, 0, 0}}) {
+      const Tensor sequences = Tensor::from(sums).to(context);
+      attention_forward(context, q, k, k, sequences, {}, o, lse);
+      attention_backward(context, q, q, k, k, o, lse, sequences, {}, o, dk, dv);
+    }
+  }
+}
+
+TEST(Attention, DocumentsOutOfOrderOnADeviceAreRefusedAtTheNextWait) {
+  for (Context& context : contexts()) {
+    if (!context.is_cuda()) continue;
+    for (const std::vector<std::int32_t>& sums :
+         {std::vector<std::int32_t>{0, 5, 3, 8}, {0, 5}, {0, 100}, {1, 8}, {0, -4, 8}, {0}}) {
+      const Tensor x = random_tensor({8, 1, 8}, 1).cast_to(DataType::kBFloat16).to(context);
+      Tensor o = like(context, x), lse({8, 1}, DataType::kFloat32, context);
+      attention_forward(context, x, x, x, Tensor::from(sums).to(context), {}, o, lse);
+      expect_refused([&] { context.synchronise(); }, {"attention", "cu_seqlens", "8"});
+    }
+  }
+}
+
+TEST(Attention, ADeviceRefusesHeadsThatItHasNoKernelFor) {
+  for (Context& context : contexts()) {
+    if (!context.is_cuda()) continue;
+    const Tensor x = zeros(context, {2, 1, 257});
+    Tensor o = zeros(context, {2, 1, 257}), lse = zeros(context, {2, 1});
+    const Tensor sums = Tensor::from<std::int32_t>({0, 2}).to(context);
+    expect_refused([&] { attention_forward(context, x, x, x, sums, {}, o, lse); }, {"257", "256"});
+  }
 }
 
 TEST(Attention, RefusesWhatDoesNotFit) {
