@@ -7,7 +7,7 @@
 namespace kernels {
 
 /// The 64-bit number that belongs to (seed, index): the SplitMix64 sequence, entered at any place.
-inline std::uint64_t random_bits(std::uint64_t seed, std::uint64_t index) {
+constexpr std::uint64_t random_bits(std::uint64_t seed, std::uint64_t index) {
   std::uint64_t mixed = seed + (index + 1) * 0x9e3779b97f4a7c15ull;
   mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9ull;
   mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebull;

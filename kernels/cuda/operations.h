@@ -13,6 +13,7 @@
 #include "kernels/ops/adamw.h"
 #include "kernels/ops/attention.h"
 #include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/lora.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
@@ -73,6 +74,12 @@ void rms_norm_backward(Context& context, const Tensor& dy, const Tensor& x, cons
 void make_rotary_table(Context& context, const Tensor& positions, const Tensor& inv_freq, float attention_factor,
                        RotaryTable& table);
 void rotate(Context& context, const RotaryTable& table, float direction, Tensor& x);
+
+// lora.cu
+void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tensor& b, const LoraOptions& options,
+                  Tensor& p, Tensor& y);
+void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& p, const Tensor& a,
+                   const Tensor& b, const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx);
 
 // swiglu.cu
 void swiglu_forward(Context& context, const Tensor& gate, const Tensor& up, Tensor& h, Activation activation);

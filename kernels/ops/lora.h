@@ -1,5 +1,7 @@
 // The low-rank branch beside a frozen linear layer. The product B A and the gradient of the frozen weight are never
 // formed. Letters: N rows, R rank; A is [R, in], B is [out, R], as adapters are stored.
+// Activations (x, p, y and their gradients) may be bfloat16 or float16 on CUDA, all the same, and A and B are then of
+// that type or float32; da and db are float32.
 #pragma once
 
 #include <cstdint>
