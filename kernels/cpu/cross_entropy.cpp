@@ -129,7 +129,8 @@ LossSum run(const Call& call, const Tensor& targets, Tensor* log_probabilities) 
   if (call.dhidden != nullptr && !every_row) call.dhidden->fill_zero();
   if (log_probabilities != nullptr && !every_row) log_probabilities->fill_zero();
   const std::int64_t vocabulary = std::max<std::int64_t>(1, call.head.out_features());
-  const auto chunk = static_cast<std::size_t>(std::max(kSmallestChunk, kChunkElements / vocabulary));
+  const auto chunk = static_cast<std::size_t>(
+      call.options.chunk_rows > 0 ? call.options.chunk_rows : std::max(kSmallestChunk, kChunkElements / vocabulary));
   LossSum sum;
   for (std::size_t begin = 0; begin < rows.size(); begin += chunk) {
     run_chunk(call, std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin)), sum);

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "kernels/core/context.h"
+#include "kernels/cuda/cross_entropy_logits.h"
 #include "kernels/cuda/cross_entropy_rows.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/numeric.h"
@@ -10,45 +11,7 @@
 namespace kernels::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
-// A logit after scale and cap, and the slope of that.
-struct Logit {
-  float value, slope;
-};
-__device__ Logit logit_of(float z, const CrossEntropyRows& rows) {
-  z *= rows.logit_scale;
-  if (rows.softcap == 0.0f) return {z, rows.logit_scale};
-  const float t = tanhf(z / rows.softcap);
-  return {rows.softcap * t, rows.logit_scale * (1.0f - t * t)};
-}
-
-struct MaximumAndSum {
-  float maximum, sum;  // of exp(z - maximum)
-};
-
-template <int N, typename T>
-__device__ MaximumAndSum softmax_statistics(const GlobalView<const T>& logits, std::int64_t start,
-                                            const CrossEntropyRows& rows, const SharedArray<float>& scratch) {
-  float largest = -INFINITY, sum = 0.0f;
-  for (std::int64_t c = threadIdx.x * N; c < rows.classes; c += kThreads * N) {
-    float values[N];
-    load_floats(logits, start + c, values);
-    float top = largest;
-#pragma unroll
-    for (int k = 0; k < N; ++k) {
-      values[k] = logit_of(values[k], rows).value;
-      top = fmaxf(top, values[k]);
-    }
-    if (top == -INFINITY) continue;
-    sum *= expf(largest - top);
-#pragma unroll
-    for (int k = 0; k < N; ++k) sum += expf(values[k] - top);
-    largest = top;
-  }
-  const float maximum = block_max(largest, scratch);
-  return {maximum, block_sum(largest == -INFINITY ? 0.0f : sum * expf(largest - maximum), scratch)};
-}
+constexpr int kThreads = kLogitThreads;
 
 template <int N, typename T>
 __device__ void fill_row(const GlobalView<T>& gradient, std::int64_t start, std::int64_t classes) {
@@ -75,10 +38,11 @@ __global__ void __launch_bounds__(kThreads)
   }
   const float weight = (rows.row_weights.has_value() ? rows.row_weights.load(n) : 1.0f) *
                        (rows.class_weights.has_value() ? rows.class_weights.load(target) : 1.0f);
-  const MaximumAndSum of_row = softmax_statistics<N>(logits, start, rows, scratch);
+  const LogitMap map{rows.logit_scale, rows.softcap};
+  const MaximumAndSum of_row = softmax_statistics<N>(logits, start, rows.classes, map, scratch);
   const float log_sum = of_row.maximum + logf(of_row.sum);
   if (threadIdx.x == 0) {
-    const float log_probability = logit_of(widen(logits.load(start + target)), rows).value - log_sum;
+    const float log_probability = map(widen(logits.load(start + target))).value - log_sum;
     if (rows.losses.has_value()) rows.losses[n] = -weight * log_probability;
     if (rows.log_probabilities.has_value()) rows.log_probabilities[n] = log_probability;
     if (rows.weights.has_value()) rows.weights[n] = weight;
@@ -91,7 +55,7 @@ __global__ void __launch_bounds__(kThreads)
     load_floats(logits, start + c, values);
 #pragma unroll
     for (int k = 0; k < N; ++k) {
-      const Logit logit = logit_of(values[k], rows);
+      const Logit logit = map(values[k]);
       const float probability = expf(logit.value - log_sum);
       values[k] = factor * logit.slope * (c + k == target ? probability - 1.0f : probability);
     }

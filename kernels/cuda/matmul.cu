@@ -1,19 +1,11 @@
 #include "kernels/core/context.h"
 #include "kernels/cuda/each.h"
 #include "kernels/cuda/matrix_product.h"
+#include "kernels/cuda/operand_types.h"
 #include "kernels/cuda/operations.h"
 
 namespace kernels::cuda {
 namespace {
-
-// `tensor` in this type: itself, or a cast copy in `frame`.
-Tensor in_type(Context& context, ScratchFrame& frame, const Tensor& tensor, DataType type) {
-  if (tensor.type() == type) return tensor.view();
-  const auto bytes = static_cast<std::size_t>(tensor.count()) * size_of(type);
-  Tensor narrowed = Tensor::wrap(frame.bytes(bytes), tensor.shape(), type, context);
-  cast(context, tensor, narrowed);
-  return narrowed;
-}
 
 Matrix matrix_of(const Tensor& tensor) { return {tensor.raw_data(), tensor.type(), tensor.size(1)}; }
 
@@ -37,12 +29,24 @@ void multiply(Context& context, const char* operation, const Tensor& a, bool tra
   matrix_product(context, operation, product);
 }
 
-const Tensor& plain_weight(const char* operation, const PackedWeight& weight) {
-  if (weight.is_quantised()) throw DeviceError(std::string(operation) + ": quantised weights are not on CUDA yet");
-  return weight.weight();
+}  // namespace
+
+Tensor in_type(Context& context, ScratchFrame& frame, const Tensor& tensor, DataType type) {
+  if (tensor.type() == type) return tensor.view();
+  const auto bytes = static_cast<std::size_t>(tensor.count()) * size_of(type);
+  Tensor narrowed = Tensor::wrap(frame.bytes(bytes), tensor.shape(), type, context);
+  cuda::cast(context, tensor, narrowed);
+  return narrowed;
 }
 
-}  // namespace
+Tensor weight_in_type(Context& context, ScratchFrame& frame, const PackedWeight& weight, DataType type) {
+  if (!weight.is_quantised()) return in_type(context, frame, weight.weight(), type);
+  const QuantisedWeight& codes = weight.quantised();
+  const auto bytes = static_cast<std::size_t>(codes.count()) * size_of(type);
+  Tensor restored = Tensor::wrap(frame.bytes(bytes), codes.shape, type, context);
+  cuda::dequantise(context, codes, restored);
+  return restored;
+}
 
 void matmul(Context& context, const Tensor& a, const Tensor& b, Tensor& c, const MatmulOptions& options) {
   multiply(context, "matmul", a, options.transpose_a, b, options.transpose_b, options.alpha, options.beta, c);
@@ -58,12 +62,15 @@ void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, 
   matrix_product(context, "gemm", product);
 }
 
+// A quantised weight is restored once a call, into workspace that the next layer uses again.
 void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tensor& y, float beta) {
-  multiply(context, "linear", x, false, plain_weight("linear", weight), true, 1.0f, beta, y);
+  ScratchFrame frame(context);
+  multiply(context, "linear", x, false, weight_in_type(context, frame, weight, x.type()), true, 1.0f, beta, y);
 }
 
 void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx, float beta) {
-  multiply(context, "linear_backward_input", dy, false, plain_weight("linear_backward_input", weight), false, 1.0f,
+  ScratchFrame frame(context);
+  multiply(context, "linear_backward_input", dy, false, weight_in_type(context, frame, weight, dy.type()), false, 1.0f,
            beta, dx);
 }
 

@@ -62,6 +62,9 @@ void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tenso
 void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx, float beta);
 void linear_backward_weight(Context& context, const Tensor& dy, const Tensor& x, Tensor& dweight, float beta);
 
+// quantise.cu
+void dequantise(Context& context, const QuantisedWeight& weight, Tensor& out);
+
 // rms_norm.cu
 void rms_norm_forward(Context& context, const Tensor& x, const Tensor& weight, const RmsNormOptions& options, Tensor& y,
                       Tensor& rstd);
@@ -74,6 +77,15 @@ void rms_norm_backward(Context& context, const Tensor& dy, const Tensor& x, cons
 void make_rotary_table(Context& context, const Tensor& positions, const Tensor& inv_freq, float attention_factor,
                        RotaryTable& table);
 void rotate(Context& context, const RotaryTable& table, float direction, Tensor& x);
+
+// linear_cross_entropy.cu; log_probabilities as token_log_probabilities() has them, or null
+LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
+                             const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
+                             Tensor* dweight, Tensor* log_probabilities);
+LossSum linear_distillation(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
+                            const Tensor* row_weights, const TeacherProbabilities& teacher,
+                            const DistillationOptions& distillation, const LinearCrossEntropyOptions& options,
+                            Tensor* dhidden, Tensor* dweight);
 
 // lora.cu
 void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tensor& b, const LoraOptions& options,

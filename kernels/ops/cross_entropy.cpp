@@ -21,17 +21,29 @@ void check_targets(const char* operation, const Tensor& targets, std::int64_t ro
   }
 }
 
-void check_head(const char* operation, const Tensor& hidden, const PackedWeight& head, const Tensor& targets) {
+void check_head(const char* operation, const Context& context, const Tensor& hidden, const PackedWeight& head,
+                const Tensor& targets) {
+  const QuantisedWeight& quantised = head.quantised();
+  check_devices(operation, context,
+                {{"hidden", &hidden},
+                 {"targets", &targets},
+                 {"head", &head.weight()},
+                 {"head.codes", &quantised.codes},
+                 {"head.scales", &quantised.scales},
+                 {"head.scale_codes", &quantised.scale_codes},
+                 {"head.nested_scales", &quantised.nested_scales}});
   if (!head.has_value()) throw_invalid(operation, "the head is empty");
   check_rank(operation, "hidden", hidden, 2);
-  check_shape(operation, "hidden", hidden, {hidden.size(0), head.in_features()});
+  const DataType type = activation_type(operation, context, "hidden", hidden);
+  check_shape(operation, "hidden", hidden, {hidden.size(0), head.in_features()}, type);
   check_targets(operation, targets, hidden.size(0), head.out_features());
 }
 
-void check_outputs(const char* operation, const Tensor& hidden, const PackedWeight& head, const Tensor* row_weights,
-                   const Tensor* dhidden, const Tensor* dweight) {
+void check_outputs(const char* operation, const Context& context, const Tensor& hidden, const PackedWeight& head,
+                   const Tensor* row_weights, const Tensor* dhidden, const Tensor* dweight) {
+  check_devices(operation, context, {{"row_weights", row_weights}, {"dhidden", dhidden}, {"dweight", dweight}});
   if (row_weights != nullptr) check_shape(operation, "row_weights", *row_weights, {hidden.size(0)});
-  if (dhidden != nullptr) check_shape(operation, "dhidden", *dhidden, {hidden.size(0), hidden.size(1)});
+  if (dhidden != nullptr) check_shape(operation, "dhidden", *dhidden, {hidden.size(0), hidden.size(1)}, hidden.type());
   if (dweight != nullptr) check_shape(operation, "dweight", *dweight, {head.out_features(), head.in_features()});
 }
 
@@ -71,9 +83,13 @@ LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const Packe
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,
                              Tensor* dweight) {
   constexpr const char* kOperation = "linear_cross_entropy";
-  check_on_cpu(kOperation, context);
-  check_head(kOperation, hidden, head, targets);
-  check_outputs(kOperation, hidden, head, row_weights, dhidden, dweight);
+  check_head(kOperation, context, hidden, head, targets);
+  check_outputs(kOperation, context, hidden, head, row_weights, dhidden, dweight);
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda())
+      return cuda::linear_cross_entropy(context, hidden, head, targets, row_weights, options, dhidden, dweight,
+                                        nullptr);
+  }
   return cpu::linear_cross_entropy(context, hidden, head, targets, row_weights, options, dhidden, dweight, nullptr);
 }
 
@@ -82,12 +98,16 @@ LossSum linear_distillation(Context& context, const Tensor& hidden, const Packed
                             const DistillationOptions& distillation, const LinearCrossEntropyOptions& options,
                             Tensor* dhidden, Tensor* dweight) {
   constexpr const char* kOperation = "linear_distillation";
-  check_on_cpu(kOperation, context);
-  check_head(kOperation, hidden, head, targets);
-  check_outputs(kOperation, hidden, head, row_weights, dhidden, dweight);
+  check_head(kOperation, context, hidden, head, targets);
+  check_outputs(kOperation, context, hidden, head, row_weights, dhidden, dweight);
   check_teacher(kOperation, teacher, hidden.size(0), head.out_features());
   if (!(distillation.ratio >= 0.0f && distillation.ratio <= 1.0f) || !(distillation.temperature > 0.0f))
     throw_invalid(kOperation, "the ratio lies between 0 and 1, and the temperature above 0");
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda())
+      return cuda::linear_distillation(context, hidden, head, targets, row_weights, teacher, distillation, options,
+                                       dhidden, dweight);
+  }
   return cpu::linear_distillation(context, hidden, head, targets, row_weights, teacher, distillation, options, dhidden,
                                   dweight);
 }
@@ -95,9 +115,16 @@ LossSum linear_distillation(Context& context, const Tensor& hidden, const Packed
 void token_log_probabilities(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const LinearCrossEntropyOptions& options, Tensor& log_probabilities) {
   constexpr const char* kOperation = "token_log_probabilities";
-  check_on_cpu(kOperation, context);
-  check_head(kOperation, hidden, head, targets);
+  check_head(kOperation, context, hidden, head, targets);
+  check_devices(kOperation, context, {{"log_probabilities", &log_probabilities}});
   check_shape(kOperation, "log_probabilities", log_probabilities, {hidden.size(0)});
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) {
+      cuda::linear_cross_entropy(context, hidden, head, targets, nullptr, options, nullptr, nullptr,
+                                 &log_probabilities);
+      return;
+    }
+  }
   cpu::linear_cross_entropy(context, hidden, head, targets, nullptr, options, nullptr, nullptr, &log_probabilities);
 }
 

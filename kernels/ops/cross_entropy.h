@@ -27,10 +27,12 @@ struct LinearCrossEntropyOptions {
   float logit_scale = 1.0f;
   /// softcap(z) = cap * tanh(z / cap); 0 means none.
   float logit_softcap = 0.0f;
+  /// Rows whose logits exist at a time: what this loss takes of memory. 0 chooses.
+  std::int64_t chunk_rows = 0;
 };
 
 /// Loss of a language-model head without ever holding all logits: rows are taken in chunks, rows without a target
-/// never. hidden: [N, C]; head: [V, C]; targets: [N] int32; row_weights: [N] or null for 1. dhidden: [N, C], = (zero in
+/// never. hidden and dhidden may be bfloat16 or float16 on CUDA. hidden: [N, C]; head: [V, C]; targets: [N] int32; row_weights: [N] or null for 1. dhidden: [N, C], = (zero in
 /// ignored rows), or null for the loss alone; dweight: [V, C] float32, +=, or null when frozen.
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
                              const Tensor* row_weights, const LinearCrossEntropyOptions& options, Tensor* dhidden,

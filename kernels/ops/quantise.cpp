@@ -4,6 +4,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/cpu/quantise.h"
+#include "kernels/cuda/operations.h"
 
 namespace kernels {
 namespace {
@@ -27,6 +28,12 @@ std::size_t QuantisedWeight::size_bytes() const {
   return codes.size_bytes() + scales.size_bytes() + scale_codes.size_bytes() + nested_scales.size_bytes();
 }
 
+QuantisedWeight QuantisedWeight::to(const Context& context) const {
+  return {
+      type,         shape, codes.to(context), scales.to(context), scale_codes.to(context), nested_scales.to(context),
+      nested_offset};
+}
+
 QuantisedWeight quantise(Context& context, const Tensor& weight, QuantisedType type) {
   check_on_cpu("quantise", context);
   check_floating("quantise", "weight", weight);
@@ -46,11 +53,19 @@ QuantisedWeight quantise(Context& context, const Tensor& weight, QuantisedType t
 }
 
 void dequantise(Context& context, const QuantisedWeight& weight, Tensor& out) {
-  check_on_cpu("dequantise", context);
+  check_devices("dequantise", context,
+                {{"weight.codes", &weight.codes},
+                 {"weight.scales", &weight.scales},
+                 {"weight.scale_codes", &weight.scale_codes},
+                 {"weight.nested_scales", &weight.nested_scales},
+                 {"out", &out}});
   check_floating("dequantise", "out", out);
   if (out.shape() != weight.shape) {
     throw_invalid("dequantise",
                   "out is " + shape_to_string(out.shape()) + ", the weight " + shape_to_string(weight.shape));
+  }
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) return cuda::dequantise(context, weight, out);
   }
   if (out.type() == DataType::kFloat32) {
     return cpu::dequantise(context, weight, 0, weight.count(), out.data<float>());

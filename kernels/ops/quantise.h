@@ -34,9 +34,12 @@ struct QuantisedWeight {
   std::int64_t count() const;
   /// Of everything that is kept.
   std::size_t size_bytes() const;
+  /// An owning copy on the device of `context`.
+  QuantisedWeight to(const Context& context) const;
 };
 
-/// weight: float32, bfloat16 or float16, taken as float32; 2-D for int8. Throws std::invalid_argument on another type
+/// On the CPU; to() moves the result to a device. weight: float32, bfloat16 or float16, taken as float32; 2-D for int8.
+/// Throws std::invalid_argument on another type
 /// and on an element that is not finite.
 QuantisedWeight quantise(Context& context, const Tensor& weight, QuantisedType type);
 

@@ -9,12 +9,15 @@ namespace kernels {
 namespace {
 
 using test_support::contexts;
+using test_support::describe;
 using test_support::Doubles;
 using test_support::expect_close;
 using test_support::expect_refused;
+using test_support::like;
 using test_support::OpCase;
 using test_support::random_tensor;
 using test_support::to_doubles;
+using test_support::zeros;
 
 double log_probability(const Doubles& logits, std::size_t target) {
   double total = 0.0;
@@ -33,27 +36,25 @@ struct Setting {
 OpCase loss_case(const Setting& s) {
   const auto rows = static_cast<std::int64_t>(s.targets.size());
   OpCase op;
-  op.on_cuda = false;
   op.name = "linear_cross_entropy";
   op.inputs.push_back(random_tensor({rows, s.channels}, 1));
   op.inputs.push_back(random_tensor({s.vocabulary, s.channels}, 2));
   op.differentiated = 2;
   const auto run = [s](Context& context, const std::vector<Tensor>& in, Tensor* dhidden, Tensor* dweight) {
-    const Tensor weights = Tensor::from(s.weights);
-    return linear_cross_entropy(context, in[0], PackedWeight(in[1].view()), Tensor::from(s.targets), &weights,
-                                s.options, dhidden, dweight);
+    const Tensor weights = Tensor::from(s.weights).to(context), targets = Tensor::from(s.targets).to(context);
+    return linear_cross_entropy(context, in[0], PackedWeight(in[1].view()), targets, &weights, s.options, dhidden,
+                                dweight);
   };
   op.forward = [=](Context& context, const std::vector<Tensor>& in) {
     return Tensor::from<float>({static_cast<float>(run(context, in, nullptr, nullptr).loss)});
   };
   op.backward = [=](Context& context, const std::vector<Tensor>& in, const Tensor& d_loss) {
     std::vector<Tensor> gradients;
-    gradients.emplace_back(in[0].shape());
-    gradients.push_back(Tensor::zeros(in[1].shape()));
+    gradients.push_back(like(context, in[0]));
+    gradients.push_back(zeros(context, in[1].shape()));
     run(context, in, &gradients[0], &gradients[1]);
-    for (Tensor& gradient : gradients) {
-      for (float& value : gradient.values<float>()) value *= d_loss.data<float>()[0] / s.options.scale;
-    }
+    for (Tensor& gradient : gradients)
+      scale(context, gradient, static_cast<float>(to_doubles(d_loss)[0]) / s.options.scale);
     return gradients;
   };
   op.definition = [s](const std::vector<Doubles>& in) {
@@ -109,27 +110,63 @@ TEST(LinearCrossEntropy, ManyChunksAddUpToOneRowAtATime) {
   EXPECT_EQ(sum.count, count);
 }
 
+// Chunks of gathered rows, chunks of neighbours, and one chunk: losses to the bit, gradients up to their rounding.
+TEST(LinearCrossEntropy, ChunksOfAnySizeGiveTheSame) {
+  for (Context& context : contexts()) {
+    for (const bool every_row : {true, false}) {
+      const std::int64_t rows = 70, channels = 12;
+      const Tensor hidden = random_tensor({rows, channels}, 1).to(context);
+      const PackedWeight head(random_tensor({40, channels}, 2).to(context));
+      std::vector<std::int32_t> targets;
+      for (std::int32_t n = 0; n < rows; ++n) targets.push_back(!every_row && n % 3 == 1 ? kIgnoredTarget : n % 40);
+      const Tensor target = Tensor::from(targets).to(context);
+      std::vector<Tensor> dhidden, dweight, logs;
+      std::vector<LossSum> sums;
+      for (const std::int64_t chunk : {0, 1, 16}) {
+        dhidden.push_back(zeros(context, {rows, channels}));
+        dweight.push_back(zeros(context, {40, channels}));
+        logs.push_back(zeros(context, {rows}));
+        const LinearCrossEntropyOptions options{.logit_softcap = 5.0f, .chunk_rows = chunk};
+        sums.push_back(
+            linear_cross_entropy(context, hidden, head, target, nullptr, options, &dhidden.back(), &dweight.back()));
+        token_log_probabilities(context, hidden, head, target, options, logs.back());
+        EXPECT_NEAR(sums.back().loss, sums.front().loss, 1e-5 * sums.front().loss) << describe(context);
+        EXPECT_EQ(sums.back().count, every_row ? 70 : 47);
+        expect_close(to_doubles(dhidden.back()), to_doubles(dhidden.front()), 1e-6, "dhidden");
+        expect_close(to_doubles(dweight.back()), to_doubles(dweight.front()), 1e-5, "dweight");
+        double loss = 0.0;
+        for (const double log : to_doubles(logs.back())) loss -= log;
+        EXPECT_NEAR(loss, sums.front().loss, 1e-5 * loss) << describe(context);
+      }
+    }
+  }
+}
+
 TEST(LinearCrossEntropy, NothingSupervisedIsZeroAndNeverRead) {
-  Context context = Context::cpu(1);
-  Tensor hidden({2, 3}), dhidden({2, 3});
-  std::fill_n(hidden.data<float>(), 6, std::numeric_limits<float>::quiet_NaN());
-  const PackedWeight head(random_tensor({5, 3}, 1));
-  const LossSum sum = linear_cross_entropy(context, hidden, head, Tensor::from<std::int32_t>({-100, -100}), nullptr, {},
-                                           &dhidden, nullptr);
-  EXPECT_EQ(sum.loss, 0.0);
-  EXPECT_EQ(sum.count, 0);
-  for (const float value : dhidden.values<float>()) EXPECT_EQ(value, 0.0f);
+  for (Context& context : contexts()) {
+    Tensor nothing({2, 3});
+    std::fill_n(nothing.data<float>(), 6, std::numeric_limits<float>::quiet_NaN());
+    const Tensor hidden = nothing.to(context), targets = Tensor::from<std::int32_t>({-100, -100}).to(context);
+    Tensor dhidden = nothing.to(context);
+    const PackedWeight head(random_tensor({5, 3}, 1).to(context));
+    const LossSum sum = linear_cross_entropy(context, hidden, head, targets, nullptr, {}, &dhidden, nullptr);
+    EXPECT_EQ(sum.loss, 0.0);
+    EXPECT_EQ(sum.count, 0);
+    EXPECT_EQ(to_doubles(dhidden), Doubles(6)) << describe(context);
+  }
 }
 
 TEST(LinearCrossEntropy, RefusesTargetsOutsideTheVocabulary) {
-  Context context = Context::cpu(1);
-  const Tensor hidden = random_tensor({1, 3}, 1);
-  const PackedWeight head(random_tensor({5, 3}, 1));
-  const auto call = [&](std::int32_t target) {
-    linear_cross_entropy(context, hidden, head, Tensor::from<std::int32_t>({target}), nullptr, {}, nullptr, nullptr);
-  };
-  expect_refused([&] { call(5); }, {"linear_cross_entropy", "target 5", "5 classes"});
-  expect_refused([&] { call(-1); }, {"target -1"});
+  for (Context& context : contexts()) {
+    const Tensor hidden = random_tensor({1, 3}, 1).to(context);
+    const PackedWeight head(random_tensor({5, 3}, 1).to(context));
+    const auto call = [&](std::int32_t target) {
+      linear_cross_entropy(context, hidden, head, Tensor::from<std::int32_t>({target}).to(context), nullptr, {},
+                           nullptr, nullptr);
+    };
+    expect_refused([&] { call(5); }, {"cross_entropy", "target 5", "5 classes"});
+    expect_refused([&] { call(-1); }, {"target -1"});
+  }
 }
 
 TEST(SoftmaxCrossEntropy, MatchesItsDefinitionWithClassWeights) {
@@ -236,27 +273,26 @@ struct Lesson {
 OpCase distillation_case(const DistillationOptions& distillation, const LinearCrossEntropyOptions& options) {
   const Lesson lesson;
   OpCase op;
-  op.on_cuda = false;
   op.name = "linear_distillation";
   op.inputs.push_back(random_tensor({4, 3}, 1));
   op.inputs.push_back(random_tensor({7, 3}, 2));
   op.differentiated = 2;
   const auto run = [=](Context& context, const std::vector<Tensor>& in, Tensor* dhidden, Tensor* dweight) {
-    const Tensor weights = Tensor::from(lesson.weights);
-    return linear_distillation(context, in[0], PackedWeight(in[1].view()), Tensor::from(lesson.targets), &weights,
-                               lesson.teacher(), distillation, options, dhidden, dweight);
+    const Tensor weights = Tensor::from(lesson.weights).to(context);
+    const Tensor targets = Tensor::from(lesson.targets).to(context);
+    return linear_distillation(context, in[0], PackedWeight(in[1].view()), targets, &weights, lesson.teacher(),
+                               distillation, options, dhidden, dweight);
   };
   op.forward = [=](Context& context, const std::vector<Tensor>& in) {
     return Tensor::from<float>({static_cast<float>(run(context, in, nullptr, nullptr).loss)});
   };
   op.backward = [=](Context& context, const std::vector<Tensor>& in, const Tensor& d_loss) {
     std::vector<Tensor> gradients;
-    gradients.emplace_back(in[0].shape());
-    gradients.push_back(Tensor::zeros(in[1].shape()));
+    gradients.push_back(like(context, in[0]));
+    gradients.push_back(zeros(context, in[1].shape()));
     run(context, in, &gradients[0], &gradients[1]);
-    for (Tensor& gradient : gradients) {
-      for (float& value : gradient.values<float>()) value *= d_loss.data<float>()[0] / options.scale;
-    }
+    for (Tensor& gradient : gradients)
+      scale(context, gradient, static_cast<float>(to_doubles(d_loss)[0]) / options.scale);
     return gradients;
   };
   op.definition = [=](const std::vector<Doubles>& in) {
@@ -294,34 +330,36 @@ TEST(LinearDistillation, LossAndGradientsAreThoseOfTheDefinition) {
 }
 
 TEST(LinearDistillation, WithoutATeachersShareIsTheCrossEntropyToTheBit) {
-  Context context = Context::cpu(1);
-  const Lesson lesson;
-  const Tensor hidden = random_tensor({4, 3}, 1), head = random_tensor({7, 3}, 2);
-  const Tensor targets = Tensor::from(lesson.targets), weights = Tensor::from(lesson.weights);
-  Tensor wanted({4, 3}), got({4, 3});
-  const PackedWeight packed(head.view());
-  const LossSum plain = linear_cross_entropy(context, hidden, packed, targets, &weights, {}, &wanted, nullptr);
-  const LossSum none = linear_distillation(context, hidden, packed, targets, &weights, lesson.teacher(),
-                                           {.ratio = 0.0f}, {}, &got, nullptr);
-  EXPECT_EQ(none.loss, plain.loss);
-  EXPECT_EQ(to_doubles(got), to_doubles(wanted));
+  for (Context& context : contexts()) {
+    const Lesson lesson;
+    const Tensor hidden = random_tensor({4, 3}, 1).to(context), head = random_tensor({7, 3}, 2).to(context);
+    const Tensor targets = Tensor::from(lesson.targets).to(context), weights = Tensor::from(lesson.weights).to(context);
+    Tensor wanted = zeros(context, {4, 3}), got = zeros(context, {4, 3});
+    const PackedWeight packed(head.view());
+    const LossSum plain = linear_cross_entropy(context, hidden, packed, targets, &weights, {}, &wanted, nullptr);
+    const LossSum none = linear_distillation(context, hidden, packed, targets, &weights, lesson.teacher(),
+                                             {.ratio = 0.0f}, {}, &got, nullptr);
+    EXPECT_EQ(none.loss, plain.loss);
+    EXPECT_EQ(to_doubles(got), to_doubles(wanted)) << describe(context);
+  }
 }
 
 // Logits of +-40: the rest of the mass is nothing on one side, everything on the other.
 TEST(LinearDistillation, StaysFiniteWhereTeacherOrModelIsSure) {
-  Context context = Context::cpu(1);
   const std::vector<std::int64_t> borders{0, 1, 2, 4};
   const std::vector<std::int32_t> tokens{0, 1, 0, 1};
   const std::vector<float> logs{0.0f, -90.0f, -0.6931472f, -0.6931472f};
-  const Tensor hidden = Tensor::from<float>({40, 40, -40}, {3, 1});
-  const Tensor head = Tensor::from<float>({3, 0, 0, -3}, {4, 1});
-  Tensor dhidden({3, 1});
-  for (const float temperature : {0.5f, 1.0f, 4.0f}) {
-    const LossSum sum =
-        linear_distillation(context, hidden, PackedWeight(head.view()), Tensor::from<std::int32_t>({0, 1, 0}), nullptr,
-                            {borders, tokens, logs}, {0.5f, temperature}, {}, &dhidden, nullptr);
-    EXPECT_TRUE(std::isfinite(sum.loss)) << temperature;
-    for (const float value : dhidden.values<float>()) EXPECT_TRUE(std::isfinite(value)) << temperature;
+  for (Context& context : contexts()) {
+    const Tensor hidden = Tensor::from<float>({40, 40, -40}, {3, 1}).to(context);
+    const Tensor head = Tensor::from<float>({3, 0, 0, -3}, {4, 1}).to(context);
+    const Tensor targets = Tensor::from<std::int32_t>({0, 1, 0}).to(context);
+    Tensor dhidden = zeros(context, {3, 1});
+    for (const float temperature : {0.5f, 1.0f, 4.0f}) {
+      const LossSum sum = linear_distillation(context, hidden, PackedWeight(head.view()), targets, nullptr,
+                                              {borders, tokens, logs}, {0.5f, temperature}, {}, &dhidden, nullptr);
+      EXPECT_TRUE(std::isfinite(sum.loss)) << temperature;
+      for (const double value : to_doubles(dhidden)) EXPECT_TRUE(std::isfinite(value)) << temperature;
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "kernels/core/error.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/embedding.h"
 #include "kernels/ops/matmul.h"
@@ -10,11 +11,14 @@
 namespace kernels {
 namespace {
 
+using test_support::contexts;
+using test_support::describe;
 using test_support::expect_close;
 using test_support::expect_refused;
 using test_support::random_tensor;
 using test_support::same_bits;
 using test_support::to_doubles;
+using test_support::zeros;
 
 constexpr QuantisedType kTypes[] = {QuantisedType::kNf4, QuantisedType::kNf4Nested, QuantisedType::kInt8};
 
@@ -34,6 +38,24 @@ TEST(Quantise, RestoresEveryElementWithinHalfAStepOfItsBlock) {
     const double step = type == QuantisedType::kInt8 ? 0.5 / 127 : 0.16;
     for (std::int64_t i = 0; i < weight.count(); ++i)
       ASSERT_NEAR(wide.data<float>()[i], weight.data<float>()[i], step * 0.25) << i;
+  }
+}
+
+// Ends inside of a block, inside of a byte, and after more blocks than share a nested scale.
+TEST(Quantise, EveryDeviceRestoresTheSameBitsInEveryType) {
+  Context host = Context::cpu(1);
+  for (const Shape& shape : {Shape{3, 43}, Shape{5, 13}, Shape{16, 1040}, Shape{2, 8}}) {
+    for (const QuantisedType type : kTypes) {
+      const QuantisedWeight weight = quantise(host, random_tensor(shape, 1, 0.05), type);
+      for (const DataType wanted : {DataType::kFloat32, DataType::kBFloat16, DataType::kFloat16}) {
+        const Tensor expected = restored(weight).cast_to(wanted);
+        for (Context& context : contexts()) {
+          Tensor out(shape, wanted, context);
+          dequantise(context, weight.to(context), out);
+          EXPECT_TRUE(same_bits(out, expected)) << describe(context) << " " << shape_to_string(shape);
+        }
+      }
+    }
   }
 }
 
@@ -117,9 +139,9 @@ void expect_products(Context& context, const PackedWeight& held, const Tensor& v
   const float* w = values.data<float>();
   for (const std::int64_t rows : {1, 4, 7}) {
     const Tensor x = random_tensor({rows, in}, 3), dy = random_tensor({rows, out}, 5);
-    Tensor y({rows, out}), dx({rows, in});
-    linear(context, x, held, y);
-    linear_backward_input(context, dy, held, dx);
+    Tensor y = zeros(context, {rows, out}), dx = zeros(context, {rows, in});
+    linear(context, x.to(context), held, y);
+    linear_backward_input(context, dy.to(context), held, dx);
     std::vector<double> wanted(static_cast<std::size_t>(rows * out)), wanted_dx(static_cast<std::size_t>(rows * in));
     for (std::int64_t n = 0; n < rows; ++n) {
       for (std::int64_t o = 0; o < out; ++o) {
@@ -137,17 +159,17 @@ void expect_products(Context& context, const PackedWeight& held, const Tensor& v
 }
 
 TEST(Quantise, ProductsInEveryFormOfAWeightAreThoseOfFloat64) {
-  Context context = Context::cpu(2);
+  Context host = Context::cpu(1);
   const Tensor weight = random_tensor({130, 201}, 1, 0.05);
-  for (const QuantisedType type : kTypes) {
-    QuantisedWeight codes = quantise(context, weight, type);
-    const Tensor values = restored(codes);
-    expect_products(context, PackedWeight(std::move(codes)), values);
-  }
-  for (const DataType type : {DataType::kBFloat16, DataType::kFloat16}) {
-    Tensor narrow = weight.cast_to(type);
-    const Tensor values = narrow.cast_to(DataType::kFloat32);
-    expect_products(context, PackedWeight(std::move(narrow)), values);
+  for (Context& context : contexts()) {
+    for (const QuantisedType type : kTypes) {
+      const QuantisedWeight codes = quantise(host, weight, type);
+      expect_products(context, PackedWeight(codes.to(context)), restored(codes));
+    }
+    for (const DataType type : {DataType::kBFloat16, DataType::kFloat16}) {
+      const Tensor narrow = weight.cast_to(type);
+      expect_products(context, PackedWeight(narrow.to(context)), narrow.cast_to(DataType::kFloat32));
+    }
   }
 }
 
@@ -163,15 +185,18 @@ TEST(Quantise, EveryFloat16IsReadAsItsOwnValue) {
 }
 
 TEST(Quantise, ALossWithAQuantisedHeadIsThatOfItsRestoredCopy) {
-  Context context = Context::cpu(1);
-  QuantisedWeight codes = quantise(context, random_tensor({50, 32}, 1), QuantisedType::kNf4Nested);
-  const PackedWeight wide(restored(codes)), packed(std::move(codes));
-  const Tensor hidden = random_tensor({6, 32}, 2), targets = Tensor::from<std::int32_t>({1, 49, -100, 7, 0, 3});
-  Tensor dhidden({6, 32}), expected({6, 32});
-  const LossSum got = linear_cross_entropy(context, hidden, packed, targets, nullptr, {}, &dhidden, nullptr);
-  const LossSum want = linear_cross_entropy(context, hidden, wide, targets, nullptr, {}, &expected, nullptr);
-  EXPECT_NEAR(got.loss, want.loss, 1e-4);
-  expect_close(to_doubles(dhidden), to_doubles(expected), 1e-5, "dhidden");
+  Context host = Context::cpu(1);
+  const QuantisedWeight codes = quantise(host, random_tensor({50, 32}, 1), QuantisedType::kNf4Nested);
+  for (Context& context : contexts()) {
+    const PackedWeight wide(restored(codes).to(context)), packed(codes.to(context));
+    const Tensor hidden = random_tensor({6, 32}, 2).to(context);
+    const Tensor targets = Tensor::from<std::int32_t>({1, 49, -100, 7, 0, 3}).to(context);
+    Tensor dhidden = zeros(context, {6, 32}), expected = zeros(context, {6, 32});
+    const LossSum got = linear_cross_entropy(context, hidden, packed, targets, nullptr, {}, &dhidden, nullptr);
+    const LossSum want = linear_cross_entropy(context, hidden, wide, targets, nullptr, {}, &expected, nullptr);
+    EXPECT_NEAR(got.loss, want.loss, 1e-4) << describe(context);
+    expect_close(to_doubles(dhidden), to_doubles(expected), 1e-5, "dhidden");
+  }
 }
 
 }  // namespace
