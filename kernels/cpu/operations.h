@@ -11,7 +11,7 @@
 #include "kernels/ops/adamw.h"
 #include "kernels/ops/attention.h"
 #include "kernels/ops/cross_entropy.h"
-#include "kernels/ops/lora.h"
+#include "kernels/ops/grouped_lora.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
@@ -93,6 +93,11 @@ void lora_forward(Context& context, const Tensor& x, const Tensor& a, const Tens
                   Tensor& p, Tensor& y);
 void lora_backward(Context& context, const Tensor& dy, const Tensor& x, const Tensor& p, const Tensor& a,
                    const Tensor& b, const LoraOptions& options, Tensor& da, Tensor& db, Tensor* dx);
+void grouped_lora_forward(Context& context, const AdapterRows& rows, const Tensor& x, const Tensor& a, const Tensor& b,
+                          const AdapterStack& stack, Tensor& p, Tensor& y);
+void grouped_lora_backward(Context& context, const AdapterRows& rows, const Tensor& dy, const Tensor& x,
+                           const Tensor& p, const Tensor& a, const Tensor& b, const AdapterStack& stack, Tensor& da,
+                           Tensor& db, Tensor* dx);
 void adamw_step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,
                 float gradient_scale);
 void sgd_step(Context& context, std::span<const SgdTensor> tensors, const SgdOptions& options, float gradient_scale);

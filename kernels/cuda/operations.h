@@ -13,7 +13,7 @@
 #include "kernels/ops/adamw.h"
 #include "kernels/ops/attention.h"
 #include "kernels/ops/cross_entropy.h"
-#include "kernels/ops/lora.h"
+#include "kernels/ops/grouped_lora.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
@@ -77,6 +77,13 @@ void rms_norm_backward(Context& context, const Tensor& dy, const Tensor& x, cons
 void make_rotary_table(Context& context, const Tensor& positions, const Tensor& inv_freq, float attention_factor,
                        RotaryTable& table);
 void rotate(Context& context, const RotaryTable& table, float direction, Tensor& x);
+
+// grouped_lora.cu
+void grouped_lora_forward(Context& context, const AdapterRows& rows, const Tensor& x, const Tensor& a, const Tensor& b,
+                          const AdapterStack& stack, Tensor& p, Tensor& y);
+void grouped_lora_backward(Context& context, const AdapterRows& rows, const Tensor& dy, const Tensor& x,
+                           const Tensor& p, const Tensor& a, const Tensor& b, const AdapterStack& stack, Tensor& da,
+                           Tensor& db, Tensor* dx);
 
 // linear_cross_entropy.cu; log_probabilities as token_log_probabilities() has them, or null
 LossSum linear_cross_entropy(Context& context, const Tensor& hidden, const PackedWeight& head, const Tensor& targets,
