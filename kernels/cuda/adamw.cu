@@ -1,10 +1,8 @@
-// Adapters are hundreds of small tensors, so that a launch takes many of them: their list travels with the arguments of
-// the kernel, and blocks share the pieces of all tensors.
-#include <algorithm>
 #include <cmath>
 
 #include "kernels/core/context.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/many_tensors.h"
 #include "kernels/cuda/numeric.h"
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/reduce.h"
@@ -13,8 +11,6 @@ namespace kernels::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr std::int64_t kPieceElements = 4096;
-constexpr int kTensorsPerLaunch = 48;  // arguments of a kernel are at most 4 KiB
 
 struct Factors {
   float gradient_scale, beta1, beta2, rate1, rate2;  // rate = 1 - beta
@@ -31,10 +27,7 @@ struct TrainedTensor {
   float learning_rate, decay;
 };
 
-struct TrainedTensors {
-  TrainedTensor list[kTensorsPerLaunch];
-  int count;
-};
+using TrainedTensors = TensorList<TrainedTensor>;
 
 // min(1, maximum / (norm + 1e-6)) as clip_factor(); 1 where there is nothing to clip.
 __device__ float clip(float norm, float maximum) {
@@ -43,9 +36,7 @@ __device__ float clip(float norm, float maximum) {
 
 __global__ void __launch_bounds__(kThreads)
     adamw_kernel(TrainedTensors tensors, Factors factors, GlobalView<const float> norm, float maximum_norm) {
-  int t = 0;
-  while (t + 1 < tensors.count && tensors.list[t + 1].first_piece <= static_cast<std::int64_t>(blockIdx.x)) ++t;
-  const TrainedTensor& tensor = tensors.list[t];
+  const TrainedTensor& tensor = tensors.of_block(blockIdx.x);
   float scale = factors.gradient_scale;
   if (norm.has_value()) {
     const float length = norm.load(0);
@@ -71,19 +62,14 @@ struct SummedTensor {
   std::int64_t count;
   std::int64_t first_piece;
 };
-struct SummedTensors {
-  SummedTensor list[kTensorsPerLaunch];
-  int count;
-};
+using SummedTensors = TensorList<SummedTensor>;
 
 // partial[first + block] = the sum of squares of the block's piece.
 __global__ void __launch_bounds__(kThreads)
     squares_kernel(SummedTensors tensors, GlobalView<double> partial, std::int64_t first) {
   SharedMemory shared;
   const SharedArray<double> scratch = shared.array<double>(kWarpThreads);
-  int t = 0;
-  while (t + 1 < tensors.count && tensors.list[t + 1].first_piece <= static_cast<std::int64_t>(blockIdx.x)) ++t;
-  const SummedTensor& tensor = tensors.list[t];
+  const SummedTensor& tensor = tensors.of_block(blockIdx.x);
   const std::int64_t begin = (static_cast<std::int64_t>(blockIdx.x) - tensor.first_piece) * kPieceElements;
   const std::int64_t end = min(tensor.count, begin + kPieceElements);
   double total = 0.0;
@@ -110,17 +96,6 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(GlobalView<const double>
 
 __global__ void count_skipped_kernel(GlobalView<const float> norm, GlobalView<std::int32_t> skipped) {
   if (!isfinite(norm.load(0))) skipped[0] += 1;
-}
-
-// Calls body(first, count, pieces) for groups of tensors that fit one launch.
-template <typename CountOf, typename Body>
-void in_groups(std::size_t tensors, const CountOf& count_of, const Body& body) {
-  for (std::size_t first = 0; first < tensors; first += kTensorsPerLaunch) {
-    const std::size_t count = std::min<std::size_t>(kTensorsPerLaunch, tensors - first);
-    std::int64_t pieces = 0;
-    for (std::size_t t = first; t < first + count; ++t) pieces += divided_up(count_of(t), kPieceElements);
-    if (pieces > 0) body(first, count, pieces);
-  }
 }
 
 void step(Context& context, std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,

@@ -17,6 +17,7 @@
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
+#include "kernels/ops/sgd.h"
 
 namespace kernels::cuda {
 
@@ -119,6 +120,19 @@ void attention_forward(Context& context, const Tensor& q, const Tensor& k, const
 void attention_backward(Context& context, const Tensor& d_o, const Tensor& q, const Tensor& k, const Tensor& v,
                         const Tensor& o, const Tensor& lse, const Tensor& cu_seqlens, const AttentionOptions& options,
                         Tensor& dq, Tensor& dk, Tensor& dv);
+
+// sgd.cu
+void sgd_step(Context& context, std::span<const SgdTensor> tensors, const SgdOptions& options, float gradient_scale);
+
+// value_losses.cu
+LossSum squared_error(Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights, float scale,
+                      Tensor* dy);
+LossSum sigmoid_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets, const Tensor* row_weights,
+                              float scale, Tensor* dlogits);
+LossSum huber_loss(Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights, float delta,
+                   float scale, Tensor* dy);
+LossSum pinball_loss(Context& context, const Tensor& y, const Tensor& targets, std::span<const double> quantiles,
+                     const Tensor* row_weights, float scale, Tensor* dy);
 
 // cross_entropy.cu
 LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,

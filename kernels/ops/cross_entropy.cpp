@@ -171,13 +171,17 @@ LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tens
 LossSum squared_error(Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights, float scale,
                       Tensor* dy) {
   constexpr const char* kOperation = "squared_error";
-  check_on_cpu(kOperation, context);
+  check_devices(kOperation, context, {{"y", &y}, {"targets", &targets}, {"row_weights", row_weights}, {"dy", dy}});
   check_rank(kOperation, "y", y, 2);
+  const DataType type = activation_type(kOperation, context, "y", y);
   const std::int64_t rows = y.size(0), columns = y.size(1);
-  check_shape(kOperation, "y", y, {rows, columns});
+  check_shape(kOperation, "y", y, {rows, columns}, type);
   check_shape(kOperation, "targets", targets, {rows, columns});
   if (row_weights != nullptr) check_shape(kOperation, "row_weights", *row_weights, {rows});
-  if (dy != nullptr) check_shape(kOperation, "dy", *dy, {rows, columns});
+  if (dy != nullptr) check_shape(kOperation, "dy", *dy, {rows, columns}, type);
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) return cuda::squared_error(context, y, targets, row_weights, scale, dy);
+  }
   LossSum sum;
   for (std::int64_t i = 0; i < rows * columns; ++i) {
     const float target = targets.data<float>()[i];

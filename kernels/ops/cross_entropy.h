@@ -75,7 +75,7 @@ LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tens
                               const Tensor* class_weights, const Tensor* row_weights, float scale, Tensor* dlogits);
 
 /// Half the squared error, for regression: loss = sum of weight * (y - target)^2 / 2;  dy = scale * weight * (y -
-/// target). y, targets, dy: [N, K]; row_weights: [N] or null; dy null for the loss alone. A NaN target is ignored;
+/// target). y and dy may be bfloat16 or float16 on CUDA. y, targets, dy: [N, K]; row_weights: [N] or null; dy null for the loss alone. A NaN target is ignored;
 /// `weight` and `count` of the result run over values, not rows.
 LossSum squared_error(Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights, float scale,
                       Tensor* dy);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/core/error.h"
+#include "kernels/cuda/operations.h"
 
 namespace kernels {
 namespace {
@@ -32,20 +33,25 @@ LossSum sum_over(const Tensor& y, const Tensor* row_weights, float scale, Tensor
   return sum;
 }
 
-void check(const char* operation, Context& context, const Tensor& y, const Tensor* row_weights, const Tensor* dy) {
-  check_on_cpu(operation, context);
+void check(const char* operation, Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights,
+           const Tensor* dy) {
+  check_devices(operation, context, {{"y", &y}, {"targets", &targets}, {"row_weights", row_weights}, {"dy", dy}});
   check_rank(operation, "y", y, 2);
-  check_shape(operation, "y", y, {y.size(0), y.size(1)});
+  const DataType type = activation_type(operation, context, "y", y);
+  check_shape(operation, "y", y, {y.size(0), y.size(1)}, type);
   if (row_weights != nullptr) check_shape(operation, "row_weights", *row_weights, {y.size(0)});
-  if (dy != nullptr) check_shape(operation, "dy", *dy, {y.size(0), y.size(1)});
+  if (dy != nullptr) check_shape(operation, "dy", *dy, {y.size(0), y.size(1)}, type);
 }
 
 }  // namespace
 
 LossSum sigmoid_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets, const Tensor* row_weights,
                               float scale, Tensor* dlogits) {
-  check("sigmoid_cross_entropy", context, logits, row_weights, dlogits);
+  check("sigmoid_cross_entropy", context, logits, targets, row_weights, dlogits);
   check_shape("sigmoid_cross_entropy", "targets", targets, {logits.size(0), logits.size(1)});
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) return cuda::sigmoid_cross_entropy(context, logits, targets, row_weights, scale, dlogits);
+  }
   const float* wanted = targets.data<float>();
   return sum_over(
       logits, row_weights, scale, dlogits,
@@ -58,9 +64,12 @@ LossSum sigmoid_cross_entropy(Context& context, const Tensor& logits, const Tens
 
 LossSum huber_loss(Context& context, const Tensor& y, const Tensor& targets, const Tensor* row_weights, float delta,
                    float scale, Tensor* dy) {
-  check("huber_loss", context, y, row_weights, dy);
+  check("huber_loss", context, y, targets, row_weights, dy);
   check_shape("huber_loss", "targets", targets, {y.size(0), y.size(1)});
   if (!(delta > 0)) throw_invalid("huber_loss", "delta must be positive, not " + std::to_string(delta));
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) return cuda::huber_loss(context, y, targets, row_weights, delta, scale, dy);
+  }
   const float* wanted = targets.data<float>();
   const auto border = static_cast<double>(delta);
   return sum_over(
@@ -75,11 +84,14 @@ LossSum huber_loss(Context& context, const Tensor& y, const Tensor& targets, con
 
 LossSum pinball_loss(Context& context, const Tensor& y, const Tensor& targets, std::span<const double> quantiles,
                      const Tensor* row_weights, float scale, Tensor* dy) {
-  check("pinball_loss", context, y, row_weights, dy);
+  check("pinball_loss", context, y, targets, row_weights, dy);
   check_shape("pinball_loss", "targets", targets, {y.size(0)});
   if (static_cast<std::int64_t>(quantiles.size()) != y.size(1)) {
     throw_invalid("pinball_loss",
                   std::to_string(y.size(1)) + " values a row for " + std::to_string(quantiles.size()) + " quantiles");
+  }
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) return cuda::pinball_loss(context, y, targets, quantiles, row_weights, scale, dy);
   }
   const float* wanted = targets.data<float>();
   return sum_over(

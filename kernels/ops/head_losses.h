@@ -1,5 +1,6 @@
 // Losses of small heads over values rather than classes. Loss sums are double and unscaled; gradients are multiplied by
 // `scale`. A NaN target is ignored, with no gradient; `weight` and `count` of a result run over values, not rows.
+// Values and their gradients may be bfloat16 or float16 on CUDA; targets and weights are float32.
 // Letters: N rows, K values a row.
 #pragma once
 

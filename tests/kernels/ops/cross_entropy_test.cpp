@@ -379,15 +379,17 @@ TEST(LinearDistillation, RefusesATeacherThatCannotBe) {
 }
 
 TEST(SquaredError, IgnoresMissingTargets) {
-  Context context = Context::cpu(1);
-  const Tensor y = Tensor::from<float>({1, 2, 3, 4}, {2, 2});
-  const Tensor targets = Tensor::from<float>({0, std::numeric_limits<float>::quiet_NaN(), 1, 4}, {2, 2});
-  const Tensor weights = Tensor::from<float>({1, 3});
-  Tensor dy({2, 2});
-  const LossSum sum = squared_error(context, y, targets, &weights, 0.5f, &dy);
-  EXPECT_EQ(sum.loss, 0.5 + 3 * 2.0);
-  EXPECT_EQ(sum.count, 3);
-  EXPECT_EQ(to_doubles(dy), (Doubles{0.5, 0, 3, 0}));
+  for (Context& context : contexts()) {
+    const Tensor y = Tensor::from<float>({1, 2, 3, 4}, {2, 2}).to(context);
+    const float missing = std::numeric_limits<float>::quiet_NaN();
+    const Tensor targets = Tensor::from<float>({0, missing, 1, 4}, {2, 2}).to(context);
+    const Tensor weights = Tensor::from<float>({1, 3}).to(context);
+    Tensor dy = zeros(context, {2, 2});
+    const LossSum sum = squared_error(context, y, targets, &weights, 0.5f, &dy);
+    EXPECT_EQ(sum.loss, 0.5 + 3 * 2.0) << describe(context);
+    EXPECT_EQ(sum.count, 3);
+    EXPECT_EQ(to_doubles(dy), (Doubles{0.5, 0, 3, 0}));
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/embedding.h"
 #include "kernels/ops/sample.h"
+#include "kernels/ops/sgd.h"
 #include "tests/support/op_case.h"
 
 namespace kernels {
@@ -227,6 +228,38 @@ TEST(AdamW, NormIsTheSameForAnyThreadCountAndClips) {
     const Tensor bad = Tensor::from<float>({std::numeric_limits<float>::infinity()}).to(context);
     const std::array<const Tensor*, 1> only{&bad};
     EXPECT_FALSE(std::isfinite(global_norm(context, only)));
+  }
+}
+
+TEST(Sgd, FollowsItsFormulaOverManyTensors) {
+  const SgdOptions options{.learning_rate = 0.1f, .momentum = 0.8f, .weight_decay = 0.05f};
+  for (Context& context : contexts()) {
+    std::vector<Tensor> values, gradients, momenta;
+    std::vector<SgdTensor> tensors;
+    std::vector<Doubles> expected, moments;
+    for (std::size_t t = 0; t < 60; ++t) {
+      const Shape shape{t == 5 ? 0 : t == 7 ? 9000 : static_cast<std::int64_t>(t) + 1};
+      values.push_back(random_tensor(shape, t).to(context));
+      gradients.push_back(random_tensor(shape, 100 + t).to(context));
+      momenta.push_back(zeros(context, shape));
+      expected.push_back(to_doubles(values.back()));
+      moments.emplace_back(expected.back().size());
+    }
+    for (std::size_t t = 0; t < 60; ++t)
+      tensors.push_back({&values[t], &gradients[t], &momenta[t], t % 2 == 0 ? 1.0f : 2.0f, t % 3 != 0});
+    for (int step = 0; step < 2; ++step) sgd_step(context, tensors, options, 0.5f);
+    for (std::size_t t = 0; t < 60; ++t) {
+      const Doubles gradient = to_doubles(gradients[t]);
+      const double rate = t % 2 == 0 ? 0.1 : 0.2, decay = t % 3 != 0 ? 0.05 : 0.0;
+      for (int step = 0; step < 2; ++step) {
+        for (std::size_t i = 0; i < gradient.size(); ++i) {
+          moments[t][i] = 0.8 * moments[t][i] + 0.5 * gradient[i] + decay * expected[t][i];
+          expected[t][i] -= rate * moments[t][i];
+        }
+      }
+      expect_close(to_doubles(values[t]), expected[t], 1e-6, "value on " + describe(context));
+      expect_close(to_doubles(momenta[t]), moments[t], 1e-6, "momentum on " + describe(context));
+    }
   }
 }
 
