@@ -165,6 +165,15 @@ void declare_sampling(platform::CommandLine& line) {
   line.option("seed", "S", "random seed", {.fallback = "1"});
 }
 
+// Text would be the bare base's own beside a head, and nobody who names such an adapter wants that.
+void check_writes(const Predictor& predictor) {
+  if (predictor.task() == to_string(Task::kLanguageModel)) return;
+  throw platform::Error(platform::ErrorCode::kInvalidInput,
+                        "the adapter is for the task " + predictor.task() +
+                            " and writes no text; ask it for predictions, or leave --adapter out",
+                        "adapter");
+}
+
 AnswerForm form_from(const platform::CommandLine& line) {
   if (line.has("choices") && line.has("json-schema"))
     throw platform::Error(platform::ErrorCode::kInvalidInput, "--choices and --json-schema exclude each other",
@@ -223,6 +232,7 @@ int generate_command(const Arguments& arguments) {
   stages.begin("reading and checking the model");
   Predictor predictor(line.text("base"), adapter, line.threads(), line.text("base-dtype"));
   stages.done();
+  check_writes(predictor);
   const OnPiece print = [](std::string_view piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);
     std::fflush(stdout);

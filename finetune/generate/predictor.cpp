@@ -97,19 +97,8 @@ std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Exa
   return predictions;
 }
 
-// Text is the bare base's own where the adapter has a head, and nobody who names such an adapter wants that.
-void Predictor::check_writes() const {
-  const Task task = state_->loaded.parts->task;
-  if (task == Task::kLanguageModel) return;
-  throw platform::Error(platform::ErrorCode::kInvalidInput,
-                        "the adapter is for the task " + std::string(to_string(task)) +
-                            " and writes no text; ask it for predictions, or take the base without it",
-                        "adapter");
-}
-
 Generation Predictor::chat(const std::vector<platform::Message>& messages, const GenerateOptions& options,
                            const OnPiece& on_piece, const AnswerForm& form) {
-  check_writes();
   const Base& base = *state_->loaded.base;
   EncodedExample prompt;
   prompt.ids = base.chat.asked(base.tokenizer, messages);
@@ -122,7 +111,6 @@ Generation Predictor::chat(const std::vector<platform::Message>& messages, const
 
 Generation Predictor::complete(std::string_view prompt, const GenerateOptions& options, const OnPiece& on_piece,
                                const AnswerForm& form) {
-  check_writes();
   const Tokenizer& tokenizer = state_->loaded.base->tokenizer;
   EncodedExample encoded;
   encoded.ids = tokenizer.encode(prompt);

@@ -70,7 +70,7 @@ class Predictor {
   /// The same for many, computed in packed batches.
   std::vector<Prediction> predict_batch(const std::vector<platform::Example>& examples);
 
-  // All that write an answer throw kInvalidInput where the adapter has a head and writes none, where an option is out of its range, and as generate() does where an
+  // All that write an answer throw kInvalidInput where an option is out of its range, and as generate() does where an
   // answer of the form cannot be written with these options. An answer that has a form is finished within them.
 
   /// Answers a conversation, written as the base's own chat template writes it. Throws kInvalidInput where the base has
@@ -98,8 +98,6 @@ class Predictor {
   const platform::json::value& profile() const;
 
  private:
-  void check_writes() const;
-
   struct State;
   std::unique_ptr<State> state_;
 };
