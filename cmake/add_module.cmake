@@ -4,7 +4,7 @@
 # add_program(NAME SOURCES ... DEPENDS ... [LIBRARIES ...])
 # add_room_test(NAME SOURCES ... DEPENDS ... [LABELS ...])
 #   One GoogleTest program; every case becomes a ctest entry of its own. A case is labelled by its suite's suffix:
-#   suites ending in Db, Golden, RealData, Kill, EndToEnd, Browser, Fuzz, Gpu or Peer get that label, all others `unit`.
+#   suites ending in Db, Golden, RealData, Kill, EndToEnd, Browser, Fuzz or Peer get that label, all others `unit`.
 # add_labelled_test(NAME LABEL SOURCES ... DEPENDS ... [LIBRARIES ...])
 #   The same with one label for all cases, by which their names in ctest begin: sources that another program has too.
 function(add_module name)
@@ -48,8 +48,8 @@ endfunction()
 
 function(add_room_test name)
   add_test_program(${name} ${ARGN})
-  set(suffixes Db Golden RealData Kill EndToEnd Browser Fuzz Gpu Peer)
-  set(labels db golden real-data kill e2e browser fuzz gpu peer)
+  set(suffixes Db Golden RealData Kill EndToEnd Browser Fuzz Peer)
+  set(labels db golden real-data kill e2e browser fuzz peer)
   set(labelled "")
   foreach(suffix label IN ZIP_LISTS suffixes labels)
     # The pattern is a gtest filter: SuiteSuffix.* plain and Instance/SuiteSuffix.*/* parameterised.

@@ -2,8 +2,9 @@
 # Installs what the tests need, builds everything and runs the tests.
 #
 #   tests/run.sh                 everything but `peer`
-#   tests/run.sh unit db         only these labels (unit db golden real-data kill e2e browser fuzz gpu peer)
-#   tests/run.sh --preset asan   under a sanitizer (asan, tsan, ubsan)
+#   tests/run.sh unit db         only these labels (unit db golden real-data kill e2e browser fuzz emulation gpu peer)
+#   tests/run.sh --preset asan   under a sanitizer (asan, tsan, ubsan); cuda with the CUDA kernels, for a machine that has
+#                                the toolkit, and a device for the label gpu
 #
 # Safe to repeat. The last lines are ctest's summary; the exit code is 0 only if nothing failed.
 set -euo pipefail
@@ -22,7 +23,7 @@ done
 
 begin=$(date +%s)
 deploy/packaging/install_packages.sh build test
-echo "A CPU build: Anneal has no CUDA kernels yet$(command -v nvcc > /dev/null && echo ", so this machine's CUDA toolkit stays unused")."
+[ "$preset" = cuda ] || echo "A CPU build: the CUDA kernels are run on the emulated device; --preset cuda builds them for a real one."
 echo "== building (preset $preset, $(nproc) jobs)"
 cmake --preset "$preset" > "/tmp/anneal-configure-$$.log" 2>&1 || { cat "/tmp/anneal-configure-$$.log"; exit 1; }
 rm -f "/tmp/anneal-configure-$$.log"

@@ -18,6 +18,9 @@
 #include "kernels/core/random.h"
 #include "kernels/core/tensor.h"
 #include "kernels/cuda/operations.h"
+#if defined(ANNEAL_CUDA_EMULATION)
+#include "tests/support/cuda_emulation/execution.h"
+#endif
 
 namespace test_support {
 
@@ -59,6 +62,10 @@ inline std::vector<kernels::Context> contexts() {
 
 /// "cpu with 2 threads".
 inline std::string describe(const kernels::Context& context) {
+#if defined(ANNEAL_CUDA_EMULATION)
+  if (context.is_cuda())
+    return "the emulated device, ANNEAL_EMULATION_SEED=" + std::to_string(cuda_emulation::first_seed());
+#endif
   if (context.is_cuda()) return kernels::to_string(context.device());
   return "cpu with " + std::to_string(context.threads()) + " threads";
 }

@@ -410,6 +410,28 @@ TEST(CudaEmulation, VotesAndReductionsGiveWhatTheManualSays) {
   EXPECT_EQ(values, (std::vector<std::int32_t>{static_cast<std::int32_t>(0xaaaaaaaau), 1, 0, 496, 31, 4, 6}));
 }
 
+void voting_barriers_kernel(GlobalView<std::int32_t> found) {
+  const int t = static_cast<int>(threadIdx.x);
+  for (int round = 0; round < 3; ++round) {
+    const int count = __syncthreads_count(t > 10 * round), any = __syncthreads_or(t == round);
+    const int all = __syncthreads_and(t < 64 - round);
+    if (t == 5) {
+      found[3 * round] = count;
+      found[3 * round + 1] = any;
+      found[3 * round + 2] = all;
+    }
+  }
+}
+
+TEST(CudaEmulation, VotingBarriersCountTheWholeBlock) {
+  Bench bench;
+  Tensor found({9}, DataType::kInt32, bench.context);
+  launch(bench.session, "voting_barriers", voting_barriers_kernel, {dim3(1), dim3(64)}, view_of<std::int32_t>(found));
+  const Tensor host = found.to_host();
+  const std::vector<std::int32_t> values(host.values<std::int32_t>().begin(), host.values<std::int32_t>().end());
+  EXPECT_EQ(values, (std::vector<std::int32_t>{63, 1, 1, 53, 1, 0, 43, 1, 0}));
+}
+
 void order_kernel(GlobalView<std::int32_t> next, GlobalView<std::int32_t> order) {
   order[next.atomic_add(0, 1)] = static_cast<std::int32_t>(blockIdx.x * blockDim.x + threadIdx.x);
 }

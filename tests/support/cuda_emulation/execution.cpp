@@ -34,11 +34,12 @@ struct Running {
   std::vector<Thread> threads;
   std::vector<Thread*> ready;
   std::array<Barrier, 16> barriers;
+  int votes = 0;  // of the block, at all its voting barriers so far
   std::unordered_map<const void*, std::vector<Publication>> published;
   Thread* thread = nullptr;
   std::exception_ptr failure;
   kernels::Random random;
-  std::uint64_t seed = 0;
+  std::uint64_t number = 0;  // among the launches of the program
 };
 
 thread_local Running* running = nullptr;
@@ -52,8 +53,13 @@ std::uint64_t seed_from_environment() {
   return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
 }
 
-std::uint64_t& next_seed() {
-  static std::uint64_t value = seed_from_environment();
+struct Seeds {
+  std::uint64_t first = seed_from_environment();
+  std::uint64_t launches = 0;
+};
+
+Seeds& seeds() {
+  static Seeds value;
   return value;
 }
 
@@ -171,6 +177,7 @@ void run_block(std::uint32_t block, const std::function<void()>& body) {
   running->run = ++last_run;
   running->block = {block % grid.x, block / grid.x % grid.y, block / grid.x / grid.y};
   running->barriers = {};
+  running->votes = 0;
   running->ready.clear();
   running->threads.assign(std::size_t{shape.x} * shape.y * shape.z, Thread{});
   while (fibers.size() < running->threads.size()) fibers.push_back(std::make_unique<Fiber>());
@@ -201,8 +208,8 @@ void run_grid(Launch launch, const std::function<void()>& kernel) {
   const std::lock_guard<std::mutex> lock(one_launch);
   Running state;
   state.launch = std::move(launch);
-  state.seed = next_seed()++;
-  state.random = kernels::Random(state.seed);
+  state.number = ++seeds().launches;
+  state.random = kernels::Random(kernels::random_bits(seeds().first, state.number));
   state.launch.first_run = last_run + 1;
   state.launch.order = shuffled(state.launch.grid.x * state.launch.grid.y * state.launch.grid.z, state.random);
   running = &state;
@@ -292,6 +299,15 @@ void barrier_wait(unsigned id, unsigned count, const Site& site) {
   let_others_run();
 }
 
+int barrier_count(bool vote, const Site& site) {
+  if (vote) ++running->votes;
+  barrier_wait(0, 0, site);
+  const int all = running->votes, counted = all - running->thread->votes_seen;
+  running->thread->votes_seen = all;
+  barrier_wait(0, 0, site);  // nobody votes again before all have read
+  return counted;
+}
+
 void barrier_arrive(unsigned id, unsigned count, const Site& site) {
   Barrier& barrier = come_to_barrier(id, count, site);
   barrier.arrived.push_back(running->thread);
@@ -341,12 +357,12 @@ void let_others_run() {
 void violate(const std::string& what) {
   if (!in_kernel()) throw Violation(what);
   throw Violation("kernel '" + running->launch.kernel + "', block " + to_string(running->block) + ", thread " +
-                  to_string(running->thread->index) + ": " + what +
-                  "; ANNEAL_EMULATION_SEED=" + std::to_string(running->seed));
+                  to_string(running->thread->index) + ": " + what + "; ANNEAL_EMULATION_SEED=" +
+                  std::to_string(seeds().first) + ", launch " + std::to_string(running->number));
 }
 
-std::uint64_t seed() { return next_seed(); }
-void set_seed(std::uint64_t seed) { next_seed() = seed; }
+std::uint64_t first_seed() { return seeds().first; }
+void set_seed(std::uint64_t seed) { seeds() = {seed, 0}; }
 
 std::string to_string(const uint3& index) {
   return "(" + std::to_string(index.x) + ", " + std::to_string(index.y) + ", " + std::to_string(index.z) + ")";

@@ -53,6 +53,7 @@ struct Thread {
   KnowledgePtr known;       // null: nothing
   bool fenced = false;      // a __threadfence came before
   bool finished = false;
+  int votes_seen = 0;  // of Running::votes
   // What it waits for: the call, its mask or barrier, and the caller's values.
   const char* waits_in = nullptr;
   Site site;
@@ -89,6 +90,8 @@ void exchange_knowledge(const void* address);
 
 /// Waits until `count` threads (0: the whole block) have come to barrier `id`; they must come from the same place.
 void barrier_wait(unsigned id, unsigned count, const Site& site);
+/// The same of barrier 0 for all threads of the block; how many of them said `vote`.
+int barrier_count(bool vote, const Site& site);
 /// Counts as having come, without waiting.
 void barrier_arrive(unsigned id, unsigned count, const Site& site);
 
@@ -101,11 +104,13 @@ void warp_wait(const char* call, unsigned mask, const Site& site, void* payload,
 /// Lets other threads run; for loops that wait for memory to change.
 void let_others_run();
 
-/// Throws a Violation "kernel 'k' block (..) thread (..): what; seed n".
+/// Throws a Violation "kernel 'k', block (..), thread (..): what; ANNEAL_EMULATION_SEED=n, launch m".
 [[noreturn]] void violate(const std::string& what);
 
-/// The seed of the next launch; ANNEAL_EMULATION_SEED or 1 at the start, and one more after every launch.
-std::uint64_t seed();
+/// The seed that the launches of this program began with: ANNEAL_EMULATION_SEED, else 1. Every launch takes one more,
+/// so that the same program with the same seed does the same.
+std::uint64_t first_seed();
+/// Begins again with this one.
 void set_seed(std::uint64_t seed);
 
 std::string to_string(const uint3& index);

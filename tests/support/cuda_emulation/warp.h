@@ -92,6 +92,17 @@ inline void __syncwarp(unsigned mask = 0xffffffffu, EmulationSite site = Emulati
 }
 inline void __syncthreads(EmulationSite site = EmulationSite::current()) { cuda_emulation::barrier_wait(0, 0, site); }
 
+/// Barriers that vote: whether any thread, whether all, and how many have a predicate that is not 0.
+inline int __syncthreads_count(int predicate, EmulationSite site = EmulationSite::current()) {
+  return cuda_emulation::barrier_count(predicate != 0, site);
+}
+inline int __syncthreads_or(int predicate, EmulationSite site = EmulationSite::current()) {
+  return cuda_emulation::barrier_count(predicate != 0, site) > 0 ? 1 : 0;
+}
+inline int __syncthreads_and(int predicate, EmulationSite site = EmulationSite::current()) {
+  return cuda_emulation::barrier_count(predicate == 0, site) == 0 ? 1 : 0;
+}
+
 inline void __threadfence() { cuda_emulation::current_thread().fenced = true; }
 inline void __threadfence_block() { cuda_emulation::current_thread().fenced = true; }
 inline void __nanosleep(unsigned) { cuda_emulation::let_others_run(); }
