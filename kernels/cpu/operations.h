@@ -13,6 +13,7 @@
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/grouped_lora.h"
 #include "kernels/ops/matmul.h"
+#include "kernels/ops/paged_attention.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
 #include "kernels/ops/sgd.h"
@@ -70,6 +71,8 @@ void attention_backward(Context& context, const AttentionShape& shape, const Att
                         const AttentionInputs& in, const AttentionGradients& gradients);
 void attention_decode(Context& context, const Tensor& q, std::span<const CachedSequence> sequences,
                       const AttentionOptions& options, Tensor& o);
+void paged_attention_decode(Context& context, const Tensor& q, const PagedCache& cache, const AttentionOptions& options,
+                            Tensor& o);
 
 void embedding_forward(Context& context, const Tensor& table, const Tensor& ids, Tensor& y);
 void embedding_backward(Context& context, const Tensor& ids, const Tensor& dy, Tensor& dtable);

@@ -112,7 +112,6 @@ __global__ void __launch_bounds__(ForwardTiling<kSize>::kThreads)
   fill_ranges<kRows>(ranges, first_query, batch.tokens, [&](int query) { return batch.keys_seen_by(query); });
   __syncthreads();
   const int row = static_cast<int>(threadIdx.x) / kWarpThreads * Tiling::kWarpRows;  // the warp's first, in the tile
-  const RowRanges own(ranges, row, Tiling::kWarpRows);
   const Range visited = RowRanges(ranges, 0, kRows).any;
 
   float output[kM][kSize / 8][4] = {};
@@ -124,18 +123,21 @@ __global__ void __launch_bounds__(ForwardTiling<kSize>::kThreads)
     __syncthreads();
     values.template load<kKeys, kThreads>(value_source, first);
     commit_copies();
-    const bool counts = !own.miss(first, kKeys);  // for the whole warp
-    float scores[kM][kKeys / 8][4] = {};
+    const RowRanges own(ranges, row, Tiling::kWarpRows);  // read every time: registers are scarce
+    const bool counts = !own.miss(first, kKeys);          // for the whole warp
+    Factor<kM, kKeys / 16> weights;
     if (counts) {
+      float scores[kM][kKeys / 8][4] = {};
       add_row_products(scores, queries, row, keys);
       bend_and_mask(scores, batch.scores, ranges, row, first, !own.cover(first, kKeys));
       softmax.absorb(scores, batch.scores.factor, output);
+      weights = Factor<kM, kKeys / 16>::template of<T>(scores);
     }
     wait_for_copies<0>();
     __syncthreads();
     if (first + kKeys < visited.last) keys.template load<kKeys, kThreads>(key_source, first + kKeys);
     commit_copies();
-    if (counts) add_weighted_rows(output, Factor<kM, kKeys / 16>::template of<T>(scores), values, 0);
+    if (counts) add_weighted_rows(output, weights, values, 0);
   }
   wait_for_copies<0>();  // the queries, where nothing was visited
   __syncthreads();

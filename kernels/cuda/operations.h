@@ -15,6 +15,7 @@
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/grouped_lora.h"
 #include "kernels/ops/matmul.h"
+#include "kernels/ops/paged_attention.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
 #include "kernels/ops/sgd.h"
@@ -133,6 +134,12 @@ LossSum huber_loss(Context& context, const Tensor& y, const Tensor& targets, con
                    float scale, Tensor* dy);
 LossSum pinball_loss(Context& context, const Tensor& y, const Tensor& targets, std::span<const double> quantiles,
                      const Tensor* row_weights, float scale, Tensor* dy);
+
+// attention_decode.cu
+void attention_decode(Context& context, const Tensor& q, std::span<const CachedSequence> sequences,
+                      const AttentionOptions& options, Tensor& o);
+void paged_attention_decode(Context& context, const Tensor& q, const PagedCache& cache, const AttentionOptions& options,
+                            Tensor& o);
 
 // cross_entropy.cu
 LossSum softmax_cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,

@@ -1,10 +1,8 @@
 #include "kernels/ops/attention.h"
 
-#include <limits>
-
-#include "kernels/core/error.h"
 #include "kernels/cpu/operations.h"
 #include "kernels/cuda/operations.h"
+#include "kernels/ops/attention_checks.h"
 
 namespace kernels {
 namespace {
@@ -21,31 +19,6 @@ void check_sequences(const char* operation, const Context& context, const Tensor
   if (!valid) throw_invalid(operation, "cu_seqlens must rise from 0 to " + std::to_string(tokens));
 }
 
-// What the kernels of a device can hold.
-void check_device_limits(const char* operation, const Context& context, const Tensor& q) {
-  constexpr std::int64_t kLargestHead = 256, kMostHeads = 65535;
-  if (!context.is_cuda()) return;
-  if (q.size(2) > kLargestHead) {
-    throw_invalid(operation, "q " + shape_to_string(q.shape()) + ": heads of more than " +
-                                 std::to_string(kLargestHead) + " have no CUDA kernel; compute on the CPU");
-  }
-  if (q.size(1) > kMostHeads || q.size(0) > std::numeric_limits<std::int32_t>::max() / 2)
-    throw_invalid(operation, "q " + shape_to_string(q.shape()) + " is too large for one call; split the batch");
-}
-
-void check_heads(const char* operation, const Tensor& q, std::int64_t key_heads) {
-  if (key_heads > 0 && q.size(1) % key_heads == 0) return;
-  throw_invalid(operation, "q " + shape_to_string(q.shape()) + " has heads that do not share " +
-                               std::to_string(key_heads) + " key heads evenly");
-}
-
-void check_options(const char* operation, const AttentionOptions& options) {
-  if (options.sliding_window < 0)
-    throw_invalid(operation, "sliding_window " + std::to_string(options.sliding_window) + " is negative");
-  if (!(options.softcap >= 0.0f))
-    throw_invalid(operation, "softcap " + std::to_string(options.softcap) + " is negative");
-}
-
 // Checks the inputs against each other; the type of the activations.
 DataType checked_inputs(const char* operation, const Context& context, const Tensor& q, const Tensor& k,
                         const Tensor& v, const Tensor& cu_seqlens, const AttentionOptions& options) {
@@ -56,7 +29,7 @@ DataType checked_inputs(const char* operation, const Context& context, const Ten
   check_shape(operation, "k", k, {q.size(0), k.size(1), q.size(2)}, type);
   check_shape(operation, "v", v, {q.size(0), k.size(1), q.size(2)}, type);
   check_sequences(operation, context, cu_seqlens, q.size(0));
-  check_options(operation, options);
+  check_attention_options(operation, options);
   check_device_limits(operation, context, q);
   return type;
 }
@@ -65,13 +38,15 @@ cpu::AttentionShape shape_of(const Tensor& q, const Tensor& k, const Tensor& cu_
   return {q.size(0), q.size(1), k.size(1), q.size(2), cu_seqlens.values<std::int32_t>()};
 }
 
-void check_sequence(const CachedSequence& sequence, std::int64_t key_heads, std::int64_t head_size) {
+// Checks one cache of a batch; its type is that of q.
+void check_sequence(const Context& context, const CachedSequence& sequence, std::int64_t key_heads,
+                    std::int64_t head_size, DataType type) {
   constexpr const char* kOperation = "attention_decode";
-  if (sequence.keys == nullptr || sequence.values == nullptr) throw_invalid(kOperation, "a sequence has no cache");
+  check_devices(kOperation, context, {{"keys", sequence.keys}, {"values", sequence.values}});
   check_rank(kOperation, "keys", *sequence.keys, 3);
   const std::int64_t capacity = sequence.keys->size(0);
-  check_shape(kOperation, "keys", *sequence.keys, {capacity, key_heads, head_size});
-  check_shape(kOperation, "values", *sequence.values, {capacity, key_heads, head_size});
+  check_shape(kOperation, "keys", *sequence.keys, {capacity, key_heads, head_size}, type);
+  check_shape(kOperation, "values", *sequence.values, {capacity, key_heads, head_size}, type);
   if (sequence.length >= 1 && sequence.length <= capacity) return;
   throw_invalid(kOperation,
                 "length " + std::to_string(sequence.length) + " is not in a cache of " + std::to_string(capacity));
@@ -128,15 +103,22 @@ void attention_backward(Context& context, const Tensor& d_o, const Tensor& q, co
 void attention_decode(Context& context, const Tensor& q, std::span<const CachedSequence> sequences,
                       const AttentionOptions& options, Tensor& o) {
   constexpr const char* kOperation = "attention_decode";
-  check_on_cpu(kOperation, context);
+  check_devices(kOperation, context, {{"q", &q}, {"o", &o}});
+  const DataType type = activation_type(kOperation, context, "q", q);
   check_rank(kOperation, "q", q, 3);
-  check_shape(kOperation, "q", q, {static_cast<std::int64_t>(sequences.size()), q.size(1), q.size(2)});
-  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)});
-  check_options(kOperation, options);
+  check_shape(kOperation, "q", q, {static_cast<std::int64_t>(sequences.size()), q.size(1), q.size(2)}, type);
+  check_shape(kOperation, "o", o, {q.size(0), q.size(1), q.size(2)}, type);
+  check_attention_options(kOperation, options);
+  check_device_limits(kOperation, context, q);
   for (const CachedSequence& sequence : sequences) {
-    check_sequence(sequence, sequences[0].keys == nullptr ? 0 : sequences[0].keys->size(1), q.size(2));
+    if (sequence.keys == nullptr || sequence.values == nullptr) throw_invalid(kOperation, "a sequence has no cache");
+    check_rank(kOperation, "keys", *sequences[0].keys, 3);
+    check_sequence(context, sequence, sequences[0].keys->size(1), q.size(2), type);
   }
   if (!sequences.empty()) check_heads(kOperation, q, sequences[0].keys->size(1));
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) return cuda::attention_decode(context, q, sequences, options, o);
+  }
   cpu::attention_decode(context, q, sequences, options, o);
 }
 

@@ -1,6 +1,7 @@
 // Softmax attention over packed documents with grouped query heads. A token sees only its own document; query head h
 // reads key/value head h / (H / Hkv). Scores are made tile by tile, never whole. Letters: N tokens, H query heads, Hkv
-// key/value heads, D head size, B documents.
+// key/value heads, D head size, B documents. On a device D is at most 256, and cu_seqlens is read by the kernels alone:
+// what is wrong with it is thrown by the next wait.
 #pragma once
 
 #include <cstdint>

@@ -183,14 +183,17 @@ TEST(Attention, DevicesAgreeForEveryHeadSize) {
 
 // Longer than the tiles in both directions, with documents that begin and end inside of them.
 TEST(Attention, DevicesAgreeAcrossTilesAndDocumentBorders) {
-  for (const bool causal : {true, false}) {
-    for (const std::int64_t window : {0, 1, 40, 1000}) {
-      const float cap = window == 40 ? 1.5f : 0.0f;
-      const AttentionOptions options{.scale = 0.3f, .softcap = cap, .sliding_window = window, .causal = causal};
-      expect_like_cpu({{0, 1, 1, 2, 71, 150, 150}, 3, 1, 16, options});
-      if (testing::Test::HasFatalFailure()) return;
-    }
-  }
+  const auto expect_alike = [](std::int64_t window, bool causal) {
+    const float cap = window == 40 ? 1.5f : 0.0f;
+    const AttentionOptions options{.scale = 0.3f, .softcap = cap, .sliding_window = window, .causal = causal};
+    expect_like_cpu({{0, 1, 1, 2, 71, 150, 150}, 3, 1, 16, options});
+  };
+  expect_alike(0, true);
+  expect_alike(1, true);
+  expect_alike(40, true);
+  expect_alike(1000, true);
+  expect_alike(0, false);
+  expect_alike(40, false);
 }
 
 TEST(Attention, AWindowOfOneCopiesTheValues) {
@@ -241,19 +244,62 @@ TEST(Attention, LargeScoresDoNotOverflow) {
   }
 }
 
+// A token for every length, decoded, against the rows of the whole sequence; q, k and v are on the context's device.
+void expect_decoded_rows(Context& context, const Tensor& q, const Tensor& k, const Tensor& v,
+                         const AttentionOptions& options, double tolerance) {
+  const std::int64_t tokens = q.size(0);
+  Tensor o = like(context, q), lse({tokens, q.size(1)}, DataType::kFloat32, context), decoded = like(context, q);
+  const Tensor sums = Tensor::from<std::int32_t>({0, static_cast<std::int32_t>(tokens)}).to(context);
+  attention_forward(context, q, k, v, sums, options, o, lse);
+  std::vector<CachedSequence> sequences;
+  for (std::int64_t length = 1; length <= tokens; ++length) sequences.push_back({&k, &v, length});
+  attention_decode(context, q, sequences, options, decoded);
+  expect_close(to_doubles(decoded), to_doubles(o), tolerance, "decoded on " + describe(context));
+}
+
 TEST(Attention, DecodingATokenEqualsItsRowOfTheWholeSequence) {
-  for (const std::int64_t window : {0, 6}) {
-    Context context = Context::cpu(2);
-    const AttentionOptions options{.scale = 0.3f, .softcap = window > 0 ? 0.8f : 0.0f, .sliding_window = window};
-    const Tensor q = random_tensor({21, 4, 12}, 1), k = random_tensor({21, 2, 12}, 2),
-                 v = random_tensor({21, 2, 12}, 3);
-    Tensor o(q.shape()), lse({21, 4});
-    attention_forward(context, q, k, v, Tensor::from<std::int32_t>({0, 21}), options, o, lse);
-    std::vector<CachedSequence> sequences;
-    for (std::int64_t length = 1; length <= 21; ++length) sequences.push_back({&k, &v, length});
-    Tensor decoded(q.shape());
-    attention_decode(context, q, sequences, options, decoded);
-    expect_close(to_doubles(decoded), to_doubles(o), 1e-5, "decoded");
+  for (Context& context : contexts()) {
+    for (const std::int64_t window : {0, 6}) {
+      const AttentionOptions options{.scale = 0.3f, .softcap = window > 0 ? 0.8f : 0.0f, .sliding_window = window};
+      const Tensor q = random_tensor({21, 4, 12}, 1).to(context), k = random_tensor({21, 2, 12}, 2).to(context),
+                   v = random_tensor({21, 2, 12}, 3).to(context);
+      expect_decoded_rows(context, q, k, v, options, 1e-5);
+    }
+  }
+}
+
+// 70 sequences are two launches; 7 heads share one.
+TEST(Attention, DecodingIn16BitsEqualsTheWholeSequenceForEveryHeadSize) {
+  for (Context& context : contexts()) {
+    if (!context.is_cuda()) continue;
+    for (const std::int64_t size : {5, 64, 80, 128, 256}) {
+      const std::int64_t tokens = size == 64 ? 70 : 9, heads = size == 80 ? 7 : size == 128 ? 1 : 3;
+      for (const DataType type : {DataType::kBFloat16, DataType::kFloat16}) {
+        const Tensor q = random_tensor({tokens, heads, size}, 1).cast_to(type).to(context),
+                     k = random_tensor({tokens, 1, size}, 2).cast_to(type).to(context),
+                     v = random_tensor({tokens, 1, size}, 3).cast_to(type).to(context);
+        expect_decoded_rows(context, q, k, v, {.scale = 0.1f}, type == DataType::kBFloat16 ? 0x1p-7 : 0x1p-10);
+      }
+    }
+  }
+}
+
+// Long enough that a device splits the keys over blocks.
+TEST(Attention, DecodingALongCacheEqualsItsDefinition) {
+  const Tensor q = random_tensor({700, 2, 8}, 1), k = random_tensor({700, 1, 8}, 2), v = random_tensor({700, 1, 8}, 3);
+  const Doubles whole = definition({{0, 700}, 2, 1, 8, {.scale = 0.3f}}, {to_doubles(q), to_doubles(k), to_doubles(v)});
+  for (Context& context : contexts()) {
+    const Tensor keys = k.to(context), values = v.to(context);
+    for (const std::int64_t length : {1, 2, 699}) {
+      const Tensor query = q.slice_rows(length - 1, length).to(context);
+      const std::vector<CachedSequence> sequences{{&keys, &values, length}};
+      Tensor o = like(context, query), again = like(context, query);
+      attention_decode(context, query, sequences, {.scale = 0.3f}, o);
+      attention_decode(context, query, sequences, {.scale = 0.3f}, again);
+      const auto row = whole.begin() + (length - 1) * 16;
+      expect_close(to_doubles(o), Doubles(row, row + 16), 1e-5, describe(context));
+      EXPECT_TRUE(same_bits(o, again)) << describe(context);
+    }
   }
 }
 
