@@ -1,6 +1,6 @@
-// A block works on 64 rows of one adapter (or on 64 columns, for gradients), a warp on 16 of them. What is read from
-// memory while a tile is multiplied waits in registers; rows of adapters that are not neighbours are found through the
-// order of the batch.
+// A block works on 64 rows of one adapter (or on 64 columns, for gradients), a warp on 16 of them. The next part of x
+// is read while a tile is multiplied, and waits in registers; the narrow side is small and comes from cache. Rows of
+// adapters that are not neighbours are found through the order of the batch.
 #include "kernels/cuda/low_rank.h"
 
 #include <algorithm>
@@ -94,7 +94,7 @@ struct ToLowRank {
 
 // low[n, r] = the sum of pieces of kPieceColumns columns, in order, whether one block adds them up or several do.
 template <int N, int kFragments, typename T>
-__global__ void __launch_bounds__(kThreads) to_low_rank_kernel(Segments segments, Rows<N, T> rows, ToLowRank<T> to) {
+__global__ void __launch_bounds__(kThreads, 3) to_low_rank_kernel(Segments segments, Rows<N, T> rows, ToLowRank<T> to) {
   constexpr int kSteps = kDepth<T>, kStride = tile_stride<T>(kSteps), kRanks = 8 * kFragments;
   constexpr int kLeft = kTile * kSteps / N / kThreads, kRight = kRanks * kSteps / kThreads;
   constexpr std::int64_t kStepsPerPiece = kPieceColumns / kSteps;
@@ -107,33 +107,27 @@ __global__ void __launch_bounds__(kThreads) to_low_rank_kernel(Segments segments
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarpThreads;
 
   Vector<T, N> next_left[kLeft];
-  T next_right[kRight];
   const auto fetch = [&](std::int64_t column) {
 #pragma unroll
     for (int i = 0; i < kLeft; ++i) {
       const int index = (i * kThreads + thread) * N;
       next_left[i] = rows.load(segment, first + index / kSteps, end, column + index % kSteps);
     }
-#pragma unroll
-    for (int i = 0; i < kRight; ++i) {
-      const int index = i * kThreads + thread;
-      const std::int64_t r = first_rank + (to.stack.is_a ? index / kSteps : index % kRanks);
-      const std::int64_t c = column + (to.stack.is_a ? index % kSteps : index / kRanks);
-      next_right[i] = narrow<T>(r < segment.rank && c < rows.columns ? to.stack.at(segment, c, r) : 0.0f);
-    }
   };
-  const auto put_down = [&] {
-#pragma unroll
-    for (int i = 0; i < kLeft; ++i) {
-      const int index = (i * kThreads + thread) * N;
-      left.elements.store(index / kSteps * kStride + index % kSteps, next_left[i]);
-    }
+  const auto put_down = [&](std::int64_t column) {
 #pragma unroll
     for (int i = 0; i < kRight; ++i) {
       const int index = i * kThreads + thread;
       const int r = to.stack.is_a ? index / kSteps : index % kRanks;
       const int c = to.stack.is_a ? index % kSteps : index / kRanks;
-      right.elements.store(r * kStride + c, next_right[i]);
+      const bool inside = first_rank + r < segment.rank && column + c < rows.columns;
+      right.elements.store(r * kStride + c,
+                           narrow<T>(inside ? to.stack.at(segment, column + c, first_rank + r) : 0.0f));
+    }
+#pragma unroll
+    for (int i = 0; i < kLeft; ++i) {
+      const int index = (i * kThreads + thread) * N;
+      left.elements.store(index / kSteps * kStride + index % kSteps, next_left[i]);
     }
   };
 
@@ -144,7 +138,7 @@ __global__ void __launch_bounds__(kThreads) to_low_rank_kernel(Segments segments
   float total[kFragments][4] = {}, sum[kFragments][4] = {};
   fetch(begin_step * kSteps);
   for (std::int64_t step = begin_step; step < end_step; ++step) {
-    put_down();
+    put_down(step * kSteps);
     __syncthreads();
     if (step + 1 < end_step) fetch((step + 1) * kSteps);
     multiply_tile<false, false>(sum, left, warp * kWarpRows, right, kSteps);
@@ -262,7 +256,8 @@ struct LowRankGradient {
 
 // partial[unit] = x^T low over the unit's rows, laid out as the adapter's matrix.
 template <int N, int kFragments, typename T>
-__global__ void __launch_bounds__(kThreads) gradient_kernel(Segments segments, Rows<N, T> rows, LowRankGradient<T> to) {
+__global__ void __launch_bounds__(kThreads, 3)
+    gradient_kernel(Segments segments, Rows<N, T> rows, LowRankGradient<T> to) {
   constexpr int kSteps = kDepth<T>, kRanks = 8 * kFragments;
   constexpr int kLeftStride = tile_stride<T>(kTile), kRightStride = tile_stride<T>(kRanks);
   constexpr int kLeft = kTile * kSteps / N / kThreads, kRight = kRanks * kSteps / kThreads;
@@ -278,34 +273,29 @@ __global__ void __launch_bounds__(kThreads) gradient_kernel(Segments segments, R
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarpThreads;
 
   Vector<T, N> next_left[kLeft];
-  T next_right[kRight];
   const auto fetch = [&](std::int64_t begin) {
 #pragma unroll
     for (int i = 0; i < kLeft; ++i) {
       const int index = (i * kThreads + thread) * N;
       next_left[i] = rows.load(segment, begin + index / kTile, end, first_column + index % kTile);
     }
-#pragma unroll
-    for (int i = 0; i < kRight; ++i) {
-      const int index = i * kThreads + thread;
-      const std::int64_t row = begin + index / kRanks, r = first_rank + index % kRanks;
-      next_right[i] = T{};
-      if (row < end && r < segment.rank)
-        next_right[i] = to.low.load(rows.order.row(segment.first_row + row) * to.low_columns + r);
-    }
   };
   float sum[kFragments][4] = {};
   fetch(first);
   for (std::int64_t begin = first; begin < end; begin += kSteps) {
 #pragma unroll
+    for (int i = 0; i < kRight; ++i) {
+      const int index = i * kThreads + thread;
+      const std::int64_t row = begin + index / kRanks, r = first_rank + index % kRanks;
+      T value{};
+      if (row < end && r < segment.rank)
+        value = to.low.load(rows.order.row(segment.first_row + row) * to.low_columns + r);
+      right.elements.store(index / kRanks * kRightStride + index % kRanks, value);
+    }
+#pragma unroll
     for (int i = 0; i < kLeft; ++i) {
       const int index = (i * kThreads + thread) * N;
       left.elements.store(index / kTile * kLeftStride + index % kTile, next_left[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < kRight; ++i) {
-      const int index = i * kThreads + thread;
-      right.elements.store(index / kRanks * kRightStride + index % kRanks, next_right[i]);
     }
     __syncthreads();
     if (begin + kSteps < end) fetch(begin + kSteps);
