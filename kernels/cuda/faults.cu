@@ -13,6 +13,7 @@ void throw_fault(Fault fault, std::int64_t value, std::int64_t bound) {
     case Fault::kCacheLength:
       throw_invalid("attention_decode", "length " + number + " is not in a block_table of " + limit + " tokens");
     case Fault::kPage: throw_invalid("attention_decode", "page " + number + " is not one of " + limit);
+    case Fault::kNoLogit: throw_invalid("sample_token", "none of " + limit + " logits of row " + number + " is finite");
     case Fault::kNone: break;
   }
   throw_invalid("cuda", "an unknown fault " + std::to_string(static_cast<int>(fault)));

@@ -10,7 +10,7 @@
 namespace kernels::cuda {
 
 /// Each has its words in faults.cu.
-enum class Fault : std::int32_t { kNone, kRowIndex, kTarget, kTokenId, kSequences, kCacheLength, kPage };
+enum class Fault : std::int32_t { kNone, kRowIndex, kTarget, kTokenId, kSequences, kCacheLength, kPage, kNoLogit };
 
 /// [0] the fault, [1] the value, [2] the bound that it missed.
 inline constexpr std::int64_t kFaultWords = 3;

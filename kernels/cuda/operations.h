@@ -18,6 +18,7 @@
 #include "kernels/ops/paged_attention.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rotary.h"
+#include "kernels/ops/sample.h"
 #include "kernels/ops/sgd.h"
 
 namespace kernels::cuda {
@@ -121,6 +122,15 @@ void attention_forward(Context& context, const Tensor& q, const Tensor& k, const
 void attention_backward(Context& context, const Tensor& d_o, const Tensor& q, const Tensor& k, const Tensor& v,
                         const Tensor& o, const Tensor& lse, const Tensor& cu_seqlens, const AttentionOptions& options,
                         Tensor& dq, Tensor& dk, Tensor& dv);
+
+// sample.cu
+struct SampledRow {
+  SampleOptions options;
+  std::vector<std::int32_t> seen, banned;  // none twice, all in the vocabulary
+  std::span<const std::uint64_t> allowed;
+  double uniform;
+};
+void sample_tokens(Context& context, const Tensor& logits, std::span<const SampledRow> rows, Tensor& tokens);
 
 // sgd.cu
 void sgd_step(Context& context, std::span<const SgdTensor> tensors, const SgdOptions& options, float gradient_scale);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/core/error.h"
+#include "kernels/cuda/operations.h"
 
 namespace kernels {
 namespace {
@@ -87,6 +88,19 @@ void keep_min_p(std::vector<std::int32_t>& tokens, std::vector<double>& weights,
   weights.resize(kept);
 }
 
+// The tokens that would complete a sequence that came before.
+std::vector<std::int32_t> banned_tokens(const SampleOptions& options, std::span<const std::int32_t> before) {
+  std::vector<std::int32_t> banned;
+  const auto length = static_cast<std::size_t>(options.no_repeat_ngram);
+  if (length == 0 || before.size() < length) return banned;
+  const auto last = before.last(length - 1);
+  for (std::size_t i = 0; i + length <= before.size(); ++i) {
+    if (std::equal(last.begin(), last.end(), before.begin() + static_cast<std::ptrdiff_t>(i)))
+      banned.push_back(before[i + length - 1]);
+  }
+  return banned;
+}
+
 // The logits with the marks of the tokens that came before, in `changed` if there are any.
 std::span<const float> marked(std::span<const float> logits, const SampleOptions& options,
                               std::span<const std::int32_t> before, std::vector<float>& changed) {
@@ -104,12 +118,8 @@ std::span<const float> marked(std::span<const float> logits, const SampleOptions
     const float penalised = logits[at] < 0.0f ? logits[at] * penalty : logits[at] / penalty;
     changed[at] = std::isfinite(logits[at]) ? std::clamp(penalised, -kLargest, kLargest) : penalised;
   }
-  if (!bans) return changed;
-  const auto last = before.last(length - 1);
-  for (std::size_t i = 0; i + length <= before.size(); ++i) {
-    const std::int32_t next = before[i + length - 1];
-    if (std::equal(last.begin(), last.end(), before.begin() + static_cast<std::ptrdiff_t>(i)) && known(next))
-      changed[static_cast<std::size_t>(next)] = -std::numeric_limits<float>::infinity();
+  for (const std::int32_t token : banned_tokens(options, before)) {
+    if (known(token)) changed[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
   }
   return changed;
 }
@@ -171,15 +181,61 @@ Candidates candidates_of(Context& context, const Tensor& logits, const SampleOpt
   return kept;
 }
 
-std::int32_t draw(const Candidates& kept, Random& random) {
+std::int32_t draw(const Candidates& kept, double uniform) {
   double whole = 0.0;
   for (const double weight : kept.weights) whole += weight;
-  double left = random.uniform() * whole;
+  double left = uniform * whole;
   for (std::size_t i = 0; i < kept.tokens.size(); ++i) {
     left -= kept.weights[i];
     if (left < 0.0) return kept.tokens[i];
   }
   return kept.tokens.back();  // rounding used up the last share
+}
+
+// On the CPU, from a float32 row.
+std::int32_t sample_row(Context& context, const Tensor& logits, const SampleRow& row) {
+  Tensor limited;
+  if (!row.allowed.empty()) {
+    limited = logits.clone();
+    const std::span<float> values = limited.values<float>();
+    for (std::size_t t = 0; t < values.size(); ++t) {
+      if (t / 64 >= row.allowed.size() || (row.allowed[t / 64] >> (t % 64) & 1) == 0)
+        values[t] = -std::numeric_limits<float>::infinity();
+    }
+  }
+  const Candidates kept = candidates_of(context, row.allowed.empty() ? logits : limited, row.options, row.before);
+  return row.options.temperature == 0.0f ? kept.tokens.front() : draw(kept, row.uniform);
+}
+
+// Sorted, none twice, none outside of the vocabulary.
+std::vector<std::int32_t> known_tokens(std::vector<std::int32_t> tokens, std::int64_t vocabulary) {
+  std::erase_if(tokens, [&](std::int32_t token) { return token < 0 || token >= vocabulary; });
+  std::sort(tokens.begin(), tokens.end());
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+  return tokens;
+}
+
+// What the device is told: one list for the tokens that came before, one for those that may not come.
+void sample_on_cuda(Context& context, const Tensor& logits, std::span<const SampleRow> rows, Tensor& tokens) {
+  const bool typical = std::any_of(rows.begin(), rows.end(), [](const SampleRow& row) {
+    return row.options.temperature != 0.0f && row.options.typical_p < 1.0f;
+  });
+  if (typical) {
+    Context host = Context::cpu(1);
+    const Tensor wide = logits.to_host().cast_to(DataType::kFloat32);
+    Tensor chosen(tokens.shape(), DataType::kInt32);
+    sample_tokens(host, wide, rows, chosen);
+    return tokens.copy_from(chosen);
+  }
+  std::vector<cuda::SampledRow> plans;
+  for (const SampleRow& row : rows) {
+    cuda::SampledRow plan{row.options, {}, {}, row.allowed, row.uniform};
+    if (row.options.repetition_penalty != 1.0f)
+      plan.seen = known_tokens({row.before.begin(), row.before.end()}, logits.size(1));
+    plan.banned = known_tokens(banned_tokens(row.options, row.before), logits.size(1));
+    plans.push_back(std::move(plan));
+  }
+  if constexpr (kCudaBuilt) cuda::sample_tokens(context, logits, plans, tokens);
 }
 
 }  // namespace
@@ -194,10 +250,38 @@ std::vector<TokenShare> token_shares(Context& context, const Tensor& logits, con
   return shares;
 }
 
+void sample_tokens(Context& context, const Tensor& logits, std::span<const SampleRow> rows, Tensor& tokens) {
+  constexpr const char* kOperation = "sample_tokens";
+  check_devices(kOperation, context, {{"logits", &logits}, {"tokens", &tokens}});
+  check_rank(kOperation, "logits", logits, 2);
+  const DataType type = activation_type(kOperation, context, "logits", logits);
+  check_shape(kOperation, "logits", logits, {static_cast<std::int64_t>(rows.size()), logits.size(1)}, type);
+  check_shape(kOperation, "tokens", tokens, {static_cast<std::int64_t>(rows.size())}, DataType::kInt32);
+  for (const SampleRow& row : rows) {
+    check_options(row.options);
+    if (!(row.uniform >= 0.0 && row.uniform < 1.0))
+      throw_invalid(kOperation, "uniform is " + std::to_string(row.uniform) + "; it lies in [0, 1)");
+  }
+  if constexpr (kCudaBuilt) {
+    if (context.is_cuda()) return sample_on_cuda(context, logits, rows, tokens);
+  }
+  for (std::size_t n = 0; n < rows.size(); ++n)
+    tokens.values<std::int32_t>()[n] =
+        sample_row(context, logits.slice_rows(static_cast<std::int64_t>(n), static_cast<std::int64_t>(n) + 1), rows[n]);
+}
+
 std::int32_t sample_token(Context& context, const Tensor& logits, const SampleOptions& options, Random& random,
                           std::span<const std::int32_t> before) {
+  if (context.is_cuda()) {
+    check_options(options);
+    const SampleRow row{options, before, {}, options.temperature == 0.0f ? 0.0 : random.uniform()};
+    Tensor token({1}, DataType::kInt32, context);
+    sample_tokens(context, logits.view({1, logits.count()}), {&row, 1}, token);
+    context.synchronise();
+    return token.to_host().data<std::int32_t>()[0];
+  }
   const Candidates kept = candidates_of(context, logits, options, before);
-  return options.temperature == 0.0f ? kept.tokens.front() : draw(kept, random);
+  return options.temperature == 0.0f ? kept.tokens.front() : draw(kept, random.uniform());
 }
 
 }  // namespace kernels

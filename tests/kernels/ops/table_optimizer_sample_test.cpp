@@ -406,12 +406,66 @@ TEST(Sampling, TopPOfManyDrawsFromTheWholeSmallestSetAndFromNothingElse) {
   EXPECT_EQ(drawn, kept);
 }
 
+// Many rows of every kind of option, on every device beside the row alone on the CPU with the same number.
+TEST(Sampling, EveryDeviceDrawsTheSameTokensFromTheSameNumbers) {
+  constexpr std::int64_t kTokens = 700;
+  std::vector<std::int32_t> before;
+  for (std::int32_t n = 0; n < 60; ++n) before.push_back(n * n % 37);
+  std::vector<std::uint64_t> allowed(8);  // what lies beyond is not allowed
+  for (std::size_t w = 0; w < allowed.size(); ++w) allowed[w] = 0x5a5a0ff012345678ull * (w + 1);
+  const std::vector<SampleOptions> kinds{{},
+                                         {.temperature = 0.0f},
+                                         {.temperature = 0.7f, .top_k = 40},
+                                         {.top_p = 0.8f},
+                                         {.temperature = 1.5f, .min_p = 0.05f},
+                                         {.temperature = 0.9f, .top_k = 100, .top_p = 0.9f, .min_p = 0.01f},
+                                         {.repetition_penalty = 1.3f, .no_repeat_ngram = 2, .top_p = 0.95f},
+                                         {.repetition_penalty = 0.5f, .temperature = 0.0f},
+                                         {.top_k = 1},
+                                         {.top_k = 5000, .typical_p = 1.0f}};
+  Tensor logits = random_tensor({40, kTokens}, 1, 2.0);
+  for (std::int64_t i = 0; i < logits.count(); ++i) {
+    float& value = logits.data<float>()[i];
+    value = std::round(value * 16.0f) / 16.0f;  // many equals, 0 and -0 among them
+    if (i % 97 == 5) value = -std::numeric_limits<float>::infinity();
+    if (i % 89 == 3) value = std::numeric_limits<float>::quiet_NaN();
+  }
+  Random random(3);
+  std::vector<SampleRow> rows;
+  for (std::size_t n = 0; n < 40; ++n) {
+    rows.push_back({kinds[n % kinds.size()], before, {}, random.uniform()});
+    if (n % 4 >= 2) rows.back().allowed = allowed;
+  }
+  Context host = Context::cpu(1);
+  Tensor expected({40}, DataType::kInt32);
+  sample_tokens(host, logits, rows, expected);
+  for (Context& context : contexts()) {
+    Tensor tokens({40}, DataType::kInt32, context);
+    sample_tokens(context, logits.to(context), rows, tokens);
+    const Tensor drawn = tokens.to_host();
+    for (std::size_t n = 0; n < 40; ++n)
+      EXPECT_EQ(drawn.values<std::int32_t>()[n], expected.values<std::int32_t>()[n])
+          << "row " << n << " on " << describe(context);
+    for (std::size_t n = 0; n < 10; ++n) {  // typical_p, and one row at a time
+      SampleOptions options = kinds[n];
+      if (n == 5) options.typical_p = 0.6f;
+      Random left(n), right(n);
+      const auto row = static_cast<std::int64_t>(n);
+      const Tensor one = logits.slice_rows(row, row + 1).view({kTokens});
+      EXPECT_EQ(sample_token(context, one.to(context), options, left, before),
+                sample_token(host, one, options, right, before));
+      EXPECT_EQ(left.state(), right.state());
+    }
+  }
+}
+
 TEST(Sampling, RefusesLogitsWithoutAFiniteNumber) {
-  Context context = Context::cpu(1);
-  Random random(1);
-  const Tensor logits =
-      Tensor::from<float>({std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()});
-  expect_refused([&] { sample_token(context, logits, {}, random); }, {"sample_token", "2 logits"});
+  for (Context& context : contexts()) {
+    Random random(1);
+    const float nothing = -std::numeric_limits<float>::infinity();
+    const Tensor logits = Tensor::from<float>({std::numeric_limits<float>::quiet_NaN(), nothing}).to(context);
+    expect_refused([&] { sample_token(context, logits, {}, random); }, {"sample_token", "2 logits"});
+  }
 }
 
 }  // namespace
