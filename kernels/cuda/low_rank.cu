@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(kThreads, 3) to_low_rank_kernel(Segments segme
     }
   };
   const auto put_down = [&](std::int64_t column) {
-#pragma unroll
+#pragma unroll 4
     for (int i = 0; i < kRight; ++i) {
       const int index = i * kThreads + thread;
       const int r = to.stack.is_a ? index / kSteps : index % kRanks;
@@ -283,7 +283,7 @@ __global__ void __launch_bounds__(kThreads, 3)
   float sum[kFragments][4] = {};
   fetch(first);
   for (std::int64_t begin = first; begin < end; begin += kSteps) {
-#pragma unroll
+#pragma unroll 4
     for (int i = 0; i < kRight; ++i) {
       const int index = i * kThreads + thread;
       const std::int64_t row = begin + index / kRanks, r = first_rank + index % kRanks;
