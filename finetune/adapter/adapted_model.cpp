@@ -309,14 +309,6 @@ LossSum AdaptedModel::loss(Context& context, Batch batch, const Tensor* class_we
 }
 
 std::vector<std::vector<float>> AdaptedModel::outputs(Context& context, Batch batch) {
-  std::vector<std::vector<float>> rows = raw_outputs(context, batch);
-  if (parts_.task == Task::kLanguageModel) return rows;
-  const HeadTarget target = parts_.head_target();
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = head_answer(target, *batch[i], rows[i]);
-  return rows;
-}
-
-std::vector<std::vector<float>> AdaptedModel::raw_outputs(Context& context, Batch batch) {
   const Tensor& hidden = hidden_of(context, batch, ActivationMode::kNone);
   if (parts_.task == Task::kLanguageModel) return rows_of(batch, log_probabilities(context, hidden, targets_of(batch)));
   std::vector<std::vector<float>> rows;

@@ -75,11 +75,10 @@ class AdaptedModel {
   kernels::LossSum train(kernels::Context& context, Batch batch, float scale, const kernels::Tensor* class_weights,
                          ActivationMode mode, std::uint64_t dropout_seed);
   kernels::LossSum loss(kernels::Context& context, Batch batch, const kernels::Tensor* class_weights);
-  /// Labels: their probabilities; numbers: in their unit (see head_answer); lm: log probability of each supervised
-  /// token, of a pair the chosen answer's and behind them the rejected one's. One row an example.
+  /// What the head and its neighbours give, logits or standardised values, of which head_answer() makes the answer; lm:
+  /// log probability of each supervised token, of a pair the chosen answer's and behind them the rejected one's. One
+  /// row an example.
   std::vector<std::vector<float>> outputs(kernels::Context& context, Batch batch);
-  /// The same, but what the head and its neighbours give: logits, standardised values.
-  std::vector<std::vector<float>> raw_outputs(kernels::Context& context, Batch batch);
 
   /// False: the bare base under the head, without adapter and what stands beside it.
   void set_adapter_active(bool active);

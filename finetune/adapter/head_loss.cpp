@@ -24,10 +24,10 @@ std::vector<float> wanted_of(const HeadTarget& target, const EncodedExample& exa
       break;
     case Task::kMultilabel: wanted = example.marks; break;
     case Task::kForecast:
-      for (const float value : example.values)
-        wanted.push_back(static_cast<float>(standardised(target, static_cast<double>(value) - example.level)));
+      for (const double value : example.values)
+        wanted.push_back(static_cast<float>(standardised(target, value - example.level)));
       break;
-    default: wanted.push_back(static_cast<float>(standardised(target, static_cast<double>(example.value))));
+    default: wanted.push_back(static_cast<float>(standardised(target, example.value)));
   }
   return wanted;
 }
@@ -82,7 +82,7 @@ double loss_weight(const HeadTarget& target, const EncodedExample& example, cons
   }
   if (target.task == Task::kForecast) {
     return weight * static_cast<double>(std::count_if(example.values.begin(), example.values.end(),
-                                                      [](float value) { return std::isfinite(value); }));
+                                                      [](double value) { return std::isfinite(value); }));
   }
   return weight * static_cast<double>(output_count(target));
 }
@@ -134,17 +134,18 @@ Tensor head_curvature(const HeadTarget& target, Batch batch, const Tensor& outpu
   return curvature;
 }
 
-std::vector<float> head_answer(const HeadTarget& target, const EncodedExample& example, std::span<const float> row) {
-  if (target.task == Task::kClassify) return softmax(row);
-  if (target.task == Task::kOrdinal) return rank_probabilities(row);
-  std::vector<float> answer;
-  if (target.task == Task::kMultilabel) {
-    for (const float logit : row) answer.push_back(sigmoid(logit));
-    return answer;
+std::vector<double> head_answer(const HeadTarget& target, const EncodedExample& example, std::span<const float> row) {
+  if (has_one_label(target.task)) {
+    const std::vector<float> probabilities = target.task == Task::kClassify ? softmax(row) : rank_probabilities(row);
+    return {probabilities.begin(), probabilities.end()};
   }
+  std::vector<double> answer;
   const double level = target.task == Task::kForecast ? example.level : 0;
-  for (const float output : row)
-    answer.push_back(static_cast<float>(level + target.mean + target.deviation * static_cast<double>(output)));
+  for (const float output : row) {
+    answer.push_back(target.task == Task::kMultilabel
+                         ? static_cast<double>(sigmoid(output))
+                         : level + target.mean + target.deviation * static_cast<double>(output));
+  }
   // Quantiles that cross are put in order (Chernozhukov et al. 2010).
   if (!target.form.quantiles.empty()) std::sort(answer.begin(), answer.end());
   return answer;

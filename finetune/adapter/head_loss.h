@@ -41,8 +41,8 @@ kernels::Tensor head_curvature(const HeadTarget& target, std::span<const Encoded
                                const kernels::Tensor& output, const kernels::Tensor* class_weights);
 
 /// One row of outputs, as the head gives it, in the answer's unit: probabilities of the labels, or values (quantiles
-/// put in order).
-std::vector<float> head_answer(const HeadTarget& target, const EncodedExample& example, std::span<const float> row);
+/// put in order). In double: values may stand far from 0 and close to each other.
+std::vector<double> head_answer(const HeadTarget& target, const EncodedExample& example, std::span<const float> row);
 /// The label that these probabilities stand for (classify, ordinal).
 std::int32_t chosen_label(Task task, std::span<const float> probabilities);
 

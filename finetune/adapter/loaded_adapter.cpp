@@ -24,23 +24,24 @@ void check_binding(const Manifest& manifest, const Base& base) {
   }
 }
 
-Outcome head_outcome(Task task, const EncodedExample& example, const std::vector<float>& answer) {
+Outcome head_outcome(const HeadTarget& target, const EncodedExample& example, const std::vector<float>& outputs) {
   Outcome outcome;
-  if (has_one_label(task)) {
-    outcome.truth = example.label;
-    outcome.prediction = chosen_label(task, answer);
-    outcome.probabilities = answer;
-  } else if (task == Task::kMultilabel) {
+  std::vector<double> answer = head_answer(target, example, outputs);
+  if (has_labels(target.task)) {
+    outcome.probabilities.assign(answer.begin(), answer.end());
     outcome.marks = example.marks;
     outcome.unknown_labels = example.unknown_labels;
-    outcome.probabilities = answer;
-  } else if (task == Task::kForecast) {
-    outcome.true_values.assign(example.values.begin(), example.values.end());
-    outcome.predicted_values.assign(answer.begin(), answer.end());
+    if (!has_one_label(target.task)) return outcome;
+    outcome.truth = example.label;
+    outcome.prediction = chosen_label(target.task, outcome.probabilities);
+  } else if (target.task == Task::kForecast) {
+    outcome.true_values = example.values;
+    outcome.predicted_values = std::move(answer);
   } else {
-    outcome.true_value = static_cast<double>(example.value);
-    outcome.predicted_value = static_cast<double>(answer[answer.size() / 2]);  // of quantiles the middle one
-    if (answer.size() > 1) outcome.predicted_values.assign(answer.begin(), answer.end());
+    outcome.true_value = example.value;
+    outcome.predicted_value = answer[answer.size() / 2];  // of quantiles the middle one
+    outcome.quantiles = target.form.quantiles;
+    if (!outcome.quantiles.empty()) outcome.predicted_values = std::move(answer);
   }
   return outcome;
 }
@@ -140,16 +141,13 @@ std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedMod
   return all;
 }
 
-std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples,
+std::vector<Outcome> outcomes_of(const AdapterParts& parts, const std::vector<EncodedExample>& examples,
                                  const std::vector<std::vector<float>>& outputs, const Objective& objective) {
+  const HeadTarget target = parts.head_target();
   std::vector<Outcome> outcomes;
   for (std::size_t i = 0; i < examples.size(); ++i) {
-    if (task != Task::kLanguageModel) {
-      outcomes.push_back(head_outcome(task, examples[i], outputs[i]));
-      continue;
-    }
-    outcomes.emplace_back();
-    outcomes.back() = text_outcome(examples[i], outputs[i], objective);
+    outcomes.push_back(parts.task == Task::kLanguageModel ? text_outcome(examples[i], outputs[i], objective)
+                                                          : head_outcome(target, examples[i], outputs[i]));
   }
   return outcomes;
 }

@@ -47,9 +47,9 @@ using StopQuestion = std::function<bool()>;
 std::vector<std::vector<float>> outputs_of(kernels::Context& context, AdaptedModel& model,
                                            const std::vector<EncodedExample>& examples, std::int64_t max_tokens,
                                            const StopQuestion& should_stop = {});
-/// Outputs (AdaptedModel::outputs) as scored outcomes: labels, values, or summed token losses; of a pair those of the
-/// chosen answer, and what the objective makes of both.
-std::vector<Outcome> outcomes_of(Task task, const std::vector<EncodedExample>& examples,
+/// Outputs (AdaptedModel::outputs) of these parts as scored outcomes: labels, values in their unit and in double, or
+/// summed token losses; of a pair those of the chosen answer, and what the objective makes of both.
+std::vector<Outcome> outcomes_of(const AdapterParts& parts, const std::vector<EncodedExample>& examples,
                                  const std::vector<std::vector<float>>& outputs, const Objective& objective = {});
 
 }  // namespace finetune

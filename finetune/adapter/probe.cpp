@@ -18,7 +18,7 @@ Rows run(kernels::Context& context, AdaptedModel& model, const EncodingRules& ru
   std::vector<const EncodedExample*> batch;
   for (const EncodedExample& example : encoded) batch.push_back(&example);
   model.set_adapter_active(adapted);
-  Rows rows = model.raw_outputs(context, batch);
+  Rows rows = model.outputs(context, batch);
   model.set_adapter_active(true);
   return rows;
 }

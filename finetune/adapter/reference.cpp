@@ -24,7 +24,7 @@ void set_reference_margins(kernels::Context& context, AdaptedModel& model, std::
       throw platform::Error(platform::ErrorCode::kCancelled, "the computation was asked to stop");
     std::vector<const EncodedExample*> batch;
     for (const std::size_t index : group) batch.push_back(&pairs[index]);
-    const auto outputs = model.raw_outputs(context, batch);
+    const auto outputs = model.outputs(context, batch);
     for (std::size_t i = 0; i < group.size(); ++i) {
       EncodedExample& pair = pairs[group[i]];
       const PairLogprobs reference = pair_logprobs(pair, outputs[i]);

@@ -144,6 +144,13 @@ int evaluate_command(const Arguments& arguments) {
     return 0;
   }
   print_scores(report.adapter_digest.empty() ? "base" : "adapter", report.scores);
+  if (report.unknown_labels > 0) {
+    std::printf(
+        "%-10s %-20s %10lld   of %lld examples have a label that the adapter does not know: wrong, and not in "
+        "loss\n",
+        "adapter", "unknown labels", static_cast<long long>(report.unknown_labels),
+        static_cast<long long>(report.examples));
+  }
   for (const auto& [name, scores] : report.baselines) print_scores(name.c_str(), scores);
   for (const auto& [name, count] : report.baseline_examples)
     std::printf("%-10s %-20s %10lld\n", name.c_str(), "training examples", static_cast<long long>(count));

@@ -56,6 +56,7 @@ json::value to_json(const EvaluationReport& report) {
                       {"split", report.split},
                       {"task", report.task},
                       {"examples", report.examples},
+                      {"unknown_labels", report.unknown_labels},
                       {"answers", report.answers},
                       {"positive", report.positive},
                       {"choices", platform::to_json(report.choices)},
@@ -74,6 +75,7 @@ EvaluationReport evaluation_report_from_json(const json::value& value) {
   report.split = platform::string_or(object, "split", "", "evaluation");
   report.task = platform::string_or(object, "task", "", "evaluation");
   report.examples = platform::int_or(object, "examples", 0, "evaluation");
+  report.unknown_labels = platform::int_or(object, "unknown_labels", 0, "evaluation");
   report.answers = platform::int_or(object, "answers", 0, "evaluation");
   report.positive = platform::string_or(object, "positive", "", "evaluation");
   if (const json::value* choices = platform::find(object, "choices"))

@@ -8,6 +8,7 @@
 #include "finetune/evaluate/answers.h"
 #include "finetune/evaluate/baseline.h"
 #include "finetune/evaluate/choices.h"
+#include "finetune/evaluate/label_order.h"
 #include "finetune/evaluate/metrics.h"
 #include "finetune/evaluate/nearest.h"
 #include "finetune/train/training_job.h"
@@ -78,7 +79,7 @@ std::vector<Outcome> outcomes_of_part(kernels::Context& context, LoadedAdapter& 
   const Objective objective = objective_of(loaded.manifest);
   if (objective.kind == ObjectiveKind::kDpo && scored.front()->chosen)
     set_reference_margins(context, *loaded.model, encoded, kBatchTokens, request.should_stop);
-  return outcomes_of(loaded.parts->task, encoded,
+  return outcomes_of(*loaded.parts, encoded,
                      outputs_of(context, *loaded.model, encoded, kBatchTokens, request.should_stop), objective);
 }
 
@@ -135,6 +136,7 @@ class Evaluation {
     for (const std::string& metric : names) {
       if (request_.should_stop && request_.should_stop())
         throw Error(ErrorCode::kCancelled, "the evaluation was asked to stop");
+      if (!is_defined(metric, outcomes, labels, positive)) continue;
       scores.push_back(score_with_interval(metric, outcomes, labels, positive, request_.confidence, request_.seed));
     }
     return scores;
@@ -149,13 +151,19 @@ class Evaluation {
   void score_values() {
     const std::size_t positive =
         positive_class(loaded_.manifest.profile, labels_, truths_of(labels_, train_.empty() ? scored_ : train_));
-    const std::vector<std::string> names = metrics_of(task_, labels_);
+    std::vector<std::string> names = metrics_of(task_, labels_);
+    if (!loaded_.parts->form.quantiles.empty())
+      names.insert(names.end(), quantile_metrics().begin(), quantile_metrics().end());
+    const Labels labels = scored_labels(task_, labels_);
     if (has_one_label(task_) && !labels_.empty()) report_.positive = labels_[positive];
-    report_.scores = scores_of(names, outcomes_, labels_, positive);
+    report_.unknown_labels = std::count_if(outcomes_.begin(), outcomes_.end(), [&](const Outcome& outcome) {
+      return has_one_label(task_) ? outcome.truth < 0 : outcome.unknown_labels > 0;
+    });
+    report_.scores = scores_of(names, outcomes_, labels, positive);
     if (!request_.baselines) return;
     const BaselineRequest asked{task_, labels_, loaded_.parts->form.continues, request_.seed, request_.should_stop};
     for (const Baseline& baseline : baseline_outcomes(asked, train_, scored_))
-      add_baseline(baseline, scores_of(names, baseline.outcomes, labels_, positive));
+      add_baseline(baseline, scores_of(names, baseline.outcomes, labels, positive));
   }
 
   void score_language_model() {
@@ -301,13 +309,23 @@ class Evaluation {
             {"probabilities", probabilities_of(labels_, outcome)}};
   }
 
+  static json::object regress_line(const Outcome& outcome) {
+    json::object line{{"truth", outcome.true_value}, {"prediction", outcome.predicted_value}};
+    if (outcome.quantiles.empty()) return line;
+    json::array quantiles;
+    for (std::size_t k = 0; k < outcome.quantiles.size(); ++k)
+      quantiles.push_back(json::object{{"quantile", outcome.quantiles[k]}, {"value", outcome.predicted_values[k]}});
+    line["quantiles"] = std::move(quantiles);
+    return line;
+  }
+
   json::object value_line(std::size_t i) const {
     const Outcome& outcome = outcomes_[i];
     if (task_ == Task::kMultilabel) return marks_line(outcome);
     if (task_ == Task::kForecast)
       return {{"truth", numbers_or_null(outcome.true_values)},
               {"prediction", numbers_or_null(outcome.predicted_values)}};
-    if (task_ == Task::kRegress) return {{"truth", outcome.true_value}, {"prediction", outcome.predicted_value}};
+    if (task_ == Task::kRegress) return regress_line(outcome);
     return {{"truth", scored_[i]->label.value_or("")},
             {"prediction", labels_[static_cast<std::size_t>(outcome.prediction)]},
             {"probabilities", probabilities_of(labels_, outcome)}};

@@ -31,10 +31,13 @@ class Featurizer {
   explicit Featurizer(const Examples& train) {
     for (const platform::Example* example : train) {
       each_value(*example, [&](const std::string& name, double value) {
-        Column& column = columns_.try_emplace(name, Column{next_++, 0, 0, 0}).first->second;
+        const auto [found, fresh] = columns_.try_emplace(name, Column{next_, 0, 0, 0});
+        if (fresh) ++next_;
+        Column& column = found->second;
         column.count += 1;
-        column.sum += value;
-        column.squares += value * value;
+        const double from_mean = value - column.mean;
+        column.mean += from_mean / column.count;
+        column.squares += from_mean * (value - column.mean);
       });
     }
   }
@@ -47,20 +50,22 @@ class Featurizer {
       const auto found = columns_.find(name);
       if (found == columns_.end()) return;
       const Column& column = found->second;
-      const double mean = column.sum / column.count;
-      const double deviation = std::sqrt(std::max(1e-12, column.squares / column.count - mean * mean));
+      const double deviation = std::sqrt(std::max(1e-12, column.squares / column.count));
       const bool indicator = name.starts_with("c:");
       row.index.push_back(kTextFeatures + column.index);
-      row.value.push_back(static_cast<float>(indicator ? 1.0 : std::clamp((value - mean) / deviation, -8.0, 8.0)));
+      row.value.push_back(
+          static_cast<float>(indicator ? 1.0 : std::clamp((value - column.mean) / deviation, -8.0, 8.0)));
     });
     add_text(example, row);
     return row;
   }
 
  private:
+  // Squares of the distances from the mean (Welford 1962): those of the values themselves cancel where all lie far
+  // from 0.
   struct Column {
     std::uint32_t index;
-    double count, sum, squares;
+    double count, mean, squares;
   };
 
   static void each_value(const platform::Example& example,

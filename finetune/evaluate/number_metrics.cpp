@@ -50,4 +50,10 @@ double pinball_loss(Numbers truth, Numbers predicted, double q) {
   return mean_of(truth, predicted, [q](double difference) { return std::max(q * difference, (q - 1) * difference); });
 }
 
+double coverage(Numbers truth, Numbers low, Numbers high) {
+  double within = 0;
+  for (std::size_t i = 0; i < truth.size(); ++i) within += truth[i] >= low[i] && truth[i] <= high[i] ? 1 : 0;
+  return truth.empty() ? 0 : within / static_cast<double>(truth.size());
+}
+
 }  // namespace finetune

@@ -14,5 +14,7 @@ double median_absolute_error(std::span<const double> truth, std::span<const doub
 double explained_share(std::span<const double> truth, std::span<const double> predicted);
 /// Mean of max(q (truth - predicted), (q - 1) (truth - predicted)): the loss that a `q`-quantile makes least.
 double pinball_loss(std::span<const double> truth, std::span<const double> predicted, double q);
+/// Share of the truths that lie between `low` and `high`, both of which count.
+double coverage(std::span<const double> truth, std::span<const double> low, std::span<const double> high);
 
 }  // namespace finetune

@@ -91,7 +91,7 @@ std::vector<Prediction> Predictor::predict_batch(const std::vector<platform::Exa
   }
   const std::lock_guard lock(state_->computing);
   const auto outputs = outputs_of(state_->context, *loaded.model, encoded, kBatchTokens);
-  for (const Outcome& outcome : outcomes_of(loaded.parts->task, encoded, outputs)) {
+  for (const Outcome& outcome : outcomes_of(*loaded.parts, encoded, outputs)) {
     predictions.push_back(to_prediction(*loaded.parts, outcome));
   }
   return predictions;

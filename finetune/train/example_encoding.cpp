@@ -115,16 +115,15 @@ void set_marks(const EncodingRules& rules, const platform::Example& example, Enc
   }
 }
 
-std::vector<float> values_of(const EncodingRules& rules, const platform::Example& example) {
+std::vector<double> values_of(const EncodingRules& rules, const platform::Example& example) {
   if (static_cast<std::int64_t>(example.values.size()) != rules.form->horizon) {
     throw Error(ErrorCode::kInvalidInput,
                 "example " + example.id + " has " + std::to_string(example.values.size()) +
                     " values, but a forecast of " + std::to_string(rules.form->horizon) + " steps is asked for",
                 "values");
   }
-  std::vector<float> values;
-  for (const auto& value : example.values)
-    values.push_back(value ? static_cast<float>(*value) : std::numeric_limits<float>::quiet_NaN());
+  std::vector<double> values;
+  for (const auto& value : example.values) values.push_back(value.value_or(std::numeric_limits<double>::quiet_NaN()));
   return values;
 }
 
@@ -146,7 +145,7 @@ void set_target(const EncodingRules& rules, const platform::Example& example, En
     set_marks(rules, example, encoded);
   } else if (rules.task == Task::kRegress) {
     if (!example.value) throw Error(ErrorCode::kInvalidInput, "example " + example.id + " has no value", "value");
-    encoded.value = static_cast<float>(*example.value);
+    encoded.value = *example.value;
   } else if (rules.task == Task::kForecast) {
     encoded.values = values_of(rules, example);
   }

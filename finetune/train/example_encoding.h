@@ -18,16 +18,17 @@
 namespace finetune {
 
 struct EncodedExample {
-  std::vector<std::int32_t> ids;                          // -1 at slots
-  std::vector<std::int32_t> targets;                      // the token to predict after each, or -100
-  std::vector<SlotValue> slots;                           // in the order of the -1s
-  SideInput side;                                         // where the rules say that a side network reads it
-  std::int32_t label = -1;                                // classify, ordinal
-  std::vector<float> marks;                               // multilabel: 1 for a label that applies, else 0
-  std::int32_t unknown_labels = 0;                        // multilabel: that apply, and that training never saw
-  float value = std::numeric_limits<float>::quiet_NaN();  // regress, in the example's unit
-  std::vector<float> values;                              // forecast, in the signal's unit; NaN = not known
-  double level = 0;                                       // forecast: what the signal stands at
+  std::vector<std::int32_t> ids;      // -1 at slots
+  std::vector<std::int32_t> targets;  // the token to predict after each, or -100
+  std::vector<SlotValue> slots;       // in the order of the -1s
+  SideInput side;                     // where the rules say that a side network reads it
+  std::int32_t label = -1;            // classify, ordinal
+  std::vector<float> marks;           // multilabel: 1 for a label that applies, else 0
+  std::int32_t unknown_labels = 0;    // multilabel: that apply, and that training never saw
+  // Truths are double: a time in seconds, or a pressure in pascal, differs far behind what a float holds.
+  double value = std::numeric_limits<double>::quiet_NaN();  // regress, in the example's unit
+  std::vector<double> values;                               // forecast, in the signal's unit; NaN = not known
+  double level = 0;                                         // forecast: what the signal stands at
   float weight = 1.0f;
   // A pair of answers: all of the above is the chosen one's, and here stands one more, the rejected one's. They are one
   // unit: no batch has one of them without the other.

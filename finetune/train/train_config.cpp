@@ -226,11 +226,12 @@ void TrainConfig::validate() const {
   check(warmup_fraction >= 0 && warmup_fraction < 1, "warmup_fraction", "at least 0 and below 1");
   check(weight_average >= 0 && weight_average < 1, "weight_average", "at least 0 (off) and below 1");
   check(one_of(metric, {"auto", "loss", "perplexity", "reward_accuracy", "reward_margin", "accuracy", "macro_f1",
-                        "average_precision", "auroc", "calibration_error", "rmse", "mae", "qwk", "label_loss",
-                        "label_macro_f1", "label_micro_f1", "subset_accuracy"}),
+                        "average_precision", "auroc", "calibration_error", "rmse", "mae", "pinball_loss", "qwk",
+                        "label_loss", "label_macro_f1", "label_micro_f1", "subset_accuracy"}),
         "metric",
         "auto, loss, perplexity, reward_accuracy, reward_margin, accuracy, macro_f1, average_precision, auroc, "
-        "calibration_error, rmse, mae, qwk, label_loss, label_macro_f1, label_micro_f1 or subset_accuracy");
+        "calibration_error, rmse, mae, pinball_loss, qwk, label_loss, label_macro_f1, label_micro_f1 or "
+        "subset_accuracy");
   check(evaluations >= 1, "evaluations", "at least 1");
   check(patience >= 0, "patience", "0 (never) or more");
   check(one_of(class_weights, {"none", "balanced"}), "class_weights", "none or balanced");

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "finetune/adapter/reference.h"
+#include "finetune/evaluate/label_order.h"
 #include "finetune/train/class_weights.h"
 #include "finetune/train/schedule.h"
 #include "kernels/ops/elementwise.h"
@@ -213,18 +214,18 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
   const AveragedWeights averaged(*this);
   const auto outputs = outputs_of(context_, model_, data_.validation, 2 * request_.config.micro_batch_tokens,
                                   [&] { return observer.should_stop(); });
-  const std::vector<Outcome> outcomes =
-      outcomes_of(request_.task, data_.validation, outputs, request_.config.objective);
-  const double value = score(metric_, outcomes, parts_.labels, positive_);
+  const std::vector<Outcome> outcomes = outcomes_of(parts_, data_.validation, outputs, request_.config.objective);
+  const std::vector<std::string> labels = scored_labels(request_.task, parts_.labels);
+  const double value = score(metric_, outcomes, labels, positive_);
   progress.metric = metric_;
   progress.validation_metric = value;
   if (!has_numbers(request_.task)) {
     const char* loss = request_.task == Task::kMultilabel ? "label_loss" : "loss";
-    progress.validation_loss = score(loss, outcomes, parts_.labels, positive_);
+    progress.validation_loss = score(loss, outcomes, labels, positive_);
   }
   if (request_.config.objective.of_pairs()) {
-    progress.reward_accuracy = score("reward_accuracy", outcomes, parts_.labels, positive_);
-    progress.reward_margin = score("reward_margin", outcomes, parts_.labels, positive_);
+    progress.reward_accuracy = score("reward_accuracy", outcomes, labels, positive_);
+    progress.reward_margin = score("reward_margin", outcomes, labels, positive_);
   }
   const bool better = std::isfinite(value) &&
                       (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));

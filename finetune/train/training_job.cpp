@@ -7,6 +7,7 @@
 #include "finetune/adapter/adapter_folder.h"
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/probe.h"
+#include "finetune/evaluate/label_order.h"
 #include "finetune/evaluate/questions.h"
 #include "finetune/train/parent_adapter.h"
 #include "finetune/train/trainer.h"
@@ -75,7 +76,8 @@ std::vector<std::string> labels_of(const TrainRequest& request, const std::vecto
 
 void check_metric(const TrainConfig& config, Task task, const std::vector<std::string>& labels) {
   const std::string& metric = config.metric;
-  const std::vector<std::string> known = config.objective.of_pairs() ? preference_metrics() : metrics_of(task, labels);
+  std::vector<std::string> known = config.objective.of_pairs() ? preference_metrics() : metrics_of(task, labels);
+  if (!config.quantiles.empty()) known.emplace_back("pinball_loss");
   if (metric == "auto" || std::find(known.begin(), known.end(), metric) != known.end()) return;
   std::string list = "auto";
   for (const std::string& name : known) list += ", " + name;
@@ -138,9 +140,9 @@ void check_reference(const TrainRequest& request, const SensorSchema& schema) {
 void set_target_statistics(const std::vector<EncodedExample>& train, AdapterParts& parts) {
   std::vector<double> values;
   for (const EncodedExample& example : train) {
-    if (parts.task == Task::kRegress) values.push_back(static_cast<double>(example.value));
-    for (const float value : example.values) {
-      if (std::isfinite(value)) values.push_back(static_cast<double>(value) - example.level);
+    if (parts.task == Task::kRegress) values.push_back(example.value);
+    for (const double value : example.values) {
+      if (std::isfinite(value)) values.push_back(value - example.level);
     }
   }
   if (values.empty())

@@ -85,8 +85,10 @@ struct EvaluateRequest {
   std::filesystem::path adapter_folder;  // empty: the bare base, as a language model
   std::filesystem::path dataset;
   std::string split = "test";
-  std::filesystem::path predictions_file;  // JSON lines {id, truth, prediction, ...}; empty = none
-  bool baselines = true;                   // trains the plain models on the train part for comparison
+  /// JSON lines {id, truth, prediction, ...}, of an adapter that tells quantiles with quantiles: [{quantile, value}];
+  /// empty = none.
+  std::filesystem::path predictions_file;
+  bool baselines = true;  // trains the plain models on the train part for comparison
   double confidence = 0.95;
   std::uint64_t seed = 1;  // of the bootstrap
   int threads = 0;
@@ -114,11 +116,12 @@ struct EvaluationReport {
   std::string split;
   std::string task;
   std::int64_t examples = 0;
-  std::int64_t answers = 0;  // lm: the examples that were asked; evenly spaced where these are not all
-  std::string positive;      // classify, choices: the class of average_precision; the profile's, else the rarer one
+  std::int64_t unknown_labels = 0;  // examples with a label that the adapter cannot tell: misses, and no part of `loss`
+  std::int64_t answers = 0;         // lm: the examples that were asked; evenly spaced where these are not all
+  std::string positive;  // classify, choices: the class of average_precision; the profile's, else the rarer one
   std::vector<std::string> choices;  // lm: that were compared
   bool choices_per_character = false;
-  std::vector<Score> scores;
+  std::vector<Score> scores;  // without those of which the examples say nothing, see is_defined()
   /// Baseline name (last, linear, majority, mean, nearest) -> its scores on the same examples. lm: nearest copies the
   /// answer of the nearest training example; with choices the others stand beside it.
   std::vector<std::pair<std::string, std::vector<Score>>> baselines;

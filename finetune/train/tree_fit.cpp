@@ -159,8 +159,7 @@ class Boosting {
   std::vector<double> quantiles_of_values() const {
     std::vector<double> values, starts;
     for (const EncodedExample* example : train_) {
-      if (std::isfinite(example->value))
-        values.push_back((static_cast<double>(example->value) - target_.mean) / target_.deviation);
+      if (std::isfinite(example->value)) values.push_back((example->value - target_.mean) / target_.deviation);
     }
     std::sort(values.begin(), values.end());
     for (const double quantile : target_.form.quantiles) {

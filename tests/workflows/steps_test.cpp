@@ -257,6 +257,21 @@ TEST_F(StepsDb, AnOrdinalTrainingTakesTheOrderOfItsLabelsFromTheStepOrTheProfile
   EXPECT_THROW(labels_after(found, {{"task", "lm"}, {"labels", falling}}), platform::Error);
 }
 
+TEST_F(StepsDb, AGateSaysWhichScoresThereAreWhereItsOwnWasNotComputed) {
+  const json::object evaluation{{"scores", {{{"metric", "accuracy"}, {"value", 1}, {"low", 1}, {"high", 1}}}},
+                                {"baselines", json::object{}}};
+  auto gate =
+      alone("model.gate", {{"metric", "auroc"}, {"at_least", 0.5}}, {{"model.evaluate", {{"evaluation", evaluation}}}});
+  try {
+    execute(gate);
+    FAIL() << "a score was judged that is not there";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.path(), "metric");
+    EXPECT_NE(std::string(error.what()).find("has no score 'auroc', it has accuracy; "), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST_F(StepsDb, AnEvaluationThatRunsTwiceGivesTheSameAndStopsWhenAsked) {
   const platform::RunId id = start(flow());
   work_off();

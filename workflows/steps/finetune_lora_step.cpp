@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "finetune/evaluate/metrics.h"
+#include "finetune/evaluate/label_order.h"
 #include "finetune/train/training_job.h"
 #include "platform/dataset/profile.h"
 #include "platform/registry/model_registry.h"

@@ -31,7 +31,7 @@ class Judge {
     confidence_ = platform::number_or(with_, "confidence", 0.95, "with");
     seed_ = static_cast<std::uint64_t>(platform::int_or(with_, "seed", 1, "with"));
     const auto score = report_.score(metric_);
-    if (!score) throw Error(ErrorCode::kInvalidInput, "the evaluation has no score '" + metric_ + "'", "metric");
+    if (!score) refuse_metric();
     value_ = score->value;
   }
 
@@ -63,6 +63,16 @@ class Judge {
   double value() const { return value_; }
 
  private:
+  [[noreturn]] void refuse_metric() const {
+    std::string list;
+    for (const finetune::Score& score : report_.scores) list += (list.empty() ? "" : ", ") + score.metric;
+    throw Error(ErrorCode::kInvalidInput,
+                "the evaluation has no score '" + metric_ + "', it has " + list +
+                    "; a score of which the examples say nothing, such as auroc where all have one label, is not "
+                    "computed: score more examples, or gate by another",
+                "metric");
+  }
+
   void add(json::object check, bool holds, const std::string& sentence) {
     check["holds"] = holds;
     check["says"] = sentence;

@@ -155,7 +155,7 @@ TEST(AdaptedModel, StartsFromTheAnswersOfTheSideNetworkAndDropsThemWithTheAdapte
   std::vector<const SideInput*> inputs;
   for (const EncodedExample* example : setting.batch()) inputs.push_back(&example->side);
   const Tensor& side = setting.parts.side->forward(setting.context, inputs);
-  const auto rows = model.raw_outputs(setting.context, setting.batch());
+  const auto rows = model.outputs(setting.context, setting.batch());
   double largest = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t k = 0; k < 3; ++k) {
@@ -165,18 +165,18 @@ TEST(AdaptedModel, StartsFromTheAnswersOfTheSideNetworkAndDropsThemWithTheAdapte
   }
   EXPECT_GT(largest, 1e-3);
   model.set_adapter_active(false);
-  EXPECT_EQ(model.raw_outputs(setting.context, setting.batch())[0], (std::vector<float>{0, 0, 0}));
+  EXPECT_EQ(model.outputs(setting.context, setting.batch())[0], (std::vector<float>{0, 0, 0}));
 }
 
 TEST(AdaptedModel, AddsWhatTheTreesSayAndDropsThemWithTheAdapter) {
   Setting setting(Task::kClassify, 5, Setting::every_linear(), 2);
   AdaptedModel model(setting.base, setting.parts);
-  const auto before = model.raw_outputs(setting.context, setting.batch());
+  const auto before = model.outputs(setting.context, setting.batch());
   setting.parts.side_trees.start = {0.5f, 0, -0.5f};
-  const auto after = model.raw_outputs(setting.context, setting.batch());
+  const auto after = model.outputs(setting.context, setting.batch());
   for (std::size_t k = 0; k < 3; ++k) EXPECT_NEAR(after[0][k], before[0][k] + setting.parts.side_trees.start[k], 1e-6);
   model.set_adapter_active(false);
-  EXPECT_EQ(model.raw_outputs(setting.context, setting.batch())[0], (std::vector<float>{0, 0, 0}));
+  EXPECT_EQ(model.outputs(setting.context, setting.batch())[0], (std::vector<float>{0, 0, 0}));
 }
 
 TEST(AdaptedModel, SavesWhatStandsBesideTheBase) {

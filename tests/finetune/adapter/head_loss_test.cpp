@@ -8,6 +8,7 @@ namespace finetune {
 namespace {
 
 using Row = std::vector<float>;
+using Answer = std::vector<double>;
 
 EncodedExample labelled(std::int32_t label) {
   EncodedExample example;
@@ -28,14 +29,15 @@ TEST(HeadLoss, RanksAreDifferencesOfTheChancesToBeBeyondAndNeverNegative) {
   const HeadTarget target{.task = Task::kOrdinal, .labels = 4};
   const auto logit = [](double p) { return static_cast<float>(std::log(p / (1 - p))); };
   const Row row{logit(0.9), logit(0.5), logit(0.7)};  // the third contradicts the second
-  const Row ranks = head_answer(target, labelled(0), row);
+  const Answer ranks = head_answer(target, labelled(0), row);
   ASSERT_EQ(ranks.size(), 4U);
   EXPECT_NEAR(ranks[0], 0.1, 1e-6);
   EXPECT_NEAR(ranks[1], 0.4, 1e-6);
   EXPECT_NEAR(ranks[2], 0, 1e-6);
   EXPECT_NEAR(ranks[3], 0.5, 1e-6);
-  EXPECT_EQ(chosen_label(Task::kOrdinal, ranks), 2) << "the mean rank is 1.9";
-  EXPECT_EQ(chosen_label(Task::kClassify, ranks), 3);
+  const Row shares(ranks.begin(), ranks.end());
+  EXPECT_EQ(chosen_label(Task::kOrdinal, shares), 2) << "the mean rank is 1.9";
+  EXPECT_EQ(chosen_label(Task::kClassify, shares), 3);
 }
 
 TEST(HeadLoss, OfRanksIsThatOfEveryBorderBetweenThem) {
@@ -61,7 +63,7 @@ TEST(HeadLoss, OfAForecastCountsTheStepsThatAreKnownFromTheLevel) {
   const kernels::Tensor output = kernels::Tensor::from<float>({1.5f, 9}, {1, 2});
   // (15 - 10 - 1) / 2 = 2 is wanted.
   EXPECT_NEAR(head_loss(context, target, batch, output, nullptr, 1.0f, nullptr).loss, 0.5 * 0.5 * 0.25, 1e-6);
-  EXPECT_EQ(head_answer(target, example, Row{2, 0}), (Row{15, 11}));
+  EXPECT_EQ(head_answer(target, example, Row{2, 0}), (Answer{15, 11}));
 }
 
 // Against the slope of the gradient that training uses, a small step to either side.
@@ -70,7 +72,7 @@ TEST(HeadLoss, CurvesAsItsGradientChanges) {
   EncodedExample first, second;
   first.label = 1;
   first.marks = {1, 0, NAN};
-  first.value = 0.4f;
+  first.value = 0.4;
   first.values = {1, NAN, 3};
   first.weight = 0.5f;
   second.label = -1;
@@ -110,7 +112,19 @@ TEST(HeadLoss, CurvesByTheWeightWhereItIsMadeOfStraightPieces) {
 
 TEST(HeadLoss, PutsQuantilesThatCrossInOrder) {
   const HeadTarget target{.task = Task::kRegress, .mean = 0, .deviation = 1, .form = {.quantiles = {0.1, 0.5, 0.9}}};
-  EXPECT_EQ(head_answer(target, {}, Row{2, 1, 3}), (Row{1, 2, 3}));
+  EXPECT_EQ(head_answer(target, {}, Row{2, 1, 3}), (Answer{1, 2, 3}));
+}
+
+// Seconds since 1970: a float holds them to two minutes.
+TEST(HeadLoss, ValuesFarFromZeroAreLearntAndToldToTheirLastDigit) {
+  kernels::Context context = kernels::Context::cpu(1);
+  EncodedExample example;
+  example.value = 1700000099.12;
+  const HeadTarget target{.task = Task::kRegress, .mean = 1700000096, .deviation = 2};
+  EXPECT_DOUBLE_EQ(head_answer(target, example, Row{1.5625f}).front(), 1700000099.125);
+  const EncodedExample* batch[] = {&example};
+  const kernels::Tensor output = kernels::Tensor::from<float>({0}, {1, 1});
+  EXPECT_NEAR(head_loss(context, target, batch, output, nullptr, 1.0f, nullptr).loss, 0.5 * 1.56 * 1.56, 1e-5);
 }
 
 TEST(HeadLoss, TakesHubersWhereItIsAskedFor) {

@@ -203,6 +203,26 @@ TEST_F(TrainCommand, WritesAsTheOptionsOfTheCommandLineSay) {
     EXPECT_THROW(command(wrong), platform::Error) << wrong.front();
 }
 
+TEST_F(TrainCommand, ScoringTellsHowManyLabelsAreNotKnown) {
+  ASSERT_EQ(train_to(path("adapter")), 0);
+  std::string lines;
+  for (const char* label : {"high", "low", "cracked"}) {
+    platform::Example example;
+    example.prompt = "load {{ number:load }}";
+    example.numbers["load"] = 1;
+    example.label = label;
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(path("data.jsonl"), lines);
+  testing::internal::CaptureStderr();
+  testing::internal::CaptureStdout();
+  evaluate_command({"--base", path("base"), "--adapter", path("adapter"), "--data", path("data.jsonl"), "--split",
+                    "train", "--threads", "1"});
+  testing::internal::GetCapturedStderr();
+  const std::string said = testing::internal::GetCapturedStdout();
+  EXPECT_NE(said.find("unknown labels                1   of 3 examples"), std::string::npos) << said;
+}
+
 TEST_F(TrainCommand, RefusesAWorkFolderInsideTheOutput) {
   EXPECT_THROW(train_to(path("adapter"), {"--work", path("adapter") / "work"}), platform::Error);
   EXPECT_FALSE(std::filesystem::exists(path("adapter")));

@@ -61,6 +61,16 @@ TEST(Baseline, LearnsFromTheExamplesThatHaveAValueAndNamesAScoredOneThatHasNone)
   }
 }
 
+// A float holds no time of today to the second, and the square of one has no place for it in a double.
+TEST(Baseline, TheLinearOneReadsNumbersFarFromZero) {
+  std::vector<platform::Example> train;
+  for (int i = 0; i < 40; ++i) train.push_back(measured("t" + std::to_string(i), 1.7e9 + i, 1.7e9 + 2 * i));
+  const platform::Example test = measured("test", 1.7e9 + 20.5, 1.7e9 + 41);
+  const auto outcomes = baseline_outcomes(kNumbers, pointers_to(train), {&test});
+  EXPECT_NEAR(named(outcomes, "linear").outcomes.at(0).predicted_value, 1.7e9 + 41, 4);
+  EXPECT_NEAR(named(outcomes, "mean").outcomes.at(0).predicted_value, 1.7e9 + 39, 1e-5);
+}
+
 TEST(Baseline, TheNearestExamplesVoteBesideOneVoteOfTheWholeTrainingPart) {
   std::vector<platform::Example> train;
   for (int i = 0; i < 8; ++i) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace finetune {
 namespace {
 
@@ -50,6 +52,54 @@ TEST(Metrics, QuadraticKappaIsOneForAgreementAndFallsWithDistance) {
   const std::vector<Outcome> far{of_class(0, 0), of_class(1, 1), of_class(2, 0)};
   EXPECT_EQ(score("qwk", right, labels, 0), 1);
   EXPECT_GT(score("qwk", near, labels, 0), score("qwk", far, labels, 0));
+}
+
+Outcome of_quantiles(double truth, std::vector<double> predicted) {
+  Outcome outcome;
+  outcome.true_value = truth;
+  outcome.predicted_value = predicted.at(1);
+  outcome.predicted_values = std::move(predicted);
+  outcome.quantiles = {0.1, 0.5, 0.9};
+  return outcome;
+}
+
+TEST(Metrics, OfQuantilesAreTheMeanPinballLossAndTheShareBetweenTheOuterOnes) {
+  const std::vector<Outcome> outcomes{of_quantiles(5, {3, 4, 6}), of_quantiles(9, {3, 4, 6})};
+  const double low = (0.1 * 2 + 0.1 * 6) / 2, middle = (0.5 * 1 + 0.5 * 5) / 2, high = (0.1 * 1 + 0.9 * 3) / 2;
+  EXPECT_NEAR(score("pinball_loss", outcomes, {}, 0), (low + middle + high) / 3, 1e-12);
+  EXPECT_NEAR(score("coverage", outcomes, {}, 0), 0.5, 1e-12);
+  EXPECT_FALSE(higher_is_better("pinball_loss"));
+  EXPECT_TRUE(is_defined("coverage", outcomes, {}, 0));
+  EXPECT_FALSE(is_defined("coverage", std::vector<Outcome>(2), {}, 0)) << "values without quantiles";
+}
+
+TEST(Metrics, SayWhetherTheOutcomesTellAnythingOfThem) {
+  const std::vector<std::string> labels{"no", "yes"};
+  const std::vector<Outcome> one_class{of_class(0, 0, {0.9f, 0.1f}), of_class(0, 1, {0.4f, 0.6f})};
+  std::vector<Outcome> both = one_class, unknown{of_class(-1, 0, {0.9f, 0.1f})};
+  both.push_back(of_class(1, 1, {0.1f, 0.9f}));
+  for (const char* metric : {"auroc", "average_precision"}) {
+    for (const std::size_t positive : {0u, 1u}) {
+      EXPECT_FALSE(is_defined(metric, one_class, labels, positive)) << metric;
+      EXPECT_TRUE(is_defined(metric, both, labels, positive)) << metric;
+    }
+  }
+  EXPECT_TRUE(is_defined("loss", one_class, labels, 1));
+  EXPECT_FALSE(is_defined("loss", unknown, labels, 1)) << "no truth has a probability";
+  EXPECT_TRUE(is_defined("accuracy", unknown, labels, 1)) << "it is a miss";
+  Outcome without_tokens, without_numbers;
+  without_tokens.weight = 0;
+  without_numbers.true_values = {std::nan("")};
+  EXPECT_FALSE(is_defined("perplexity", std::vector{without_tokens}, {}, 0));
+  EXPECT_FALSE(is_defined("rmse", std::vector{without_numbers}, {}, 0));
+}
+
+TEST(Metrics, ResamplesThatSayNothingOfAMetricAreNoPartOfItsInterval) {
+  std::vector<Outcome> outcomes(30, of_class(0, 0, {0.9f, 0.1f}));
+  outcomes[0] = of_class(1, 1, {0.1f, 0.9f});  // a third of the resamples is without it
+  const Score score = score_with_interval("auroc", outcomes, {"no", "yes"}, 1, 0.95, 4);
+  EXPECT_EQ(score.value, 1);
+  EXPECT_EQ(score.low, 1);
 }
 
 TEST(Metrics, AnIntervalHoldsItsValueAndIsTheSameForTheSameSeed) {
