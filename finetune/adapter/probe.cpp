@@ -23,6 +23,20 @@ Rows run(kernels::Context& context, AdaptedModel& model, const EncodingRules& ru
   return rows;
 }
 
+// An adapter that answers with no numbers is none.
+const Rows& finite(const Rows& rows, const std::vector<platform::Example>& examples) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (const float value : rows[i]) {
+      if (std::isfinite(value)) continue;
+      throw Error(ErrorCode::kInvalidInput,
+                  "the trained adapter answers example " + examples[i].id + " with " + std::to_string(value) +
+                      ", which is no finite number; lower learning_rate or alpha, and train again",
+                  "learning_rate");
+    }
+  }
+  return rows;
+}
+
 json::array rows_to_json(const Rows& rows) {
   json::array all;
   for (const auto& row : rows) {
@@ -81,7 +95,7 @@ json::value record_probe(kernels::Context& context, AdaptedModel& model, const E
   json::array inputs;
   for (const platform::Example& example : examples) inputs.push_back(platform::to_json(example));
   return json::object{{"examples", inputs},
-                      {"outputs", rows_to_json(run(context, model, rules, examples, true))},
+                      {"outputs", rows_to_json(finite(run(context, model, rules, examples, true), examples))},
                       {"without_adapter", rows_to_json(run(context, model, rules, examples, false))}};
 }
 

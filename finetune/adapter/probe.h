@@ -16,6 +16,7 @@ inline constexpr double kProbeTolerance16 = 3e-2;
 /// An adapter that changes less does not act: rounding does as much.
 inline constexpr double kLeastEffect = 1e-5;
 
+/// Throws kInvalidInput naming an example that the adapted model answers with something else than finite numbers.
 platform::json::value record_probe(kernels::Context& context, AdaptedModel& model, const EncodingRules& rules,
                                    const std::vector<platform::Example>& examples);
 /// How far the adapted outputs of a recorded probe are from those of the bare base, relative to the largest.

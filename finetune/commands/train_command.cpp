@@ -15,10 +15,13 @@ namespace {
 
 namespace json = platform::json;
 
-// A configuration file holds the keys of TrainConfig, and `task`, `labels`, `seed` and `init_adapter`.
-void read_config(const std::filesystem::path& file, TrainRequest& request) {
-  json::value document = platform::to_json(platform::read_yaml_file(file));
+// A configuration file, where there is one, holds the keys of TrainConfig, and `task`, `labels`, `seed` and
+// `init_adapter`. `over`: settings of the command line, which count before the file's; what is left of both is checked
+// together.
+void read_config(const std::filesystem::path& file, const json::object& over, TrainRequest& request) {
+  json::value document = file.empty() ? json::value(nullptr) : platform::to_json(platform::read_yaml_file(file));
   json::object object = document.is_null() ? json::object{} : platform::as_object(document, file.string());
+  for (const auto& [key, value] : over) object[key] = value;
   if (platform::find(object, "task") != nullptr) request.task = task_from(platform::require_string(object, "task", ""));
   if (const auto* labels = platform::find(object, "labels")) request.labels = platform::strings_from(*labels, "labels");
   request.seed =
@@ -73,11 +76,12 @@ int train_command(const Arguments& arguments) {
   request.output_folder = line.text("out");
   request.work_folder = line.text("work");
   request.threads = line.threads();
-  if (line.has("config")) read_config(line.text("config"), request);
-  if (line.has("base-dtype")) request.config.base_dtype = line.text("base-dtype");
-  if (line.has("task")) request.task = task_from(line.text("task"));
-  if (line.has("objective")) request.config.objective.kind = objective_kind_from(line.text("objective"));
-  if (line.has("init-adapter")) request.init_adapter = line.text("init-adapter");
+  json::object over;
+  if (line.has("base-dtype")) over["base_dtype"] = line.text("base-dtype");
+  if (line.has("init-adapter")) over["init_adapter"] = line.text("init-adapter");
+  if (line.has("objective")) over["objective"] = line.text("objective");
+  if (line.has("task")) over["task"] = line.text("task");
+  read_config(line.has("config") ? line.text("config") : "", over, request);
   TrainResult result;
   {
     ProgressLine progress;

@@ -80,6 +80,11 @@ struct PeftConfig {
   int pissa_iterations() const;
 };
 
+/// Whether `name` is the module's, or its end behind a dot, as entries of target_modules and exclude_modules are read.
+bool names_module(std::string_view name, std::string_view module);
+/// The same of an expression of rank_pattern or alpha_pattern.
+bool expression_names_module(const std::string& expression, std::string_view module);
+
 /// What an adapter holds for one module; what it lacks is empty. V vocabulary, H hidden, m the bottleneck's size.
 struct PeftModule {
   kernels::Tensor a, b;                          // [r, in], [out, r]

@@ -149,11 +149,6 @@ int checked_rank(std::int64_t rank) {
   throw Error(ErrorCode::kInvalidInput, "LoRA rank must be 1 to 4096, not " + std::to_string(rank), "r");
 }
 
-bool ends_with_name(std::string_view module, std::string_view name) {
-  return module == name ||
-         (module.size() > name.size() && module.ends_with(name) && module[module.size() - name.size() - 1] == '.');
-}
-
 // The first number between two dots; -1 if there is none.
 int layer_of(std::string_view module) {
   std::size_t begin = 0;
@@ -170,12 +165,21 @@ int layer_of(std::string_view module) {
 template <typename T>
 const T* first_matching(const std::vector<std::pair<std::string, T>>& patterns, std::string_view module) {
   for (const auto& [expression, value] : patterns) {
-    if (Pattern("(.*\\.)?(" + expression + ")$").matches_whole(module)) return &value;
+    if (expression_names_module(expression, module)) return &value;
   }
   return nullptr;
 }
 
 }  // namespace
+
+bool names_module(std::string_view name, std::string_view module) {
+  return module == name ||
+         (module.size() > name.size() && module.ends_with(name) && module[module.size() - name.size() - 1] == '.');
+}
+
+bool expression_names_module(const std::string& expression, std::string_view module) {
+  return Pattern("(.*\\.)?(" + expression + ")$").matches_whole(module);
+}
 
 std::string_view to_string(PeftType type) {
   switch (type) {
@@ -238,18 +242,18 @@ bool PeftConfig::saves(std::string_view module) const {
 
 bool PeftConfig::scales_input(std::string_view module) const {
   return std::any_of(feedforward_modules.begin(), feedforward_modules.end(),
-                     [&](const std::string& name) { return ends_with_name(module, name); });
+                     [&](const std::string& name) { return names_module(name, module); });
 }
 
 bool PeftConfig::targets(std::string_view module) const {
-  const auto named = [&](const std::string& name) { return ends_with_name(module, name); };
+  const auto named = [&](const std::string& name) { return names_module(name, module); };
   if (std::any_of(exclude_modules.begin(), exclude_modules.end(), named)) return false;
   if (!layers_to_transform.empty()) {
     const int layer = layer_of(module);
     if (std::find(layers_to_transform.begin(), layers_to_transform.end(), layer) == layers_to_transform.end())
       return false;
   }
-  if (target_pattern == "all-linear") return !ends_with_name(module, "lm_head");
+  if (target_pattern == "all-linear") return !names_module("lm_head", module);
   if (!target_pattern.empty()) return Pattern(target_pattern).matches_whole(module);
   return std::any_of(target_modules.begin(), target_modules.end(), named);
 }

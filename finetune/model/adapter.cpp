@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "finetune/model/adapter_start.h"
 #include "platform/base/error.h"
@@ -15,6 +16,8 @@ using platform::ErrorCode;
 namespace {
 
 constexpr double kBottleneckDeviation = 0.02;
+constexpr const char* kOfModel = "linear layer, embedding or head of this model";
+constexpr const char* kAdapted = "layer that is adapted";
 
 Tensor filled(kernels::Shape shape, float value) {
   Tensor tensor(std::move(shape));
@@ -51,6 +54,7 @@ Adapter::Adapter(const ModelConfig& model, const ModelWeights& weights, PeftConf
     : config_(std::move(config)), model_(model) {
   config_.validate();
   settle(model);
+  refuse_idle_names();
   linears_.resize(static_cast<std::size_t>(model.layer_count));
   kernels::Context context = kernels::Context::cpu(1);
   bool any = false;
@@ -69,6 +73,37 @@ Adapter::Adapter(const ModelConfig& model, const ModelWeights& weights, PeftConf
   if (any || embedding_.a.present() || head_.a.present()) return;
   refuse("target_modules", "target_modules match no linear layer of this model; use names such as " +
                                std::string(model.names.linears[0]) + " or " + std::string(model.names.linears[6]));
+}
+
+// A name that is spelt otherwise in this model would change nothing, and nobody would notice.
+void Adapter::refuse_idle_names() const {
+  std::vector<std::string> modules{std::string(model_.names.embedding), std::string(model_.names.head)}, adapted;
+  for (std::int64_t layer = 0; layer < model_.layer_count; ++layer) {
+    for (const LinearKind kind : kLinearKinds) modules.push_back(model_.names.linear(layer, kind));
+  }
+  std::copy_if(modules.begin(), modules.end(), std::back_inserter(adapted),
+               [&](const std::string& module) { return config_.targets(module); });
+  const auto check = [](const char* setting, const std::string& entry, const std::vector<std::string>& among,
+                        const char* what, const auto& names) {
+    if (std::any_of(among.begin(), among.end(), [&](const std::string& module) { return names(entry, module); }))
+      return;
+    refuse(setting, std::string(setting) + " has \"" + entry + "\", which names no " + what + "; use names such as " +
+                        last_name(among.empty() ? std::string("q_proj") : among.back()));
+  };
+  for (const std::string& name : config_.target_modules) check("target_modules", name, modules, kOfModel, names_module);
+  for (const std::string& name : config_.exclude_modules)
+    check("exclude_modules", name, modules, kOfModel, names_module);
+  for (const std::string& name : config_.feedforward_modules)
+    check("feedforward_modules", name, adapted, kAdapted, names_module);
+  for (const auto& [expression, rank] : config_.rank_pattern)
+    check("rank_pattern", expression, adapted, kAdapted, expression_names_module);
+  for (const auto& [expression, alpha] : config_.alpha_pattern)
+    check("alpha_pattern", expression, adapted, kAdapted, expression_names_module);
+  for (const int layer : config_.layers_to_transform) {
+    if (layer >= model_.layer_count)
+      refuse("layers_to_transform", "layers_to_transform has the layer " + std::to_string(layer) +
+                                        ", the model has the layers 0 to " + std::to_string(model_.layer_count - 1));
+  }
 }
 
 void Adapter::start_linear(kernels::Context& context, const std::string& module, const LinearWeight& weight,

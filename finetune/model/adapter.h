@@ -41,7 +41,8 @@ class Adapter {
   /// Nothing is adapted.
   Adapter() = default;
   /// Starts as `config.init_lora_weights` says; whichever, the adapted model starts as the base. Throws kInvalidInput
-  /// if nothing is targeted, or for a combination that has no meaning, naming the setting.
+  /// if nothing is targeted, for a combination that has no meaning, and for a name, layer or expression that no module
+  /// answers to, naming the setting.
   Adapter(const ModelConfig& model, const ModelWeights& weights, PeftConfig config, kernels::Random& random);
   /// From a PEFT folder. Throws kCorrupt where a module or shape does not belong to the model, kConflict where it
   /// carries another embedding or head than the base's.
@@ -78,6 +79,7 @@ class Adapter {
   void start_head(kernels::Context& context, const ModelWeights& weights, kernels::Random& random);
   void start_saved(kernels::Context& context, const ModelWeights& weights);
   void settle(const ModelConfig& model);
+  void refuse_idle_names() const;
   void load_linear(PeftModule module, const std::string& name, LinearAdapter& adapter) const;
   void load_embedding(PeftAdapter& stored);
   void load_head(PeftAdapter& stored);

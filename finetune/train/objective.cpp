@@ -83,6 +83,12 @@ void Objective::validate() const {
   check(rpo_alpha >= 0 && rpo_alpha <= 100, "rpo_alpha", "between 0 (none) and 100");
   check(kd_ratio >= 0 && kd_ratio <= 1, "kd_ratio", "between 0 and 1");
   check(kd_temperature >= 0.1 && kd_temperature <= 100, "kd_temperature", "between 0.1 and 100");
+  const Objective usual;
+  const bool of_teacher = kind == ObjectiveKind::kDistillation;
+  check(of_pairs() || beta == usual.beta, "beta", "left out where the objective is neither dpo nor orpo");
+  check(of_teacher || kd_ratio == usual.kd_ratio, "kd_ratio", "left out where the objective is not distillation");
+  check(of_teacher || kd_temperature == usual.kd_temperature, "kd_temperature",
+        "left out where the objective is not distillation");
   check(of_dpo || label_smoothing == 0, "label_smoothing", "0 where the objective is not dpo");
   check(of_dpo || rpo_alpha == 0, "rpo_alpha", "0 where the objective is not dpo");
 }

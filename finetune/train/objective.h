@@ -36,7 +36,8 @@ struct Objective {
 
   /// dpo and orpo: an example is a pair of answers.
   bool of_pairs() const { return kind == ObjectiveKind::kDpo || kind == ObjectiveKind::kOrpo; }
-  /// Throws kInvalidInput naming the first setting out of range.
+  /// Throws kInvalidInput naming the first setting out of range, or that differs from its default and is none of this
+  /// kind's.
   void validate() const;
 };
 

@@ -1,5 +1,6 @@
 #include "finetune/train/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/ops/adamw.h"
@@ -30,8 +31,10 @@ double Optimizer::step(kernels::Context& context, double learning_rate) {
   const double norm = kernels::global_norm(context, gradients);
   if (!std::isfinite(norm)) {
     ++skipped_;
+    ++skipped_in_a_row_;
     return norm;
   }
+  skipped_in_a_row_ = 0;
   ++steps_;
   const float scale = kernels::clip_factor(norm, options_.clip_norm);
   if (options_.kind == OptimizerKind::kSgd) {
@@ -62,6 +65,20 @@ void Optimizer::sgd(kernels::Context& context, float learning_rate, float gradie
         {&weight.value, &weight.gradient, &first_[i], weights_[i].learning_rate_scale, weights_[i].decay});
   }
   kernels::sgd_step(context, tensors, {learning_rate, options_.beta1, options_.weight_decay}, gradient_scale);
+}
+
+std::string Optimizer::first_not_finite() const {
+  const auto damaged = [](const Tensor& tensor) {
+    const auto values = tensor.values<float>();
+    return !std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+  };
+  for (const TrainedWeight& trained : weights_) {
+    if (damaged(trained.weight->value)) return "the weight " + trained.weight->name;
+  }
+  for (const TrainedWeight& trained : weights_) {
+    if (damaged(trained.weight->gradient)) return "the gradient of " + trained.weight->name;
+  }
+  return {};
 }
 
 std::int64_t Optimizer::parameter_count() const {

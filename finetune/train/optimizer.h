@@ -39,6 +39,11 @@ class Optimizer {
 
   std::int64_t steps() const { return steps_; }
   std::int64_t skipped() const { return skipped_; }
+  /// The last steps that were skipped one after the other, of this process.
+  std::int64_t skipped_in_a_row() const { return skipped_in_a_row_; }
+  /// The first weight or gradient that holds something else than finite numbers: "the weight X" or "the gradient of X";
+  /// empty where none does.
+  std::string first_not_finite() const;
   std::int64_t parameter_count() const;
   const std::vector<TrainedWeight>& weights() const { return weights_; }
 
@@ -55,7 +60,7 @@ class Optimizer {
   OptimizerOptions options_;
   std::vector<kernels::Tensor> first_, second_;  // SGD has no second
   std::int64_t steps_ = 0;
-  std::int64_t skipped_ = 0;
+  std::int64_t skipped_ = 0, skipped_in_a_row_ = 0;
 };
 
 }  // namespace finetune

@@ -1,6 +1,7 @@
 #include "finetune/train/parent_adapter.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/probe.h"
@@ -29,28 +30,35 @@ std::string digest_of_peft_files(const std::filesystem::path& folder) {
   return "sha256:" + platform::sha256_hex(platform::canonical_json(digests));
 }
 
-// What the adapter is, in the words of a training's settings.
-TrainConfig with_parent(TrainConfig config, const ParentAdapter& parent) {
-  const PeftConfig& peft = parent.config;
-  config.peft_type = std::string(to_string(peft.type));
+void take_lora(const PeftConfig& peft, TrainConfig& config) {
   config.r = peft.r;
   config.alpha = peft.lora_alpha;
   config.dropout = peft.lora_dropout;
-  config.target_modules = peft.target_modules;
-  config.target_pattern = peft.target_pattern;
-  config.exclude_modules = peft.exclude_modules;
-  config.modules_to_save = peft.modules_to_save;
-  config.trainable_token_indices = peft.trainable_token_indices;
-  config.layers_to_transform = peft.layers_to_transform;
   config.rank_pattern = peft.rank_pattern;
   config.alpha_pattern = peft.alpha_pattern;
   config.init_lora_weights = peft.init_lora_weights;
   config.use_rslora = peft.use_rslora;
   config.use_dora = peft.use_dora;
   config.lora_bias = peft.lora_bias;
-  config.feedforward_modules = peft.feedforward_modules;
-  config.bottleneck_size = peft.bottleneck_size;
-  config.non_linearity = peft.non_linearity;
+}
+
+// What the adapter is, in the words of a training's settings. Those of another kind stay as they are, and are refused
+// where they were given.
+TrainConfig with_parent(TrainConfig config, const ParentAdapter& parent) {
+  const PeftConfig& peft = parent.config;
+  config.peft_type = std::string(to_string(peft.type));
+  config.target_modules = peft.target_modules;
+  config.target_pattern = peft.target_pattern;
+  config.exclude_modules = peft.exclude_modules;
+  config.modules_to_save = peft.modules_to_save;
+  config.trainable_token_indices = peft.trainable_token_indices;
+  config.layers_to_transform = peft.layers_to_transform;
+  if (peft.type == PeftType::kLora) take_lora(peft, config);
+  if (peft.type == PeftType::kIa3) config.feedforward_modules = peft.feedforward_modules;
+  if (peft.type == PeftType::kBottleneck) {
+    config.bottleneck_size = peft.bottleneck_size;
+    config.non_linearity = peft.non_linearity;
+  }
   if (!parent.manifest) return config;
   const Manifest& manifest = *parent.manifest;
   config.base_dtype = manifest.base_dtype;
@@ -152,6 +160,18 @@ void start_from(kernels::Context& context, Base& base, const ParentAdapter& pare
   parts.side = std::move(stored.side);
   parts.side_trees = std::move(stored.side_trees);
   parts.side_is_fitted = true;
+}
+
+void check_finite_effect(kernels::Context& context, AdaptedModel& model, const platform::Example& example,
+                         const EncodedExample& encoded) {
+  const EncodedExample* batch[] = {&encoded};
+  const double loss = model.loss(context, batch, nullptr).loss;
+  if (std::isfinite(loss)) return;
+  throw Error(
+      ErrorCode::kConflict,
+      "the adapter that the training starts from gives example " + example.id + " the loss " + std::to_string(loss) +
+          ", which nothing can be learnt from; check that its files are whole and that " + "it belongs to this base",
+      "init_adapter");
 }
 
 }  // namespace finetune

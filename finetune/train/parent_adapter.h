@@ -44,4 +44,9 @@ void take_statistics(const ParentAdapter& parent, AdapterParts& parts);
 void start_from(kernels::Context& context, Base& base, const ParentAdapter& parent, std::uint64_t seed,
                 AdapterParts& parts);
 
+/// Throws kConflict where what was started from a parent has no finite loss for an example, here the one that is named
+/// and its encoding: weights that are damaged, or that belong to another base.
+void check_finite_effect(kernels::Context& context, AdaptedModel& model, const platform::Example& example,
+                         const EncodedExample& encoded);
+
 }  // namespace finetune

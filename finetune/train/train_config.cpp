@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "finetune/adapter/answer_memory.h"
+#include "finetune/train/setting_rules.h"
 #include "platform/base/error.h"
 
 namespace finetune {
@@ -197,8 +197,14 @@ const std::vector<std::string_view>& train_config_keys() {
   return kKeys;
 }
 
+std::string checkpoint_metric(const TrainConfig& config, Task task) {
+  if (config.metric != "auto") return config.metric;
+  if (has_numbers(task)) return "rmse";
+  return task == Task::kMultilabel ? "label_loss" : "loss";
+}
+
 void TrainConfig::validate() const {
-  check(r >= 1 && r <= 256, "r", "between 1 and 256");
+  check_ranges(*this);
   check(alpha > 0, "alpha", "positive");
   check(dropout >= 0 && dropout < 1, "dropout", "at least 0 and below 1");
   check(token_dropout >= 0 && token_dropout <= 0.5, "token_dropout", "between 0 and 0.5");
@@ -206,15 +212,11 @@ void TrainConfig::validate() const {
         "a list of linear layers such as [q_proj, v_proj], all-linear, or a regular expression");
   check(!use_dora || !lora_bias, "use_dora", "off where lora_bias is on");
   check_adapter(*this);
+  check_effects(*this);
   check(loraplus_lr_ratio > 0 && loraplus_lr_ratio <= 1000, "loraplus_lr_ratio", "above 0 and at most 1000");
   check(neftune_noise_alpha >= 0 && neftune_noise_alpha <= 1000, "neftune_noise_alpha", "0 (none) or more");
   objective.validate();
   check(max_epochs > 0 && max_epochs <= 10'000, "max_epochs", "positive");
-  check(max_steps >= 0, "max_steps", "0 (no limit) or more");
-  check(min_steps >= 0, "min_steps", "0 or more");
-  check(batch_examples >= 1, "batch_examples", "at least 1");
-  check(micro_batch_tokens >= 1, "micro_batch_tokens", "at least 1");
-  check(max_example_tokens >= 2, "max_example_tokens", "at least 2");
   check(one_of(optimizer, {"adamw", "sgd"}), "optimizer", "adamw or sgd");
   check(learning_rate > 0 && learning_rate <= 1, "learning_rate", "above 0 and at most 1");
   check(head_learning_rate_scale > 0, "head_learning_rate_scale", "positive");
@@ -232,10 +234,7 @@ void TrainConfig::validate() const {
         "auto, loss, perplexity, reward_accuracy, reward_margin, accuracy, macro_f1, average_precision, auroc, "
         "calibration_error, rmse, mae, pinball_loss, qwk, label_loss, label_macro_f1, label_micro_f1 or "
         "subset_accuracy");
-  check(evaluations >= 1, "evaluations", "at least 1");
-  check(patience >= 0, "patience", "0 (never) or more");
   check(one_of(class_weights, {"none", "balanced"}), "class_weights", "none or balanced");
-  check(patch_size >= 1 && patch_size <= 4096, "patch_size", "between 1 and 4096");
   check(huber_delta >= 0 && huber_delta <= 1000, "huber_delta", "0 (squared error) or more");
   check(quantiles.empty() || huber_delta == 0, "huber_delta", "0 where quantiles are asked for");
   check(quantiles.size() <= 99, "quantiles", "at most 99 of them");
@@ -245,10 +244,6 @@ void TrainConfig::validate() const {
     check(quantiles[i] > 0 && quantiles[i] < 1 && (i == 0 || quantiles[i] > quantiles[i - 1]), "quantiles",
           "rising numbers between 0 and 1");
   }
-  check(text_features >= 0 && text_features <= 65536, "text_features", "between 0 and 65536");
-  check(side_trees >= 0 && side_trees <= 1000, "side_trees", "between 0 and 1000");
-  check(remembered_answers >= 0 && remembered_answers <= kMostRememberedAnswers, "remembered_answers",
-        "between 0 and " + std::to_string(kMostRememberedAnswers));
   check(one_of(activations, {"keep", "recompute"}), "activations", "keep or recompute");
   check(one_of(base_dtype, {"float32", "bfloat16", "float16", "int8", "nf4", "nf4_double"}), "base_dtype",
         "float32, bfloat16, float16, int8, nf4 or nf4_double");
@@ -260,21 +255,17 @@ TrainConfig train_config_from_json(const json::value& value) {
   const json::object& object = platform::as_object(value, "config");
   platform::refuse_unknown_keys(object, train_config_keys(), "");
   const auto number = [&](std::string_view key, double& field) { field = platform::number_or(object, key, field, ""); };
-  const auto whole = [&](std::string_view key, auto& field) {
-    field = static_cast<std::remove_reference_t<decltype(field)>>(platform::int_or(object, key, field, ""));
-  };
+  read_whole_settings(object, config);
   const auto text = [&](std::string_view key, std::string& field) {
     field = platform::string_or(object, key, field, "");
   };
   text("peft_type", config.peft_type);
-  whole("r", config.r);
   number("alpha", config.alpha);
   number("dropout", config.dropout);
   number("token_dropout", config.token_dropout);
   read_targets(object, config);
   read_patterns(object, config);
   read_start(object, config);
-  whole("bottleneck_size", config.bottleneck_size);
   text("non_linearity", config.non_linearity);
   config.use_rslora = platform::bool_or(object, "use_rslora", config.use_rslora, "");
   config.use_dora = platform::bool_or(object, "use_dora", config.use_dora, "");
@@ -283,11 +274,6 @@ TrainConfig train_config_from_json(const json::value& value) {
   number("neftune_noise_alpha", config.neftune_noise_alpha);
   config.objective = objective_from_json(object);
   number("max_epochs", config.max_epochs);
-  whole("max_steps", config.max_steps);
-  whole("min_steps", config.min_steps);
-  whole("batch_examples", config.batch_examples);
-  whole("micro_batch_tokens", config.micro_batch_tokens);
-  whole("max_example_tokens", config.max_example_tokens);
   text("optimizer", config.optimizer);
   number("learning_rate", config.learning_rate);
   number("head_learning_rate_scale", config.head_learning_rate_scale);
@@ -297,10 +283,7 @@ TrainConfig train_config_from_json(const json::value& value) {
   number("warmup_fraction", config.warmup_fraction);
   number("weight_average", config.weight_average);
   text("metric", config.metric);
-  whole("evaluations", config.evaluations);
-  whole("patience", config.patience);
   text("class_weights", config.class_weights);
-  whole("patch_size", config.patch_size);
   number("huber_delta", config.huber_delta);
   if (const json::value* quantiles = platform::find(object, "quantiles")) {
     config.quantiles.clear();
@@ -311,9 +294,6 @@ TrainConfig train_config_from_json(const json::value& value) {
   }
   text("continues", config.continues);
   config.side_network = platform::bool_or(object, "side_network", config.side_network, "");
-  whole("text_features", config.text_features);
-  whole("side_trees", config.side_trees);
-  whole("remembered_answers", config.remembered_answers);
   text("activations", config.activations);
   text("base_dtype", config.base_dtype);
   config.validate();

@@ -65,7 +65,7 @@ struct TrainConfig {
   std::int64_t min_steps = 300;      // small sets repeat until this many steps; no early stop before, but beside a
                                      // side network
   std::int64_t max_steps = 600;      // large sets stop here; over min_steps; 0 = no limit
-  std::int64_t batch_examples = 32;  // per optimizer step
+  std::int64_t batch_examples = 32;  // per optimizer step; ranges: train/setting_rules.cpp
   std::int64_t micro_batch_tokens = 2048;  // packed tokens computed at once
   std::int64_t max_example_tokens = 1024;  // longer prompts lose their beginning
 
@@ -101,10 +101,13 @@ struct TrainConfig {
   std::string activations = "keep";    // keep, recompute
   std::string base_dtype = "float32";  // how the frozen base is held: see WeightPrecision in model/weights.h
 
-  /// Throws kInvalidInput naming the first field out of range.
+  /// Throws kInvalidInput naming the first field out of range, and one that was given (differs from its default) and
+  /// that another setting leaves without effect.
   void validate() const;
 };
 
+/// The metric that chooses the checkpoint: `metric`, or what auto stands for.
+std::string checkpoint_metric(const TrainConfig& config, Task task);
 /// The adapter that the settings ask for.
 PeftConfig peft_config(const TrainConfig& config);
 /// Absent keys keep their defaults; unknown keys, wrong types and bad values throw kInvalidInput with the key.

@@ -9,6 +9,7 @@
 #include "finetune/evaluate/label_order.h"
 #include "finetune/train/class_weights.h"
 #include "finetune/train/schedule.h"
+#include "finetune/train/token_dropout.h"
 #include "kernels/ops/elementwise.h"
 
 namespace finetune {
@@ -27,6 +28,9 @@ constexpr std::int64_t kMostTreeColumns = 512;
 // Bins of all rows and columns, a byte each.
 constexpr std::int64_t kMostTreeBytes = std::int64_t{1} << 28;
 
+// Gradients are float32 and of no scale that could be too large for a while: ten in a row are no accident.
+constexpr std::int64_t kMostSkippedInARow = 10;
+
 double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 
 std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfig& config) {
@@ -43,22 +47,6 @@ std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfi
     trained.push_back({weight, decay, static_cast<float>(scale)});
   }
   return trained;
-}
-
-// Without a share of its text tokens, its first and slots never; the same for the same seed (word dropout: Iyyer et al.
-// 2015).
-EncodedExample thinned(const EncodedExample& example, double share, std::uint64_t seed) {
-  kernels::Random random(seed);
-  EncodedExample made = example;
-  made.ids.clear();
-  made.targets.clear();
-  for (std::size_t i = 0; i < example.ids.size(); ++i) {
-    const bool stays = example.ids[i] < 0 || i == 0 || random.uniform() >= share;
-    if (!stays) continue;
-    made.ids.push_back(example.ids[i]);
-    made.targets.push_back(example.targets[i]);
-  }
-  return made;
 }
 
 ExamplePointers pointers_to(const std::vector<EncodedExample>& examples) {
@@ -91,10 +79,7 @@ Trainer::Trainer(kernels::Context& context, AdaptedModel& model, AdapterParts& p
   total_steps_ = std::max(by_epochs, config.min_steps);
   if (config.max_steps > 0) total_steps_ = std::min(total_steps_, config.max_steps);
   evaluation_steps_ = std::max<std::int64_t>(1, total_steps_ / config.evaluations);
-  metric_ = config.metric != "auto"             ? config.metric
-            : has_numbers(request.task)         ? "rmse"
-            : request.task == Task::kMultilabel ? "label_loss"
-                                                : "loss";
+  metric_ = checkpoint_metric(config, request.task);
   if (has_one_label(request.task)) {
     std::vector<std::int32_t> truths;
     for (const EncodedExample& example : data.train) truths.push_back(example.label);
@@ -201,7 +186,23 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
   progress.total_steps = total_steps_;
   progress.epoch = static_cast<double>(step_) / static_cast<double>(steps_per_epoch_);
   progress.loss = weight > 0 ? loss / weight : 0;
+  check_progress(progress);
   return progress;
+}
+
+// A run that nothing is learnt in any more, or that ends without a step that was one, is worth no adapter.
+void Trainer::check_progress(const TrainProgress& progress) const {
+  const std::int64_t skipped = optimizer_.skipped_in_a_row();
+  const bool in_vain = step_ == total_steps_ && optimizer_.steps() == 0;
+  if (skipped < kMostSkippedInARow && !(in_vain && skipped > 0)) return;
+  const std::string where = optimizer_.first_not_finite();
+  throw Error(ErrorCode::kInvalidInput,
+              "the training cannot go on: the last " + std::to_string(skipped) +
+                  " steps had gradients that are no finite numbers and changed nothing, up to step " +
+                  std::to_string(step_) + " of " + std::to_string(total_steps_) + ", with the loss " +
+                  std::to_string(progress.loss) + (where.empty() ? "" : "; the first such numbers are in " + where) +
+                  "; lower learning_rate or alpha, and look for examples unlike all others",
+              "learning_rate");
 }
 
 bool Trainer::validation_is_due() const {
@@ -218,7 +219,7 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
   const std::vector<std::string> labels = scored_labels(request_.task, parts_.labels);
   const double value = score(metric_, outcomes, labels, positive_);
   progress.metric = metric_;
-  progress.validation_metric = value;
+  if (std::isfinite(value)) progress.validation_metric = value;
   if (!has_numbers(request_.task)) {
     const char* loss = request_.task == Task::kMultilabel ? "label_loss" : "loss";
     progress.validation_loss = score(loss, outcomes, labels, positive_);

@@ -36,6 +36,8 @@ class Trainer {
   void set_references(TrainObserver& observer);
   double step_weight(const std::vector<std::size_t>& indices) const;
   TrainProgress one_step(TrainObserver& observer);
+  /// Throws kInvalidInput after too many steps in a row without finite gradients.
+  void check_progress(const TrainProgress& progress) const;
   /// The loop of run(); a wish to stop leaves it as kCancelled.
   void go_on(TrainObserver& observer);
   bool validation_is_due() const;

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "finetune/adapter/adapter_folder.h"
 #include "finetune/adapter/loaded_adapter.h"
 #include "finetune/adapter/probe.h"
-#include "finetune/evaluate/label_order.h"
 #include "finetune/evaluate/questions.h"
 #include "finetune/train/parent_adapter.h"
+#include "finetune/train/repeated_examples.h"
 #include "finetune/train/trainer.h"
+#include "finetune/train/training_checks.h"
+#include "finetune/train/training_labels.h"
 #include "finetune/train/unread_fields.h"
 #include "platform/base/digest.h"
 #include "platform/base/folder_lock.h"
@@ -33,109 +34,6 @@ std::vector<const platform::Example*> part_of(const std::vector<platform::Exampl
   return part;
 }
 
-// Labels that are numbers have one order, however they are listed; others have that of a list.
-void put_in_order(std::vector<std::string>& labels, bool listed) {
-  double value = 0;
-  for (const std::string& label : labels) {
-    if (is_numeric_label(label, value)) continue;
-    if (listed) return;
-    throw Error(ErrorCode::kInvalidInput,
-                "the order of the labels is not known: \"" + label + "\" is no number; list `labels` from low to high",
-                "labels");
-  }
-  std::sort(labels.begin(), labels.end(), [](const std::string& a, const std::string& b) {
-    double first = 0, second = 0;
-    is_numeric_label(a, first);
-    is_numeric_label(b, second);
-    return first < second;
-  });
-}
-
-std::vector<std::string> labels_of(const TrainRequest& request, const std::vector<const platform::Example*>& train) {
-  if (!has_labels(request.task)) return {};
-  std::set<std::string> found;
-  for (const platform::Example* example : train) {
-    if (request.task == Task::kMultilabel && example->labels)
-      found.insert(example->labels->begin(), example->labels->end());
-    if (request.task != Task::kMultilabel && example->label) found.insert(*example->label);
-  }
-  std::vector<std::string> labels =
-      request.labels.empty() ? std::vector<std::string>(found.begin(), found.end()) : request.labels;
-  if (request.task == Task::kOrdinal) put_in_order(labels, !request.labels.empty());
-  for (const std::string& label : found) {
-    if (std::find(labels.begin(), labels.end(), label) != labels.end()) continue;
-    throw Error(ErrorCode::kInvalidInput, "the training part has a label that is not listed: \"" + label + "\"",
-                "labels");
-  }
-  if (labels.size() < 2 && has_one_label(request.task))
-    throw Error(ErrorCode::kInvalidInput, "classification needs at least two labels in the training part", "labels");
-  if (labels.empty())
-    throw Error(ErrorCode::kInvalidInput, "no example of the training part has a label; give `labels`", "labels");
-  return labels;
-}
-
-void check_metric(const TrainConfig& config, Task task, const std::vector<std::string>& labels) {
-  const std::string& metric = config.metric;
-  std::vector<std::string> known = config.objective.of_pairs() ? preference_metrics() : metrics_of(task, labels);
-  if (!config.quantiles.empty()) known.emplace_back("pinball_loss");
-  if (metric == "auto" || std::find(known.begin(), known.end(), metric) != known.end()) return;
-  std::string list = "auto";
-  for (const std::string& name : known) list += ", " + name;
-  throw Error(
-      ErrorCode::kInvalidInput,
-      "metric cannot be \"" + metric + "\" for " + std::string(to_string(task)) + " with these labels; it has " + list,
-      "metric");
-}
-
-// Every example must be what the objective learns from.
-void check_objective(const TrainRequest& request, const std::vector<const platform::Example*>& examples) {
-  const Objective& objective = request.config.objective;
-  const std::string name(to_string(objective.kind));
-  if (objective.kind != ObjectiveKind::kSft && request.task != Task::kLanguageModel)
-    throw Error(ErrorCode::kInvalidInput,
-                "objective " + name + " is for the task lm, not " + std::string(to_string(request.task)), "objective");
-  for (const platform::Example* example : examples) {
-    if (example->chosen.has_value() == objective.of_pairs()) continue;
-    throw Error(ErrorCode::kInvalidInput,
-                objective.of_pairs() ? "example " + example->id + " has no chosen and rejected answer, and objective " +
-                                           name + " learns from pairs; give it both, or set objective: sft"
-                                     : "example " + example->id + " is a pair of answers (chosen and rejected), and " +
-                                           "objective " + name + " learns from one; set objective: dpo or orpo",
-                "objective");
-  }
-}
-
-// Distillation needs a teacher somewhere; token numbers mean nothing to another tokenizer.
-void check_teachers(const TrainRequest& request, const Base& base,
-                    const std::vector<const platform::Example*>& examples) {
-  if (request.config.objective.kind != ObjectiveKind::kDistillation) return;
-  bool any = false;
-  for (const platform::Example* example : examples) {
-    if (!example->teacher) continue;
-    any = true;
-    if (example->teacher->tokenizer == base.tokenizer_digest) continue;
-    throw Error(ErrorCode::kInvalidInput,
-                "example " + example->id + " has a teacher whose tokens are those of " + example->teacher->tokenizer +
-                    ", not of this base's tokenizer " + base.tokenizer_digest + "; ask the teacher again for this base",
-                "teacher");
-  }
-  if (any) return;
-  throw Error(ErrorCode::kInvalidInput,
-              "no example of the training part, such as " + examples.front()->id +
-                  ", has a teacher's probabilities, and objective distillation learns from them; for the teacher's "
-                  "answers alone set objective: sft",
-              "objective");
-}
-
-// The bare base is the reference, and it does not know what a slot's embedding means.
-void check_reference(const TrainRequest& request, const SensorSchema& schema) {
-  if (request.config.objective.kind != ObjectiveKind::kDpo || schema.empty()) return;
-  throw Error(ErrorCode::kInvalidInput,
-              "objective dpo compares with the bare base, which cannot read the slot of " + schema.fields[0].name +
-                  "; write the value into the prompt, or set objective: orpo",
-              "objective");
-}
-
 // Values, or a forecast's differences from its level; all steps have the same unit.
 void set_target_statistics(const std::vector<EncodedExample>& train, AdapterParts& parts) {
   std::vector<double> values;
@@ -152,23 +50,6 @@ void set_target_statistics(const std::vector<EncodedExample>& train, AdapterPart
   parts.target_mean = sum / static_cast<double>(values.size());
   for (const double value : values) squares += (value - parts.target_mean) * (value - parts.target_mean);
   parts.target_deviation = usable_deviation(parts.target_mean, std::sqrt(squares / static_cast<double>(values.size())));
-}
-
-// A setting that the task has no use for is a mistake of whoever wrote it.
-void check_settings(const TrainRequest& request) {
-  const auto check = [&](bool used, const char* setting, const char* tasks) {
-    if (used) return;
-    throw Error(ErrorCode::kInvalidInput,
-                std::string(setting) + " is for the task " + tasks + ", not " + std::string(to_string(request.task)) +
-                    "; leave it out",
-                setting);
-  };
-  const TrainConfig& config = request.config;
-  check(config.class_weights == "none" || request.task == Task::kClassify, "class_weights", "classify");
-  check(config.quantiles.empty() || request.task == Task::kRegress, "quantiles", "regress");
-  check(config.huber_delta == 0 || has_numbers(request.task), "huber_delta", "regress or forecast");
-  check(config.continues.empty() || request.task == Task::kForecast, "continues", "forecast");
-  check(config.remembered_answers == 0 || request.task == Task::kLanguageModel, "remembered_answers", "lm");
 }
 
 HeadForm form_of(const TrainRequest& request, const std::vector<const platform::Example*>& train) {
@@ -338,7 +219,7 @@ platform::FolderLock lock_of(const std::filesystem::path& work) {
 TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   asked.config.validate();
   const std::optional<ParentAdapter> parent = parent_of(asked);
-  const TrainRequest request = settled(parent ? continued(asked, *parent) : asked);
+  TrainRequest request = settled(parent ? continued(asked, *parent) : asked);
   kernels::Context context = kernels::Context::cpu(request.threads);
   Base base = Base::load(request.base_folder, weight_precision_from(request.config.base_dtype));
   const std::vector<platform::Example> examples = read_examples(request.dataset);
@@ -350,10 +231,12 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   check_objective(request, train);
   check_objective(request, validation);
   check_teachers(request, base, train);
+  check_weights(train);
+  check_settings(request);
+  if (const auto notice = repeated_notice(repeated_in_parts(examples))) observer.on_notice(*notice);
   AdapterParts parts;
   parts.task = request.task;
-  parts.labels = labels_of(request, train);
-  check_settings(request);
+  parts.labels = training_labels(request, train);
   check_metric(request.config, request.task, parts.labels);
   settle_statistics(request, parent, train, observer, parts);
   check_reference(request, parts.schema);
@@ -361,6 +244,8 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
     observer.on_notice(*notice);
   const EncodingRules rules = rules_of(base, parts, request.config.max_example_tokens);
   TrainerData data{encode_all(rules, train), encode_all(rules, validation)};
+  check_taught(request, train, data.train, observer);
+  settle_metric(request, parts, data, observer);
   if (has_numbers(request.task) && !(parent && parent->has_head())) set_target_statistics(data.train, parts);
   if (parent)
     start_from(context, base, *parent, request.seed, parts);
@@ -369,6 +254,7 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   parts.memory = remembered(examples, request.config.remembered_answers);
   const platform::FolderLock lock = lock_of(request.work_folder);
   AdaptedModel model(base, parts);
+  if (parent) check_finite_effect(context, model, *train.front(), data.train.front());
   Trainer trainer(context, model, parts, data, request, key_of(request, parent, base));
   TrainResult result = trainer.run(observer);
   Manifest manifest = make_manifest(request, parent, base, parts, rules.max_tokens, result);

@@ -37,8 +37,9 @@ class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void on_step(const TrainProgress&) {}
-  /// What a person should know of the data before the first step, or of the adapter after the last; no error. A
-  /// sentence.
+  /// What a person should know of the data before the first step (fields that nothing reads, examples that stand in two
+  /// parts or teach nothing, a metric that the validation part says nothing of), or of the adapter after the last; no
+  /// error. A sentence.
   virtual void on_notice(const std::string&) {}
   /// True: save a checkpoint and leave with Error kCancelled. Asked before every micro-batch, in validation too.
   virtual bool should_stop() { return false; }
@@ -64,7 +65,7 @@ struct TrainResult {
   std::string base_digest;
   std::int64_t steps = 0;
   std::int64_t best_step = 0;
-  std::int64_t skipped_steps = 0;  // non-finite gradients
+  std::int64_t skipped_steps = 0;  // non-finite gradients; ten in a row end a training with an error
   double seconds = 0;              // of this process
   double tokens_per_second = 0;
   std::int64_t trained_parameters = 0;
@@ -74,7 +75,8 @@ struct TrainResult {
 
 /// Trains and writes the adapter folder. With the same request, machine type and threads the folder's bytes are the
 /// same, however often the run was interrupted. Throws kCancelled (resumable) when the observer asks to stop,
-/// kInvalidInput when the data do not fit the task, kConflict when the checkpoint belongs to another request, when the
+/// kInvalidInput when the data do not fit the task (train/training_checks.h) or when steps in a row have no finite
+/// gradients, kConflict when the checkpoint belongs to another request, when the
 /// output is there and is no adapter, or when `init_adapter` is another adapter than the request asks for.
 TrainResult train_adapter(const TrainRequest& request, TrainObserver& observer);
 /// Deletes the checkpoint of a training that is done, and its work folder if nothing else is in it.

@@ -18,14 +18,39 @@ double shortest(float value) {
   return number;
 }
 
+[[noreturn]] void refuse(const Example& example, const std::string& what, const std::string& field) {
+  throw Error(ErrorCode::kInvalidInput,
+              (example.id.empty() ? std::string("an example") : "example " + example.id) + " " + what, field);
+}
+
+// What a float cannot hold has no features, and its square has no place in the statistics.
+double held(const Example& example, const json::value& value, const std::string& field) {
+  const double number = value.to_number<double>();
+  if (std::fabs(number) <= static_cast<double>(std::numeric_limits<float>::max())) return number;
+  refuse(example,
+         "has " + json::serialize(value) + " as " + field + ", and numbers may be at most 3.4e38 either way; correct " +
+             "it, or write null where it is not known",
+         field);
+}
+
+Signal read_signal(const Example& example, const json::value& value, const std::string& where) {
+  const json::value* samples = value.is_object() ? find(value.get_object(), "values") : nullptr;
+  if (samples != nullptr && samples->is_array()) {
+    for (const json::value& sample : samples->get_array()) {
+      if (sample.is_number()) held(example, sample, where + ".values");
+    }
+  }
+  return signal_from_json(value, where);
+}
+
 void read_slots(const json::object& object, Example& example) {
   if (const json::value* numbers = find(object, "numbers")) {
     for (const auto& pair : as_object(*numbers, "numbers")) {
       if (!pair.value().is_null() && !pair.value().is_number())
         throw Error(ErrorCode::kInvalidInput, "numbers must hold numbers or null",
                     "numbers." + std::string(pair.key()));
-      example.numbers[pair.key()] =
-          pair.value().is_null() ? std::nullopt : std::optional<double>(pair.value().to_number<double>());
+      std::optional<double>& number = example.numbers[pair.key()];
+      if (!pair.value().is_null()) number = held(example, pair.value(), "numbers." + std::string(pair.key()));
     }
   }
   if (const json::value* categories = find(object, "categories")) {
@@ -39,7 +64,7 @@ void read_slots(const json::object& object, Example& example) {
   }
   if (const json::value* signals = find(object, "signals")) {
     for (const auto& pair : as_object(*signals, "signals"))
-      example.signals[pair.key()] = signal_from_json(pair.value(), "signals." + std::string(pair.key()));
+      example.signals[pair.key()] = read_signal(example, pair.value(), "signals." + std::string(pair.key()));
   }
 }
 
@@ -49,13 +74,18 @@ void read_values(const json::object& object, Example& example) {
   for (const json::value& value : as_array(*values, "values")) {
     if (!value.is_null() && !value.is_number())
       throw Error(ErrorCode::kInvalidInput, "values must hold numbers or null", "values");
-    example.values.push_back(value.is_null() ? std::nullopt : std::optional<double>(value.to_number<double>()));
+    example.values.push_back(value.is_null() ? std::nullopt : std::optional(held(example, value, "values")));
   }
 }
 
-[[noreturn]] void refuse(const Example& example, const std::string& what, const char* field) {
-  throw Error(ErrorCode::kInvalidInput,
-              (example.id.empty() ? std::string("an example") : "example " + example.id) + " " + what, field);
+// By how much it counts; what a float cannot hold is no weight of a gradient.
+void read_weight(const json::object& object, Example& example) {
+  example.weight = number_or(object, "weight", 1.0, "");
+  if (example.weight >= 0 && example.weight <= static_cast<double>(std::numeric_limits<float>::max())) return;
+  refuse(example,
+         "has the weight " + json::serialize(object.at("weight")) +
+             ", which must be 0 or more and at most 3.4e38; correct it, " + "or leave it out",
+         "weight");
 }
 
 void read_preference(const json::object& object, Example& example) {
@@ -216,11 +246,11 @@ json::value to_json(const Example& example) {
 
 Example example_from_json(const json::value& value) {
   const json::object& object = as_object(value, "example");
-  refuse_unknown_keys(object,
-                      {"id", "source", "group", "split", "prompt", "completion", "messages", "text", "numbers",
-                       "categories", "signals", "label", "labels", "value", "values", "weight", "chosen", "rejected",
-                       "teacher"},
-                      "");
+  refuse_unknown_keys(
+      object,
+      {"id", "source", "group", "split", "prompt", "completion", "messages", "text", "numbers", "categories", "signals",
+       "label", "labels", "value", "values", "weight", "chosen", "rejected", "teacher"},
+      "");
   Example example;
   example.id = string_or(object, "id", "", "");
   example.source = string_or(object, "source", "", "");
@@ -241,9 +271,12 @@ Example example_from_json(const json::value& value) {
   read_slots(object, example);
   if (find(object, "label")) example.label = require_string(object, "label", "");
   if (const json::value* labels = find(object, "labels")) example.labels = strings_from(*labels, "labels");
-  if (find(object, "value")) example.value = require_number(object, "value", "");
+  if (find(object, "value")) {
+    require_number(object, "value", "");
+    example.value = held(example, object.at("value"), "value");
+  }
   read_values(object, example);
-  example.weight = number_or(object, "weight", 1.0, "");
+  read_weight(object, example);
   const int forms =
       (!example.prompt.empty() ? 1 : 0) + (!example.messages.empty() ? 1 : 0) + (!example.text.empty() ? 1 : 0);
   if (forms != 1)

@@ -77,12 +77,13 @@ struct Example {
   std::optional<std::vector<std::string>> labels;  // multilabel: those that apply, perhaps none
   std::optional<double> value;                     // regress
   std::vector<std::optional<double>> values;       // forecast: what follows, step by step; nullopt = not known
-  double weight = 1.0;
+  double weight = 1.0;                             // by how much it counts in a training; 0 = not at all
 };
 
 /// Keys are left out where empty; `Example` -> JSON -> `Example` is the identity.
 json::value to_json(const Example& example);
-/// Throws kInvalidInput with the path of the field at fault. Unknown keys are refused.
+/// Throws kInvalidInput with the path of the field at fault, naming the example. Refused are unknown keys, numbers that
+/// a float cannot hold (beyond 3.4e38 either way), and weights below 0.
 Example example_from_json(const json::value& value);
 
 /// A piece of a prompt after its slots have been found.

@@ -257,6 +257,22 @@ TEST_F(StepsDb, AnOrdinalTrainingTakesTheOrderOfItsLabelsFromTheStepOrTheProfile
   EXPECT_THROW(labels_after(found, {{"task", "lm"}, {"labels", falling}}), platform::Error);
 }
 
+TEST_F(StepsDb, LabelsThatAreNumbersHaveTheirOrderWhereNobodyListedThem) {
+  std::string lines = "torque,grade\n";
+  for (int i = 0; i < 80; ++i) lines += std::to_string(i) + (i < 25 ? ",2\n" : i < 50 ? ",10\n" : ",1\n");
+  platform::write_file_atomically(table(), lines);
+  const auto labels_after = [&](json::object with) {
+    with["files"] = table().string();
+    auto data = alone("dataset.snapshot", std::move(with));
+    auto context = training(execute(data).outputs, {{"task", "ordinal"}});
+    return manifest_of(execute(context).outputs).at("labels");
+  };
+  EXPECT_EQ(labels_after({{"target", "grade"}}), (json::array{"1", "2", "10"}));
+  const json::value listed = json::parse(R"({"name":"bearing","fields":{"torque":"number"},"target":{"field":"grade",
+                                   "labels":["2","10","1"]},"prompt":"torque {{ number:torque }}"})");
+  EXPECT_EQ(labels_after({{"profile", listed}}), (json::array{"2", "10", "1"})) << "a list is the order";
+}
+
 TEST_F(StepsDb, AGateSaysWhichScoresThereAreWhereItsOwnWasNotComputed) {
   const json::object evaluation{{"scores", {{{"metric", "accuracy"}, {"value", 1}, {"low", 1}, {"high", 1}}}},
                                 {"baselines", json::object{}}};

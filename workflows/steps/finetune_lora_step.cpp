@@ -1,6 +1,6 @@
 #include "workflows/steps/finetune_lora_step.h"
 
-#include <algorithm>
+#include <cmath>
 
 #include "finetune/evaluate/label_order.h"
 #include "finetune/train/training_job.h"
@@ -19,7 +19,8 @@ class RunObserver final : public finetune::TrainObserver {
  public:
   explicit RunObserver(platform::StepContext& context) : context_(context) {}
   void on_step(const finetune::TrainProgress& progress) override {
-    context_.report_metric("loss", progress.step, progress.loss);
+    const bool known = std::isfinite(progress.loss);  // a skipped step has none
+    if (known) context_.report_metric("loss", progress.step, progress.loss);
     context_.report_metric("learning_rate", progress.step, progress.learning_rate);
     if (progress.validation_loss) context_.report_metric("validation_loss", progress.step, *progress.validation_loss);
     if (progress.validation_metric)
@@ -31,7 +32,7 @@ class RunObserver final : public finetune::TrainObserver {
     context_.report_progress({{"step", progress.step},
                               {"total_steps", progress.total_steps},
                               {"epoch", progress.epoch},
-                              {"loss", progress.loss},
+                              {"loss", known ? json::value(progress.loss) : json::value(nullptr)},
                               {"tokens_per_second", progress.tokens_per_second},
                               {"seconds_left", progress.seconds_left}});
   }
@@ -49,13 +50,8 @@ json::object trainer_settings(const json::object& with) {
   return settings;
 }
 
-bool is_numeric(const std::string& label) {
-  double value = 0;
-  return finetune::is_numeric_label(label, value);
-}
-
 // The step's own, else the profile's. A snapshot that was not told of labels lists those that it found in the
-// alphabet's order, which need not be theirs.
+// alphabet's order, which need not be theirs: numbers have one of their own.
 std::vector<std::string> labels_of(const json::object& with, const json::object* snapshot, finetune::Task task) {
   if (const json::value* given = platform::find(with, "labels")) {
     if (finetune::has_labels(task)) return platform::strings_from(*given, "labels");
@@ -67,9 +63,9 @@ std::vector<std::string> labels_of(const json::object& with, const json::object*
   const json::value* profile = snapshot == nullptr ? nullptr : platform::find(*snapshot, "profile");
   if (profile == nullptr) return {};
   std::vector<std::string> labels = platform::profile_from_json(*profile).target.labels;
-  const bool ordered = platform::bool_or(*snapshot, "labels_listed", false, "dataset") ||
-                       std::all_of(labels.begin(), labels.end(), is_numeric);
-  if (task != finetune::Task::kOrdinal || ordered) return labels;
+  if (task != finetune::Task::kOrdinal || platform::bool_or(*snapshot, "labels_listed", false, "dataset"))
+    return labels;
+  if (finetune::all_numeric(labels)) return finetune::in_order_of_numbers(std::move(labels));
   std::string list;
   for (const std::string& label : labels) list += (list.empty() ? "" : ", ") + label;
   throw Error(ErrorCode::kInvalidInput,

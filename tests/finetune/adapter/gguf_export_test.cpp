@@ -181,7 +181,7 @@ TEST_F(GgufExport, PeftFilesGoToVllmWhereItServesThem) {
   for (const char* name : {"adapter_config.json", "adapter_model.safetensors"})
     EXPECT_EQ(platform::digest_of_file(path("vllm") / name), platform::digest_of_file(path("peft") / name));
   EXPECT_THROW(export_command({"peft", "--adapter", path("peft"), "--out", path("vllm")}), platform::Error);
-  config.rank_pattern = {{"layers.0", 3}};
+  config.rank_pattern = {{"layers.0.self_attn.q_proj", 3}};
   write_peft(config);
   EXPECT_THROW(export_command({"peft", "--adapter", path("peft"), "--for", "vllm", "--out", path("other")}),
                platform::Error);

@@ -203,6 +203,27 @@ TEST_F(TrainCommand, WritesAsTheOptionsOfTheCommandLineSay) {
     EXPECT_THROW(command(wrong), platform::Error) << wrong.front();
 }
 
+TEST_F(TrainCommand, ItsOptionsAndTheConfigurationAreCheckedTogether) {
+  std::string lines;
+  for (int i = 0; i < 8; ++i) {
+    platform::Example example;
+    example.id = "p" + std::to_string(i);
+    example.prompt = "spindle load";
+    example.chosen = " high";
+    example.rejected = " cold";
+    lines += platform::canonical_json(platform::to_json(example)) + "\n";
+  }
+  platform::write_file_atomically(path("data.jsonl"), lines);
+  platform::write_file_atomically(path("train.yaml"), "task: lm\nmax_steps: 20\nlearning_rate: 0.01\nbeta: 0.2\n");
+  try {
+    train_to(path("adapter"));
+    FAIL() << "a setting of another objective was taken";
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.path(), "beta") << error.what();
+  }
+  EXPECT_EQ(train_to(path("adapter"), {"--objective", "orpo"}), 0);
+}
+
 TEST_F(TrainCommand, ScoringTellsHowManyLabelsAreNotKnown) {
   ASSERT_EQ(train_to(path("adapter")), 0);
   std::string lines;

@@ -129,6 +129,49 @@ TEST_F(AdapterOfATinyModel, APissaStartHoldsTheLeadingDirectionsOfTheWeight) {
   }
 }
 
+TEST_F(AdapterOfATinyModel, RefusesNamesAndLayersThatNothingOfTheModelAnswersTo) {
+  const auto said = [&](const auto& change) {
+    PeftConfig peft = linears();
+    change(peft);
+    return refusal(peft);
+  };
+  const auto targets = [](PeftConfig& peft, std::vector<std::string> names) {
+    peft.target_pattern.clear();
+    peft.target_modules = std::move(names);
+  };
+  const std::pair<std::string, const char*> cases[] = {
+      {said([](PeftConfig& peft) { peft.exclude_modules = {"down_prj"}; }), "exclude_modules has \"down_prj\""},
+      {said([&](PeftConfig& peft) {
+         targets(peft, {"q_proj", "v_prj"});
+       }),
+       "target_modules has \"v_prj\""},
+      {said([](PeftConfig& peft) {
+         peft.rank_pattern = {{"k_prj", 2}};
+       }),
+       "rank_pattern has \"k_prj\""},
+      {said([&](PeftConfig& peft) {
+         targets(peft, {"q_proj"});
+         peft.alpha_pattern = {{"down_proj", 2}};
+       }),
+       "alpha_pattern has \"down_proj\", which names no layer that is adapted"},
+      {said([&](PeftConfig& peft) {
+         peft.type = PeftType::kIa3;
+         targets(peft, {"q_proj"});
+         peft.feedforward_modules = {"down_proj"};
+       }),
+       "feedforward_modules has \"down_proj\""},
+      {said([](PeftConfig& peft) {
+         peft.layers_to_transform = {0, 2};
+       }),
+       "has the layer 2, the model has the layers 0"}};
+  for (const auto& [message, words] : cases) EXPECT_NE(message.find(words), std::string::npos) << message;
+  EXPECT_EQ(said([](PeftConfig& peft) {
+              peft.exclude_modules = {"lm_head", "layers.1.self_attn.q_proj"};
+              peft.rank_pattern = {{"layers.0.*_proj", 2}};
+            }),
+            "(accepted)");
+}
+
 TEST_F(AdapterOfATinyModel, APissaAdapterIsStoredAsAPlainOneOfTwiceTheRankThatMeansTheSame) {
   for (const char* name : kPissas) {
     for (const bool rslora : {false, true}) {

@@ -46,6 +46,16 @@ TEST(Optimizer, SkipsAndCountsAStepWithANonFiniteGradient) {
   EXPECT_EQ(optimizer.skipped(), 1);
   EXPECT_EQ(optimizer.steps(), 0);
   EXPECT_EQ(weight.value.data<float>()[0], 1.0f);
+  EXPECT_EQ(optimizer.first_not_finite(), "the gradient of w");
+  optimizer.step(context, 0.1);
+  EXPECT_EQ(optimizer.skipped_in_a_row(), 2);
+  weight.gradient.fill_zero();
+  optimizer.step(context, 0.1);
+  EXPECT_EQ(optimizer.skipped_in_a_row(), 0);
+  EXPECT_EQ(optimizer.skipped(), 2);
+  EXPECT_EQ(optimizer.first_not_finite(), "");
+  weight.value.data<float>()[1] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(optimizer.first_not_finite(), "the weight w");
 }
 
 }  // namespace

@@ -192,6 +192,24 @@ TEST_F(ContinuedTraining, GoesOnFromAFolderOfPeftsOwn) {
   EXPECT_EQ(train(request_from("parent", "again", {})), first);
 }
 
+TEST_F(ContinuedTraining, RefusesAParentWhoseEffectIsNoNumber) {
+  train(request("parent", {{"r", 4}}));
+  std::filesystem::remove(path("parent") / "anneal.json");  // which would refuse it by its digest
+  PeftAdapter adapter = read_peft_adapter(path("parent"));
+  for (auto& [name, module] : adapter.modules) {
+    for (float& value : module.b.values<float>()) value = 1e38f;
+  }
+  write_peft_adapter(path("parent"), adapter);
+  expect_refusal(request_from("parent", "child", {}), ErrorCode::kConflict, "init_adapter");
+}
+
+TEST_F(ContinuedTraining, ASettingOfAnotherKindThanItsParentsIsRefused) {
+  train(request("parent", {{"peft_type", "IA3"}}));
+  expect_refusal(request_from("parent", "child", {{"r", 4}}), ErrorCode::kInvalidInput, "r");
+  train(request_from("parent", "child", standing_still()));
+  EXPECT_TRUE(weights("child") == weights("parent"));
+}
+
 TEST_F(ContinuedTraining, AnInterruptedOneEndsInTheSameBytesAndAnotherParentIsAnotherRequest) {
   train(request("parent", {{"r", 4}}));
   train(request("other", {{"r", 4}, {"learning_rate", 1e-3}}));

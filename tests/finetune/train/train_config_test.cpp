@@ -77,7 +77,7 @@ TEST(TrainConfig, AnAdapterThatCannotBeIsRefusedWithItsKey) {
       {R"({"peft_type": "LOHA"})", "peft_type", "BOTTLENECK, IA3 and LORA"},
       {R"({"peft_type": "IA3", "use_dora": true})", "peft_type", "none of use_dora"},
       {R"({"peft_type": "BOTTLENECK", "dropout": 0.1})", "peft_type", "lora_dropout"},
-      {R"({"peft_type": "BOTTLENECK", "bottleneck_size": 0})", "bottleneck_size", "1 to 4096"},
+      {R"({"peft_type": "BOTTLENECK", "bottleneck_size": 0})", "bottleneck_size", "between 1 and 4096, not 0"},
       {R"({"peft_type": "BOTTLENECK", "non_linearity": "relu"})", "non_linearity", "silu or gelu_new"},
       {R"({"init_lora_weights": "olora"})", "init_lora_weights", "pissa_niter_K"},
       {R"({"init_lora_weights": false})", "init_lora_weights", "pissa_niter_K"},

@@ -151,11 +151,11 @@ TEST_F(TrainingJob, EveryKindOfAdapterLearnsLoadsAndResumesToTheSameBytes) {
     platform::json::object settings = platform::parse_json(kind.settings, "settings").as_object();
     for (const auto& [key, value] : platform::json::object{{"max_steps", 40},
                                                            {"min_steps", 40},
-                                                           {"r", 4},
                                                            {"batch_examples", 16},
                                                            {"learning_rate", 5e-3},
                                                            {"side_network", false}})
       if (!settings.contains(key)) settings[key] = value;
+    if (!settings.contains("peft_type")) settings["r"] = 4;
     const auto asked = [&](const std::string& folder) {
       TrainRequest made = request(folder, 40);
       made.config = train_config_from_json(settings);
@@ -450,6 +450,36 @@ TEST_F(TrainingJob, RefusesAMetricThatTheTaskDoesNotHaveAndListsThoseItHas) {
   } catch (const platform::Error& error) {
     EXPECT_EQ(error.path(), "metric");
     EXPECT_NE(std::string(error.what()).find("accuracy, macro_f1, loss"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(TrainingJob, StopsWhenNoStepHasFiniteGradientsAnyMore) {
+  TrainRequest endless = request("adapter", 60);
+  endless.config.min_steps = 60;
+  endless.config.alpha = 1e30;  // what the first step leaves is beyond every float
+  endless.config.learning_rate = 1;
+  TrainObserver observer;
+  try {
+    train_adapter(endless, observer);
+    FAIL() << "an adapter was made of nothing";
+  } catch (const platform::Error& error) {
+    const std::string said = error.what();
+    EXPECT_EQ(error.code(), platform::ErrorCode::kInvalidInput) << said;
+    EXPECT_NE(said.find("the last 10 steps had gradients that are no finite numbers"), std::string::npos) << said;
+    EXPECT_NE(said.find("of 60"), std::string::npos) << said;
+    EXPECT_NE(said.find("in the gradient of "), std::string::npos) << said;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "adapter"));
+  TrainRequest brief = endless;
+  brief.config.min_steps = brief.config.max_steps = 3;
+  brief.output_folder = folder_.path() / "brief";
+  brief.work_folder = folder_.path() / "brief.work";
+  try {
+    train_adapter(brief, observer);
+    FAIL() << "an adapter without answers was written";
+  } catch (const platform::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("the trained adapter answers example r0 with"), std::string::npos)
+        << error.what();
   }
 }
 

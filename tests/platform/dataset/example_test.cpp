@@ -28,6 +28,31 @@ TEST(Example, RefusesTwoForms) {
   EXPECT_THROW(example_from_json(json::object{{"promt", "a"}}), Error);
 }
 
+TEST(Example, RefusesNumbersThatNothingCanBeComputedWithAndNamesExampleAndField) {
+  const std::tuple<const char*, const char*, const char*> cases[] = {
+      {R"("numbers": {"torque": 1e308})", "numbers.torque", "1E308"},
+      {R"("numbers": {"torque": -1e39})", "numbers.torque", "-1E39"},
+      {R"("signals": {"v": {"values": [1, null, 1e39]}})", "signals.v.values", "1E39"},
+      {R"("value": 1e308)", "value", "1E308"},
+      {R"("values": [1, null, -1e300])", "values", "-1E300"},
+      {R"("weight": -1)", "weight", "-1"},
+      {R"("weight": 1e39)", "weight", "1E39"}};
+  for (const auto& [field, path, value] : cases) {
+    const std::string text = std::string(R"({"id": "e7", "prompt": "a", )") + field + "}";
+    try {
+      example_from_json(parse_json(text, "line"));
+      ADD_FAILURE() << "accepted: " << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.path(), path);
+      EXPECT_NE(std::string(error.what()).find("example e7 has "), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(value), std::string::npos) << error.what();
+    }
+  }
+  const json::value fine = parse_json(
+      R"({"prompt": "a", "numbers": {"n": 3.4e38}, "signals": {"v": {"values": [-3.4e38]}}, "weight": 0})", "line");
+  EXPECT_EQ(example_from_json(fine).weight, 0);
+}
+
 TEST(Example, KeepsAPairOfAnswersEvenWhereOneIsEmpty) {
   Example example;
   example.prompt = "spindle hot, what now?";
