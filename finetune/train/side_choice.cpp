@@ -76,6 +76,22 @@ void mix_trees(Context& context, SideNetwork& network, SideTrees& trees, TreeFit
   trees.scale(static_cast<float>(mixture.second));
 }
 
+// What tells the whole validation part apart would be as sure as a float can be.
+void bound_certainty(Context& context, SideNetwork& network, SideTrees& trees, const SideFitting& fitting,
+                     SideChoice& choice) {
+  if (fitting.validation.empty()) return;
+  Tensor outputs = zeros_for(fitting);
+  add_side_outputs(context, network, fitting.validation, outputs);
+  trees.add_to(context, inputs_of(fitting.validation), outputs);
+  const double factor = succession_factor(fitting.target, fitting.validation, outputs);
+  if (factor == 1) return;
+  network.scale_outputs(context, static_cast<float>(factor));
+  choice.network_factor *= factor;
+  choice.linear_factor *= factor;
+  choice.tree_factor *= factor;
+  if (choice.tree_factor > 0) trees.scale(static_cast<float>(factor));
+}
+
 }  // namespace
 
 SideChoice fit_side(Context& context, SideNetwork& network, SideTrees& trees, const SideFitting& fitting,
@@ -91,6 +107,7 @@ SideChoice fit_side(Context& context, SideNetwork& network, SideTrees& trees, co
                     .network_factor = fit.factor};
   if (has_linear(network) && !fitting.validation.empty()) mix_linear(context, network, fitting, choice, should_stop);
   if (grown.rounds > 0) mix_trees(context, network, trees, std::move(grown), fitting, choice);
+  bound_certainty(context, network, trees, fitting, choice);
   return choice;
 }
 

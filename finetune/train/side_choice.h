@@ -39,7 +39,8 @@ struct SideFitting {
   std::uint64_t seed = 1;
 };
 
-/// Fits both to fitting.train and scales them. Without a validation part there is nothing to choose by, and the network
+/// Fits both to fitting.train and scales them to the validation part, no surer than it allows (train/side_scale.h).
+/// Without a validation part there is nothing to choose by, and the network
 /// stands alone. A wish to stop leaves with kCancelled and both as they were.
 SideChoice fit_side(kernels::Context& context, SideNetwork& network, SideTrees& trees, const SideFitting& fitting,
                     const std::function<bool()>& should_stop);

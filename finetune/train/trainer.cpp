@@ -49,6 +49,15 @@ std::vector<TrainedWeight> trained_weights(AdapterParts& parts, const TrainConfi
   return trained;
 }
 
+// Of labels that the adapter knows.
+bool none_is_wrong(Task task, const std::vector<Outcome>& outcomes) {
+  return has_labels(task) && std::all_of(outcomes.begin(), outcomes.end(), [&](const Outcome& outcome) {
+           if (has_one_label(task)) return outcome.truth < 0 || outcome.truth == outcome.prediction;
+           return std::equal(outcome.marks.begin(), outcome.marks.end(), outcome.probabilities.begin(),
+                             [](float mark, float probability) { return (mark > 0.5f) == (probability >= 0.5f); });
+         });
+}
+
 ExamplePointers pointers_to(const std::vector<EncodedExample>& examples) {
   ExamplePointers pointers;
   for (const EncodedExample& example : examples) pointers.push_back(&example);
@@ -228,7 +237,8 @@ void Trainer::validate(TrainObserver& observer, TrainProgress& progress) {
     progress.reward_accuracy = score("reward_accuracy", outcomes, labels, positive_);
     progress.reward_margin = score("reward_margin", outcomes, labels, positive_);
   }
-  const bool better = std::isfinite(value) &&
+  if (step_ == 0) settled_ = side_choice_.network_share > 0 && none_is_wrong(request_.task, outcomes);
+  const bool better = std::isfinite(value) && (step_ == 0 || !settled_) &&
                       (!best_score_ || (higher_is_better(metric_) ? value > *best_score_ : value < *best_score_));
   if (better) {
     best_score_ = value;
@@ -309,6 +319,7 @@ void Trainer::save() const {
                                {"validated", validated_step_},
                                {"best_step", best_step_},
                                {"without_gain", passes_without_gain_},
+                               {"settled", settled_},
                                {"stopped", stopped_early_}};
   if (best_score_) state["best_score"] = *best_score_;
   save_checkpoint(request_.work_folder / kCheckpointName, tensors, state);
@@ -340,6 +351,7 @@ void Trainer::resume() {
   validated_step_ = whole("validated");
   best_step_ = whole("best_step");
   passes_without_gain_ = whole("without_gain");
+  settled_ = platform::bool_or(checkpoint->state, "settled", false, "checkpoint");
   stopped_early_ = platform::require_bool(checkpoint->state, "stopped", "checkpoint");
   if (platform::find(checkpoint->state, "best_score") != nullptr) {
     best_score_ = platform::require_number(checkpoint->state, "best_score", "checkpoint");

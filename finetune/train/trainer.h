@@ -87,6 +87,7 @@ class Trainer {
   std::int64_t validated_step_ = 0;  // the last validation pass stood after this step
   std::int64_t best_step_ = 0;
   std::int64_t passes_without_gain_ = 0;
+  bool settled_ = false;  // what stands beside the base makes no mistake in the validation part, as sure as suits it
   bool stopped_early_ = false;
   std::optional<double> best_score_;
   std::vector<kernels::Tensor> average_;  // of the weights over the steps; empty = off

@@ -93,6 +93,45 @@ TEST(SideChoice, GivesWhatLiesBeyondThresholdsToTheTrees) {
   EXPECT_NEAR(again.rmse(examples_of(500, 3, limits)), first, 0.1);
 }
 
+// What a plant's rule decides, without an exception among a few dozen examples.
+TEST(SideChoice, IsNotCertainOfWhatItHasSeenNoExceptionTo) {
+  Setting setting;
+  setting.target = {.task = Task::kClassify, .labels = 2};
+  setting.network = SideNetwork({.dense = kColumns, .outputs = 2, .members = 2, .width = 16}, setting.random);
+  const auto ruled = [](int count, std::uint64_t seed) {
+    Examples examples = examples_of(count, seed, limits);
+    for (EncodedExample& example : examples) {
+      example.label = example.side.dense[0] > 0 ? 1 : 0;
+      example.side.dense[0] += example.label == 1 ? 0.5f : -0.5f;
+    }
+    return examples;
+  };
+  const auto doubt_of = [&](const Examples& examples) {
+    double doubt = 0;
+    for (const EncodedExample& example : examples) {
+      const SideInput* input = &example.side;
+      Tensor output = setting.network.forward(setting.context, std::span<const SideInput* const>(&input, 1)).clone();
+      setting.trees.add_to(setting.context, std::span<const SideInput* const>(&input, 1), output);
+      doubt +=
+          1 - head_answer(setting.target, example, output.values<float>()).at(static_cast<std::size_t>(example.label));
+    }
+    return doubt / static_cast<double>(examples.size());
+  };
+  const Examples train = ruled(300, 1), validation = ruled(40, 2);
+  const auto all = pointers_to(train), seen = pointers_to(validation);
+  const SideChoice choice = fit_side(setting.context, setting.network, setting.trees, setting.fitting(all, seen), {});
+  EXPECT_NEAR(doubt_of(validation), 1.0 / 42, 1e-3);
+  EXPECT_LT(doubt_of(ruled(300, 3)), 2.0 / 42);
+
+  Setting again;
+  again.target = setting.target;
+  SideNetwork fresh({.dense = kColumns, .outputs = 2, .members = 2, .width = 16}, again.random);
+  refit_side(again.context, fresh, again.trees, again.fitting(all, {}), choice, {});
+  std::swap(setting.network, fresh);
+  std::swap(setting.trees, again.trees);
+  EXPECT_GT(doubt_of(validation), 0.2 / 42) << "a fit to all of the data is as sure as the first";
+}
+
 TEST(SideChoice, TakesTheNetworkAloneWhereNothingSaysWhichIsBetter) {
   Setting setting;
   const Examples train = examples_of(300, 1, limits);
