@@ -65,8 +65,10 @@ TEST_F(AdapterPeer, EveryKindOnGoldenModelsMeansTheSameInPeft) {
     ask(model_name + "/base", {{"base", model_folder.string()}}, plain.clone());
     for (const Kind& kind : kKinds) {
       json::object settings = platform::parse_json(kind.settings, "settings").as_object();
-      settings["r"] = 4;
-      if (!settings.contains("alpha")) settings["alpha"] = 8;
+      if (!settings.contains("peft_type")) {
+        settings["r"] = 4;
+        if (!settings.contains("alpha")) settings["alpha"] = 8;
+      }
       kernels::Random random(21);
       Adapter adapter(model.base.config, model.base.weights, peft_config(train_config_from_json(settings)), random);
       adapter.for_each([&](Weight& weight) {
@@ -93,9 +95,9 @@ class TrainedAdapterPeer : public AdapterPeer {
   }
   void train(const std::string& name, const char* settings) const {
     json::object object = platform::parse_json(settings, "settings").as_object();
-    for (const auto& [key, value] :
-         json::object{{"r", 4}, {"max_steps", 40}, {"min_steps", 40}, {"learning_rate", 1e-2}})
+    for (const auto& [key, value] : json::object{{"max_steps", 40}, {"min_steps", 40}, {"learning_rate", 1e-2}})
       if (!object.contains(key)) object[key] = value;
+    if (!object.contains("peft_type") && !object.contains("r")) object["r"] = 4;
     TrainRequest request;
     request.base_folder = path("base");
     request.dataset = path("data.jsonl");
