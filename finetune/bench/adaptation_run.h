@@ -16,7 +16,7 @@
 namespace finetune {
 
 /// Part of every run's key: to be raised when training or scoring comes to other results from the same settings.
-inline constexpr std::int64_t kRunFormat = 2;
+inline constexpr std::int64_t kRunFormat = 3;
 
 /// A run that is to be made or was made. Points to its set.
 struct PlannedRun {
