@@ -178,7 +178,7 @@ bool names_module(std::string_view name, std::string_view module) {
 }
 
 bool expression_names_module(const std::string& expression, std::string_view module) {
-  return Pattern("(.*\\.)?(" + expression + ")$").matches_whole(module);
+  return Pattern("(.*\\.)?(" + expression + ")$", Dialect::kPcre2).matches_whole(module);
 }
 
 std::string_view to_string(PeftType type) {
@@ -227,7 +227,7 @@ void PeftConfig::validate() const {
   need(
       !(lora && target_modules.empty() && target_pattern.empty()) && (target_modules.empty() || target_pattern.empty()),
       "must be a list of module names, a regular expression or \"all-linear\"", "target_modules");
-  if (!target_pattern.empty() && target_pattern != "all-linear") Pattern{target_pattern};
+  if (!target_pattern.empty() && target_pattern != "all-linear") Pattern(target_pattern, Dialect::kPcre2);
 }
 
 int PeftConfig::pissa_iterations() const {
@@ -254,7 +254,7 @@ bool PeftConfig::targets(std::string_view module) const {
       return false;
   }
   if (target_pattern == "all-linear") return !names_module("lm_head", module);
-  if (!target_pattern.empty()) return Pattern(target_pattern).matches_whole(module);
+  if (!target_pattern.empty()) return Pattern(target_pattern, Dialect::kPcre2).matches_whole(module);
   return std::any_of(target_modules.begin(), target_modules.end(), named);
 }
 

@@ -42,8 +42,8 @@ std::vector<const json::object*> components_of(const json::value& value, const s
 Pattern read_pattern(const json::object& object, const std::string& component) {
   const std::string path = component + ".pattern";
   const json::object& pattern = platform::as_object(platform::require(object, "pattern", component), path);
-  if (pattern.contains("String")) return Pattern(platform::require_string(pattern, "String", path), true);
-  return Pattern(platform::require_string(pattern, "Regex", path));
+  if (pattern.contains("String")) return Pattern(platform::require_string(pattern, "String", path), Dialect::kLiteral);
+  return Pattern(platform::require_string(pattern, "Regex", path), Dialect::kOniguruma);
 }
 
 std::string require_character(const json::object& object, std::string_view key, std::string_view fallback,

@@ -82,7 +82,7 @@ Matcher match_length(std::size_t count) {
   };
 }
 
-Matcher match_scripts() { return match_pattern(Pattern(script_expression())); }
+Matcher match_scripts() { return match_pattern(Pattern(script_expression(), Dialect::kPcre2)); }
 
 SplitBehavior read_behavior(const platform::json::object& object, std::string_view fallback) {
   struct Name {

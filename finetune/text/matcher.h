@@ -12,7 +12,7 @@
 
 namespace finetune {
 
-/// Calls `found(begin, end)` for each non-empty match from left to right.
+/// Calls `found(begin, end)` for each match from left to right; one of a pattern may be empty.
 using FoundMatch = std::function<void(std::size_t, std::size_t)>;
 using Matcher = std::function<void(std::string_view, const FoundMatch&)>;
 

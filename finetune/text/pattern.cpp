@@ -3,6 +3,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "finetune/text/oniguruma.h"
+#include "finetune/text/unicode.h"
 #include "platform/base/error.h"
 
 namespace finetune {
@@ -18,6 +20,9 @@ constexpr std::size_t kMaxExpressionBytes = 16 * 1024;
 struct FreeCode {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
 };
+struct FreeCompileContext {
+  void operator()(pcre2_compile_context* context) const { pcre2_compile_context_free(context); }
+};
 struct FreeMatchData {
   void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
 };
@@ -27,43 +32,11 @@ struct FreeMatchContext {
 
 PCRE2_SPTR units(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
 
-// tokenizer.json is written in Oniguruma's dialect, where a class inside a class, [^a[bc]], is their union. PCRE2 reads
-// the inner bracket as a character, so inner brackets are taken away. An inner negated class or an intersection (&&)
-// has no such form.
-std::string flatten_nested_classes(std::string_view expression) {
-  std::string out;
-  int depth = 0;
-  for (std::size_t i = 0; i < expression.size(); ++i) {
-    const char c = expression[i];
-    if (c == '\\' && i + 1 < expression.size()) {
-      out += c;
-      out += expression[++i];
-    } else if (c == '[' && depth == 0) {
-      out += c;
-      ++depth;
-      if (i + 1 < expression.size() && expression[i + 1] == '^') out += expression[++i];
-      // A closing bracket in the first place is a character.
-      if (i + 1 < expression.size() && expression[i + 1] == ']') out += expression[++i];
-    } else if (c == '[' && expression.substr(i, 2) == "[:") {
-      const std::size_t end = expression.find(":]", i);
-      const std::size_t length = end == std::string_view::npos ? 1 : end + 2 - i;
-      out += expression.substr(i, length);
-      i += length - 1;
-    } else if (c == '[') {
-      if (expression.substr(i, 2) == "[^")
-        throw Error(ErrorCode::kInvalidInput,
-                    "a negated class inside a class is not supported: " + std::string(expression.substr(0, 80)));
-      ++depth;
-    } else if (c == ']' && depth > 0) {
-      if (--depth == 0) out += c;
-    } else if (depth > 0 && expression.substr(i, 2) == "&&") {
-      throw Error(ErrorCode::kInvalidInput,
-                  "an intersection of classes (&&) is not supported: " + std::string(expression.substr(0, 80)));
-    } else {
-      out += c;
-    }
-  }
-  return out;
+// The one newline is the line feed, whatever PCRE2 was built with.
+std::unique_ptr<pcre2_compile_context, FreeCompileContext> compile_context() {
+  std::unique_ptr<pcre2_compile_context, FreeCompileContext> context(pcre2_compile_context_create(nullptr));
+  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
+  return context;
 }
 
 }  // namespace
@@ -82,21 +55,27 @@ struct Pattern::Compiled {
   }
 };
 
-Pattern::Pattern(std::string_view expression, bool literal)
+Pattern::Pattern(std::string_view expression, Dialect dialect)
     : expression_(expression), compiled_(std::make_unique<Compiled>()) {
   if (expression.size() > kMaxExpressionBytes)
     throw Error(ErrorCode::kTooLarge, "regular expression is longer than 16 KiB");
   int error = 0;
   PCRE2_SIZE position = 0;
-  const std::uint32_t options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C);
-  const std::string dialect = literal ? std::string(expression) : flatten_nested_classes(expression);
-  compiled_->code.reset(pcre2_compile(units(dialect), dialect.size(), options, &error, &position, nullptr));
+  const bool literal = dialect == Dialect::kLiteral;
+  std::uint32_t options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C);
+  const std::string written = dialect == Dialect::kOniguruma ? pcre2_of(expression) : std::string(expression);
+  // Two of PCRE2's shortcuts are wrong beside atomic groups: in one at the beginning the fast engine passes over an
+  // alternative that failed further left, and a repeat before one that may be empty gives nothing back.
+  if (!literal && written.find("(?>") != std::string::npos) options |= PCRE2_NO_START_OPTIMIZE | PCRE2_NO_AUTO_POSSESS;
+  compiled_->code.reset(
+      pcre2_compile(units(written), written.size(), options, &error, &position, compile_context().get()));
   if (!compiled_->code) {
     PCRE2_UCHAR message[256];
     pcre2_get_error_message(error, message, sizeof message);
-    throw Error(ErrorCode::kInvalidInput, "regular expression is wrong at character " + std::to_string(position) +
-                                              ": " + expression_.substr(0, 80) + ": " +
-                                              reinterpret_cast<const char*>(message));
+    // A place in what was written anew would say nothing.
+    const std::string place = written == expression ? ", byte " + std::to_string(position) : "";
+    throw Error(ErrorCode::kInvalidInput, "regular expression '" + repair_utf8(expression.substr(0, 80)) + "'" + place +
+                                              ": " + reinterpret_cast<const char*>(message));
   }
   pcre2_jit_compile(compiled_->code.get(), PCRE2_JIT_COMPLETE);
   compiled_->context.reset(pcre2_match_context_create(nullptr));
@@ -110,22 +89,28 @@ Pattern& Pattern::operator=(Pattern&&) noexcept = default;
 Pattern::~Pattern() = default;
 
 void Pattern::for_each_match(std::string_view text, const std::function<void(std::size_t, std::size_t)>& found) const {
+  if (text.empty()) return;
   const std::unique_ptr<pcre2_match_data, FreeMatchData> data(pcre2_match_data_create(1, nullptr));
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const int result = compiled_->match(text, at, PCRE2_NOTEMPTY, data.get());
+  std::size_t last_end = std::string_view::npos;
+  for (std::size_t at = 0; at <= text.size();) {
+    const int result = compiled_->match(text, at, 0, data.get());
     if (result == PCRE2_ERROR_NOMATCH) return;
     if (result < 0) {
       throw Error(ErrorCode::kInvalidInput,
-                  "regular expression needs too many steps on this text: " + expression_.substr(0, 80) +
+                  "regular expression needs too many steps on this text: " + repair_utf8(expression().substr(0, 80)) +
                       "; shorten the text or simplify the expression");
     }
     const PCRE2_SIZE* span = pcre2_get_ovector_pointer(data.get());
-    // \K can move a match's begin before the place where the search began.
-    if (span[0] < at || span[1] <= span[0])
-      throw Error(ErrorCode::kInvalidInput, "regular expression moves its own match: " + expression_.substr(0, 80));
+    // \K can move a match's begin before the place where the search began, or behind its end.
+    if (span[0] < at || span[1] < span[0])
+      throw Error(ErrorCode::kInvalidInput,
+                  "regular expression moves its own match: " + repair_utf8(expression().substr(0, 80)));
+    if (span[0] == span[1] && span[1] == last_end) {
+      at == text.size() ? ++at : static_cast<std::size_t>(next_code_point(text, at));
+      continue;
+    }
     found(span[0], span[1]);
-    at = span[1];
+    at = last_end = span[1];
   }
 }
 
@@ -135,7 +120,8 @@ bool Pattern::matches_whole(std::string_view text) const {
   const int result = compiled_->match(text, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NO_JIT, data.get());
   if (result == PCRE2_ERROR_NOMATCH) return false;
   if (result < 0)
-    throw Error(ErrorCode::kInvalidInput, "regular expression needs too many steps: " + expression_.substr(0, 80));
+    throw Error(ErrorCode::kInvalidInput,
+                "regular expression needs too many steps: " + repair_utf8(expression().substr(0, 80)));
   return true;
 }
 

@@ -27,7 +27,9 @@ void spelled_bytes(std::string_view text, bool, TextRewriter& rewriter) { spell_
 void byte_level(const json::object& object, Steps& steps) {
   Step step;
   if (platform::bool_or(object, "add_prefix_space", true, kComponent)) step.rewrite = with_prefix_space;
-  if (platform::bool_or(object, "use_regex", true, kComponent)) step.matcher = match_pattern(Pattern(kGpt2Expression));
+  if (platform::bool_or(object, "use_regex", true, kComponent)) {
+    step.matcher = match_pattern(Pattern(kGpt2Expression, Dialect::kOniguruma));
+  }
   steps.push_back(std::move(step));
   steps.push_back({.rewrite = spelled_bytes});
 }
@@ -41,7 +43,7 @@ void split(const json::object& object, Steps& steps) {
 
 void digits(const json::object& object, Steps& steps) {
   const bool individual = platform::bool_or(object, "individual_digits", false, kComponent);
-  steps.push_back({.matcher = match_pattern(Pattern(individual ? R"(\p{N})" : R"(\p{N}+)"))});
+  steps.push_back({.matcher = match_pattern(Pattern(individual ? R"(\p{N})" : R"(\p{N}+)", Dialect::kPcre2))});
 }
 
 enum class Prepend { kAlways, kFirst, kNever };
@@ -71,7 +73,7 @@ void metaspace(const json::object& object, Steps& steps) {
     rewriter.keep(at, text.size());
   };
   if (platform::bool_or(object, "split", true, kComponent)) {
-    step.matcher = match_pattern(Pattern(mark, true));
+    step.matcher = match_pattern(Pattern(mark, Dialect::kLiteral));
     step.behavior = SplitBehavior::kMergedWithNext;
   }
   steps.push_back(std::move(step));
@@ -97,7 +99,8 @@ void bert(const json::object& object, Steps& steps) {
 
 void character_delimiter(const json::object& object, Steps& steps) {
   const std::string delimiter = require_character(object, "delimiter", "", kComponent);
-  steps.push_back({.matcher = match_pattern(Pattern(delimiter, true)), .behavior = SplitBehavior::kRemoved});
+  steps.push_back(
+      {.matcher = match_pattern(Pattern(delimiter, Dialect::kLiteral)), .behavior = SplitBehavior::kRemoved});
 }
 
 void fixed_length(const json::object& object, Steps& steps) {

@@ -22,9 +22,10 @@ void Replacement::apply(std::string_view text, TextRewriter& rewriter) const {
   std::size_t at = 0;
   pattern_->for_each_match(text, [&](std::size_t begin, std::size_t end) {
     rewriter.keep(at, begin);
-    // As the file's own library has it, what is put stands for the last character of the match.
+    // As the file's own library has it, what is put stands for the last character of the match; where that is empty,
+    // for the one before it.
     std::size_t last = end;
-    code_point_before(text, last);
+    if (end > 0) code_point_before(text, last);
     rewriter.put(content_, last, end);
     at = end;
     if (rewriter.size() > text_limit(text.size()))

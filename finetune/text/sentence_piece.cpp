@@ -100,14 +100,18 @@ std::string SentencePiece::decode(std::span<const std::int32_t> ids) const {
 }
 
 std::string SentencePiece::bytes_of(std::int32_t id) const {
-  if (library_->processor.IsByte(id)) {
-    if (const auto byte = byte_of_token(library_->processor.IdToPiece(id))) return {*byte};
+  const sentencepiece::SentencePieceProcessor& processor = library_->processor;
+  std::string piece = processor.IdToPiece(id);
+  if (processor.IsByte(id)) {
+    if (const auto byte = byte_of_token(piece)) return {*byte};
   }
-  // The first piece of a text loses its space.
-  const std::vector<std::int32_t> twice{id, id};
-  const std::string once = decode({&id, 1});
-  const std::string both = decode(twice);
-  return both.starts_with(once) ? both.substr(once.size()) : once;
+  if (processor.IsControl(id)) return {};
+  // Not decoded, but for the one that has no text of its own: the first pieces of a text lose their spaces.
+  if (processor.IsUnknown(id)) return decode({&id, 1});
+  static constexpr std::string_view kSpace = "\u2581";
+  for (std::size_t at = 0; (at = piece.find(kSpace, at)) != std::string::npos; ++at)
+    piece.replace(at, kSpace.size(), " ");
+  return piece;
 }
 
 std::optional<std::int32_t> SentencePiece::id_of(std::string_view token) const {

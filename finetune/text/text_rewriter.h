@@ -41,7 +41,8 @@ class TextRewriter {
   std::size_t size() const { return text_.size(); }
   /// Bytes [begin, end) of the old text as they are.
   void keep(std::size_t begin, std::size_t end);
-  /// `bytes`, which stand for [begin, end) of the old text, which is not empty.
+  /// `bytes`, which stand for [begin, end) of the old text, which is not empty; where that is empty, for the place
+  /// before `begin`.
   void put(std::string_view bytes, std::size_t begin, std::size_t end);
   /// `bytes` before the whole text, which is not empty; they stand for its first character.
   void put_before(std::string_view bytes) { put(bytes, 0, 1); }

@@ -1,10 +1,13 @@
 // The tokenizer beside the outputs of Hugging Face's own, family by family.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include "finetune/text/byte_level.h"
+#include "finetune/text/component.h"
 #include "finetune/text/decode_stream.h"
 #include "finetune/text/decoder.h"
 #include "finetune/text/normalizer.h"
@@ -93,8 +96,26 @@ std::size_t lost_beginning(const Tokenizer& tokenizer, std::string_view text) {
   return first < text.size() && tokenizer.encode(text) == tokenizer.encode(text.substr(first)) ? first : 0;
 }
 
-void check_places(const Tokenizer& tokenizer, const json::object& expected, const std::vector<std::int32_t>& ids,
-                  const std::string& name) {
+// What a family's file says beyond what a Tokenizer tells.
+struct Family {
+  explicit Family(const std::filesystem::path& folder) : name(folder.filename().string()) {
+    if (!std::filesystem::exists(folder / "tokenizer.json")) return;
+    const json::value document = platform::read_json_file(folder / "tokenizer.json");
+    const json::value* part = document.as_object().if_contains("normalizer");
+    const json::value rules = part != nullptr ? *part : json::value();
+    normalizer = Normalizer(rules);
+    const auto steps = components_of(rules, "normalizer", "normalizers");
+    maps_characters = std::any_of(steps.begin(), steps.end(),
+                                  [](const json::object* step) { return step->at("type") == "Precompiled"; });
+  }
+
+  std::string name;
+  std::optional<Normalizer> normalizer;  // of a tokenizer.json
+  bool maps_characters = false;          // it has a precompiled map
+};
+
+void check_places(const Tokenizer& tokenizer, const Family& family, const json::object& expected,
+                  const std::vector<std::int32_t>& ids, const std::string& name) {
   if (!expected.contains("offsets")) return;
   const std::string_view text = expected.at("text").as_string();
   const EncodeOptions options{.add_special_tokens = expected.at("add_special_tokens").as_bool(),
@@ -105,7 +126,7 @@ void check_places(const Tokenizer& tokenizer, const json::object& expected, cons
   auto wanted = json::value_to<Pairs>(expected.at("offsets"));
   // The library loses count where its precompiled map takes away the beginning of a text: the places are those of the
   // rest, behind what is gone.
-  const std::size_t lost = name.starts_with("unigram_precompiled/") ? lost_beginning(tokenizer, text) : 0;
+  const std::size_t lost = family.maps_characters ? lost_beginning(tokenizer, text) : 0;
   if (lost > 0) {
     wanted = pairs_of(tokenizer.encode_spans(text.substr(lost), options).spans);
     for (auto& [begin, end] : wanted) {
@@ -117,15 +138,76 @@ void check_places(const Tokenizer& tokenizer, const json::object& expected, cons
   EXPECT_EQ(pairs_of(found.spans), wanted) << name;
 }
 
+// A token is the vocabulary's word for its id; an added one is the part of the text, normalised where it is looked for
+// so, that it was found in.
+std::size_t check_tokens(const Tokenizer& tokenizer, const Family& family, const json::object& expected,
+                         const std::vector<std::int32_t>& ids, const std::string& name) {
+  if (!expected.contains("tokens") || !family.normalizer) return 0;
+  const auto tokens = json::value_to<std::vector<std::string>>(expected.at("tokens"));
+  const std::string text(expected.at("text").as_string()), normalised = family.normalizer->apply(text);
+  EXPECT_EQ(tokens.size(), ids.size()) << name;
+  for (std::size_t i = 0; i < std::min(tokens.size(), ids.size()); ++i) {
+    if (const auto id = tokenizer.token_id(tokens[i])) {
+      EXPECT_EQ(*id, ids[i]) << name << " " << tokens[i];
+    } else {
+      EXPECT_TRUE(text.find(tokens[i]) != std::string::npos || normalised.find(tokens[i]) != std::string::npos)
+          << name << " " << tokens[i];
+    }
+  }
+  return tokens.size();
+}
+
+std::string with_spaces(std::string text) {
+  for (std::size_t at = 0; (at = text.find("\u2581", at)) != std::string::npos;) text.replace(at, 3, " ");
+  return text;
+}
+
+// Whether `text` is the stretches one behind the other, with something between any two.
+bool consists_of(std::string_view text, const std::vector<std::string>& stretches) {
+  if (stretches.size() == 1) return text == stretches.front();
+  if (!text.starts_with(stretches.front())) return false;
+  text.remove_prefix(stretches.front().size());
+  for (std::size_t i = 1; i + 1 < stretches.size(); ++i) {
+    const std::size_t found = text.find(stretches[i], 1);
+    if (found == std::string_view::npos) return false;
+    text.remove_prefix(found + stretches[i].size());
+  }
+  return text.size() > stretches.back().size() && text.ends_with(stretches.back());
+}
+
+// The pieces of a tokenizer.model join to the text as the model normalises it, in which a mark stands for a space; an
+// unknown one stands for what is there.
+std::size_t check_normalized(const Tokenizer& tokenizer, const json::object& expected,
+                             const std::vector<std::int32_t>& ids, const std::string& name) {
+  if (!expected.contains("normalized")) return 0;
+  const auto tokens = json::value_to<std::vector<std::string>>(expected.at("tokens"));
+  EXPECT_EQ(tokens.size(), ids.size()) << name;
+  std::vector<std::string> stretches{""};
+  for (std::size_t i = 0; i < std::min(tokens.size(), ids.size()); ++i) {
+    EXPECT_EQ(tokenizer.token_id(tokens[i]), ids[i]) << name << " " << tokens[i];
+    if (tokens[i] == "<unk>") {
+      stretches.emplace_back();
+    } else {
+      stretches.back() += tokenizer.token_bytes(ids[i]);
+    }
+  }
+  const std::string normalised = with_spaces(std::string(expected.at("normalized").as_string()));
+  EXPECT_TRUE(consists_of(normalised, stretches)) << name << " '" << normalised << "'";
+  return tokens.size();
+}
+
 std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path& folder) {
-  const std::string family = folder.filename().string();
+  const Family family(folder);
   const std::vector<json::value> cases = support::golden_lines(folder / "cases.jsonl");
+  std::size_t tokens = 0, pieces = 0;
   for (const json::value& value : cases) {
     const json::object& expected = value.as_object();
-    const std::string name = family + "/" + std::string(expected.at("name").as_string());
+    const std::string name = family.name + "/" + std::string(expected.at("name").as_string());
     const std::vector<std::int32_t> ids = ids_of(expected.at("ids"));
     EXPECT_EQ(encoded(tokenizer, expected), ids) << name;
-    check_places(tokenizer, expected, ids, name);
+    check_places(tokenizer, family, expected, ids, name);
+    tokens += check_tokens(tokenizer, family, expected, ids, name);
+    pieces += check_normalized(tokenizer, expected, ids, name);
     check_whole_characters(tokenizer, expected, ids, name);
     check_decoding(tokenizer, expected, ids, name);
   }
@@ -133,13 +215,14 @@ std::size_t check_family(const Tokenizer& tokenizer, const std::filesystem::path
   for (const json::value& value : decode_cases) {
     const json::object& expected = value.as_object();
     check_decoding(tokenizer, expected, ids_of(expected.at("ids")),
-                   family + "/decode/" + std::string(expected.at("name").as_string()));
+                   family.name + "/decode/" + std::string(expected.at("name").as_string()));
   }
-  std::cout << family << ": " << cases.size() + decode_cases.size() << " cases\n";
+  std::cout << family.name << ": " << cases.size() + decode_cases.size() << " cases, " << tokens << " tokens by name, "
+            << pieces << " pieces in normalised texts\n";
   return cases.size() + decode_cases.size();
 }
 
-TEST(TokenizerGolden, GivesTheIdsTextsAndStreamsOfEveryFamily) {
+TEST(TokenizerGolden, GivesTheIdsTokensTextsAndStreamsOfEveryFamily) {
   SKIP_WITHOUT_GOLDEN("tokenizers");
   std::size_t checked = 0;
   for (const auto& folder : support::golden_cases("tokenizers"))

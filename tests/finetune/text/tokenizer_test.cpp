@@ -167,7 +167,7 @@ TEST(TokenizerFile, RefusesOtherModelsByName) {
 }
 
 TEST(PatternLimits, StopsARunawayExpression) {
-  const Pattern pattern("(a+)+$");
+  const Pattern pattern("(a+)+$", Dialect::kOniguruma);
   EXPECT_THROW(pattern.for_each_match(std::string(40, 'a') + "b", [](std::size_t, std::size_t) {}), platform::Error);
 }
 
