@@ -201,10 +201,6 @@ Manifest make_manifest(const TrainRequest& request, const std::optional<ParentAd
   return manifest;
 }
 
-}  // namespace
-
-namespace {
-
 // Two trainings in one folder would take each other's checkpoint.
 platform::FolderLock lock_of(const std::filesystem::path& work) {
   std::filesystem::create_directories(work);
@@ -252,9 +248,9 @@ TrainResult train_adapter(const TrainRequest& asked, TrainObserver& observer) {
   else
     parts.start(base, peft_config(request.config), request.seed);
   parts.memory = remembered(examples, request.config.remembered_answers);
-  const platform::FolderLock lock = lock_of(request.work_folder);
   AdaptedModel model(base, parts);
   if (parent) check_finite_effect(context, model, *train.front(), data.train.front());
+  const platform::FolderLock lock = lock_of(request.work_folder);
   Trainer trainer(context, model, parts, data, request, key_of(request, parent, base));
   TrainResult result = trainer.run(observer);
   Manifest manifest = make_manifest(request, parent, base, parts, rules.max_tokens, result);
