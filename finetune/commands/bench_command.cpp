@@ -9,6 +9,7 @@
 #include "finetune/bench/adaptation_report.h"
 #include "finetune/commands/commands.h"
 #include "finetune/commands/progress_line.h"
+#include "finetune/commands/speed_command.h"
 #include "platform/base/command_line.h"
 #include "platform/base/data_folder.h"
 #include "platform/base/did_you_mean.h"
@@ -166,9 +167,18 @@ struct Measurement {
 };
 constexpr Measurement kMeasurements[] = {
     {"adaptation", "how well an adapted base does on real public data sets", adaptation_action},
+    {"generate", "how fast a base reads a prompt and writes on", bench_generate_action},
+    {"kernels", "what this machine can do at most, and how near the operations come", bench_kernels_action},
+    {"train", "how fast adapters are trained, beside PyTorch where it is at hand", bench_train_action},
 };
 
 }  // namespace
+
+std::vector<std::string> bench_measurements() {
+  std::vector<std::string> names;
+  for (const Measurement& each : kMeasurements) names.emplace_back(each.name);
+  return names;
+}
 
 int bench_command(const Arguments& arguments) {
   if (arguments.empty() || arguments.front() == "--help") {
@@ -177,13 +187,11 @@ int bench_command(const Arguments& arguments) {
     std::puts("\nanneal bench WHAT --help tells its options.");
     return arguments.empty() ? 2 : 0;
   }
-  std::vector<std::string> names;
   for (const Measurement& each : kMeasurements) {
     if (arguments.front() == each.name) return each.run({arguments.begin() + 1, arguments.end()});
-    names.emplace_back(each.name);
   }
   throw Error(ErrorCode::kInvalidInput, "anneal bench does not know \"" + arguments.front() + "\"" +
-                                            platform::did_you_mean(arguments.front(), names) +
+                                            platform::did_you_mean(arguments.front(), bench_measurements()) +
                                             "; anneal bench --help lists what it measures");
 }
 

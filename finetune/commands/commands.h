@@ -21,4 +21,7 @@ int pretrain_command(const Arguments& arguments);
 int tokenizer_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);
 
+/// What may follow `anneal bench`, for shell completion.
+std::vector<std::string> bench_measurements();
+
 }  // namespace finetune

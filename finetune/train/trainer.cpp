@@ -160,6 +160,7 @@ double Trainer::step_weight(const std::vector<std::size_t>& indices) const {
 }
 
 TrainProgress Trainer::one_step(TrainObserver& observer) {
+  const auto begin = Clock::now();
   const TrainConfig& config = request_.config;
   const std::vector<std::size_t> indices = examples_of_step(step_);
   const double weight = step_weight(indices);
@@ -195,6 +196,7 @@ TrainProgress Trainer::one_step(TrainObserver& observer) {
   progress.total_steps = total_steps_;
   progress.epoch = static_cast<double>(step_) / static_cast<double>(steps_per_epoch_);
   progress.loss = weight > 0 ? loss / weight : 0;
+  progress.step_seconds = seconds_since(begin);
   check_progress(progress);
   return progress;
 }

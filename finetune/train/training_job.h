@@ -24,6 +24,7 @@ struct TrainProgress {
   double learning_rate = 0;
   double gradient_norm = 0;
   double tokens_per_second = 0;
+  double step_seconds = 0;  // what this step has computed, without validation and checkpoint
   double seconds_left = 0;
   std::optional<double> validation_loss;    // set after a validation pass; not for regress
   std::optional<double> validation_metric;  // its `metric`

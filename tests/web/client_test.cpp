@@ -235,7 +235,9 @@ class Completion : public testing::Test {
   // What bash offers at the end of these words.
   static std::vector<std::string> offered(const std::vector<std::string>& words) {
     platform::TemporaryFolder folder;
-    std::string script = bash_completion({"runs", "serve", "sources", "token"}) + "COMP_WORDS=(";
+    std::string script = bash_completion({"bench", "runs", "serve", "sources", "token"},
+                                         {{"bench", {"adaptation", "kernels", "train"}}}) +
+                         "anneal() { echo \"  --of-$1-$2 X  what it is\"; }\nCOMP_WORDS=(";
     for (const std::string& word : words) script += "'" + word + "' ";
     script += ")\nCOMP_CWORD=" + std::to_string(words.size() - 1) + "\n_anneal\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n";
     platform::write_file_atomically(folder.path() / "script", script);
@@ -262,6 +264,14 @@ TEST_F(Completion, OffersCommandsActionsAndOptionsByTheirFirstLetters) {
   EXPECT_EQ(offered({"anneal", "token", "create", "lee", "--ro"}), (Words{"--role"}));
   EXPECT_EQ(offered({"anneal", "ingest", "line-3", "--tol"}), (Words{"--tolerate-rejected"}));
   EXPECT_EQ(offered({"anneal", "serve", "sc"}), (Words{"script"})) << "file names where nothing else fits";
+}
+
+TEST_F(Completion, AsksWhatACommandMeasuresForItsOptions) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(offered({"anneal", "bench", ""}), (Words{"adaptation", "kernels", "train"}));
+  EXPECT_EQ(offered({"anneal", "bench", "tr"}), (Words{"train"}));
+  EXPECT_EQ(offered({"anneal", "bench", "train", "--"}), (Words{"--of-bench-train"}));
+  EXPECT_EQ(offered({"anneal", "serve", "--"}), (Words{"--of-serve---help"}));
 }
 
 TEST_F(Completion, KnowsEveryActionOfEveryCommandWithItsOptions) {

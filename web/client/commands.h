@@ -22,7 +22,10 @@ int sources_command(const std::vector<std::string>& arguments);
 int token_command(const std::vector<std::string>& arguments);
 int workflows_command(const std::vector<std::string>& arguments);
 
+/// Of a command that speaks to no server, the words that may follow it; each of them says its options by --help.
+using LocalActions = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
 /// The completion script of bash: `commands` are the words that may follow "anneal".
-std::string bash_completion(const std::vector<std::string>& commands);
+std::string bash_completion(const std::vector<std::string>& commands, const LocalActions& local = {});
 
 }  // namespace web

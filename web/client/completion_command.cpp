@@ -30,9 +30,20 @@ std::string branches() {
   return text;
 }
 
+// The same of commands that speak to no server: they say their options themselves.
+std::string local_branches(const LocalActions& local) {
+  std::string text;
+  for (const auto& [command, actions] : local) {
+    text += "    \"" + command + "\") words=\"" + words_of(actions) + "\";;\n";
+    for (const std::string& action : actions)
+      text += "    \"" + command + " " + action + "\") words=\"$(_anneal_options " + command + " " + action + ")\";;\n";
+  }
+  return text;
+}
+
 }  // namespace
 
-std::string bash_completion(const std::vector<std::string>& commands) {
+std::string bash_completion(const std::vector<std::string>& commands, const LocalActions& local) {
   return "_anneal() {\n"
          "  local current=\"${COMP_WORDS[COMP_CWORD]}\" words=\"\" place=\"${COMP_WORDS[1]}\"\n"
          "  if [ \"$COMP_CWORD\" -eq 1 ]; then words=\"" +
@@ -50,13 +61,14 @@ std::string bash_completion(const std::vector<std::string>& commands) {
          "_anneal_words() {\n"
          "  local words=\"\"\n"
          "  case \"$1\" in\n" +
-         branches() +
+         branches() + local_branches(local) +
          "    *\" \"*) ;;\n"
-         // The commands that speak to no server say their options themselves.
-         "    *) words=\"$(anneal \"$1\" --help 2>/dev/null | grep -oE -- '(^| )--[a-z][a-z-]*' | tr -d ' ' | sort -u "
-         "| tr '\\n' ' ')\";;\n"
+         "    *) words=\"$(_anneal_options \"$1\")\";;\n"
          "  esac\n"
          "  echo \"$words\"\n"
+         "}\n"
+         "_anneal_options() {\n"
+         "  anneal \"$@\" --help 2>/dev/null | grep -oE -- '(^| )--[a-z][a-z-]*' | tr -d ' ' | sort -u | tr '\\n' ' '\n"
          "}\n"
          "complete -F _anneal anneal\n";
 }

@@ -58,7 +58,7 @@ const std::array kCommands{
     Command{"Plant", "deploy", "bring model versions to the agents and back", web::deploy_command},
     Command{"Plant", "predict", "ask an agent about the rows of a file", web::predict_command},
     Command{"Engine", "adapter", "combine, merge and unmerge adapters", finetune::adapter_command},
-    Command{"Engine", "bench", "measure adaptation on real public data sets", finetune::bench_command},
+    Command{"Engine", "bench", "measure adaptation on real public data sets, and speed", finetune::bench_command},
     Command{"Engine", "corpus", "write the generated pretraining text", finetune::corpus_command},
     Command{"Engine", "evaluate", "score an adapter on a data set", finetune::evaluate_command},
     Command{"Engine", "export", "write a base or an adapter for other engines", finetune::export_command},
@@ -78,7 +78,7 @@ int completion_command(const Arguments& arguments) {
   if (!line.read(arguments)) return 0;
   std::vector<std::string> names;
   for (const Command& command : kCommands) names.emplace_back(command.name);
-  std::fputs(web::bash_completion(names).c_str(), stdout);
+  std::fputs(web::bash_completion(names, {{"bench", finetune::bench_measurements()}}).c_str(), stdout);
   return 0;
 }
 
