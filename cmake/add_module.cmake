@@ -4,7 +4,8 @@
 # add_program(NAME SOURCES ... DEPENDS ... [LIBRARIES ...])
 # add_room_test(NAME SOURCES ... DEPENDS ... [LABELS ...])
 #   One GoogleTest program; every case becomes a ctest entry of its own. A case is labelled by its suite's suffix:
-#   suites ending in Db, Golden, RealData, Kill, EndToEnd, Browser, Fuzz or Peer get that label, all others `unit`.
+#   suites ending in Db, Golden, RealData, Kill, EndToEnd, Bench, Browser, Fuzz or Peer get that label, all others
+#   `unit`. Bench runs while nothing else does.
 # add_labelled_test(NAME LABEL SOURCES ... DEPENDS ... [LIBRARIES ...])
 #   The same with one label for all cases, by which their names in ctest begin: sources that another program has too.
 function(add_module name)
@@ -48,8 +49,8 @@ endfunction()
 
 function(add_room_test name)
   add_test_program(${name} ${ARGN})
-  set(suffixes Db Golden RealData Kill EndToEnd Browser Fuzz Peer)
-  set(labels db golden real-data kill e2e browser fuzz peer)
+  set(suffixes Db Golden RealData Kill EndToEnd Bench Browser Fuzz Peer)
+  set(labels db golden real-data kill e2e bench browser fuzz peer)
   set(labelled "")
   foreach(suffix label IN ZIP_LISTS suffixes labels)
     # The pattern is a gtest filter: SuiteSuffix.* plain and Instance/SuiteSuffix.*/* parameterised.
@@ -69,6 +70,10 @@ function(anneal_discover name label filter)
   if(ANNEAL_SANITIZER)
     math(EXPR timeout "5 * ${timeout}")
   endif()
+  set(alone FALSE)
+  if(label STREQUAL "bench")
+    set(alone TRUE)
+  endif()
   set(reports "LSAN_OPTIONS=set:suppressions=${PROJECT_SOURCE_DIR}/tests/support/leaks.txt")
   if(ANNEAL_SANITIZER STREQUAL "thread")
     set(reports "TSAN_OPTIONS=set:halt_on_error=1:suppressions=${PROJECT_SOURCE_DIR}/tests/support/races.txt")
@@ -78,7 +83,7 @@ function(anneal_discover name label filter)
     TEST_PREFIX "${prefix}"
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]"
+    PROPERTIES LABELS ${label} TIMEOUT ${timeout} RUN_SERIAL ${alone} SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]"
       # One variable a property: a list is cut apart on its way. The working directory is the source tree.
       ENVIRONMENT "ANNEAL_BIN=${PROJECT_BINARY_DIR}/bin"
       ENVIRONMENT_MODIFICATION "${reports}")

@@ -2,7 +2,7 @@
 # Installs what the tests need, builds everything and runs the tests.
 #
 #   tests/run.sh                 everything but `peer`
-#   tests/run.sh unit db         only these labels (unit db golden real-data kill e2e browser fuzz emulation gpu peer)
+#   tests/run.sh unit db         only these labels (unit db golden real-data kill e2e bench browser fuzz emulation gpu peer)
 #   tests/run.sh --preset asan   under a sanitizer (asan, tsan, ubsan); cuda with the CUDA kernels, for a machine that has
 #                                the toolkit, and a device for the label gpu
 #
