@@ -51,12 +51,13 @@ TEST(TrainingSpeedBench, UsesTheShareOfTheMachineThatIsRecordedForItsClass) {
   RecordedSpeed best;
   for (int attempt = 1; attempt <= kTries; ++attempt) {
     const RecordedSpeed speed = measured("nano", "fp32", threads);
-    std::printf("try %d: %s (%.0f tokens/s, %.0f GFLOP/s, %d threads)\n", attempt,
+    std::printf("try %d: %s (%.0f tokens/s, %.0f GFLOP/s, threads: %d)\n", attempt,
                 verdict_in_words(speed, recorded).c_str(), speed.tokens_per_second, speed.gemm_gflops, threads);
     if (speed.fraction_of_gemm > best.fraction_of_gemm) best = speed;
     if (verdict_on(best.fraction_of_gemm, recorded) != SpeedVerdict::kLost) break;
   }
-  EXPECT_NE(verdict_on(best.fraction_of_gemm, recorded), SpeedVerdict::kLost) << verdict_in_words(best, recorded);
+  if (verdict_on(best.fraction_of_gemm, recorded) == SpeedVerdict::kLost)
+    FAIL() << "of " << kTries << " tries the best is " << verdict_in_words(best, recorded);
 }
 
 }  // namespace
