@@ -87,6 +87,13 @@ void Context::synchronise() {
 }
 std::size_t Context::workspace_bytes() const { return state_->total_bytes(); }
 
+std::vector<Tensor> Context::exchange_workspace(std::vector<Tensor> blocks) {
+  if (state_->open_frames > 0) throw_invalid("context", "the workspace was exchanged while a frame uses it");
+  state_->blocks.swap(blocks);
+  state_->block = state_->offset = 0;
+  return blocks;
+}
+
 ScratchFrame::ScratchFrame(Context& context)
     : context_(context), block_(context.state_->block), offset_(context.state_->offset) {
   ++context.state_->open_frames;

@@ -6,12 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "kernels/core/device.h"
 #include "kernels/core/memory.h"
 
 namespace kernels {
 
+class Tensor;
 namespace cuda {
 class Session;
 }
@@ -45,6 +47,10 @@ class Context {
 
   /// Bytes of workspace held for reuse.
   std::size_t workspace_bytes() const;
+
+  /// Uses other workspace from now on and returns what was held; no ScratchFrame may be open. For recorded work, whose
+  /// workspace must stay its own.
+  std::vector<Tensor> exchange_workspace(std::vector<Tensor> blocks);
 
  private:
   friend class ScratchFrame;

@@ -47,7 +47,26 @@ DeviceMemory::DeviceMemory(int device) : device_(selected(device)) {}
 
 DeviceMemory::~DeviceMemory() {
   cudaStreamSynchronize(stream_.handle());
-  for (const auto& [id, start] : chunks_) cudaFree(start);
+  for (const auto& [id, chunk] : chunks_) cudaFree(chunk.start);
+}
+
+int DeviceMemory::begin_pool() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return pool_ = ++last_pool_;
+}
+
+void DeviceMemory::end_pool() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  pool_ = 0;
+}
+
+void DeviceMemory::drop_pool(int pool) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (auto& [id, chunk] : chunks_) {
+    if (chunk.pool == pool) chunk.pool = 0;
+  }
+  free_[0].merge(free_[pool]);
+  free_.erase(pool);
 }
 
 void DeviceMemory::reserve(std::size_t bytes) {
@@ -67,26 +86,26 @@ bool DeviceMemory::try_add_chunk(std::size_t bytes) {
     return false;
   }
   const std::size_t id = next_chunk_++;
-  chunks_[id] = static_cast<std::byte*>(start);
+  chunks_[id] = {static_cast<std::byte*>(start), pool_};
   pieces_[static_cast<std::byte*>(start)] = {bytes, true, id};
-  free_.emplace(bytes, static_cast<std::byte*>(start));
+  free_[pool_].emplace(bytes, static_cast<std::byte*>(start));
   statistics_.reserved_bytes += bytes;
   return true;
 }
 
-// A piece that is a whole chunk and free goes back to the driver.
+// A piece that is a whole chunk and free goes back to the driver, unless it belongs to a pool.
 bool DeviceMemory::return_free_chunks() {
   bool any = false;
   cudaStreamSynchronize(stream_.handle());
   for (auto chunk = chunks_.begin(); chunk != chunks_.end();) {
-    const auto piece = pieces_.find(chunk->second);
+    const auto piece = pieces_.find(chunk->second.start);
     const auto next = std::next(piece);
     const bool whole = next == pieces_.end() || next->second.chunk != piece->second.chunk;
-    if (!whole || !piece->second.free) {
+    if (!whole || !piece->second.free || chunk->second.pool != 0) {
       ++chunk;
       continue;
     }
-    free_.erase({piece->second.bytes, piece->first});
+    free_[0].erase({piece->second.bytes, piece->first});
     statistics_.reserved_bytes -= piece->second.bytes;
     cudaFree(piece->first);
     pieces_.erase(piece);
@@ -107,7 +126,8 @@ void DeviceMemory::throw_out_of_memory(std::size_t bytes) const {
   std::size_t free_bytes = 0, total_bytes = 0;
   cudaMemGetInfo(&free_bytes, &total_bytes);
   const std::size_t cached = statistics_.reserved_bytes - statistics_.in_use_bytes;
-  const std::size_t largest = free_.empty() ? 0 : free_.rbegin()->first;
+  const auto free = free_.find(pool_);
+  const std::size_t largest = free == free_.end() || free->second.empty() ? 0 : free->second.rbegin()->first;
   throw DeviceError("cuda:" + std::to_string(device_) + " is out of memory: " + readable_bytes(bytes) +
                     " needed in one piece, " + readable_bytes(free_bytes) + " free of " + readable_bytes(total_bytes) +
                     ", and " + readable_bytes(cached) + " held free here, at most " + readable_bytes(largest) +
@@ -118,17 +138,18 @@ void DeviceMemory::throw_out_of_memory(std::size_t bytes) const {
 std::byte* DeviceMemory::allocate(std::size_t bytes) {
   const std::size_t needed = rounded_up(std::max<std::size_t>(bytes, 1), kGranule);
   const std::lock_guard<std::mutex> lock(mutex_);
-  auto found = free_.lower_bound({needed, nullptr});
-  if (found == free_.end()) {
+  FreePieces& free = free_[pool_];
+  auto found = free.lower_bound({needed, nullptr});
+  if (found == free.end()) {
     add_chunk(rounded_up(needed, kChunkGranule));
-    found = free_.lower_bound({needed, nullptr});
+    found = free.lower_bound({needed, nullptr});
   }
   std::byte* start = found->second;
   Piece& piece = pieces_[start];
-  free_.erase(found);
+  free.erase(found);
   if (piece.bytes > needed) {
     pieces_[start + needed] = {piece.bytes - needed, true, piece.chunk};
-    free_.emplace(piece.bytes - needed, start + needed);
+    free.emplace(piece.bytes - needed, start + needed);
     piece.bytes = needed;
   }
   piece.free = false;
@@ -139,8 +160,9 @@ std::byte* DeviceMemory::allocate(std::size_t bytes) {
 }
 
 DeviceMemory::Pieces::iterator DeviceMemory::joined(Pieces::iterator left, Pieces::iterator right) {
-  free_.erase({left->second.bytes, left->first});
-  free_.erase({right->second.bytes, right->first});
+  FreePieces& free = free_pieces_of(left->second);
+  free.erase({left->second.bytes, left->first});
+  free.erase({right->second.bytes, right->first});
   left->second.bytes += right->second.bytes;
   pieces_.erase(right);
   return left;
@@ -152,13 +174,14 @@ void DeviceMemory::release(std::byte* start) noexcept {
   if (piece == pieces_.end() || piece->second.free) return;
   statistics_.in_use_bytes -= piece->second.bytes;
   piece->second.free = true;
-  note_taken_back(start, piece->second.bytes);
+  // Recorded work writes to places that it gave back while it was recorded.
+  if (chunks_.at(piece->second.chunk).pool == 0) note_taken_back(start, piece->second.bytes);
   const auto free_neighbour = [&](Pieces::iterator other) {
     return other != pieces_.end() && other->second.free && other->second.chunk == piece->second.chunk;
   };
   if (free_neighbour(std::next(piece))) piece = joined(piece, std::next(piece));
   if (piece != pieces_.begin() && free_neighbour(std::prev(piece))) piece = joined(std::prev(piece), piece);
-  free_.emplace(piece->second.bytes, piece->first);
+  free_pieces_of(piece->second).emplace(piece->second.bytes, piece->first);
 }
 
 void DeviceMemory::copy(void* target, const void* source, std::size_t bytes, CopyDirection direction) {

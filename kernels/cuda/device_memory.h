@@ -25,6 +25,12 @@ class DeviceMemory final : public Memory {
 
   const Stream& stream() const { return stream_; }
 
+  /// From begin_pool() to end_pool() memory is handed out of a pool of its own, and what is given back to it serves
+  /// only it, so that recorded work can use the same places again and again. drop_pool() makes it ordinary memory.
+  int begin_pool();
+  void end_pool();
+  void drop_pool(int pool);
+
   /// Takes this much from the driver now, as one chunk, so that a plan holds from the first step on. Throws DeviceError
   /// when it does not fit.
   void reserve(std::size_t bytes);
@@ -50,11 +56,17 @@ class DeviceMemory final : public Memory {
     bool free;
     std::size_t chunk;  // pieces of different chunks are never joined
   };
+  struct Chunk {
+    std::byte* start;
+    int pool;
+  };
   using Pieces = std::map<std::byte*, Piece>;
+  using FreePieces = std::set<std::pair<std::size_t, std::byte*>>;  // by size
 
   void add_chunk(std::size_t bytes);
   bool try_add_chunk(std::size_t bytes);
   bool return_free_chunks();
+  FreePieces& free_pieces_of(const Piece& piece) { return free_[chunks_.at(piece.chunk).pool]; }
   Pieces::iterator joined(Pieces::iterator left, Pieces::iterator right);
   [[noreturn]] void throw_out_of_memory(std::size_t bytes) const;
 
@@ -62,9 +74,11 @@ class DeviceMemory final : public Memory {
   Stream stream_;
   mutable std::mutex mutex_;
   Pieces pieces_;
-  std::set<std::pair<std::size_t, std::byte*>> free_;
-  std::map<std::size_t, std::byte*> chunks_;
+  std::map<int, FreePieces> free_;  // by pool
+  std::map<std::size_t, Chunk> chunks_;
   std::size_t next_chunk_ = 0;
+  int pool_ = 0;  // that hands out now; 0 is the ordinary one
+  int last_pool_ = 0;
   Statistics statistics_;
 };
 

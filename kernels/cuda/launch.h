@@ -39,7 +39,7 @@ void number_argument(T& argument, int number) {
 }
 
 template <typename Kernel, typename Arguments, std::size_t... I>
-void emulate(const char* name, Kernel kernel, const LaunchShape& shape, Arguments& arguments,
+void emulate(const char* name, Kernel kernel, const LaunchShape& shape, cudaStream_t stream, Arguments& arguments,
              std::index_sequence<I...>) {
   (number_argument(std::get<I>(arguments), static_cast<int>(I) + 1), ...);
   cuda_emulation::Launch launch;
@@ -47,7 +47,9 @@ void emulate(const char* name, Kernel kernel, const LaunchShape& shape, Argument
   launch.grid = shape.grid;
   launch.block = shape.block;
   launch.shared_bytes = shape.shared_bytes;
-  cuda_emulation::run_grid(std::move(launch), [&] { kernel(std::get<I>(arguments)...); });
+  cuda_emulation::submit(stream, [launch, kernel, arguments] {
+    cuda_emulation::run_grid(launch, [&] { kernel(std::get<I>(arguments)...); });
+  });
 }
 
 }  // namespace detail
@@ -76,7 +78,7 @@ void launch(Session& session, const char* name, void (*kernel)(Parameters...), c
   constexpr auto kIndices = std::index_sequence_for<Parameters...>{};
 #if defined(ANNEAL_CUDA_EMULATION)
   check_launch(cuda_emulation::check_shape(shape.grid, shape.block, shape.shared_bytes), session, name, shape);
-  detail::emulate(name, kernel, shape, values, kIndices);
+  detail::emulate(name, kernel, shape, session.stream().handle(), values, kIndices);
 #else
   constexpr std::size_t kWithoutAsking = std::size_t{48} << 10;
   const auto* address = reinterpret_cast<const void*>(kernel);
@@ -87,7 +89,7 @@ void launch(Session& session, const char* name, void (*kernel)(Parameters...), c
                  session, name, shape);
   }
   check_launch(detail::start(address, shape, session.stream().handle(), values, kIndices), session, name, shape);
-  if (session.checks_every_launch())
+  if (session.checks_every_launch() && !session.stream().is_recording())
     check_launch(cudaStreamSynchronize(session.stream().handle()), session, name, shape);
 #endif
 }

@@ -51,6 +51,11 @@ class Stream {
   }
 
   cudaStream_t handle() const { return stream_; }
+  /// Work is recorded (graph.h), not executed.
+  bool is_recording() const {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    return cudaStreamIsCapturing(stream_, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
+  }
   void record(const Event& event) const { check(cudaEventRecord(event.handle(), stream_), "event"); }
   /// Later work of this stream waits for the event; the host does not.
   void wait(const Event& event) const { check(cudaStreamWaitEvent(stream_, event.handle(), 0), "stream"); }

@@ -5,6 +5,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/cpu/operations.h"
+#include "kernels/cuda/session.h"
 #include "tests/support/cuda_emulation/memory_check.h"
 
 namespace kernels::cuda {
@@ -38,10 +39,7 @@ void check_strides(const char* operation, const MatrixProduct& p, const Stored& 
     throw DeviceError(std::string(operation) + ": a row stride is shorter than its row");
 }
 
-}  // namespace
-
-void matrix_product(Context&, const char* operation, const MatrixProduct& p) {
-  if (p.m == 0 || p.n == 0) return;
+void multiply(const char* operation, const MatrixProduct& p) {
   const Stored a = p.transpose_a ? Stored{p.k, p.m} : Stored{p.m, p.k};
   const Stored b = p.transpose_b ? Stored{p.n, p.k} : Stored{p.k, p.n};
   check_strides(operation, p, a, b);
@@ -59,6 +57,13 @@ void matrix_product(Context&, const char* operation, const MatrixProduct& p) {
     const Tensor row = Tensor::wrap_const(result.data() + r * p.n, {p.n});
     Tensor::wrap(start, {p.n}, p.c_type).copy_from(row.cast_to(p.c_type));
   }
+}
+
+}  // namespace
+
+void matrix_product(Context& context, const char* operation, const MatrixProduct& product) {
+  if (product.m == 0 || product.n == 0) return;
+  cuda_emulation::submit(context.cuda_session().stream().handle(), [=] { multiply(operation, product); });
 }
 
 }  // namespace kernels::cuda

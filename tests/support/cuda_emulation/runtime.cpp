@@ -5,8 +5,19 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <utility>
+#include <vector>
 
-struct EmulatedStream {};
+struct EmulatedGraph {
+  std::vector<std::function<void()>> work;
+};
+struct EmulatedStream {
+  std::unique_ptr<EmulatedGraph> recorded;  // while it records
+  bool is_invalid = false;                  // something was asked for that cannot be recorded
+};
 struct EmulatedEvent {
   std::chrono::steady_clock::time_point recorded;
 };
@@ -48,7 +59,31 @@ cudaDeviceProp& current_properties() {
   return properties;
 }
 
+std::mutex pinned_mutex;
+std::set<std::pair<const std::byte*, std::size_t>> pinned;  // host memory by cudaMallocHost: start and bytes
+
+bool is_pageable(const void* address) {
+  if (allocation_of(address) != nullptr) return false;
+  const auto* place = static_cast<const std::byte*>(address);
+  const std::lock_guard<std::mutex> lock(pinned_mutex);
+  for (const auto& [start, bytes] : pinned) {
+    if (place >= start && place < start + bytes) return false;
+  }
+  return true;
+}
+
+// What waits cannot be recorded: the recording is spoilt, as in CUDA.
+cudaError_t refuse_to_record(cudaStream_t stream) {
+  stream->is_invalid = true;
+  return noted(cudaErrorStreamCaptureUnsupported);
+}
+
 }  // namespace
+
+void submit(cudaStream_t stream, std::function<void()> work) {
+  if (stream == nullptr || stream->recorded == nullptr) return work();
+  stream->recorded->work.push_back(std::move(work));
+}
 
 void set_device_properties(const cudaDeviceProp& properties) { current_properties() = properties; }
 cudaDeviceProp device_properties() { return current_properties(); }
@@ -80,6 +115,8 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
     case cudaErrorNotReady: return "cudaErrorNotReady";
     case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
   }
   return "cudaErrorUnknown";
 }
@@ -115,7 +152,45 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return stream->recorded == nullptr ? cudaSuccess : cuda_emulation::refuse_to_record(stream);
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream->recorded != nullptr) return cuda_emulation::refuse_to_record(stream);
+  stream->recorded = std::make_unique<EmulatedGraph>();
+  stream->is_invalid = false;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  *status = stream->recorded == nullptr ? cudaStreamCaptureStatusNone
+            : stream->is_invalid        ? cudaStreamCaptureStatusInvalidated
+                                        : cudaStreamCaptureStatusActive;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const std::unique_ptr<EmulatedGraph> recorded = std::move(stream->recorded);
+  *graph = nullptr;
+  if (recorded == nullptr) return noted(cudaErrorInvalidValue);
+  if (stream->is_invalid) return noted(cudaErrorStreamCaptureInvalidated);
+  *graph = new EmulatedGraph(*recorded);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  *executable = new EmulatedGraph(*graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  for (const auto& work : executable->work) cuda_emulation::submit(stream, work);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
 cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
@@ -159,9 +234,14 @@ cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) { re
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t) { return cudaFree(memory); }
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
   *memory = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  return noted(*memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess);
+  if (*memory == nullptr) return noted(cudaErrorMemoryAllocation);
+  const std::lock_guard<std::mutex> lock(cuda_emulation::pinned_mutex);
+  cuda_emulation::pinned.emplace(static_cast<std::byte*>(*memory), bytes);
+  return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* memory) {
+  const std::lock_guard<std::mutex> lock(cuda_emulation::pinned_mutex);
+  std::erase_if(cuda_emulation::pinned, [&](const auto& range) { return range.first == memory; });
   std::free(memory);
   return cudaSuccess;
 }
@@ -177,14 +257,19 @@ cudaError_t cudaMemcpy(void* target, const void* source, std::size_t bytes, cuda
   std::memmove(target, source, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
-  return cudaMemcpy(target, source, bytes, kind);
+cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  const bool waits = cuda_emulation::is_pageable(target) || cuda_emulation::is_pageable(source);
+  if (stream != nullptr && stream->recorded != nullptr && waits) return cuda_emulation::refuse_to_record(stream);
+  cuda_emulation::submit(stream, [=] { cudaMemcpy(target, source, bytes, kind); });
+  return cudaSuccess;
 }
 cudaError_t cudaMemset(void* memory, int value, std::size_t bytes) {
   cuda_emulation::host_writes(memory, bytes);
   if (bytes > 0) std::memset(memory, value, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
-  return cudaMemset(memory, value, bytes);
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  cuda_emulation::submit(stream, [=] { cudaMemset(memory, value, bytes); });
+  return cudaSuccess;
 }
