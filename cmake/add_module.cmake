@@ -34,7 +34,7 @@ function(add_test_program name)
   cmake_parse_arguments(TEST "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE anneal_flags ${TEST_DEPENDS} ${TEST_LIBRARIES} GTest::gtest_main)
-  target_compile_options(${name} PRIVATE -O1)
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O1>)
   if(ANNEAL_SANITIZER)
     # GCC 12 under a sanitizer sees uninitialised parts in the standard library's regular expressions.
     target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)

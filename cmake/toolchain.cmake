@@ -31,7 +31,7 @@ set(cxx_options
   $<$<CXX_COMPILER_ID:GNU>:-fcoroutines -fpch-preprocess>)
 target_compile_options(anneal_flags INTERFACE
   "$<$<COMPILE_LANGUAGE:C,CXX>:${cxx_options}>"
-  "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra,-fno-omit-frame-pointer>")
+  "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Wno-restrict,-fno-omit-frame-pointer>")
 target_include_directories(anneal_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(anneal_flags INTERFACE BOOST_ASIO_NO_DEPRECATED)
 

@@ -137,6 +137,17 @@ Barrier& come_to_barrier(unsigned id, unsigned& count, const Site& site) {
   return barrier;
 }
 
+void open_barrier(Barrier& barrier) {
+  std::vector<Thread*> members = barrier.waiting;
+  members.insert(members.end(), barrier.arrived.begin(), barrier.arrived.end());
+  meet(members);
+  for (Thread* member : barrier.waiting) {
+    if (member != running->thread) wake(*member);
+  }
+  barrier.waiting.clear();
+  barrier.arrived.clear();
+}
+
 // What is not ready and not finished can never go on.
 [[noreturn]] void report_deadlock() {
   std::string text = "divergence or deadlock: no thread of the block can go on;";
@@ -288,14 +299,7 @@ void barrier_wait(unsigned id, unsigned count, const Site& site) {
   if (barrier.waiting.size() + barrier.arrived.size() < count) {
     return sleep_in(id == 0 ? "__syncthreads" : "named_barrier_wait", site);
   }
-  std::vector<Thread*> members = barrier.waiting;
-  members.insert(members.end(), barrier.arrived.begin(), barrier.arrived.end());
-  meet(members);
-  for (Thread* member : barrier.waiting) {
-    if (member != running->thread) wake(*member);
-  }
-  barrier.waiting.clear();
-  barrier.arrived.clear();
+  open_barrier(barrier);
   let_others_run();
 }
 
@@ -312,12 +316,7 @@ void barrier_arrive(unsigned id, unsigned count, const Site& site) {
   Barrier& barrier = come_to_barrier(id, count, site);
   barrier.arrived.push_back(running->thread);
   if (barrier.waiting.size() + barrier.arrived.size() < count) return;
-  std::vector<Thread*> members = barrier.waiting;
-  members.insert(members.end(), barrier.arrived.begin(), barrier.arrived.end());
-  meet(members);
-  for (Thread* member : barrier.waiting) wake(*member);
-  barrier.waiting.clear();
-  barrier.arrived.clear();
+  open_barrier(barrier);
 }
 
 void warp_wait(const char* call, unsigned mask, const Site& site, void* payload, Exchange exchange,
@@ -328,7 +327,9 @@ void warp_wait(const char* call, unsigned mask, const Site& site, void* payload,
   me.payload = payload;
   const unsigned first = me.warp * kWarpSize;
   void* payloads[kWarpSize] = {};
-  std::vector<Thread*> members;
+  // No memory of its own: a thread that waits may be given up where it is.
+  std::array<Thread*, kWarpSize> members;
+  std::size_t count = 0;
   for (unsigned lane = 0; lane < kWarpSize; ++lane) {
     if ((mask >> lane & 1u) == 0 || first + lane >= running->threads.size()) continue;
     Thread& other = running->threads[first + lane];
@@ -338,12 +339,12 @@ void warp_wait(const char* call, unsigned mask, const Site& site, void* payload,
                           other.site.file_name() == site.file_name());
     if (!same) return sleep_in(call, site);
     payloads[lane] = other.payload;
-    members.push_back(&other);
+    members[count++] = &other;
   }
   if (exchange != nullptr) exchange(payloads, mask);
-  if (orders_memory) meet(members);
-  for (Thread* member : members) {
-    if (member != &me) wake(*member);
+  if (orders_memory) meet({members.data(), count});
+  for (std::size_t i = 0; i < count; ++i) {
+    if (members[i] != &me) wake(*members[i]);
   }
   let_others_run();
 }
