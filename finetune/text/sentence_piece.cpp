@@ -13,6 +13,24 @@ using platform::ErrorCode;
 
 namespace {
 
+[[noreturn]] void refuse_model(std::string_view mistake) {
+  throw Error(ErrorCode::kCorrupt,
+              "tokenizer.model is no SentencePiece model: " + std::string(mistake) + "; fetch it again");
+}
+
+// The library tells mistakes by a status, but its tries throw: of a piece that begins with a zero byte, say.
+void read_model(sentencepiece::SentencePieceProcessor& processor, std::string_view model) {
+  try {
+    const auto status = processor.LoadFromSerializedProto({model.data(), model.size()});
+    if (!status.ok()) refuse_model(status.message());
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    refuse_model(error.what());
+  }
+  if (processor.GetPieceSize() == 0) refuse_model("it has no pieces");
+}
+
 void check_encoded(const sentencepiece::util::Status& status) {
   if (status.ok()) return;
   throw Error(ErrorCode::kInvalidInput,
@@ -28,10 +46,7 @@ struct SentencePiece::Library {
 SentencePiece::SentencePiece(std::string_view model, std::string_view config_json)
     : library_(std::make_unique<Library>()) {
   sentencepiece::SentencePieceProcessor& processor = library_->processor;
-  const auto status = processor.LoadFromSerializedProto({model.data(), model.size()});
-  if (!status.ok() || processor.GetPieceSize() == 0)
-    throw Error(ErrorCode::kCorrupt,
-                "tokenizer.model is no SentencePiece model: " + std::string(status.message()) + "; fetch it again");
+  read_model(processor, model);
   const auto present = [](int id) { return id >= 0 ? std::optional<std::int32_t>(id) : std::nullopt; };
   bos = present(processor.bos_id());
   eos = present(processor.eos_id());

@@ -288,6 +288,20 @@ TEST(TokenizerModelFuzz, SoundSeedsAreRead) {
   }
 }
 
+TEST(TokenizerModelFuzz, RefusesAPieceThatBeginsWithAZeroByte) {
+  const ModelFile file;
+  std::string model = sound_model(1);
+  const std::string piece = bytes_field(1, "ab");
+  model[model.find(piece) + piece.size() - 2] = '\0';
+  try {
+    file.read(model);
+    FAIL();
+  } catch (const platform::Error& error) {
+    EXPECT_EQ(error.code(), platform::ErrorCode::kCorrupt);
+    EXPECT_NE(std::string(error.what()).find("is no SentencePiece model"), std::string::npos) << error.what();
+  }
+}
+
 TEST(TokenizerModelFuzz, EndsEveryDamagedModelWithATokenizerOrAnError) {
   const std::uint64_t seed = std::random_device{}();
   std::cout << "seed: " << seed << "\n";
