@@ -23,7 +23,7 @@ std::vector<std::int32_t> block_table() {
   std::vector<std::int32_t> table(3 * kTableWidth, -7);  // no such page
   for (std::int32_t i = 0; i < 3; ++i) table[static_cast<std::size_t>(i)] = 50 - 7 * i;
   for (std::int32_t i = 0; i < kTableWidth; ++i)
-    table[static_cast<std::size_t>(2 * kTableWidth + i)] = (i * 5 + 3) % kPages;
+    table[static_cast<std::size_t>(2 * kTableWidth + i)] = (i * 5 + 3) % static_cast<std::int32_t>(kPages);
   return table;
 }
 
