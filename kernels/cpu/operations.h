@@ -7,6 +7,7 @@
 
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
+#include "kernels/cpu/instruction_set.h"
 #include "kernels/ops/activation.h"
 #include "kernels/ops/adamw.h"
 #include "kernels/ops/attention.h"
@@ -38,22 +39,6 @@ void gemm(Context& context, bool transpose_a, bool transpose_b, std::int64_t m, 
 void linear(Context& context, const Tensor& x, const PackedWeight& weight, Tensor& y, float beta);
 void linear_backward_input(Context& context, const Tensor& dy, const PackedWeight& weight, Tensor& dx, float beta);
 
-/// c (= or +=) a b with c: m x n, a(i, p) = a[i * a_row + p * a_column], b: k x n in panels of 16 columns that start
-/// b_panel apart (16: a plain row-major b); n a multiple of 16. Made for the small tiles of attention: no packing, no
-/// threads, c must not overlap a or b.
-struct TileProduct {
-  std::int64_t m, n, k;
-  const float* a;
-  std::int64_t a_row, a_column;
-  const float* b;
-  std::int64_t b_row;
-  float* c;
-  std::int64_t c_row;
-  bool accumulate;
-  std::int64_t b_panel = 16;
-};
-void tile_product(const TileProduct& product);
-
 struct AttentionShape {
   std::int64_t tokens, heads, key_heads, head_size;
   std::span<const std::int32_t> cu_seqlens;
@@ -62,13 +47,14 @@ struct AttentionInputs {
   const float *q, *k, *v;
 };
 void attention_forward(Context& context, const AttentionShape& shape, const AttentionOptions& options,
-                       const AttentionInputs& in, float* o, float* lse);
+                       const AttentionInputs& in, float* o, float* lse, InstructionSet set = widest_instruction_set());
 struct AttentionGradients {
   const float *d_o, *o, *lse;
   float *dq, *dk, *dv;
 };
 void attention_backward(Context& context, const AttentionShape& shape, const AttentionOptions& options,
-                        const AttentionInputs& in, const AttentionGradients& gradients);
+                        const AttentionInputs& in, const AttentionGradients& gradients,
+                        InstructionSet set = widest_instruction_set());
 void attention_decode(Context& context, const Tensor& q, std::span<const CachedSequence> sequences,
                       const AttentionOptions& options, Tensor& o);
 void paged_attention_decode(Context& context, const Tensor& q, const PagedCache& cache, const AttentionOptions& options,
