@@ -40,10 +40,6 @@ std::string shapes_in_words() {
   return words;
 }
 
-int threads_from(const CommandLine& line) {
-  return static_cast<int>(std::clamp<std::int64_t>(line.integer("threads"), -1, 1'000'000));
-}
-
 std::vector<std::int64_t> numbers_in(const std::string& list, const char* field) {
   std::vector<std::int64_t> numbers;
   for (std::size_t at = 0; at <= list.size();) {
@@ -122,7 +118,7 @@ int bench_train_action(const Arguments& arguments) {
   options.steps = line.integer("steps");
   options.sequence = line.integer("sequence");
   options.batch = line.integer("batch");
-  options.threads = threads_from(line);
+  options.threads = line.threads();
   if (!line.has("no-peer")) options.peer_python = line.text("peer");
   options.validate();
   const std::string file = line.text("record");
@@ -155,7 +151,7 @@ int bench_generate_action(const Arguments& arguments) {
   options.adapters = line.integer("adapters");
   options.prompt = line.integer("prompt");
   options.tokens = line.integer("tokens");
-  options.threads = threads_from(line);
+  options.threads = line.threads();
   options.validate();
   SpeedProgress progress;
   const GenerateSpeed speed = measure_generation(options, progress);
@@ -177,7 +173,7 @@ int bench_kernels_action(const Arguments& arguments) {
   if (line.has("shape")) options.shapes = {shape_named(line.text("shape"))};
   options.dtype = line.text("dtype");
   options.seconds = line.number("seconds");
-  options.threads = threads_from(line);
+  options.threads = line.threads();
   options.validate();
   SpeedProgress progress;
   const KernelSpeed speed = measure_kernels(options, progress);
